@@ -1,0 +1,108 @@
+//! A classifier cut in two, and a wrapper that counts its calls.
+
+use std::cell::Cell;
+
+use tch::Tensor;
+
+/// A classifier cut at the layer under explanation: `logits(x) == head(features(x))`.
+///
+/// Inference only: batch normalization is frozen, dropout is off, weights carry no gradient. Both halves are
+/// differentiable in their input, so a gradient method back-propagates from the logits to the cut and no further.
+pub trait Classifier {
+    /// Images `[N, 3, H, W]` to activations at the cut `[N, K, h, w]`.
+    fn features(&self, images: &Tensor) -> Tensor;
+
+    /// Activations at the cut `[N, K, h, w]` to logits `[N, C]`.
+    fn head(&self, features: &Tensor) -> Tensor;
+
+    /// Images `[N, 3, H, W]` to logits `[N, C]`.
+    fn logits(&self, images: &Tensor) -> Tensor {
+        self.head(&self.features(images))
+    }
+
+    /// How many images one call of [`Classifier::features`] takes; fixed when a run is planned.
+    fn batch(&self) -> i64;
+
+    /// How many activations one call of [`Classifier::head`] takes.
+    fn head_batch(&self) -> i64 {
+        self.batch()
+    }
+
+    /// The head's parameters where the head is nothing but average pooling and one linear layer.
+    fn pooled_linear_head(&self) -> Option<&PooledLinear> {
+        None
+    }
+}
+
+/// A head of average pooling and one linear layer: `logits = weight · mean(F) + bias`.
+#[derive(Debug)]
+pub struct PooledLinear {
+    /// `[C, K]`.
+    pub weight: Tensor,
+    /// `[C]`.
+    pub bias: Tensor,
+}
+
+/// Any classifier, counting what passes through it.
+pub struct Counted<'a> {
+    inner: &'a dyn Classifier,
+    forwards: Cell<u64>,
+    head_forwards: Cell<u64>,
+}
+
+impl<'a> Counted<'a> {
+    /// Counts from zero.
+    pub fn new(inner: &'a dyn Classifier) -> Self {
+        Self { inner, forwards: Cell::new(0), head_forwards: Cell::new(0) }
+    }
+
+    /// How many images went through [`Classifier::features`].
+    pub fn forwards(&self) -> u64 {
+        self.forwards.get()
+    }
+
+    /// How many activations went through [`Classifier::head`].
+    pub fn head_forwards(&self) -> u64 {
+        self.head_forwards.get()
+    }
+}
+
+impl Classifier for Counted<'_> {
+    fn features(&self, images: &Tensor) -> Tensor {
+        self.forwards.set(self.forwards.get() + images.size()[0] as u64);
+        self.inner.features(images)
+    }
+
+    fn head(&self, features: &Tensor) -> Tensor {
+        self.head_forwards.set(self.head_forwards.get() + features.size()[0] as u64);
+        self.inner.head(features)
+    }
+
+    fn batch(&self) -> i64 {
+        self.inner.batch()
+    }
+
+    fn head_batch(&self) -> i64 {
+        self.inner.head_batch()
+    }
+
+    fn pooled_linear_head(&self) -> Option<&PooledLinear> {
+        self.inner.pooled_linear_head()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::toy::Toy;
+
+    #[test]
+    fn every_image_is_counted_in_both_halves() {
+        let toy = Toy::network_a();
+        let counted = Counted::new(&toy);
+        let images = Toy::image().repeat([5, 1, 1, 1]);
+        let _ = counted.logits(&images);
+        let _ = counted.head(&counted.features(&Toy::image()));
+        assert_eq!((counted.forwards(), counted.head_forwards()), (6, 6));
+    }
+}

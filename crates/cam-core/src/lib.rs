@@ -1,0 +1,32 @@
+//! The vocabulary of cambench: the one crate that every other one knows.
+//!
+//! Six words carry it. A [`Classifier`] is a network cut in two at the layer under explanation. A [`Subject`] is one
+//! image in one classifier, with the class to explain. A [`Method`] turns a subject into a raw map, which becomes a
+//! [`Map`]: normalized, at the image's size. A [`Metric`] turns an [`Explained`] subject into a number.
+//!
+//! Shapes are written `[N, K, h, w]`: capital `H, W` for the image, small `h, w` for the map. Scores are fractions.
+
+mod chunks;
+mod classifier;
+mod cost;
+mod map;
+mod method;
+mod metric;
+mod preprocessing;
+mod registry;
+mod subject;
+pub mod toy;
+
+pub use chunks::{head_in_chunks, logits_in_chunks};
+pub use classifier::{Classifier, Counted, PooledLinear};
+pub use cost::Cost;
+pub use map::{Degenerate, Map, min_max, upsample};
+pub use method::{About, FeatureShape, Method, Requirement};
+pub use metric::{Better, Explained, Metric, Score};
+pub use preprocessing::{IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing};
+pub use subject::{Subject, Target};
+
+#[doc(hidden)]
+pub mod __private {
+    pub use serde;
+}

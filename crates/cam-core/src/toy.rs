@@ -1,0 +1,118 @@
+//! Networks small enough to check by hand.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::{Classifier, PooledLinear};
+
+/// A one-channel network in double precision: 1×1 convolution, ReLU (the cut), then a head.
+pub struct Toy {
+    /// `[K, 1, 1, 1]`.
+    convolution: Tensor,
+    /// `[K]`.
+    convolution_bias: Tensor,
+    head: Head,
+    batch: i64,
+    shortcut: bool,
+}
+
+enum Head {
+    /// Average pooling, then linear.
+    Pooled(PooledLinear),
+    /// 1×1 convolution `[C, K, 1, 1]` with bias, ReLU, average pooling: SqueezeNet's head, not linear in F.
+    Squeeze { weight: Tensor, bias: Tensor },
+}
+
+impl Toy {
+    /// Toy network A: three channels, two classes; on [`Toy::image`] its logits are (4, -1.375).
+    pub fn network_a() -> Self {
+        let head = PooledLinear {
+            weight: Tensor::from_slice(&[2.0_f64, -1.0, 1.0, -1.0, 1.0, 0.5]).view([2, 3]),
+            bias: Tensor::from_slice(&[0.5_f64, -0.5]),
+        };
+        Self {
+            convolution: Tensor::from_slice(&[1.0_f64, -1.0, 1.0]).view([3, 1, 1, 1]),
+            convolution_bias: Tensor::from_slice(&[0.0_f64, 0.0, -1.0]),
+            head: Head::Pooled(head),
+            batch: 4,
+            shortcut: true,
+        }
+    }
+
+    /// Toy network A with a head of 1×1 convolution, ReLU and average pooling.
+    pub fn squeeze() -> Self {
+        let weight = Tensor::from_slice(&[2.0_f64, -1.0, 1.0, -1.0, 1.0, 0.5]).view([2, 3, 1, 1]);
+        let bias = Tensor::from_slice(&[0.5_f64, -0.25]);
+        Self { head: Head::Squeeze { weight, bias }, ..Self::network_a() }
+    }
+
+    /// With another batch size.
+    #[must_use]
+    pub fn with_batch(self, batch: i64) -> Self {
+        Self { batch, ..self }
+    }
+
+    /// The same network that does not say that its head is pooled and linear, so no method may take a shortcut.
+    #[must_use]
+    pub fn without_shortcut(self) -> Self {
+        Self { shortcut: false, ..self }
+    }
+
+    /// `[[1, 2], [-1, 3]]` as `[1, 1, 2, 2]`.
+    pub fn image() -> Tensor {
+        Tensor::from_slice(&[1.0_f64, 2.0, -1.0, 3.0]).view([1, 1, 2, 2])
+    }
+
+    /// A one-channel image `[1, 1, h, w]` of smooth values of both signs.
+    pub fn waves(height: i64, width: i64) -> Tensor {
+        let line = Tensor::arange(height * width, (Kind::Double, Device::Cpu));
+        (line * 0.7 + 0.3).sin().view([1, 1, height, width]) * 2.0
+    }
+}
+
+impl Classifier for Toy {
+    fn features(&self, images: &Tensor) -> Tensor {
+        images.conv2d(&self.convolution, Some(&self.convolution_bias), 1, 0, 1, 1).relu()
+    }
+
+    fn head(&self, features: &Tensor) -> Tensor {
+        let pool = [-2_i64, -1];
+        match &self.head {
+            Head::Pooled(head) => features
+                .mean_dim(&pool[..], false, None::<Kind>)
+                .linear(&head.weight, Some(&head.bias)),
+            Head::Squeeze { weight, bias } => features
+                .conv2d(weight, Some(bias), 1, 0, 1, 1)
+                .relu()
+                .mean_dim(&pool[..], false, None::<Kind>),
+        }
+    }
+
+    fn batch(&self) -> i64 {
+        self.batch
+    }
+
+    fn pooled_linear_head(&self) -> Option<&PooledLinear> {
+        match &self.head {
+            Head::Pooled(head) if self.shortcut => Some(head),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Subject, Target};
+
+    #[test]
+    fn network_a_has_the_logits_and_probabilities_computed_by_hand() {
+        let toy = Toy::network_a();
+        let subject = Subject::new(&toy, Toy::image(), Target::Predicted, 0);
+        let logits: Vec<f64> = Vec::try_from(subject.logits().flatten(0, -1)).unwrap();
+        assert_eq!(logits, [4.0, -1.375]);
+        assert_eq!(subject.class(), 0);
+        assert!((subject.confidence() - 0.995_390_427_8).abs() < 1e-9);
+        let other = Subject::new(&toy, Toy::image(), Target::Class(1), 0);
+        assert!((other.confidence() - 0.004_609_572_2).abs() < 1e-9);
+    }
+}

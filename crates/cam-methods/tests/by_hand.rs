@@ -1,0 +1,166 @@
+//! Every method on toy network A against numbers computed by hand from the formulas.
+//!
+//! The image is `[[1, 2], [-1, 3]]`; the activations are F1 = [1, 2, 0, 3], F2 = [0, 0, 1, 0], F3 = [0, 1, 0, 2]; the map
+//! has the image's size, so nothing is interpolated.
+
+use cam_core::{Method, Subject, Target, min_max, toy::Toy};
+use cam_methods::{
+    Cam, GradCam, GradCamPp, Output, ReciproCam, ScoreCam, SmoothGradCamPp, Weighting,
+};
+use tch::Tensor;
+
+fn values(map: &Tensor) -> Vec<f64> {
+    Vec::try_from(map.flatten(0, -1)).unwrap()
+}
+
+/// Raw maps for class 0 and class 1, by the shortcut and by the general path.
+fn check(method: &dyn Method, expected: [[f64; 4]; 2], normalize: bool) {
+    for toy in [Toy::network_a(), Toy::network_a().without_shortcut()] {
+        for (class, expected) in expected.iter().enumerate() {
+            let subject = Subject::new(&toy, Toy::image(), Target::Class(class as i64), 0);
+            let raw = method.explain(&subject);
+            assert_eq!(raw.size(), [2, 2]);
+            let got = values(&if normalize { min_max(&raw).unwrap() } else { raw });
+            for (got, want) in got.iter().zip(expected) {
+                assert!((got - want).abs() < 1e-9, "class {class}: {got} is not {want}");
+            }
+        }
+    }
+}
+
+/// CAM has no general path: it reads the linear layer.
+fn check_cam(method: &Cam, expected: [[f64; 4]; 2], normalize: bool) {
+    let toy = Toy::network_a();
+    for (class, expected) in expected.iter().enumerate() {
+        let raw = method.explain(&Subject::new(&toy, Toy::image(), Target::Class(class as i64), 0));
+        let got = values(&if normalize { min_max(&raw).unwrap() } else { raw });
+        for (got, want) in got.iter().zip(expected) {
+            assert!((got - want).abs() < 1e-9, "class {class}: {got} is not {want}");
+        }
+    }
+}
+
+#[test]
+fn cam_is_the_sum_of_the_weighted_channels() {
+    check_cam(&Cam { relu: false }, [[2.0, 5.0, -1.0, 8.0], [-1.0, -1.5, 1.0, -2.0]], false);
+    let third = 1.0 / 3.0;
+    check_cam(
+        &Cam { relu: false },
+        [[third, 2.0 * third, 0.0, 1.0], [third, third / 2.0, 1.0, 0.0]],
+        true,
+    );
+    check_cam(&Cam::default(), [[0.25, 0.625, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0]], true);
+}
+
+#[test]
+fn grad_cam_is_a_quarter_of_cam() {
+    check(&GradCam { relu: false }, [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]], false);
+    check(&GradCam::default(), [[0.25, 0.625, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0]], true);
+}
+
+#[test]
+fn grad_cam_pp_weighs_channels_by_its_papers_formula() {
+    // Weights (.4, 0, 4/11) and (0, 4/9, 4/19).
+    let class_0 = [0.4, 0.8 + 4.0 / 11.0, 0.0, 1.2 + 8.0 / 11.0];
+    let class_1 = [0.0, 4.0 / 19.0, 4.0 / 9.0, 8.0 / 19.0];
+    check(&GradCamPp {}, [class_0, class_1], false);
+    check(
+        &GradCamPp {},
+        [
+            [0.207_547_169_8, 0.603_773_584_9, 0.0, 1.0],
+            [0.0, 0.473_684_210_5, 1.0, 0.947_368_421_1],
+        ],
+        true,
+    );
+}
+
+#[test]
+fn smooth_grad_cam_pp_is_grad_cam_pp_where_gradients_are_constant() {
+    // The gradient of a pooled linear head does not depend on the noise, and the sum takes the clean activations.
+    check(
+        &SmoothGradCamPp::default(),
+        [
+            [0.207_547_169_8, 0.603_773_584_9, 0.0, 1.0],
+            [0.0, 0.473_684_210_5, 1.0, 0.947_368_421_1],
+        ],
+        true,
+    );
+}
+
+#[test]
+fn recipro_cam_is_the_heads_answer_to_each_position() {
+    check(&ReciproCam::default(), [[1.0, 1.75, 0.25, 2.5], [-0.75, -0.875, -0.25, -1.0]], false);
+    let softmax = ReciproCam { score: Output::Softmax, ..ReciproCam::default() };
+    let class_0 = [0.851_952_802_0, 0.932_453_308_9, 0.622_459_331_2, 0.970_687_769_2];
+    check(&softmax, [class_0, class_0.map(|p| 1.0 - p)], false);
+    check(
+        &softmax,
+        [
+            [0.659_031_387_7, 0.890_202_935_2, 0.0, 1.0],
+            [0.340_968_612_3, 0.109_797_064_8, 1.0, 0.0],
+        ],
+        true,
+    );
+}
+
+#[test]
+fn score_cam_weighs_channels_by_probability_as_its_authors_do() {
+    let [w1, w2, w3] = [0.991_769_685_4, 0.622_459_331_2, 0.985_936_373_0];
+    let [v1, v2, v3] = [0.008_230_314_6, 0.377_540_668_8, 0.014_063_627_0];
+    check(
+        &ScoreCam::default(),
+        [
+            [w1, 2.0 * w1 + w3, w2, 3.0 * w1 + 2.0 * w3],
+            [v1, 2.0 * v1 + v3, v2, 3.0 * v1 + 2.0 * v3],
+        ],
+        false,
+    );
+    check(
+        &ScoreCam::default(),
+        [
+            [0.085_395_157_0, 0.542_697_578_5, 0.0, 1.0],
+            [0.0, 0.060_366_413_8, 1.0, 0.120_732_827_6],
+        ],
+        true,
+    );
+}
+
+#[test]
+fn score_cam_with_a_softmax_over_channels_gives_another_map() {
+    check(
+        &ScoreCam { weighting: Weighting::ChannelSoftmax },
+        [[0.223_989_845_3, 0.611_994_922_7, 0.0, 1.0], [0.0, 0.5, 0.487_593_080_1, 1.0]],
+        true,
+    );
+}
+
+#[test]
+fn gaussian_recipro_cam_weighs_cam_by_the_mass_inside_the_border() {
+    // A 3×3 map: mass 9/16 in corners, 3/4 on edges, 1 in the center.
+    for toy in [Toy::network_a(), Toy::network_a().without_shortcut()] {
+        let subject = Subject::new(&toy, Toy::waves(3, 3), Target::Class(0), 0);
+        let gaussian = ReciproCam { gaussian: true, ..ReciproCam::default() }.explain(&subject);
+        let one_hot = ReciproCam::default().explain(&subject);
+        let bias = 0.5;
+        let mass = [0.5625, 0.75, 0.5625, 0.75, 1.0, 0.75, 0.5625, 0.75, 0.5625];
+        for ((got, one_hot), mass) in values(&gaussian).iter().zip(values(&one_hot)).zip(mass) {
+            let want = mass * (one_hot - bias) + bias;
+            assert!((got - want).abs() < 1e-12, "{got} is not {want}");
+        }
+    }
+}
+
+#[test]
+fn recipro_cam_on_a_squeezing_head_is_the_rectified_class_map() {
+    // [ReLU(V_c·F(i,j) + d_c) + (N - 1) ReLU(d_c)] / N with V = [[2,-1,1],[-1,1,.5]], d = [.5,-.25].
+    let toy = Toy::squeeze();
+    let table = [(0, [2.0, 5.0, -1.0, 8.0], 0.5_f64), (1, [-1.0, -1.5, 1.0, -2.0], -0.25)];
+    for (class, cam, d) in table {
+        let subject = Subject::new(&toy, Toy::image(), Target::Class(class), 0);
+        let map = ReciproCam::default().explain(&subject);
+        for (got, cam) in values(&map).iter().zip(cam) {
+            let want = ((cam + d).max(0.0) + 3.0 * d.max(0.0)) / 4.0;
+            assert!((got - want).abs() < 1e-12, "class {class}: {got} is not {want}");
+        }
+    }
+}

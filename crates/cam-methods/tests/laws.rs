@@ -1,0 +1,282 @@
+//! Laws that every method obeys, over the whole registry: a new method is tested by being listed.
+
+use cam_core::{Classifier, Counted, FeatureShape, Method, Subject, Target, min_max, toy::Toy};
+use cam_methods::{AnyMethod, Cam, GradCam, GradCamPp, ReciproCam, Rise, SmoothGradCamPp};
+use tch::{Kind, Tensor};
+
+fn max_difference(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.size(), b.size());
+    (a - b).abs().max().double_value(&[])
+}
+
+/// Every method that can explain the network, small enough for a test.
+fn methods_for(classifier: &dyn Classifier) -> Vec<AnyMethod> {
+    AnyMethod::all()
+        .into_iter()
+        .filter(|method| method.requirement().met_by(classifier))
+        .map(|method| match method {
+            AnyMethod::Rise(rise) => AnyMethod::Rise(Rise { n_masks: 50, ..rise }),
+            other => other,
+        })
+        .collect()
+}
+
+/// Networks with and without a pooled linear head, of which the second says nothing of its head.
+fn networks() -> [Toy; 3] {
+    [Toy::network_a(), Toy::network_a().without_shortcut(), Toy::squeeze()]
+}
+
+#[test]
+fn every_map_is_finite_and_has_two_dimensions() {
+    for toy in networks() {
+        for method in methods_for(&toy) {
+            let subject = Subject::new(&toy, Toy::waves(6, 4), Target::Predicted, 3);
+            let map = method.explain(&subject);
+            assert_eq!(map.size(), [6, 4], "{}", method.name());
+            assert!(map.isfinite().all().int64_value(&[]) == 1, "{}", method.name());
+            assert!(!map.requires_grad(), "{} leaves a gradient on its map", method.name());
+        }
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_maps_bit_for_bit() {
+    for toy in networks() {
+        for method in methods_for(&toy) {
+            let explain =
+                || method.explain(&Subject::new(&toy, Toy::waves(6, 4), Target::Class(1), 11));
+            assert_eq!(explain(), explain(), "{}", method.name());
+        }
+    }
+}
+
+#[test]
+fn the_batch_size_changes_no_map() {
+    for toy in [Toy::network_a, Toy::squeeze, || Toy::network_a().without_shortcut()] {
+        for method in methods_for(&toy()) {
+            let map = |batch| {
+                let toy = toy().with_batch(batch);
+                method.explain(&Subject::new(&toy, Toy::waves(6, 4), Target::Class(0), 5))
+            };
+            let one = map(1);
+            for batch in [7, 64] {
+                assert!(
+                    max_difference(&one, &map(batch)) < 1e-5,
+                    "{} at batch {batch}",
+                    method.name()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_shortcut_of_a_pooled_linear_head_equals_the_general_path() {
+    let (short, long) = (Toy::network_a(), Toy::network_a().without_shortcut());
+    for method in methods_for(&long) {
+        for class in [0, 1] {
+            let map = |toy: &Toy| {
+                method.explain(&Subject::new(toy, Toy::waves(6, 4), Target::Class(class), 5))
+            };
+            assert!(
+                max_difference(&map(&short), &map(&long)) < 1e-6,
+                "{} for class {class}",
+                method.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_stated_cost_is_what_the_general_path_runs() {
+    for toy in [Toy::network_a().without_shortcut(), Toy::squeeze()] {
+        for method in methods_for(&toy) {
+            let subject = Subject::new(&toy, Toy::waves(6, 4), Target::Class(0), 5);
+            let counted = Counted::new(&toy);
+            let _ = method.explain(&subject.through(&counted));
+            let cost = method.cost(FeatureShape::of(subject.features()));
+            // RISE looks only at masked images; every other definition counts the clean image, which the subject has.
+            let shared = u64::from(method.name() != "rise");
+            assert_eq!(counted.forwards() + shared, cost.forwards, "{}", method.name());
+            let gradients = cost.backwards;
+            let head_alone = counted.head_forwards() - counted.forwards() - cost.head_forwards;
+            assert!(head_alone <= gradients, "{}: {head_alone} more head forwards", method.name());
+        }
+    }
+}
+
+#[test]
+fn no_method_runs_more_than_its_definition() {
+    for toy in networks() {
+        for method in methods_for(&toy) {
+            let subject = Subject::new(&toy, Toy::waves(6, 4), Target::Class(1), 5);
+            let counted = Counted::new(&toy);
+            let _ = method.explain(&subject.through(&counted));
+            assert!(
+                counted.forwards() <= method.cost(FeatureShape::of(subject.features())).forwards
+            );
+        }
+    }
+}
+
+#[test]
+fn dead_channels_do_not_break_any_method() {
+    // All activations zero: every channel is constant, every gradient method sees zeros. A map may be constant, never NaN.
+    let image = Tensor::zeros([1, 1, 4, 4], (Kind::Double, tch::Device::Cpu));
+    for toy in networks() {
+        for method in methods_for(&toy) {
+            let map =
+                method.explain(&Subject::new(&toy, image.shallow_clone(), Target::Predicted, 0));
+            assert!(map.isfinite().all().int64_value(&[]) == 1, "{}", method.name());
+        }
+    }
+}
+
+#[test]
+fn gradients_are_on_after_any_method() {
+    let toy = Toy::squeeze();
+    for method in methods_for(&toy) {
+        let _ = method.explain(&Subject::new(&toy, Toy::image(), Target::Predicted, 0));
+        let x = Tensor::from(1.0).set_requires_grad(true);
+        assert!((&x * 2.0).requires_grad(), "{} leaves gradients off", method.name());
+    }
+}
+
+#[test]
+fn options_round_trip_and_unknown_options_are_refused() {
+    for method in AnyMethod::all() {
+        let options = serde_json::to_value(&method).unwrap();
+        assert!(options.is_object(), "{}", method.name());
+        let again = AnyMethod::configure(method.name(), options).unwrap().unwrap();
+        assert_eq!(method, again);
+        assert_eq!(
+            AnyMethod::configure(method.name(), serde_json::json!({})).unwrap().unwrap(),
+            method
+        );
+        let error = AnyMethod::configure(method.name(), serde_json::json!({"no_such_option": 1}))
+            .unwrap()
+            .unwrap_err();
+        assert!(error.to_string().contains("no_such_option"), "{error}");
+    }
+    assert!(AnyMethod::configure("no_such_method", serde_json::json!({})).is_none());
+}
+
+#[test]
+fn names_are_distinct_and_everybody_has_a_title_and_a_source() {
+    let mut names = AnyMethod::NAMES.to_vec();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), AnyMethod::all().len());
+    for method in AnyMethod::all() {
+        let about = method.about();
+        assert!(!about.title.is_empty() && !about.summary.is_empty() && !about.source.is_empty());
+    }
+}
+
+// Identities between methods on a pooled linear head with N positions.
+
+fn subject(toy: &Toy, class: i64) -> Subject<'_> {
+    Subject::new(toy, Toy::waves(5, 3), Target::Class(class), 9)
+}
+
+#[test]
+fn recipro_cam_is_cam_over_n_plus_the_bias() {
+    let toy = Toy::network_a();
+    for (class, bias) in [(0, 0.5), (1, -0.5)] {
+        let recipro = ReciproCam::default().explain(&subject(&toy, class));
+        let cam = Cam { relu: false }.explain(&subject(&toy, class));
+        assert!(max_difference(&recipro, &(&cam / 15.0 + bias)) < 1e-12);
+        assert!(max_difference(&min_max(&recipro).unwrap(), &min_max(&cam).unwrap()) < 1e-12);
+    }
+}
+
+#[test]
+fn recipro_cam_minus_the_bias_sums_to_the_logit_minus_the_bias() {
+    let toy = Toy::network_a();
+    for (class, bias) in [(0, 0.5), (1, -0.5)] {
+        let subject = subject(&toy, class);
+        let map = ReciproCam::default().explain(&subject);
+        let total = (map - bias).sum(Kind::Double).double_value(&[]);
+        assert!(
+            (total - (subject.logit(subject.logits()).double_value(&[0]) - bias)).abs() < 1e-12
+        );
+    }
+}
+
+#[test]
+fn grad_cam_is_rectified_cam_over_n() {
+    let toy = Toy::network_a();
+    for class in [0, 1] {
+        let grad_cam = GradCam::default().explain(&subject(&toy, class));
+        let cam = Cam::default().explain(&subject(&toy, class));
+        assert!(max_difference(&grad_cam, &(cam / 15.0)) < 1e-12);
+    }
+}
+
+#[test]
+fn grad_cam_pp_weights_are_closed_form_and_smoothing_changes_nothing() {
+    let toy = Toy::network_a();
+    for class in [0, 1] {
+        let subject = subject(&toy, class);
+        let w = toy.pooled_linear_head().unwrap().weight.get(class);
+        let mean = subject.features().mean_dim(&[0_i64, 2, 3][..], false, None::<Kind>);
+        let weights = w.relu() / (&w * mean + 2.0);
+        let expected = (subject.features().squeeze_dim(0) * weights.view([-1, 1, 1]))
+            .sum_dim_intlist(0_i64, false, None::<Kind>)
+            .relu();
+        let plain = GradCamPp {}.explain(&subject);
+        assert!(max_difference(&plain, &expected) < 1e-12);
+        assert!(max_difference(&SmoothGradCamPp::default().explain(&subject), &plain) < 1e-12);
+    }
+}
+
+#[test]
+fn a_softmax_recipro_cam_of_two_classes_orders_positions_as_the_difference_of_cams() {
+    let toy = Toy::network_a();
+    let softmax = ReciproCam { score: cam_methods::Output::Softmax, ..ReciproCam::default() };
+    let map = softmax.explain(&subject(&toy, 0));
+    let cam = |class| Cam { relu: false }.explain(&subject(&toy, class));
+    let expected = ((cam(0) - cam(1)) / 15.0 + 1.0).sigmoid();
+    assert!(max_difference(&map, &expected) < 1e-12);
+}
+
+#[test]
+fn scaling_the_image_of_activations_flips_with_them() {
+    // A pooled head does not know left from right: mirrored activations give mirrored maps.
+    let toy = Toy::network_a();
+    let image = Toy::waves(5, 3);
+    for method in methods_for(&toy).into_iter().filter(|method| method.name() != "rise") {
+        let map = |image: Tensor| method.explain(&Subject::new(&toy, image, Target::Class(0), 1));
+        let flipped = map(image.flip([3]));
+        assert!(
+            max_difference(&flipped, &map(image.shallow_clone()).flip([1])) < 1e-9,
+            "{}",
+            method.name()
+        );
+    }
+}
+
+#[test]
+fn the_gradient_at_the_cut_equals_central_differences() {
+    let toy = Toy::squeeze();
+    let subject = subject(&toy, 0);
+    let map = GradCam { relu: false }.explain(&subject);
+    let features = subject.features();
+    let step = 1e-6;
+    let mut weights = vec![];
+    for channel in 0..3 {
+        let mut total = 0.0;
+        for (y, x) in (0..5).flat_map(|y| (0..3).map(move |x| (y, x))) {
+            let moved = |by: f64| {
+                let copy = features.copy();
+                let _ = copy.get(0).get(channel).get(y).get(x).g_add_scalar_(by);
+                toy.head(&copy).double_value(&[0, 0])
+            };
+            total += (moved(step) - moved(-step)) / (2.0 * step);
+        }
+        weights.push(total / 15.0);
+    }
+    let expected = (features.squeeze_dim(0) * Tensor::from_slice(&weights).view([-1, 1, 1]))
+        .sum_dim_intlist(0_i64, false, None::<Kind>);
+    assert!(max_difference(&map, &expected) < 1e-6);
+}

@@ -1,0 +1,47 @@
+//! Coherency (Poppi et al. 2021, <https://arxiv.org/abs/2104.10252>).
+//!
+//! `(1 + ρ) / 2` with `ρ` Pearson's correlation of the image's map with the map of the explanation image `x ⊙ M`, same
+//! class, at the image's size. Ours: a second map that is constant or not finite counts as correlation 0, and a random
+//! method draws the same masks or noise for both maps.
+
+use cam_core::{About, Better, Explained, Map, Metric, Score};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// Coherency; not defined for imported maps, which cannot be made again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Coherency {}
+
+impl Metric for Coherency {
+    fn score(&self, explained: &Explained<'_>) -> Option<Score> {
+        let again = Map::new(&explained.explain_masked()?, explained.subject().size());
+        let correlation = again.map_or(0.0, |again| pearson(explained.map().unit(), again.unit()));
+        Some(f64::midpoint(1.0, correlation).into())
+    }
+
+    fn better(&self) -> Better {
+        Better::Higher
+    }
+
+    fn about(&self) -> About {
+        About {
+            title: "Coherency",
+            summary: "correlation of the map with the map of the explanation image, from 0 to 1",
+            source: "Poppi et al. 2021, arXiv 2104.10252",
+        }
+    }
+
+    fn forwards(&self, method_forwards: u64) -> u64 {
+        method_forwards
+    }
+}
+
+/// Pearson's correlation of two maps of one shape, in `[-1, 1]`; 0 where one of them is constant.
+fn pearson(a: &Tensor, b: &Tensor) -> f64 {
+    let centered = |map: &Tensor| map.to_kind(Kind::Double) - map.mean(Kind::Double);
+    let (a, b) = (centered(a), centered(b));
+    let dot = |x: &Tensor, y: &Tensor| (x * y).sum(Kind::Double).double_value(&[]);
+    let norm = (dot(&a, &a) * dot(&b, &b)).sqrt();
+    if norm > 0.0 { (dot(&a, &b) / norm).clamp(-1.0, 1.0) } else { 0.0 }
+}

@@ -1,0 +1,35 @@
+//! Complexity (Poppi et al. 2021, <https://arxiv.org/abs/2104.10252>).
+//!
+//! The mean of the normalized map: its L1 norm over its number of pixels. Ours: at the image's size, where it equals the
+//! mean of the small map for integer factors.
+
+use cam_core::{About, Better, Explained, Metric, Score};
+use serde::{Deserialize, Serialize};
+use tch::Kind;
+
+/// Complexity.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Complexity {}
+
+impl Metric for Complexity {
+    fn score(&self, explained: &Explained<'_>) -> Option<Score> {
+        Some(explained.map().unit().mean(Kind::Double).double_value(&[]).into())
+    }
+
+    fn better(&self) -> Better {
+        Better::Lower
+    }
+
+    fn about(&self) -> About {
+        About {
+            title: "Complexity",
+            summary: "mean of the normalized map",
+            source: "Poppi et al. 2021, arXiv 2104.10252",
+        }
+    }
+
+    fn forwards(&self, _: u64) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,47 @@
+//! Deletion (Petsiuk et al. 2018, <https://arxiv.org/abs/1806.07421>, section 4.2).
+//!
+//! The area under the class's softmax probability while pixels are replaced, the most salient first.
+//! Ours: equal values go in row-major order, and the trapezoid rule takes both end points at their true share of pixels.
+
+use cam_core::{About, Better, Explained, Metric, Score};
+use serde::{Deserialize, Serialize};
+
+use crate::perturbation::{Direction, Fill, perturb};
+
+/// Deletion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Deletion {
+    /// Intervals of the curve: 224 on a 224×224 image replaces 224 pixels at a time.
+    pub steps: u32,
+    /// What replaces a pixel.
+    pub fill: Fill,
+}
+
+impl Default for Deletion {
+    fn default() -> Self {
+        Self { steps: 224, fill: Fill::Zero }
+    }
+}
+
+impl Metric for Deletion {
+    fn score(&self, explained: &Explained<'_>) -> Option<Score> {
+        Some(perturb(explained, self.steps, self.fill, Direction::Delete))
+    }
+
+    fn better(&self) -> Better {
+        Better::Lower
+    }
+
+    fn about(&self) -> About {
+        About {
+            title: "Deletion",
+            summary: "area under the confidence while the most salient pixels go first",
+            source: "Petsiuk et al. 2018, arXiv 1806.07421",
+        }
+    }
+
+    fn forwards(&self, _: u64) -> u64 {
+        u64::from(self.steps)
+    }
+}

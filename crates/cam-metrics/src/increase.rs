@@ -1,0 +1,34 @@
+//! Increase in confidence (Chattopadhay et al. 2018, <https://arxiv.org/abs/1710.11063>, section 4.1).
+//!
+//! 1 where the class's softmax probability on the explanation image is larger than on the image (strictly), else 0.
+
+use cam_core::{About, Better, Explained, Metric, Score};
+use serde::{Deserialize, Serialize};
+
+/// Increase in confidence, of one image.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Increase {}
+
+impl Metric for Increase {
+    fn score(&self, explained: &Explained<'_>) -> Option<Score> {
+        let increased = explained.masked().confidence() > explained.subject().confidence();
+        Some(f64::from(u8::from(increased)).into())
+    }
+
+    fn better(&self) -> Better {
+        Better::Higher
+    }
+
+    fn about(&self) -> About {
+        About {
+            title: "Increase",
+            summary: "whether the explanation image raises the confidence",
+            source: "Chattopadhay et al. 2018, arXiv 1710.11063",
+        }
+    }
+
+    fn forwards(&self, _: u64) -> u64 {
+        1
+    }
+}

@@ -1,0 +1,47 @@
+//! Insertion (Petsiuk et al. 2018, <https://arxiv.org/abs/1806.07421>, section 4.2).
+//!
+//! The area under the class's softmax probability while a blurred image gets its pixels back, the most salient first.
+//! Ours: the exact blur of the authors' evaluation code, equal values in row-major order, both end points in the area.
+
+use cam_core::{About, Better, Explained, Metric, Score};
+use serde::{Deserialize, Serialize};
+
+use crate::perturbation::{Direction, Fill, perturb};
+
+/// Insertion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Insertion {
+    /// Intervals of the curve: 224 on a 224×224 image restores 224 pixels at a time.
+    pub steps: u32,
+    /// What the curve starts from.
+    pub start: Fill,
+}
+
+impl Default for Insertion {
+    fn default() -> Self {
+        Self { steps: 224, start: Fill::Blur }
+    }
+}
+
+impl Metric for Insertion {
+    fn score(&self, explained: &Explained<'_>) -> Option<Score> {
+        Some(perturb(explained, self.steps, self.start, Direction::Insert))
+    }
+
+    fn better(&self) -> Better {
+        Better::Higher
+    }
+
+    fn about(&self) -> About {
+        About {
+            title: "Insertion",
+            summary: "area under the confidence while the most salient pixels come back first",
+            source: "Petsiuk et al. 2018, arXiv 1806.07421",
+        }
+    }
+
+    fn forwards(&self, _: u64) -> u64 {
+        u64::from(self.steps)
+    }
+}
