@@ -6,6 +6,7 @@
 //!
 //! Shapes are written `[N, K, h, w]`: capital `H, W` for the image, small `h, w` for the map. Scores are fractions.
 
+mod cache;
 mod chunks;
 mod classifier;
 mod cost;
@@ -17,6 +18,7 @@ mod registry;
 mod subject;
 pub mod toy;
 
+pub use cache::cache_folder;
 pub use chunks::{head_in_chunks, logits_in_chunks};
 pub use classifier::{Classifier, Counted, PooledLinear};
 pub use cost::Cost;

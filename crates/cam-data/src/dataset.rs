@@ -1,0 +1,196 @@
+//! Which images there are: a manifest, its images in a fixed order, and a subset of them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::{DataError, Orientation, expand_variables, layout};
+
+/// The form of a data set's manifest, a YAML file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetManifest {
+    /// Its name in results; the file's name where left out.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The folder of images, relative to the manifest; `${NAME}` is an environment variable.
+    pub root: String,
+    /// How images lie in the folder.
+    pub layout: Layout,
+    /// The list of images, for `layout: csv`; relative to the manifest.
+    #[serde(default)]
+    pub csv: Option<String>,
+    /// At most so many images: the first ones, or a sample where there is a `seed`.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// At most so many images of each class.
+    #[serde(default)]
+    pub per_class: Option<usize>,
+    /// Draws `limit` and `per_class` instead of taking the first ones.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Whether photographs are turned upright by their EXIF tag; torchvision ignores it, and so does the default.
+    #[serde(default)]
+    pub exif: Orientation,
+}
+
+/// How images lie in a folder, and where labels come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// One folder a class. Named by WordNet ids, they are ImageNet's classes; else classes are counted in the order of
+    /// the folders' names, as torchvision's `ImageFolder` does.
+    Folders,
+    /// All in one folder; the label is the WordNet id at the start of the name, or none.
+    Files,
+    /// Listed in a file with the columns `path,label` and optionally `sha256`, or in Kaggle's `LOC_val_solution.csv`.
+    Csv,
+}
+
+/// How much of a data set; what is `None` is up to the manifest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// At most so many images.
+    pub limit: Option<usize>,
+    /// At most so many images of each class.
+    pub per_class: Option<usize>,
+    /// Draw them instead of taking the first ones.
+    pub seed: Option<u64>,
+}
+
+/// The images of a data set, in an order that depends on their names alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// Its name in results.
+    pub name: String,
+    /// The folder of images.
+    pub root: PathBuf,
+    /// The images, ordered by their paths.
+    pub items: Vec<Item>,
+    /// Whether photographs are turned upright.
+    pub exif: Orientation,
+}
+
+/// An image of a data set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its path relative to the root, with `/`: what identifies it in results.
+    pub image: String,
+    /// The file.
+    pub path: PathBuf,
+    /// The index of its class, where it is labeled.
+    pub label: Option<i64>,
+    /// Its SHA-256, where a list gives it.
+    pub sha256: Option<String>,
+}
+
+impl Dataset {
+    /// Lists the images of a manifest.
+    ///
+    /// # Errors
+    /// [`DataError`] where the manifest, its folder or its list cannot be read, or there is no image.
+    pub fn load(manifest: &Path, limits: &Limits) -> Result<Self, DataError> {
+        let text = fs::read_to_string(manifest).map_err(DataError::read(manifest))?;
+        let form: DatasetManifest = serde_yaml::from_str(&text).map_err(|error| DataError::Invalid {
+            path: manifest.to_path_buf(),
+            line: error.location().map(|location| location.line() as u64),
+            message: error.to_string(),
+        })?;
+        let here = manifest.parent().unwrap_or(Path::new(""));
+        let resolve = |text: &str| -> Result<PathBuf, DataError> {
+            let text = expand_variables(text)
+                .map_err(|source| DataError::Variable { path: manifest.to_path_buf(), source })?;
+            Ok(here.join(text))
+        };
+        let root = resolve(&form.root)?;
+        let list = form.csv.as_deref().map(resolve).transpose()?;
+        let found = match (form.layout, list) {
+            (Layout::Folders, None) => layout::folders(&root)?,
+            (Layout::Files, None) => layout::files(&root)?,
+            (Layout::Csv, Some(list)) => layout::csv(&root, &list)?,
+            (Layout::Csv, None) => return Err(invalid(manifest, "`layout: csv` needs `csv`, the list of images")),
+            (_, Some(_)) => return Err(invalid(manifest, "`csv` goes with `layout: csv` only")),
+        };
+        if found.items.is_empty() {
+            return Err(DataError::Empty { root, hint: found.hint() });
+        }
+        let mut items = found.items;
+        items.sort_by(|a, b| a.image.as_bytes().cmp(b.image.as_bytes()));
+        let limits = Limits {
+            limit: limits.limit.or(form.limit),
+            per_class: limits.per_class.or(form.per_class),
+            seed: limits.seed.or(form.seed),
+        };
+        let stem = manifest.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name: form.name.unwrap_or(stem), root, items: limits.apply(items), exif: form.exif })
+    }
+}
+
+fn invalid(path: &Path, message: &str) -> DataError {
+    DataError::Invalid { path: path.to_path_buf(), line: None, message: message.to_string() }
+}
+
+impl Limits {
+    /// The subset, in the order of `items`.
+    fn apply(&self, items: Vec<Item>) -> Vec<Item> {
+        let mut order: Vec<usize> = (0..items.len()).collect();
+        if let Some(seed) = self.seed {
+            order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        }
+        if let Some(per_class) = self.per_class {
+            let mut taken = BTreeMap::new();
+            order.retain(|&index| {
+                let taken = taken.entry(items[index].label).or_insert(0);
+                *taken += 1;
+                *taken <= per_class
+            });
+        }
+        order.truncate(self.limit.unwrap_or(usize::MAX));
+        order.sort_unstable();
+        order.into_iter().map(|index| items[index].clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(n: usize) -> Vec<Item> {
+        (0..n)
+            .map(|index| Item {
+                image: format!("{index:03}.png"),
+                path: PathBuf::new(),
+                label: Some(index as i64 % 3),
+                sha256: None,
+            })
+            .collect()
+    }
+
+    fn names(limits: Limits) -> Vec<String> {
+        limits.apply(items(12)).into_iter().map(|item| item.image).collect()
+    }
+
+    #[test]
+    fn a_limit_takes_the_first_images_and_a_seed_draws_them() {
+        let first = Limits { limit: Some(2), ..Limits::default() };
+        assert_eq!(names(first), ["000.png", "001.png"]);
+        let drawn = |seed| names(Limits { seed: Some(seed), limit: Some(4), per_class: None });
+        assert_eq!(drawn(1), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
+        assert!(drawn(1).is_sorted());
+    }
+
+    #[test]
+    fn per_class_keeps_that_many_of_every_class() {
+        let two = Limits { per_class: Some(2), seed: Some(5), limit: None }.apply(items(12));
+        for class in 0..3 {
+            assert_eq!(two.iter().filter(|item| item.label == Some(class)).count(), 2);
+        }
+    }
+}

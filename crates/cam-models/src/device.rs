@@ -1,0 +1,185 @@
+//! Which device computes, and CUDA found at run time.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Once;
+
+use tch::Device;
+
+/// Where to compute, as asked for: `auto`, `cpu`, `cuda` or `cuda:1`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The first CUDA device where there is one, else the processor.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// A CUDA device by its number.
+    Cuda(usize),
+}
+
+/// Why there is no such device.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// CUDA was asked for and libtorch's part for it is not installed.
+    #[error(
+        "no CUDA: libtorch_cuda.so is not beside libtorch; run `cargo xtask setup --cuda`, or use `--device cpu`"
+    )]
+    NoLibrary,
+    /// CUDA was asked for and the library sees no device.
+    #[error(
+        "no CUDA device: the NVIDIA driver is missing or shows none (does `nvidia-smi` list one?); \
+         install the driver, or use `--device cpu`"
+    )]
+    NoDevice,
+    /// A device's number is too large.
+    #[error("no device cuda:{asked}: there are {present}, counted from 0")]
+    NoSuchDevice {
+        /// As asked for.
+        asked: usize,
+        /// How many there are.
+        present: usize,
+    },
+    /// Not a device's name.
+    #[error("unknown device `{0}`: use auto, cpu, cuda or cuda:N")]
+    Unknown(String),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceError> {
+        let unknown = || DeviceError::Unknown(text.to_owned());
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => {
+                let number = text.strip_prefix("cuda:").ok_or_else(unknown)?;
+                number.parse().map(Self::Cuda).map_err(|_not_a_number| unknown())
+            }
+        }
+    }
+}
+
+/// The device for a choice. Call it before the first tensor: CUDA's part of libtorch is loaded here.
+///
+/// # Errors
+///
+/// CUDA is asked for by name and is not there.
+pub fn device(choice: DeviceChoice) -> Result<Device, DeviceError> {
+    if choice == DeviceChoice::Cpu {
+        return Ok(Device::Cpu);
+    }
+    let is_loaded = load_cuda();
+    let present = if tch::Cuda::is_available() { tch::Cuda::device_count() as usize } else { 0 };
+    match choice {
+        DeviceChoice::Cuda(_) if present == 0 && !is_loaded => Err(DeviceError::NoLibrary),
+        DeviceChoice::Cuda(_) if present == 0 => Err(DeviceError::NoDevice),
+        DeviceChoice::Cuda(asked) if asked >= present => {
+            Err(DeviceError::NoSuchDevice { asked, present })
+        }
+        DeviceChoice::Cuda(number) => Ok(Device::Cuda(number)),
+        DeviceChoice::Auto if present > 0 => Ok(Device::Cuda(0)),
+        DeviceChoice::Auto | DeviceChoice::Cpu => Ok(Device::Cpu),
+    }
+}
+
+/// How many threads the calling thread's tensor operators use; other threads keep their own number.
+///
+/// libtorch keeps the number per thread, so each thread that computes calls this itself.
+pub fn set_threads(n_threads: usize) {
+    tch::set_num_threads(n_threads.max(1) as i32);
+}
+
+/// Whether libtorch's CUDA part could be loaded; tried once.
+fn load_cuda() -> bool {
+    static ONCE: Once = Once::new();
+    static LOADED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+    ONCE.call_once(|| {
+        let is_loaded =
+            cuda_libraries(libtorch_folder().as_deref()).iter().any(|path| open_globally(path));
+        LOADED.store(is_loaded, std::sync::atomic::Ordering::Relaxed);
+    });
+    LOADED.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Where the CUDA part may lie: as `cargo xtask setup --cuda` lays it down, beside libtorch, or where the loader looks.
+fn cuda_libraries(folder: Option<&Path>) -> Vec<PathBuf> {
+    const NAME: &str = "libtorch_cuda.so";
+    let beside = folder.into_iter().flat_map(|folder| {
+        [folder.join("../cuda/lib").join(NAME), folder.join(NAME)]
+            .into_iter()
+            .filter(|path| path.exists())
+    });
+    beside.chain([PathBuf::from(NAME)]).collect()
+}
+
+/// The folder from which libtorch was loaded into this process.
+fn libtorch_folder() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps.lines().find(|line| line.ends_with("/libtorch_cpu.so"))?;
+    Path::new(&line[line.find('/')?..]).parent().map(Path::to_owned)
+}
+
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "loading a library at run time has no safe form")]
+fn open_globally(path: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: the path is a terminated string. The library's initializers register CUDA's kernels in libtorch, which is
+    // loaded already; nothing of ours refers to the handle, and the library stays loaded for good.
+    !unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) }.is_null()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_globally(_path: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read_as_users_write_them() {
+        assert_eq!("auto".parse::<DeviceChoice>().unwrap(), DeviceChoice::Auto);
+        assert_eq!("cuda:3".parse::<DeviceChoice>().unwrap(), DeviceChoice::Cuda(3));
+        for wrong in ["gpu", "cuda:", "cuda:x", "CPU"] {
+            let error = wrong.parse::<DeviceChoice>().unwrap_err();
+            assert!(error.to_string().contains("auto, cpu, cuda or cuda:N"), "{error}");
+        }
+    }
+
+    #[test]
+    fn auto_always_finds_a_device_and_cuda_is_there_or_explained() {
+        let auto = device(DeviceChoice::Auto).unwrap();
+        match device(DeviceChoice::Cuda(0)) {
+            Ok(cuda) => assert_eq!(auto, cuda),
+            Err(error) => {
+                assert_eq!(auto, Device::Cpu);
+                assert!(error.to_string().contains("--device cpu"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_folder_of_the_loaded_libtorch_is_found() {
+        let _ = tch::Tensor::zeros([1], (tch::Kind::Float, Device::Cpu));
+        let folder = libtorch_folder().expect("libtorch is linked");
+        assert!(folder.join("libtorch_cpu.so").exists());
+    }
+
+    #[test]
+    fn the_thread_setting_belongs_to_the_thread() {
+        std::thread::spawn(|| {
+            set_threads(1);
+            assert_eq!(tch::get_num_threads(), 1);
+            set_threads(2);
+            assert_eq!(tch::get_num_threads(), 2);
+        })
+        .join()
+        .unwrap();
+    }
+}

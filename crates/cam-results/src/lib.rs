@@ -1,0 +1,28 @@
+//! Everything after a number exists: records, store, summary, report, plots.
+//!
+//! A [`Store`] takes [`Row`]s, keeps them through kills and power cuts, and turns them into a run's folder. A [`Run`]
+//! is such a folder read back. [`summarize`] counts, averages and bootstraps; [`report_md`] and the plots show. Nothing
+//! here knows a tensor or a network.
+
+mod error;
+mod files;
+mod journal;
+mod manifest;
+mod record;
+mod run;
+mod store;
+mod summary;
+mod tables;
+#[cfg(test)]
+mod testing;
+
+pub use error::{Error, Result};
+pub use files::{write_atomically, write_bytes};
+pub use manifest::{
+    Better, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, RunManifest, RunStatus,
+    WeightsEntry,
+};
+pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
+pub use run::Run;
+pub use store::Store;
+pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, summarize};

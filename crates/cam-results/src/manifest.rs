@@ -1,0 +1,431 @@
+//! What a run is: everything that its numbers depend on.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{COLUMNS, Error, Key, Record, Result, SCHEMA, files::write_bytes};
+
+/// The file's name in a run's folder.
+pub(crate) const MANIFEST: &str = "manifest.json";
+
+/// Everything that a run's numbers depend on, and the order of its rows: `manifest.json`.
+///
+/// All but its status, times, command and the configuration's text is the *plan*; a run continues only under an equal one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunManifest {
+    /// The version of the folder's files; [`SCHEMA`] in a new one.
+    pub schema: u32,
+    /// The version of cambench.
+    pub cambench: String,
+    /// Whether all rows are there.
+    pub status: RunStatus,
+    /// The sweep's name.
+    pub sweep: String,
+    /// When the run was started, RFC 3339 in UTC.
+    pub started: String,
+    /// When it was finished, RFC 3339 in UTC.
+    pub finished: Option<String>,
+    /// The command line that started it.
+    pub command: Option<String>,
+    /// The commit that cambench was built from.
+    pub commit: Option<String>,
+    /// Whether there were changes on top of that commit.
+    pub dirty: bool,
+    /// Versions of what computes, by name.
+    pub versions: BTreeMap<String, String>,
+    /// What it was computed on, e.g. `cpu` or `cuda:0 (NVIDIA H100)`.
+    pub device: String,
+    /// How many threads computed.
+    pub threads: usize,
+    /// Which class is explained: `predicted` or `label`.
+    pub target: String,
+    /// Where all randomness comes from.
+    pub seed: u64,
+    /// The images' source.
+    pub dataset: DatasetEntry,
+    /// The networks, in the order of the rows.
+    pub models: Vec<ModelEntry>,
+    /// The methods, in the order of the rows.
+    pub methods: Vec<MethodEntry>,
+    /// The metrics, in the order of the columns.
+    pub metrics: Vec<MetricEntry>,
+    /// The sweep file as it was given.
+    pub config_given: String,
+    /// The same with every default filled in.
+    pub config_resolved: Value,
+    /// The images, in the order of the rows.
+    pub images: Vec<ImageEntry>,
+}
+
+/// Whether all rows are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunStatus {
+    /// Some rows may be missing.
+    Running,
+    /// All rows are there, and nothing will change any more.
+    Finished,
+}
+
+/// The images' source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetEntry {
+    /// Its name.
+    pub name: String,
+    /// The folder that the images' paths are relative to.
+    pub root: String,
+    /// How many images there are.
+    pub n_images: usize,
+}
+
+/// One image of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageEntry {
+    /// Its path relative to the data set's root.
+    pub image: String,
+    /// Of the file, where it could be read.
+    pub sha256: Option<String>,
+    /// The class that it is labeled with, where it is.
+    pub label: Option<i64>,
+}
+
+/// One network, cut at one layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelEntry {
+    /// Its name in the sweep.
+    pub name: String,
+    /// Its name in the zoo.
+    pub architecture: String,
+    /// The layer under explanation.
+    pub layer: String,
+    /// Where its parameters come from.
+    pub weights: WeightsEntry,
+    /// The number format that it runs in: `f32` or `bf16`.
+    pub precision: String,
+    /// Images per pass through the whole network.
+    pub batch: i64,
+    /// Activations per pass through the head.
+    pub head_batch: i64,
+    /// How many classes it tells apart.
+    pub n_classes: i64,
+    /// How photographs become inputs.
+    pub preprocessing: Value,
+    /// `[K, h, w]` of the activations at the layer.
+    pub feature_shape: [i64; 3],
+    /// Top-1 accuracy on ImageNet's validation images as published with the weights, a fraction.
+    pub published_top1: Option<f64>,
+}
+
+/// Where a network's parameters come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightsEntry {
+    /// Where they were published, or what made them.
+    pub source: String,
+    /// The file.
+    pub path: Option<String>,
+    /// Of the file.
+    pub sha256: Option<String>,
+    /// Whether they are random numbers, which no result means anything with.
+    pub seeded: bool,
+}
+
+/// One method with its options.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MethodEntry {
+    /// Its name in the sweep (`as`).
+    pub name: String,
+    /// Its name in the registry.
+    pub method: String,
+    /// As it is printed.
+    pub title: String,
+    /// The rules that turn its raw maps into scores.
+    pub protocol: String,
+    /// All of its options, defaults included.
+    pub options: Value,
+}
+
+/// One metric with its options.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricEntry {
+    /// Its name in the sweep (`as`), and the name of its column.
+    pub name: String,
+    /// Its name in the registry.
+    pub metric: String,
+    /// As it is printed.
+    pub title: String,
+    /// Which direction is good.
+    pub better: Better,
+    /// The rules that it is computed by.
+    pub protocol: String,
+    /// All of its options, defaults included.
+    pub options: Value,
+}
+
+/// Which direction of a metric is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    /// More is better.
+    Higher,
+    /// Less is better.
+    Lower,
+}
+
+impl RunManifest {
+    /// Reads `manifest.json` of a run's folder.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is damaged, or was written by a newer cambench.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(MANIFEST);
+        let text = fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
+        let damaged = |error: serde_json::Error| Error::Damaged {
+            path: path.clone(),
+            message: error.to_string(),
+        };
+        let value: Value = serde_json::from_str(&text).map_err(damaged)?;
+        // The schema first: nothing else of a newer file can be relied on.
+        match value.get("schema").and_then(Value::as_u64) {
+            Some(found) if found > u64::from(SCHEMA) => {
+                Err(Error::Newer { path, found, supported: SCHEMA })
+            }
+            _ => serde_json::from_value(value).map_err(damaged),
+        }
+    }
+
+    /// Writes `manifest.json` into a run's folder, whole or not at all.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(self).expect("a manifest is always JSON");
+        text.push('\n');
+        write_bytes(&folder.join(MANIFEST), text.as_bytes())
+    }
+
+    /// Every row of the run in its order: models, then images, then methods.
+    pub fn plan(&self) -> impl Iterator<Item = Key> + '_ {
+        self.models.iter().flat_map(move |model| {
+            self.images.iter().flat_map(move |image| {
+                self.methods.iter().map(move |method| Key {
+                    model: model.name.clone(),
+                    layer: model.layer.clone(),
+                    method: method.name.clone(),
+                    protocol: method.protocol.clone(),
+                    image: image.image.clone(),
+                })
+            })
+        })
+    }
+
+    /// How many rows the run has when it is complete.
+    pub fn n_rows(&self) -> usize {
+        self.models.len() * self.images.len() * self.methods.len()
+    }
+
+    /// The first field in which `new` plans something else than this one, with both values, or `None` where the plans
+    /// are equal: `methods[5].options.n_masks was 500, is 4000`.
+    pub fn difference(&self, new: &Self) -> Option<String> {
+        difference("", &self.as_plan(), &new.as_plan())
+    }
+
+    /// Eight hexadecimal digits that are the same for equal plans and, all but surely, different for others.
+    pub fn plan_id(&self) -> String {
+        format!("{:08x}", crc32fast::hash(self.as_plan().to_string().as_bytes()))
+    }
+
+    /// Checks that no two columns of the results and no two rows would have the same name.
+    pub(crate) fn check_names(&self) -> Result<()> {
+        let mut columns: HashSet<String> = COLUMNS.into_iter().map(str::to_owned).collect();
+        columns.extend(crate::summary::COLUMNS.into_iter().map(str::to_owned));
+        for metric in &self.metrics {
+            for suffix in ["", "_lo", "_hi"] {
+                let name = format!("{}{suffix}", metric.name);
+                if !columns.insert(name.clone()) {
+                    return Err(Error::NameTaken { name });
+                }
+            }
+        }
+        let mut rows = HashSet::new();
+        match self.plan().find(|key| !rows.insert(key.clone())) {
+            Some(key) => Err(Error::RowTwice { row: key.to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    fn as_plan(&self) -> Value {
+        let text = serde_json::to_string(self).expect("a manifest is always JSON");
+        let mut value: Value = serde_json::from_str(&text).expect("what was just written");
+        let fields = value.as_object_mut().expect("a struct");
+        // The text of the configuration may gain a comment; what it means is in `config_resolved`.
+        for field in ["status", "started", "finished", "command", "config_given"] {
+            fields.shift_remove(field);
+        }
+        value
+    }
+}
+
+/// The rows that a manifest asks for, without listing them.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    models: Vec<(String, String)>,
+    methods: Vec<(String, String)>,
+    images: HashSet<String>,
+    n_metrics: usize,
+}
+
+impl Plan {
+    /// Of a manifest.
+    pub(crate) fn of(manifest: &RunManifest) -> Self {
+        Self {
+            models: manifest.models.iter().map(|m| (m.name.clone(), m.layer.clone())).collect(),
+            methods: manifest
+                .methods
+                .iter()
+                .map(|m| (m.name.clone(), m.protocol.clone()))
+                .collect(),
+            images: manifest.images.iter().map(|image| image.image.clone()).collect(),
+            n_metrics: manifest.metrics.len(),
+        }
+    }
+
+    /// Whether a record is one of them.
+    pub(crate) fn has(&self, record: &Record) -> bool {
+        let Record { model, layer, method, protocol, image, metrics, .. } = record;
+        metrics.len() == self.n_metrics
+            && self.models.iter().any(|(name, at)| name == model && at == layer)
+            && self.methods.iter().any(|(name, by)| name == method && by == protocol)
+            && self.images.contains(image)
+    }
+}
+
+/// The first difference between two values, in the order of the first one's fields.
+fn difference(at: &str, old: &Value, new: &Value) -> Option<String> {
+    match (old, new) {
+        (Value::Object(a), Value::Object(b)) => {
+            let field =
+                |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+            let absent = |value: Option<&Value>| value.map_or("absent".to_owned(), brief);
+            a.keys().chain(b.keys().filter(|name| !a.contains_key(*name))).find_map(|name| {
+                match (a.get(name), b.get(name)) {
+                    (Some(x), Some(y)) => difference(&field(name), x, y),
+                    (x, y) => Some(format!("{} was {}, is {}", field(name), absent(x), absent(y))),
+                }
+            })
+        }
+        (Value::Array(a), Value::Array(b)) => a
+            .iter()
+            .zip(b)
+            .enumerate()
+            .find_map(|(i, (x, y))| difference(&format!("{at}[{i}]"), x, y))
+            .or_else(|| {
+                (a.len() != b.len())
+                    .then(|| format!("{at} had {} entries, has {}", a.len(), b.len()))
+            }),
+        _ => (old != new).then(|| format!("{at} was {}, is {}", brief(old), brief(new))),
+    }
+}
+
+/// A value in one line of an error message.
+fn brief(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::manifest;
+
+    #[test]
+    fn a_continued_run_may_have_another_start_and_command() {
+        let old = manifest();
+        let mut new = old.clone();
+        new.started = "2031-01-01T00:00:00Z".into();
+        new.command = None;
+        new.status = RunStatus::Finished;
+        assert_eq!(old.difference(&new), None);
+    }
+
+    #[test]
+    fn the_first_field_that_differs_is_named_with_both_values() {
+        let old = manifest();
+        let changed = |change: fn(&mut RunManifest)| {
+            let mut new = old.clone();
+            change(&mut new);
+            old.difference(&new).unwrap()
+        };
+        assert_eq!(
+            changed(|new| new.methods[1].options["n_masks"] = json!(4000)),
+            "methods[1].options.n_masks was 500, is 4000"
+        );
+        assert_eq!(changed(|new| new.seed = 7), "seed was 0, is 7");
+        assert_eq!(
+            changed(|new| new.methods[1].options["cells"] = json!([7, 7])),
+            "methods[1].options.cells was absent, is [7,7]"
+        );
+        assert_eq!(changed(|new| new.images.truncate(2)), "images had 3 entries, has 2");
+        assert_eq!(
+            changed(|new| new.images[1].sha256 = Some("f".repeat(64))),
+            format!("images[1].sha256 was \"{}…, is \"{}…", "b".repeat(59), "f".repeat(59))
+        );
+    }
+
+    #[test]
+    fn a_manifest_survives_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = manifest();
+        manifest.write(folder.path()).unwrap();
+        assert_eq!(RunManifest::read(folder.path()).unwrap(), manifest);
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_by_name_and_an_older_one_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut manifest = manifest();
+        manifest.schema = SCHEMA + 1;
+        manifest.write(folder.path()).unwrap();
+        let error = RunManifest::read(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.ends_with("manifest.json was written by schema 2, this cambench reads up to 1; update cambench"),
+            "{error}"
+        );
+
+        // Whatever else a newer schema changes must not be looked at first.
+        fs::write(folder.path().join(MANIFEST), r#"{"schema": 2, "models": "elsewhere"}"#).unwrap();
+        assert!(matches!(RunManifest::read(folder.path()), Err(Error::Newer { found: 2, .. })));
+
+        manifest.schema = SCHEMA - 1;
+        manifest.write(folder.path()).unwrap();
+        assert_eq!(RunManifest::read(folder.path()).unwrap(), manifest);
+    }
+
+    #[test]
+    fn names_that_would_share_a_column_are_refused() {
+        for name in ["status", "adcc", "drop_lo", "n_failed", "drop"] {
+            let mut manifest = manifest();
+            manifest.metrics[1].name = name.into();
+            let error = manifest.check_names().unwrap_err();
+            assert!(
+                matches!(&error, Error::NameTaken { name: taken } if taken.starts_with(name)),
+                "{error}"
+            );
+        }
+        manifest().check_names().unwrap();
+    }
+
+    #[test]
+    fn two_rows_of_one_key_are_refused() {
+        let mut manifest = manifest();
+        manifest.images[1].image = manifest.images[0].image.clone();
+        assert!(matches!(manifest.check_names(), Err(Error::RowTwice { .. })));
+    }
+}

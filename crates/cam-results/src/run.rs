@@ -1,0 +1,122 @@
+//! A run's folder, read back.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Curve, Error, Key, RawMap, Record, Result, RunManifest, RunStatus,
+    journal::{CurvesOnly, Journal, MapOnly, RecordOnly},
+    manifest::Plan,
+    store::{CURVES, MAPS, RECORDS},
+    tables::{CurveReader, GROUP, SHORT_ROWS, read_maps, read_parquet, read_records},
+};
+
+/// A run's folder, read back: the manifest and the records; curves and maps are visited on demand.
+#[derive(Debug)]
+pub struct Run {
+    folder: PathBuf,
+    manifest: RunManifest,
+    records: Vec<Record>,
+    /// Where the rows of an unfinished run are.
+    journal: Option<Journal>,
+}
+
+impl Run {
+    /// Reads a finished run from its tables, or as much as there is of an unfinished one from its journal.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, is damaged, or was written by a newer cambench.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let mut manifest = RunManifest::read(folder)?;
+        let mut journal = None;
+        if manifest.status == RunStatus::Running {
+            match Journal::open(folder, &Plan::of(&manifest)) {
+                Ok(found) => journal = Some(found),
+                // Either nothing was appended yet, or the run was finished just now.
+                Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    manifest = RunManifest::read(folder)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let mut records = vec![];
+        match &journal {
+            Some(journal) => {
+                for key in manifest.plan() {
+                    records.extend(journal.row(&key)?.map(|RecordOnly { record }| record));
+                }
+            }
+            None if manifest.status == RunStatus::Running => {}
+            None => read_parquet(&folder.join(RECORDS), SHORT_ROWS, |frame| {
+                read_records(frame, &manifest.metrics, &mut records)
+            })?,
+        }
+        Ok(Self { folder: folder.to_owned(), manifest, records, journal })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What was run.
+    pub fn manifest(&self) -> &RunManifest {
+        &self.manifest
+    }
+
+    /// The records in the order of the plan.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// How many rows of the plan are missing; 0 in a finished run.
+    pub fn n_missing(&self) -> usize {
+        self.manifest.n_rows() - self.records.len()
+    }
+
+    /// Visits every curve in the order of the plan.
+    ///
+    /// # Errors
+    /// As [`Run::read`].
+    pub fn visit_curves(&self, mut visit: impl FnMut(&Key, &Curve)) -> Result<()> {
+        match &self.journal {
+            Some(journal) => {
+                for key in self.records.iter().map(Record::key) {
+                    let row: Option<CurvesOnly> = journal.row(&key)?;
+                    row.iter().flat_map(|row| &row.curves).for_each(|curve| visit(&key, curve));
+                }
+                Ok(())
+            }
+            None if self.records.is_empty() => Ok(()),
+            None => {
+                let mut reader = CurveReader::default();
+                read_parquet(&self.folder.join(CURVES), SHORT_ROWS, |frame| {
+                    reader.read(frame, &mut visit)
+                })
+            }
+        }
+    }
+
+    /// Visits every map in the order of the plan.
+    ///
+    /// # Errors
+    /// As [`Run::read`].
+    pub fn visit_maps(&self, mut visit: impl FnMut(&Key, &RawMap)) -> Result<()> {
+        match &self.journal {
+            Some(journal) => {
+                for key in self.records.iter().map(Record::key) {
+                    if let Some(MapOnly { map: Some(map) }) = journal.row(&key)? {
+                        visit(&key, &map);
+                    }
+                }
+                Ok(())
+            }
+            None if self.records.is_empty() => Ok(()),
+            None => {
+                read_parquet(&self.folder.join(MAPS), GROUP, |frame| read_maps(frame, &mut visit))
+            }
+        }
+    }
+}

@@ -1,0 +1,629 @@
+//! From records to the numbers of a table: means, their intervals, ADCC, accuracy.
+
+use std::collections::BTreeMap;
+
+use polars::prelude::*;
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use sha2::{Digest, Sha256};
+
+use crate::{MethodEntry, MetricEntry, ModelEntry, Record, RunManifest, Status};
+
+/// The columns of `summary.csv` that are not metrics; no metric may be called like one of them.
+pub(crate) const COLUMNS: [&str; 8] = [
+    "n",
+    "n_degenerate",
+    "n_failed",
+    "adcc",
+    "adcc_lo",
+    "adcc_hi",
+    "adcc_per_image_lo",
+    "adcc_per_image_hi",
+];
+
+/// How many bootstrap resamples an interval is made of.
+const N_RESAMPLES: usize = 2000;
+
+/// The share of resamples inside an interval.
+const CONFIDENCE: f64 = 0.95;
+
+/// 0.975 quantile of the normal distribution.
+pub(crate) const Z: f64 = 1.959_963_984_540_054;
+
+/// The harmonic mean of coherency, 1 - complexity and 1 - drop, all fractions; 0 where a term is 0.
+///
+/// Of an image's own values it is the *per-image ADCC*; of a method's mean values it is the ADCC that papers print,
+/// which is never smaller than the mean of the former (Poppi et al., 2021).
+///
+/// ```
+/// use cam_results::adcc;
+///
+/// assert_eq!(adcc(0.5, 0.5, 0.5), 0.5);
+/// // An explanation that keeps everything is perfectly coherent, drops nothing, and explains nothing.
+/// assert_eq!(adcc(1.0, 1.0, 0.0), 0.0);
+/// ```
+pub fn adcc(coherency: f64, complexity: f64, drop: f64) -> f64 {
+    let terms = [coherency, 1.0 - complexity, 1.0 - drop];
+    if terms.iter().any(|&term| term <= 0.0) {
+        0.0
+    } else {
+        3.0 / terms.iter().map(|term| 1.0 / term).sum::<f64>()
+    }
+}
+
+/// What a run's records say: one cell per (model, layer, method, protocol), and every network's accuracy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The metrics, in the order of [`Cell::metrics`].
+    pub metrics: Vec<String>,
+    /// Models, then methods, in the order of the manifest.
+    pub cells: Vec<Cell>,
+    /// One per model of the manifest.
+    pub accuracies: Vec<Accuracy>,
+}
+
+/// One method in one model, over all images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// The model's name in the sweep.
+    pub model: String,
+    /// The layer under explanation.
+    pub layer: String,
+    /// The method's name in the sweep.
+    pub method: String,
+    /// The rules that turn raw maps into scores.
+    pub protocol: String,
+    /// How many images were scored.
+    pub n: usize,
+    /// How many maps say nothing.
+    pub n_degenerate: usize,
+    /// How many images failed.
+    pub n_failed: usize,
+    /// Mean of each metric over the images that have a value; `None` where none has.
+    pub metrics: Vec<Option<Estimate>>,
+    /// [`adcc`] of the means; `None` where a part is not measured.
+    pub adcc: Option<Estimate>,
+    /// Mean of the images' own [`adcc`].
+    pub adcc_per_image: Option<Estimate>,
+    /// What an explanation took, over all images that did not fail.
+    pub cost: Option<MeanCost>,
+}
+
+/// A statistic with its 95 % interval, by percentile bootstrap over images.
+///
+/// All statistics of a cell are made from the same resamples, whose seed is a hash of the images' names: who has the
+/// same images gets the same interval, whatever else was measured on them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// Of all images.
+    pub mean: f64,
+    /// 2.5 % quantile of the resamples.
+    pub lo: f64,
+    /// 97.5 % quantile of the resamples.
+    pub hi: f64,
+}
+
+/// What an explanation took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MeanCost {
+    /// Median wall-clock seconds.
+    pub explain_secs: f64,
+    /// Mean passes through the whole network, by the definition.
+    pub forwards: f64,
+    /// Mean passes through the head alone, by the definition.
+    pub head_forwards: f64,
+    /// Mean back-propagations, by the definition.
+    pub backwards: f64,
+    /// Mean passes that were really run.
+    pub executed_forwards: f64,
+}
+
+impl MeanCost {
+    /// All passes that the definition needs, forwards and backwards, network and head.
+    pub fn passes(&self) -> f64 {
+        self.forwards + self.head_forwards + self.backwards
+    }
+}
+
+/// A network's top-1 accuracy on the labeled images of the run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accuracy {
+    /// The model's name in the sweep.
+    pub model: String,
+    /// The layer under explanation.
+    pub layer: String,
+    /// How many images were classified as labeled.
+    pub n_right: usize,
+    /// How many have a label.
+    pub n: usize,
+    /// What was published for the weights, a fraction.
+    pub published: Option<f64>,
+}
+
+impl Accuracy {
+    /// The share of right ones with its 95 % Wilson interval; `None` without labels.
+    pub fn estimate(&self) -> Option<Estimate> {
+        (self.n > 0).then(|| {
+            let n = self.n as f64;
+            let mean = self.n_right as f64 / n;
+            let scale = 1.0 / (1.0 + Z * Z / n);
+            let center = scale * (mean + Z * Z / (2.0 * n));
+            let half = scale * Z * (mean * (1.0 - mean) / n + Z * Z / (4.0 * n * n)).sqrt();
+            Estimate { mean, lo: (center - half).max(0.0), hi: (center + half).min(1.0) }
+        })
+    }
+}
+
+/// Sums up the records of a run, complete or not.
+pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
+    let mut cells: BTreeMap<(&str, &str, &str, &str), Vec<&Record>> = BTreeMap::new();
+    let mut models: BTreeMap<(&str, &str), BTreeMap<&str, bool>> = BTreeMap::new();
+    for record in records {
+        let Record { model, layer, method, protocol, image, .. } = record;
+        cells.entry((model, layer, method, protocol)).or_default().push(record);
+        if let (Some(label), Some(predicted)) = (record.label, record.predicted) {
+            models.entry((model, layer)).or_default().insert(image, label == predicted);
+        }
+    }
+    let cells = manifest.models.iter().flat_map(|model| {
+        let cells = &cells;
+        manifest.methods.iter().map(move |method| {
+            let key = (&*model.name, &*model.layer, &*method.name, &*method.protocol);
+            cell(model, method, &manifest.metrics, cells.get(&key).map_or(&[], Vec::as_slice))
+        })
+    });
+    let accuracies = manifest.models.iter().map(|model| {
+        let images = models.get(&(&*model.name, &*model.layer));
+        Accuracy {
+            model: model.name.clone(),
+            layer: model.layer.clone(),
+            n_right: images.map_or(0, |images| images.values().filter(|right| **right).count()),
+            n: images.map_or(0, BTreeMap::len),
+            published: model.published_top1,
+        }
+    });
+    Summary {
+        metrics: manifest.metrics.iter().map(|metric| metric.name.clone()).collect(),
+        cells: cells.collect(),
+        accuracies: accuracies.collect(),
+    }
+}
+
+fn cell(
+    model: &ModelEntry,
+    method: &MethodEntry,
+    metrics: &[MetricEntry],
+    records: &[&Record],
+) -> Cell {
+    let count = |status| records.iter().filter(|record| record.status == status).count();
+    let scored: Vec<&Record> =
+        records.iter().copied().filter(|record| record.status == Status::Ok).collect();
+    let parts = adcc_parts(metrics);
+    let column =
+        |of: &dyn Fn(&Record) -> Option<f64>| Values::of(scored.iter().map(|record| of(record)));
+    let mut columns: Vec<Values> =
+        (0..metrics.len()).map(|i| column(&|record| record.metrics[i])).collect();
+    columns.push(column(&|record| record.adcc_per_image));
+
+    // All of them from each resample: the means, the mean of the images' ADCC, and the ADCC of the means.
+    let statistics = |weights: Option<&[u32]>| {
+        let mut means: Vec<Option<f64>> =
+            columns.iter().map(|column| column.mean(weights)).collect();
+        let of_means = parts.and_then(|[coherency, complexity, drop]| {
+            Some(adcc(means[coherency]?, means[complexity]?, means[drop]?))
+        });
+        means.push(of_means);
+        means
+    };
+    let mut estimates = bootstrap(scored.iter().map(|record| record.image.as_str()), statistics);
+    let adcc = estimates.pop().flatten();
+    let adcc_per_image = estimates.pop().flatten();
+    Cell {
+        model: model.name.clone(),
+        layer: model.layer.clone(),
+        method: method.name.clone(),
+        protocol: method.protocol.clone(),
+        n: scored.len(),
+        n_degenerate: count(Status::Degenerate),
+        n_failed: count(Status::Failed),
+        metrics: estimates,
+        adcc,
+        adcc_per_image,
+        cost: mean_cost(records),
+    }
+}
+
+/// Where coherency, complexity and drop stand among the metrics; of several entries of one kind the first counts.
+fn adcc_parts(metrics: &[MetricEntry]) -> Option<[usize; 3]> {
+    let first = |kind: &str| metrics.iter().position(|metric| metric.metric == kind);
+    Some([first("coherency")?, first("complexity")?, first("drop")?])
+}
+
+fn mean_cost(records: &[&Record]) -> Option<MeanCost> {
+    let made: Vec<&Record> =
+        records.iter().copied().filter(|record| record.status != Status::Failed).collect();
+    if made.is_empty() {
+        return None;
+    }
+    let mean = |of: fn(&Record) -> u64| {
+        made.iter().map(|record| of(record) as f64).sum::<f64>() / made.len() as f64
+    };
+    let mut secs: Vec<f64> = made.iter().map(|record| record.explain_secs).collect();
+    secs.sort_by(f64::total_cmp);
+    Some(MeanCost {
+        explain_secs: quantile(&secs, 0.5),
+        forwards: mean(|record| record.forwards),
+        head_forwards: mean(|record| record.head_forwards),
+        backwards: mean(|record| record.backwards),
+        executed_forwards: mean(|record| record.executed_forwards),
+    })
+}
+
+/// One column over the images of a cell: values, 0 where there is none, and which there are.
+struct Values {
+    values: Vec<f64>,
+    there: Vec<bool>,
+}
+
+impl Values {
+    fn of(values: impl Iterator<Item = Option<f64>>) -> Self {
+        let (values, there) = values.map(|value| (value.unwrap_or(0.0), value.is_some())).unzip();
+        Self { values, there }
+    }
+
+    /// The mean of those that are there, each counted `weights` times, or once.
+    fn mean(&self, weights: Option<&[u32]>) -> Option<f64> {
+        let (sum, n) = match weights {
+            None => (
+                self.values.iter().sum::<f64>(),
+                self.there.iter().map(|&there| f64::from(u8::from(there))).sum(),
+            ),
+            Some(weights) => self.values.iter().zip(&self.there).zip(weights).fold(
+                (0.0, 0.0),
+                |(sum, n), ((value, &there), &weight)| {
+                    let weight = f64::from(weight);
+                    (sum + weight * value, if there { n + weight } else { n })
+                },
+            ),
+        };
+        (n > 0.0).then(|| sum / n)
+    }
+}
+
+/// Statistics over images with their percentile intervals.
+///
+/// `statistics` maps how often each image counts (once, where it is given nothing) to any number of statistics, `None`
+/// where one is not defined; resamples in which it is not are left out of its interval.
+pub(crate) fn bootstrap<'a>(
+    images: impl ExactSizeIterator<Item = &'a str>,
+    statistics: impl Fn(Option<&[u32]>) -> Vec<Option<f64>>,
+) -> Vec<Option<Estimate>> {
+    let n = images.len();
+    let mut hash = Sha256::new();
+    for image in images {
+        hash.update(image.as_bytes());
+        hash.update([0]);
+    }
+    let mut random = ChaCha8Rng::from_seed(hash.finalize().into());
+    let means = statistics(None);
+    let mut resampled = vec![Vec::with_capacity(N_RESAMPLES); means.len()];
+    let mut weights = vec![0_u32; n];
+    for _ in 0..if n > 0 { N_RESAMPLES } else { 0 } {
+        weights.fill(0);
+        for _ in 0..n {
+            // Multiply and shift: uniform to n / 2^32.
+            weights[((u64::from(random.next_u32()) * n as u64) >> 32) as usize] += 1;
+        }
+        for (values, value) in resampled.iter_mut().zip(statistics(Some(&weights))) {
+            values.extend(value);
+        }
+    }
+    means
+        .into_iter()
+        .zip(resampled)
+        .map(|(mean, mut values)| {
+            values.sort_by(f64::total_cmp);
+            let tail = (1.0 - CONFIDENCE) / 2.0;
+            mean.map(|mean| Estimate {
+                mean,
+                lo: quantile(&values, tail),
+                hi: quantile(&values, 1.0 - tail),
+            })
+        })
+        .collect()
+}
+
+/// The quantile of sorted values, interpolated linearly between neighbors.
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let at = q * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    below + (above - below) * at.fract()
+}
+
+impl Summary {
+    /// One row per cell: the table of `summary.csv`. Costs are means, `explain_secs` is the median.
+    pub fn frame(&self) -> DataFrame {
+        let cells = &self.cells;
+        let text = |name: &str, of: fn(&Cell) -> &str| {
+            Column::new(name.into(), cells.iter().map(of).collect::<Vec<_>>())
+        };
+        let count = |name: &str, of: fn(&Cell) -> usize| {
+            Column::new(name.into(), cells.iter().map(|cell| of(cell) as u64).collect::<Vec<_>>())
+        };
+        let number = |name: &str, of: &dyn Fn(&Cell) -> Option<f64>| {
+            Column::new(name.into(), cells.iter().map(of).collect::<Vec<_>>())
+        };
+        let estimate = |name: &str, of: &dyn Fn(&Cell) -> Option<Estimate>| {
+            [
+                number(name, &|cell| of(cell).map(|e| e.mean)),
+                number(&format!("{name}_lo"), &|cell| of(cell).map(|e| e.lo)),
+                number(&format!("{name}_hi"), &|cell| of(cell).map(|e| e.hi)),
+            ]
+        };
+        let cost =
+            |name: &str, of: fn(&MeanCost) -> f64| number(name, &|cell| cell.cost.as_ref().map(of));
+        let mut columns = vec![
+            text("model", |cell| &cell.model),
+            text("layer", |cell| &cell.layer),
+            text("method", |cell| &cell.method),
+            text("protocol", |cell| &cell.protocol),
+            count("n", |cell| cell.n),
+            count("n_degenerate", |cell| cell.n_degenerate),
+            count("n_failed", |cell| cell.n_failed),
+        ];
+        for (i, metric) in self.metrics.iter().enumerate() {
+            columns.extend(estimate(metric, &|cell| cell.metrics[i]));
+        }
+        columns.extend(estimate("adcc", &|cell| cell.adcc));
+        columns.extend(estimate("adcc_per_image", &|cell| cell.adcc_per_image));
+        columns.extend([
+            cost("explain_secs", |cost| cost.explain_secs),
+            cost("forwards", |cost| cost.forwards),
+            cost("head_forwards", |cost| cost.head_forwards),
+            cost("backwards", |cost| cost.backwards),
+            cost("executed_forwards", |cost| cost.executed_forwards),
+        ]);
+        DataFrame::new(cells.len(), columns).expect("columns of distinct names and one length")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand_chacha::rand_core::Rng;
+
+    use super::*;
+    use crate::{
+        ImageEntry,
+        testing::{manifest, rows},
+    };
+
+    fn close(got: f64, want: f64, tolerance: f64) {
+        assert!((got - want).abs() <= tolerance, "{got} is not {want}");
+    }
+
+    /// Names of `n` images, different ones for every `set`.
+    fn names(set: usize, n: usize) -> Vec<String> {
+        (0..n).map(|i| format!("{set}/{i}.jpg")).collect()
+    }
+
+    fn mean_interval(names: &[String], values: &[f64]) -> Estimate {
+        let column = Values::of(values.iter().copied().map(Some));
+        bootstrap(names.iter().map(String::as_str), |weights| vec![column.mean(weights)])[0]
+            .unwrap()
+    }
+
+    #[test]
+    fn adcc_of_the_toy_network_by_hand() {
+        close(adcc(0.975_790_936_5, 0.468_75, 0.004_825_259_8), 0.766_868_954_5, 1e-10);
+    }
+
+    #[test]
+    fn adcc_is_the_common_value_of_equal_terms_and_0_where_one_is_0() {
+        close(adcc(0.4, 0.6, 0.6), 0.4, 1e-15);
+        for zero in [adcc(0.0, 0.5, 0.5), adcc(0.5, 1.0, 0.5), adcc(0.5, 0.5, 1.0)] {
+            assert_eq!(zero.to_bits(), 0.0_f64.to_bits());
+        }
+        // A map of ones with one hole scores almost nothing, though it looks perfect on two of three terms.
+        close(adcc(1.0, 1.0 - 1.0 / 50176.0, 0.0), 3.0 / 50178.0, 1e-15);
+    }
+
+    /// The poster's table, in percent: drop, coherency, complexity, printed ADCC, and whether that ADCC follows from
+    /// the other three to within their rounding.
+    const POSTER: [(&str, [f64; 4], bool); 30] = [
+        ("VGG-16 GradCAM", [66.42, 69.20, 15.65, 53.52], false),
+        ("VGG-16 GradCAM++", [32.88, 89.34, 26.33, 75.65], false),
+        ("VGG-16 SGradCAM++", [36.72, 82.68, 28.09, 71.72], false),
+        ("VGG-16 ScoreCAM", [26.13, 93.83, 20.27, 81.66], true),
+        ("VGG-16 ReciproCAM", [21.51, 92.24, 27.48, 80.27], true),
+        ("ResNet-18 GradCAM", [42.90, 81.03, 23.04, 69.98], false),
+        ("ResNet-18 GradCAM++", [17.85, 98.18, 44.63, 74.24], false),
+        ("ResNet-18 SGradCAM++", [20.67, 97.53, 43.11, 74.20], true),
+        ("ResNet-18 ScoreCAM", [12.81, 98.35, 41.78, 77.30], true),
+        ("ResNet-18 ReciproCAM", [20.68, 97.38, 33.60, 79.08], true),
+        ("ResNet-50 GradCAM", [32.99, 82.80, 22.24, 75.27], true),
+        ("ResNet-50 GradCAM++", [12.82, 97.84, 43.99, 75.86], true),
+        ("ResNet-50 SGradCAM++", [15.21, 97.47, 42.25, 76.19], false),
+        ("ResNet-50 ScoreCAM", [8.61, 98.12, 42.05, 78.14], true),
+        ("ResNet-50 ReciproCAM", [15.69, 96.68, 32.90, 80.84], true),
+        ("ResNet-101 GradCAM", [29.38, 81.97, 22.51, 76.40], true),
+        ("ResNet-101 GradCAM++", [11.38, 98.28, 43.94, 76.34], true),
+        ("ResNet-101 SGradCAM++", [13.37, 97.76, 42.61, 76.54], true),
+        ("ResNet-101 ScoreCAM", [7.20, 98.37, 42.04, 78.55], true),
+        ("ResNet-101 ReciproCAM", [15.07, 97.21, 32.45, 81.38], true),
+        ("ResNeXt-50 GradCAM", [28.06, 82.72, 25.57, 76.09], true),
+        ("ResNeXt-50 GradCAM++", [11.12, 97.30, 48.66, 73.16], true),
+        ("ResNeXt-50 SGradCAM++", [12.70, 97.32, 47.48, 73.58], true),
+        ("ResNeXt-50 ScoreCAM", [7.20, 98.00, 46.86, 75.38], true),
+        ("ResNeXt-50 ReciproCAM", [13.70, 96.37, 37.36, 79.10], true),
+        ("ResNeXt-101 GradCAM", [24.12, 82.94, 25.45, 77.62], true),
+        ("ResNeXt-101 GradCAM++", [9.74, 95.05, 46.27, 74.61], true),
+        ("ResNeXt-101 SGradCAM++", [9.49, 96.81, 49.24, 73.03], true),
+        ("ResNeXt-101 ScoreCAM", [5.37, 97.03, 46.83, 75.60], true),
+        ("ResNeXt-101 ReciproCAM", [12.03, 97.50, 35.62, 80.74], true),
+    ];
+
+    #[test]
+    fn adcc_of_means_is_what_24_of_the_posters_30_rows_print() {
+        for (name, [drop, coherency, complexity, printed], follows) in POSTER {
+            // ADCC rises with coherency and falls with the others, so the corners of the rounding box bound it.
+            let percent = |half: f64| {
+                100.0
+                    * adcc(
+                        (coherency + half) / 100.0,
+                        (complexity - half) / 100.0,
+                        (drop - half) / 100.0,
+                    )
+            };
+            let possible = percent(-0.005) - 0.005..=percent(0.005) + 0.005;
+            assert_eq!(
+                possible.contains(&printed),
+                follows,
+                "{name}: {printed} against {possible:?}"
+            );
+            close(percent(0.0), printed, 0.045);
+        }
+        assert_eq!(POSTER.iter().filter(|(.., follows)| *follows).count(), 24);
+    }
+
+    proptest! {
+        #[test]
+        fn the_mean_of_the_images_adcc_is_never_above_the_adcc_of_the_means(
+            images in prop::collection::vec((0.0..=1.0, 0.0..=1.0, 0.0..=1.0), 1..30),
+        ) {
+            let mean = |of: &dyn Fn(&(f64, f64, f64)) -> f64| images.iter().map(of).sum::<f64>() / images.len() as f64;
+            let per_image = mean(&|&(a, b, c)| adcc(a, b, c));
+            let of_means = adcc(mean(&|image| image.0), mean(&|image| image.1), mean(&|image| image.2));
+            prop_assert!(per_image <= of_means + 1e-12, "{per_image} > {of_means}");
+        }
+
+        #[test]
+        fn an_interval_holds_its_mean_and_stays_within_the_values(
+            values in prop::collection::vec(-1.0..1.0, 1..20),
+        ) {
+            let Estimate { mean, lo, hi } = mean_interval(&names(0, values.len()), &values);
+            let (min, max) = values.iter().fold((1.0, -1.0), |(a, b): (f64, f64), v| (a.min(*v), b.max(*v)));
+            prop_assert!(min - 1e-12 <= lo && lo <= mean + 1e-12 && mean <= hi + 1e-12 && hi <= max + 1e-12);
+        }
+    }
+
+    #[test]
+    fn the_interval_of_a_mean_covers_the_truth_as_often_as_it_says() {
+        // A skewed distribution on [0, 1] with mean 1/3: the square of a uniform number.
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let n_runs = 400;
+        let covered = (0..n_runs).filter(|&run| {
+            let values: Vec<f64> = (0..200)
+                .map(|_| (f64::from(random.next_u32()) / 2.0_f64.powi(32)).powi(2))
+                .collect();
+            let Estimate { lo, hi, .. } = mean_interval(&names(run, 200), &values);
+            (lo..=hi).contains(&(1.0 / 3.0))
+        });
+        let share = covered.count() as f64 / n_runs as f64;
+        println!("coverage {share}");
+        // 0.95 with a standard error of 0.011.
+        assert!((0.925..=0.975).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn an_interval_depends_on_its_images_and_on_nothing_else() {
+        let values: Vec<f64> = (0..50).map(|i| f64::from(i % 7)).collect();
+        let here = mean_interval(&names(0, 50), &values);
+        assert_eq!(here, mean_interval(&names(0, 50), &values));
+        assert_ne!(here, mean_interval(&names(1, 50), &values));
+    }
+
+    #[test]
+    fn wilson_intervals_by_hand() {
+        let accuracy = |n_right, n| Accuracy {
+            model: "m".into(),
+            layer: "l".into(),
+            n_right,
+            n,
+            published: None,
+        };
+        // (0.89 + 1.9207/200 ± 1.96 sqrt(0.89*0.11/200 + 0.9604/200^2)) / (1 + 3.8415/200)
+        let Estimate { mean, lo, hi } = accuracy(178, 200).estimate().unwrap();
+        close(mean, 0.89, 1e-15);
+        close(lo, 0.839_070, 1e-5);
+        close(hi, 0.926_203, 1e-5);
+        let all = accuracy(8, 8).estimate().unwrap();
+        close(all.lo, 8.0 / (8.0 + Z * Z), 1e-12);
+        close(all.hi, 1.0, 1e-12);
+        assert_eq!(accuracy(0, 0).estimate(), None);
+    }
+
+    #[test]
+    fn cells_count_failures_apart_and_average_the_rest() {
+        let manifest = manifest();
+        let records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+        let summary = summarize(&manifest, &records);
+        assert_eq!(summary.cells.len(), 3);
+        let counts: Vec<_> = summary
+            .cells
+            .iter()
+            .map(|cell| (&*cell.method, cell.n, cell.n_degenerate, cell.n_failed))
+            .collect();
+        assert_eq!(counts, [("cam", 3, 0, 0), ("rise", 1, 1, 1), ("recipro_cam", 3, 0, 0)]);
+
+        let cam: Vec<&Record> = records.iter().filter(|record| record.method == "cam").collect();
+        let mean =
+            |i: usize| cam.iter().map(|record| record.metrics[i].unwrap()).sum::<f64>() / 3.0;
+        let cell = &summary.cells[0];
+        close(cell.metrics[0].unwrap().mean, mean(0), 1e-15);
+        close(cell.adcc.unwrap().mean, adcc(mean(2), mean(3), mean(0)), 1e-15);
+        assert!(cell.adcc_per_image.unwrap().mean < cell.adcc.unwrap().mean);
+        let cost = cell.cost.unwrap();
+        close(cost.explain_secs, 0.004, 1e-12);
+        close(cost.executed_forwards, 3.0, 1e-12);
+        // A degenerate map was paid for, a failed one was not: rows 1 and 4, not 7.
+        close(summary.cells[1].cost.unwrap().explain_secs, (0.002 + 0.005) / 2.0, 1e-12);
+        // Images a (predicted 0), b (1) and c (0) have label 1; one row of each lacks it, which does not matter.
+        assert_eq!((summary.accuracies[0].n_right, summary.accuracies[0].n), (1, 3));
+    }
+
+    #[test]
+    fn a_metric_without_values_is_empty_and_so_is_adcc_without_its_parts() {
+        let mut manifest = manifest();
+        let mut records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+        for record in &mut records {
+            record.metrics[2] = None;
+        }
+        let cell = &summarize(&manifest, &records).cells[0];
+        assert_eq!((cell.metrics[2], cell.adcc), (None, None));
+        assert!(cell.adcc_per_image.is_some());
+
+        // The name in the sweep does not matter, the kind of metric does.
+        manifest.metrics[0].name = "fall".into();
+        manifest.metrics[2].metric = "coherency_of_another_kind".into();
+        let records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+        assert_eq!(summarize(&manifest, &records).cells[0].adcc, None);
+        manifest.metrics[2].metric = "coherency".into();
+        assert!(summarize(&manifest, &records).cells[0].adcc.is_some());
+    }
+
+    #[test]
+    fn the_summary_table_stays_as_it_is() {
+        let manifest = manifest();
+        let records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+        let mut csv = vec![];
+        CsvWriter::new(&mut csv).finish(&mut summarize(&manifest, &records).frame()).unwrap();
+        insta::assert_snapshot!(String::from_utf8(csv).unwrap());
+    }
+
+    #[test]
+    fn a_run_without_rows_has_empty_cells() {
+        let mut manifest = manifest();
+        manifest.images = vec![ImageEntry { image: "a.jpg".into(), sha256: None, label: None }];
+        let summary = summarize(&manifest, &[]);
+        assert!(
+            summary
+                .cells
+                .iter()
+                .all(|cell| cell.n == 0 && cell.cost.is_none() && cell.adcc.is_none())
+        );
+        assert_eq!(summary.accuracies[0].estimate(), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! A sweep tried on one image, to say what the whole of it will take.
+
+use std::time::Instant;
+
+use cam_data::prefetch;
+use cam_results::{Row, Status};
+
+use crate::{
+    config::MapSource,
+    event::Event,
+    guard::guard,
+    plan::{Plan, PlanError},
+    run::Cell,
+};
+
+/// What a sweep will take, from its definitions and from one image of every cell.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Estimate {
+    /// Images of the data set.
+    pub n_images: usize,
+    /// Rows of the run.
+    pub n_rows: usize,
+    /// Every model with every method.
+    pub cells: Vec<CellEstimate>,
+    /// Images through a network for the whole sweep, by definition.
+    pub forwards: u64,
+    /// Wall-clock time of the whole sweep, in hours.
+    pub hours: f64,
+    /// What the results will take on disk, in bytes.
+    pub disk_bytes: u64,
+    /// Peak memory of this process so far, in bytes, where the system tells.
+    pub memory_bytes: Option<u64>,
+    /// Images that cannot be read: the file and why.
+    pub unreadable: Vec<String>,
+}
+
+/// One method on one model.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct CellEstimate {
+    /// The model's name in results.
+    pub model: String,
+    /// The layer under explanation.
+    pub layer: String,
+    /// The method's name in results.
+    pub method: String,
+    /// Forwards an image, by definition: of the method and of all metrics.
+    pub forwards_per_image: u64,
+    /// Seconds of the image that was tried, metrics included.
+    pub secs_per_image: f64,
+    /// What became of the image that was tried, where it is not scored.
+    pub problem: Option<String>,
+}
+
+/// Tries every cell of a plan on one image, and reads every image.
+///
+/// # Errors
+/// Where a network cannot be loaded.
+pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimate, PlanError> {
+    let mut cells = vec![];
+    let mut unreadable: Vec<String> = vec![];
+    let mut bytes_per_image = 0;
+    for (number, model) in plan.models.iter().enumerate() {
+        on_event(Event::Loading { model: &model.name });
+        let loaded = model.load(plan.device, plan.memory())?;
+        let cut = loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
+        let cut = cut.with_batch(model.batch, model.head_batch);
+        let mut tried = false;
+        for (index, photo) in prefetch(plan.dataset.items.clone(), &model.preprocessing, plan.dataset.exif) {
+            let item = &plan.dataset.items[index];
+            let photo = match photo {
+                Ok(photo) => photo,
+                Err(error) if number == 0 => {
+                    unreadable.push(error.to_string());
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            // Every image is read once; one of them is enough for the networks.
+            if tried {
+                if number == 0 {
+                    continue;
+                }
+                break;
+            }
+            tried = true;
+            let cell = Cell { plan, model, cut: &cut, image: &item.image, label: item.label };
+            let prepared = guard(|| cell.subject(&photo, plan.device));
+            for method in &plan.sweep.methods {
+                on_event(Event::RowStarted { model: &model.name, method: method.label(), image: &item.image });
+                let start = Instant::now();
+                let row: Result<Row, String> = match &prepared {
+                    Ok(prepared) => guard(|| cell.explain(prepared, method)).and_then(|row| row),
+                    Err(error) => Err(error.clone()),
+                };
+                let own = match &method.source {
+                    MapSource::Method(method) => method.cost(model.shape).forwards,
+                    MapSource::Imported(_) => 0,
+                };
+                let metrics: u64 = plan.sweep.metrics.iter().map(|metric| metric.metric.forwards(own)).sum();
+                let problem = match &row {
+                    Ok(row) if row.record.status == Status::Ok => None,
+                    Ok(row) => row.record.error.clone(),
+                    Err(error) => Some(error.clone()),
+                };
+                bytes_per_image += row.as_ref().map_or(0, stored_bytes);
+                cells.push(CellEstimate {
+                    model: model.name.clone(),
+                    layer: model.layer.clone(),
+                    method: method.label().to_string(),
+                    forwards_per_image: own + metrics,
+                    secs_per_image: start.elapsed().as_secs_f64(),
+                    problem,
+                });
+            }
+        }
+    }
+    let n_images = plan.dataset.items.len();
+    let forwards = cells.iter().map(|cell| cell.forwards_per_image).sum::<u64>() * n_images as u64;
+    let hours = cells.iter().map(|cell| cell.secs_per_image).sum::<f64>() * n_images as f64 / 3600.0;
+    Ok(Estimate {
+        n_images,
+        n_rows: plan.n_rows(),
+        cells,
+        forwards,
+        hours,
+        disk_bytes: bytes_per_image * n_images as u64,
+        memory_bytes: peak_memory(),
+        unreadable,
+    })
+}
+
+/// Bytes of a row on disk while the run goes on (journal, base64) and at its end (Parquet): the maps make nearly all of it.
+fn stored_bytes(row: &Row) -> u64 {
+    let map = row.map.as_ref().map_or(0, |map| map.values.len() as u64 * 4);
+    let curves: u64 = row.curves.iter().map(|curve| curve.values.len() as u64 * 8).sum();
+    (map + curves) * 7 / 3 + 600
+}
+
+/// The largest resident memory of this process so far, in bytes.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}

@@ -1,0 +1,662 @@
+//! The sweep file: what is asked for, before anything is looked up on disk.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use cam_core::Preprocessing;
+use cam_methods::AnyMethod;
+use cam_metrics::AnyMetric;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, MapAccess, Visitor},
+    ser::SerializeMap,
+};
+use serde_yaml::{Mapping, Value};
+
+use crate::suggest::{nearest, with_suggestion};
+
+/// A sweep: models × images × methods, scored by metrics. The form of a sweep file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// The name under which results are kept.
+    pub name: String,
+    /// Which images.
+    pub dataset: DatasetChoice,
+    /// Which class is explained.
+    #[serde(default)]
+    pub target: TargetRule,
+    /// Where all randomness comes from; an image's own seed is made of this one and the image's name.
+    #[serde(default)]
+    pub seed: u64,
+    /// How much memory the activations of one batch may take, e.g. `1GiB`; the batch size follows from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
+    /// The networks.
+    pub models: Vec<ModelChoice>,
+    /// The explanation methods.
+    pub methods: Vec<MethodChoice>,
+    /// The metrics.
+    pub metrics: Vec<MetricChoice>,
+}
+
+/// A data set's manifest, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetChoice {
+    /// The manifest file.
+    pub manifest: PathBuf,
+    /// At most so many images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// At most so many images of each class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_class: Option<usize>,
+    /// Draw the images instead of taking the first ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+}
+
+/// Which class is explained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetRule {
+    /// The one with the largest logit.
+    #[default]
+    Predicted,
+    /// The one that the image is labeled with.
+    Label,
+}
+
+impl fmt::Display for TargetRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Predicted => "predicted",
+            Self::Label => "label",
+        })
+    }
+}
+
+/// A network of the zoo, with its weights and the layer under explanation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelChoice {
+    /// Its name in the zoo, e.g. `resnet50`.
+    pub name: String,
+    /// Its name in results; the zoo's where left out.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// A weights file, a published version (`IMAGENET1K_V2`), or `seeded` for random weights; the default version where
+    /// left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// The layer under explanation; the zoo's default where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+    /// A text file of class names, one a line in the order of the logits; ImageNet's where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<PathBuf>,
+    /// How images become inputs; that of the weights where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessing: Option<Preprocessing>,
+    /// The number format of the network.
+    #[serde(default)]
+    pub precision: Precision,
+}
+
+impl ModelChoice {
+    /// Its name in results.
+    pub fn label(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// The number format of a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 16-bit brain floats: faster, with scores off by up to a few percent of a point.
+    Bf16,
+}
+
+/// A method with its options, under a name of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MethodChoice {
+    /// Its name in results; the method's where left out.
+    pub alias: Option<String>,
+    /// What makes the maps.
+    pub source: MapSource,
+}
+
+/// What makes the maps of a method.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MapSource {
+    /// A method of the registry.
+    Method(AnyMethod),
+    /// A folder of maps that another tool made: `<image without its extension>.npy`, two dimensions, any scale.
+    Imported(PathBuf),
+}
+
+impl MethodChoice {
+    /// Its name in results.
+    pub fn label(&self) -> &str {
+        self.alias.as_deref().unwrap_or_else(|| self.source.name())
+    }
+}
+
+impl MapSource {
+    /// The method's name in the registry, or `imported`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Method(method) => method.name(),
+            Self::Imported(_) => IMPORTED,
+        }
+    }
+}
+
+/// The name of a method whose maps another tool made.
+pub const IMPORTED: &str = "imported";
+
+/// A metric with its options, under a name of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricChoice {
+    /// Its name in results; the metric's where left out.
+    pub alias: Option<String>,
+    /// The metric.
+    pub metric: AnyMetric,
+}
+
+impl MetricChoice {
+    /// Its name in results.
+    pub fn label(&self) -> &str {
+        self.alias.as_deref().unwrap_or_else(|| self.metric.name())
+    }
+}
+
+/// A sweep file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the sweep file {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file says something that cannot be meant.
+    #[error("{}{}: {message}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1, where it is known.
+        line: Option<usize>,
+        /// What is wrong, and the nearest valid word.
+        message: String,
+    },
+}
+
+impl Sweep {
+    /// Reads a sweep file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or names an unknown key, method, metric or option; with the line and the nearest
+    /// valid word.
+    pub fn read(path: &Path) -> Result<(Self, String), ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
+        Ok((Self::parse(&text, path)?, text))
+    }
+
+    /// Reads the text of a sweep file; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Sweep::read`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let invalid =
+            |line, message| ConfigError::Invalid { path: path.to_path_buf(), line, message };
+        let sweep: Self = serde_yaml::from_str(text).map_err(|error| {
+            let start = error.location().map(|location| location.line());
+            let message = error.to_string();
+            let message = message.split(" at line ").next().unwrap_or(&message);
+            invalid(start.map(|start| line_of_key(text, start, message)), with_suggestion(message))
+        })?;
+        sweep.validate().map_err(|message| invalid(None, message))?;
+        Ok(sweep)
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        let fits = |name: &str| {
+            !name.is_empty()
+                && !name.starts_with('.')
+                && name.chars().all(|c| c.is_alphanumeric() || "-_.+".contains(c))
+        };
+        if !fits(&self.name) {
+            return Err(format!(
+                "name: `{}` cannot be a folder's name; use letters, digits, '-', '_', '.' and '+'",
+                self.name
+            ));
+        }
+        distinct("models", self.models.iter().map(ModelChoice::label), fits)?;
+        distinct("methods", self.methods.iter().map(MethodChoice::label), fits)?;
+        distinct("metrics", self.metrics.iter().map(MetricChoice::label), fits)?;
+        let taken = self.metrics.iter().find(|metric| COLUMNS.contains(&metric.label()));
+        if let Some(metric) = taken {
+            return Err(format!(
+                "metrics: `{}` is the name of another column of the records",
+                metric.label()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Columns of the records that no metric may be called by.
+const COLUMNS: [&str; 18] = [
+    "model",
+    "layer",
+    "method",
+    "protocol",
+    "image",
+    "label",
+    "target",
+    "predicted",
+    "confidence",
+    "adcc",
+    "adcc_per_image",
+    "explain_secs",
+    "forwards",
+    "head_forwards",
+    "backwards",
+    "executed_forwards",
+    "status",
+    "error",
+];
+
+fn distinct<'a>(
+    list: &str,
+    names: impl Iterator<Item = &'a str>,
+    fits: impl Fn(&str) -> bool,
+) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !fits(name) {
+            return Err(format!(
+                "{list}: `{name}` cannot be a column; use letters, digits, '-', '_', '.' and '+'"
+            ));
+        }
+        if !seen.insert(name) {
+            return Err(format!(
+                "{list}: two entries are called `{name}`; give one another name with `as`"
+            ));
+        }
+    }
+    if seen.is_empty() { Err(format!("{list}: the list is empty")) } else { Ok(()) }
+}
+
+/// The line of the key that `message` complains of, searched from where the entry starts.
+fn line_of_key(text: &str, start: usize, message: &str) -> usize {
+    let Some(key) = message.split('`').nth(1) else { return start };
+    let lines = text.lines().zip(1..).skip(start.saturating_sub(1));
+    lines
+        .filter(|(line, _)| !line.trim_start().starts_with('#'))
+        .find(|(line, _)| {
+            line.split(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)))
+                .any(|word| word == key)
+        })
+        .map_or(start, |(_, number)| number)
+}
+
+/// The parts of an entry that every list has: its name, its alias, and what is left for its options.
+struct Entry {
+    name: String,
+    alias: Option<String>,
+    options: Mapping,
+}
+
+impl Entry {
+    fn take(&mut self, key: &str) -> Option<Value> {
+        self.options.remove(key)
+    }
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntryVisitor;
+
+        impl<'de> Visitor<'de> for EntryVisitor {
+            type Value = Entry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name, or a map with a `name`")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Entry, E> {
+                Ok(Entry { name: name.to_string(), alias: None, options: Mapping::new() })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
+                let (mut name, mut alias, mut options) = (None, None, Mapping::new());
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "name" => name = Some(map.next_value()?),
+                        "as" => alias = Some(map.next_value()?),
+                        _ => {
+                            if options
+                                .insert(Value::String(key.clone()), map.next_value()?)
+                                .is_some()
+                            {
+                                return Err(de::Error::custom(format!("`{key}` is given twice")));
+                            }
+                        }
+                    }
+                }
+                let name = name.ok_or_else(|| de::Error::missing_field("name"))?;
+                Ok(Entry { name, alias, options })
+            }
+        }
+
+        deserializer.deserialize_any(EntryVisitor)
+    }
+}
+
+/// What [`cam_core::registry!`] makes, as far as an entry needs it.
+trait Registry: Sized + Serialize {
+    const KIND: &'static str;
+    fn names() -> Vec<&'static str>;
+    fn defaults(name: &str) -> Option<Self>;
+    fn configured(name: &str, options: Value) -> Option<Result<Self, serde_yaml::Error>>;
+}
+
+macro_rules! impl_registry {
+    ($any:ident, $kind:literal $(, $more:expr)?) => {
+        impl Registry for $any {
+            const KIND: &'static str = $kind;
+
+            fn names() -> Vec<&'static str> {
+                #[allow(unused_mut, reason = "only one of the two registries has a name more")]
+                let mut names = $any::NAMES.to_vec();
+                $(names.push($more);)?
+                names
+            }
+
+            fn defaults(name: &str) -> Option<Self> {
+                $any::by_name(name)
+            }
+
+            fn configured(name: &str, options: Value) -> Option<Result<Self, serde_yaml::Error>> {
+                $any::configure(name, options)
+            }
+        }
+    };
+}
+
+impl_registry!(AnyMethod, "method", IMPORTED);
+impl_registry!(AnyMetric, "metric");
+
+/// An entry of a registry from its name and options, with messages that say what would have been right.
+fn configure<T: Registry>(name: &str, options: Mapping) -> Result<T, String> {
+    let Some(defaults) = T::defaults(name) else {
+        let names = T::names();
+        if name == "adcc" {
+            return Err("`adcc` is not listed as a metric: it is derived where drop, coherency and complexity are".into());
+        }
+        return Err(format!("unknown {} `{name}`{}", T::KIND, nearest(name, &names)));
+    };
+    let known = serde_yaml::to_value(&defaults).map_err(|error| error.to_string())?;
+    let known: Vec<&str> =
+        known.as_mapping().into_iter().flat_map(Mapping::keys).filter_map(Value::as_str).collect();
+    for key in options.keys() {
+        let key = key.as_str().unwrap_or_default();
+        if !known.contains(&key) {
+            return Err(if known.is_empty() {
+                format!("unknown option `{key}`: {name} has no options")
+            } else {
+                format!("unknown option `{key}` of {name}{}", nearest(key, &known))
+            });
+        }
+    }
+    T::configured(name, Value::Mapping(options))
+        .expect("the name is known")
+        .map_err(|error| format!("{name}: {}", with_suggestion(&error.to_string())))
+}
+
+/// One method from its name and options, e.g. of a command line.
+///
+/// # Errors
+/// A message for people where the name or an option is unknown, or a value does not fit.
+pub fn method(name: &str, options: Mapping) -> Result<AnyMethod, String> {
+    configure(name, options)
+}
+
+impl<'de> Deserialize<'de> for MethodChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut entry = Entry::deserialize(deserializer)?;
+        let source = if entry.name == IMPORTED {
+            let maps = entry.take("maps").ok_or_else(|| {
+                de::Error::custom("`imported` needs `maps`, a folder of .npy files")
+            })?;
+            if let Some(key) = entry.options.keys().next().and_then(Value::as_str) {
+                return Err(de::Error::custom(format!(
+                    "unknown option `{key}` of imported{}",
+                    nearest(key, &["maps"])
+                )));
+            }
+            MapSource::Imported(serde_yaml::from_value(maps).map_err(de::Error::custom)?)
+        } else {
+            MapSource::Method(configure(&entry.name, entry.options).map_err(de::Error::custom)?)
+        };
+        Ok(Self { alias: entry.alias, source })
+    }
+}
+
+impl<'de> Deserialize<'de> for MetricChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let entry = Entry::deserialize(deserializer)?;
+        let metric = configure(&entry.name, entry.options).map_err(de::Error::custom)?;
+        Ok(Self { alias: entry.alias, metric })
+    }
+}
+
+/// `name`, `as`, and every option with its value.
+fn serialize_entry<S: Serializer>(
+    serializer: S,
+    name: &str,
+    label: &str,
+    options: &impl Serialize,
+) -> Result<S::Ok, S::Error> {
+    use serde::ser::Error;
+    let options = serde_yaml::to_value(options).map_err(S::Error::custom)?;
+    let mut map = serializer.serialize_map(None)?;
+    map.serialize_entry("name", name)?;
+    map.serialize_entry("as", label)?;
+    for (key, value) in options.as_mapping().into_iter().flatten() {
+        map.serialize_entry(key, value)?;
+    }
+    map.end()
+}
+
+impl Serialize for MethodChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let name = self.source.name();
+        match &self.source {
+            MapSource::Method(method) => serialize_entry(serializer, name, self.label(), method),
+            MapSource::Imported(maps) => {
+                let options = Mapping::from_iter([(
+                    "maps".into(),
+                    maps.to_string_lossy().into_owned().into(),
+                )]);
+                serialize_entry(serializer, name, self.label(), &options)
+            }
+        }
+    }
+}
+
+impl Serialize for MetricChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_entry(serializer, self.metric.name(), self.label(), &self.metric)
+    }
+}
+
+/// A number of bytes, written as `512MiB`, `1.5GiB` or a plain number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+        let scale = match text[digits..].trim() {
+            "" | "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1_u64 << 30,
+            "TiB" => 1_u64 << 40,
+            unit => return Err(format!("`{unit}` is no unit of memory; use KiB, MiB, GiB or TiB")),
+        };
+        let number: f64 = text[..digits]
+            .parse()
+            .map_err(|_| format!("`{text}` is no amount of memory, e.g. 1.5GiB"))?;
+        let bytes = number * scale as f64;
+        if bytes >= 1.0 {
+            Ok(Self(bytes as u64))
+        } else {
+            Err(format!("`{text}` is too little memory"))
+        }
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.into_iter().find(|(scale, _)| self.0 >= *scale) {
+            Some((scale, unit)) => {
+                let amount = format!("{:.1}", self.0 as f64 / scale as f64);
+                write!(f, "{}{unit}", amount.strip_suffix(".0").unwrap_or(&amount))
+            }
+            None => write!(f, "{}B", self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => text.parse().map_err(de::Error::custom),
+            Value::Number(number) => number
+                .as_u64()
+                .filter(|&n| n > 0)
+                .map(Self)
+                .ok_or_else(|| de::Error::custom("memory is a positive number of bytes")),
+            _ => Err(de::Error::custom("memory is an amount such as `1GiB`")),
+        }
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "name: t\ndataset: { manifest: d.yaml }\nmodels:\n  - { name: resnet18 }\n";
+
+    fn parse(rest: &str) -> Result<Sweep, String> {
+        Sweep::parse(&format!("{HEAD}{rest}"), Path::new("t.yaml"))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_sweep_file_reads_as_the_contract_shows_it() {
+        let text = "\
+name: table1
+dataset: { manifest: datasets/imagenet-samples.yaml, limit: 200 }
+target: predicted            # or: label
+seed: 0
+models:
+  - { name: resnet50, weights: path/or/omitted, layer: layer4 }
+  - { name: resnet18, as: ours, weights: ours.pth, classes: ours.txt, preprocessing: { resize: 232, crop: 224, interpolation: bilinear, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } }
+methods:
+  - { name: grad_cam }
+  - { name: rise, n_masks: 4000 }
+  - { name: rise, as: rise_500, n_masks: 500 }
+  - { name: imported, as: captum_ig, maps: maps/captum_ig }
+metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, complexity]
+";
+        let sweep = Sweep::parse(text, Path::new("t.yaml")).unwrap();
+        assert_eq!(sweep.models[1].label(), "ours");
+        assert_eq!(
+            sweep.methods.iter().map(MethodChoice::label).collect::<Vec<_>>(),
+            ["grad_cam", "rise", "rise_500", "captum_ig"]
+        );
+        assert_eq!(sweep.metrics.len(), 6);
+        let resolved = serde_yaml::to_string(&sweep).unwrap();
+        assert!(resolved.contains("cells: 7"), "defaults are filled in: {resolved}");
+        assert_eq!(Sweep::parse(&resolved, Path::new("t.yaml")).unwrap().methods.len(), 4);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line_and_the_nearest_word() {
+        let cases = [
+            (
+                "methods: [grad_cm]\nmetrics: [drop]\n",
+                "t.yaml:5: methods: unknown method `grad_cm`; did you mean `grad_cam`?",
+            ),
+            (
+                "methods: [cam]\nmetrics: [dorp]\n",
+                "t.yaml:6: metrics: unknown metric `dorp`; did you mean `drop`?",
+            ),
+            (
+                "methods:\n  - name: rise\n    n_mask: 3\nmetrics: [drop]\n",
+                "t.yaml:7: methods[0]: unknown option `n_mask` of rise; did you mean `n_masks`?",
+            ),
+            (
+                "methods: [cam]\nmetric: [drop]\n",
+                "t.yaml:6: unknown field `metric`, expected one of",
+            ),
+            (
+                "methods: [cam]\nmetrics: [adcc]\n",
+                "derived where drop, coherency and complexity are",
+            ),
+            ("methods: [cam, cam]\nmetrics: [drop]\n", "two entries are called `cam`"),
+            ("methods: [cam]\nmetrics: []\n", "metrics: the list is empty"),
+            (
+                "methods: [{ name: cam, relu: maybe }]\nmetrics: [drop]\n",
+                "t.yaml:5: methods[0]: cam: ",
+            ),
+            ("methods: [{ name: imported }]\nmetrics: [drop]\n", "needs `maps`"),
+            (
+                "methods: [cam]\nmetrics: [{ name: drop, as: status }]\n",
+                "`status` is the name of another column",
+            ),
+            ("methods: [cam]\nmetrics: [drop]\ntarget: labels\n", "did you mean `label`?"),
+            ("methods: [cam]\nmetrics: [drop]\nmemory: 3 apples\n", "no unit of memory"),
+            ("methods: [cam]\n", "missing field `metrics`"),
+        ];
+        for (rest, expected) in cases {
+            let error = parse(rest).unwrap_err();
+            assert!(error.contains(expected), "{rest:?}\n gives {error}\n want  {expected}");
+        }
+    }
+
+    #[test]
+    fn amounts_of_memory_are_read_and_printed() {
+        for (text, bytes) in [("1GiB", 1 << 30), ("1.5 MiB", 3 << 19), ("17", 17), ("2KiB", 2048)] {
+            assert_eq!(text.parse::<Bytes>().unwrap(), Bytes(bytes), "{text}");
+        }
+        assert_eq!(Bytes(3 << 29).to_string(), "1.5GiB");
+        assert!("many".parse::<Bytes>().is_err() && "0".parse::<Bytes>().is_err());
+    }
+}

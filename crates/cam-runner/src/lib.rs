@@ -1,0 +1,25 @@
+//! The sweep: its configuration, its plan, its loop, its events. The only crate that knows models, data, methods,
+//! metrics and results at once.
+//!
+//! [`Sweep::read`] reads what is asked for, [`Plan::new`] looks everything up, [`run`] does it, and [`publish`] writes
+//! what people read. Nothing here prints.
+
+pub mod config;
+
+mod check;
+mod clock;
+mod event;
+mod guard;
+mod plan;
+mod publish;
+mod run;
+mod seed;
+mod suggest;
+
+pub use check::{CellEstimate, Estimate, check};
+pub use config::{ConfigError, Sweep};
+pub use event::Event;
+pub use guard::is_guarded;
+pub use plan::{DEFAULT_MEMORY, ModelSpec, Overrides, PROTOCOL, Plan, PlanError, PlannedModel, Provenance, locate};
+pub use publish::{publish, publish_plots, publish_report, publish_summary};
+pub use run::{Outcome, RunError, run};

@@ -1,0 +1,530 @@
+//! A sweep with everything looked up: images found and hashed, weights verified, batch sizes fixed.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use cam_core::{Better, Classifier, FeatureShape, Preprocessing, Requirement};
+use cam_data::{DataError, Dataset, Limits, imagenet};
+use cam_models::{DeviceChoice, DeviceError, Loaded, ModelError, Options, UnknownLayer, WeightsChoice};
+use cam_results::{
+    DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, RunManifest, RunStatus, SCHEMA, WeightsEntry,
+};
+use rayon::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+use crate::{
+    clock,
+    config::{Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, Precision, Sweep, TargetRule},
+};
+
+/// The rules by which maps are made and scored: papers' formulas, made numerically safe.
+pub const PROTOCOL: &str = "corrected";
+
+/// How much memory the activations of one batch may take where the sweep does not say.
+pub const DEFAULT_MEMORY: Bytes = Bytes(2 << 30);
+
+/// What the command line says beside the sweep file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// At most so many images.
+    pub limit: Option<usize>,
+    /// Where to compute.
+    pub device: DeviceChoice,
+    /// Threads of the network; all cores where `None`.
+    pub threads: Option<usize>,
+    /// How much memory the activations of one batch may take.
+    pub memory: Option<Bytes>,
+}
+
+/// Which program runs, for the manifest.
+#[derive(Clone, Debug, Default)]
+pub struct Provenance {
+    /// The version of cambench.
+    pub version: String,
+    /// The commit that it was built from.
+    pub commit: Option<String>,
+    /// Whether the tree had uncommitted changes.
+    pub dirty: bool,
+    /// The command line.
+    pub command: Option<String>,
+}
+
+/// A sweep with everything looked up.
+pub struct Plan {
+    /// What was asked for.
+    pub sweep: Sweep,
+    /// The images.
+    pub dataset: Dataset,
+    /// The networks, in the order of the sweep.
+    pub models: Vec<PlannedModel>,
+    /// Where it computes.
+    pub device: Device,
+    /// Threads of the network.
+    pub threads: usize,
+    manifest: RunManifest,
+}
+
+/// A network of the plan; loaded when its turn comes.
+pub struct PlannedModel {
+    /// Its name in results.
+    pub name: String,
+    /// The layer under explanation, as resolved.
+    pub layer: String,
+    /// `[K, h, w]` at the layer.
+    pub shape: FeatureShape,
+    /// How images become inputs.
+    pub preprocessing: Preprocessing,
+    /// Images a forward.
+    pub batch: i64,
+    /// Activations a forward of the head.
+    pub head_batch: i64,
+    choice: ModelSpec,
+}
+
+/// All that it takes to load a network.
+#[derive(Clone, Debug)]
+pub struct ModelSpec {
+    /// Its name in the zoo.
+    pub name: String,
+    /// Which weights.
+    pub weights: WeightsChoice,
+    /// The layer under explanation; the zoo's default where `None`.
+    pub layer: Option<String>,
+    /// Names of its classes, in the order of the logits; ImageNet's where `None`.
+    pub classes: Option<Vec<String>>,
+    /// Preprocessing; that of the weights where `None`.
+    pub preprocessing: Option<Preprocessing>,
+    /// The number format.
+    pub precision: Precision,
+}
+
+/// Why a sweep cannot be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The sweep file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A network.
+    #[error("model `{model}`: {source}")]
+    Model {
+        /// Its name in results.
+        model: String,
+        /// Why it cannot be had.
+        source: ModelError,
+    },
+    /// A layer.
+    #[error("model `{model}`: {source}")]
+    Layer {
+        /// Its name in results.
+        model: String,
+        /// Which layers there are.
+        source: UnknownLayer,
+    },
+    /// A list of class names.
+    #[error("model `{model}`: {message}")]
+    Classes {
+        /// Its name in results.
+        model: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A method that cannot explain a network.
+    #[error(
+        "method `{method}` needs a head of average pooling and one linear layer, and `{model}` has none behind layer \
+         `{layer}`; leave one of them out, or name another layer"
+    )]
+    Impossible {
+        /// The method's name in results.
+        method: String,
+        /// The network's name in results.
+        model: String,
+        /// The layer.
+        layer: String,
+    },
+    /// A folder of imported maps.
+    #[error("method `{method}`: there is no folder {}", folder.display())]
+    NoMaps {
+        /// The method's name in results.
+        method: String,
+        /// Where its maps should be.
+        folder: PathBuf,
+    },
+    /// An image without a label where labels are explained.
+    #[error("target: label needs a label for every image, and {image} has none; use `target: predicted`")]
+    Unlabeled {
+        /// The first such image.
+        image: String,
+    },
+    /// A label that is no class.
+    #[error("{image} is labeled {label}, and model `{model}` has only {n_classes} classes")]
+    LabelTooLarge {
+        /// The first such image.
+        image: String,
+        /// Its label.
+        label: i64,
+        /// The network's name in results.
+        model: String,
+        /// How many classes it has.
+        n_classes: i64,
+    },
+}
+
+impl ModelSpec {
+    /// From an entry of a sweep; relative files are looked up with `locate`.
+    ///
+    /// # Errors
+    /// Where the list of class names cannot be read.
+    pub fn new(choice: &ModelChoice, locate: impl Fn(&Path) -> PathBuf) -> Result<Self, PlanError> {
+        let classes = choice.classes.as_ref().map(|path| read_classes(&locate(path))).transpose();
+        let weights = match choice.weights.as_deref() {
+            None => WeightsChoice::Default,
+            Some("seeded") => WeightsChoice::Seeded(0),
+            Some(seed) if seed.strip_prefix("seeded:").is_some_and(|seed| seed.parse::<u64>().is_ok()) => {
+                WeightsChoice::Seeded(seed["seeded:".len()..].parse().unwrap_or_default())
+            }
+            Some(version) if version.starts_with("IMAGENET1K_") => WeightsChoice::Version(version.to_string()),
+            Some(path) => WeightsChoice::Path(locate(Path::new(path))),
+        };
+        Ok(Self {
+            name: choice.name.clone(),
+            weights,
+            layer: choice.layer.clone(),
+            classes: classes.map_err(|message| PlanError::Classes { model: choice.label().to_string(), message })?,
+            preprocessing: choice.preprocessing.clone(),
+            precision: choice.precision,
+        })
+    }
+
+    /// Loads the network, `label` being its name in results.
+    ///
+    /// # Errors
+    /// Where the weights cannot be had, or have another number of classes than there are names.
+    pub fn load(&self, label: &str, device: Device, memory: Bytes) -> Result<Loaded, PlanError> {
+        let options = Options {
+            device,
+            precision: match self.precision {
+                Precision::F32 => cam_models::Precision::F32,
+                Precision::Bf16 => cam_models::Precision::Bf16,
+            },
+            memory_bytes: memory.0,
+            classes: self.classes.as_ref().map(|names| names.len() as i64),
+            input_side: self.preprocessing.as_ref().map(|preprocessing| i64::from(preprocessing.crop)),
+        };
+        cam_models::load(&self.name, &self.weights, &options)
+            .map_err(|source| PlanError::Model { model: label.to_string(), source })
+    }
+
+    /// A class's name, where one is known.
+    pub fn class_name(&self, class: i64, n_classes: i64) -> Option<String> {
+        match &self.classes {
+            Some(names) => names.get(usize::try_from(class).ok()?).cloned(),
+            None if n_classes == 1000 => imagenet::class_name(class).map(str::to_string),
+            None => None,
+        }
+    }
+}
+
+fn read_classes(path: &Path) -> Result<Vec<String>, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect())
+}
+
+/// Finds a file that a sweep names: from the working folder, as on the command line, else from the sweep file's folder.
+///
+/// `${NAME}` stands for an environment variable.
+pub fn locate(path: &Path, sweep_folder: &Path) -> PathBuf {
+    let path = cam_data::expand_variables(&path.to_string_lossy()).map_or_else(|_unset| path.to_path_buf(), PathBuf::from);
+    if path.is_absolute() || path.exists() {
+        return path;
+    }
+    let beside = sweep_folder.join(&path);
+    if beside.exists() { beside } else { path }
+}
+
+impl Plan {
+    /// Looks up everything that a sweep names. `text` is the sweep file's, `path` where it lies.
+    ///
+    /// # Errors
+    /// [`PlanError`], before anything was computed or written.
+    pub fn new(
+        sweep: Sweep,
+        text: &str,
+        path: &Path,
+        overrides: &Overrides,
+        provenance: &Provenance,
+    ) -> Result<Self, PlanError> {
+        let device = cam_models::device(overrides.device)?;
+        let threads = overrides.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        cam_models::set_threads(threads);
+        let memory = overrides.memory.or(sweep.memory).unwrap_or(DEFAULT_MEMORY);
+        let sweep_folder = path.parent().unwrap_or(Path::new(""));
+        let locate = |path: &Path| locate(path, sweep_folder);
+
+        let sweep = sweep.located(locate, overrides.limit);
+        for method in &sweep.methods {
+            if let MapSource::Imported(folder) = &method.source
+                && !folder.is_dir()
+            {
+                return Err(PlanError::NoMaps { method: method.label().to_string(), folder: folder.clone() });
+            }
+        }
+        let limits = Limits {
+            limit: sweep.dataset.limit,
+            per_class: sweep.dataset.per_class,
+            seed: sweep.dataset.seed,
+        };
+        let dataset = Dataset::load(&sweep.dataset.manifest, &limits)?;
+        let unlabeled = dataset.items.iter().find(|item| item.label.is_none());
+        if let (TargetRule::Label, Some(item)) = (sweep.target, unlabeled) {
+            return Err(PlanError::Unlabeled { image: item.image.clone() });
+        }
+
+        let mut models = vec![];
+        let mut entries = vec![];
+        for choice in &sweep.models {
+            let (model, entry) = PlannedModel::new(choice, &sweep, &dataset, device, memory, locate)?;
+            models.push(model);
+            entries.push(entry);
+        }
+        let images: Vec<ImageEntry> = dataset
+            .items
+            .par_iter()
+            // A file that cannot be read becomes failed rows; the plan stands without its hash.
+            .map(|item| ImageEntry {
+                image: item.image.clone(),
+                sha256: cam_models::sha256(&item.path).ok(),
+                label: item.label,
+            })
+            .collect();
+        let manifest = RunManifest {
+            schema: SCHEMA,
+            status: RunStatus::Running,
+            finished: None,
+            cambench: provenance.version.clone(),
+            sweep: sweep.name.clone(),
+            started: clock::now(),
+            config_given: text.to_string(),
+            config_resolved: serde_json::to_value(&sweep).expect("a sweep is plain data"),
+            versions: versions(),
+            commit: provenance.commit.clone(),
+            dirty: provenance.dirty,
+            device: device_name(device),
+            threads,
+            models: entries,
+            dataset: DatasetEntry {
+                name: dataset.name.clone(),
+                root: dataset.root.to_string_lossy().into_owned(),
+                n_images: images.len(),
+            },
+            images,
+            methods: sweep.methods.iter().map(method_entry).collect(),
+            metrics: sweep.metrics.iter().map(metric_entry).collect(),
+            target: sweep.target.to_string(),
+            seed: sweep.seed,
+            command: provenance.command.clone(),
+        };
+        Ok(Self { sweep, dataset, models, device, threads, manifest })
+    }
+
+    /// What the run's manifest says before it starts.
+    pub fn manifest(&self) -> &RunManifest {
+        &self.manifest
+    }
+
+    /// How much memory the activations of one batch may take.
+    pub fn memory(&self) -> Bytes {
+        self.sweep.memory.unwrap_or(DEFAULT_MEMORY)
+    }
+
+    /// How many rows the run will have.
+    pub fn n_rows(&self) -> usize {
+        self.models.len() * self.dataset.items.len() * self.sweep.methods.len()
+    }
+
+    /// The run's folder below `results`: `<sweep>/<date>-<plan>`, the one of an earlier start of the same plan if there is
+    /// one, else a new one of today.
+    pub fn folder(&self, results: &Path) -> PathBuf {
+        let id = self.manifest.plan_id();
+        let sweep = results.join(&self.sweep.name);
+        let mut earlier: Vec<PathBuf> = fs::read_dir(&sweep)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.to_string_lossy().ends_with(&id))
+            .collect();
+        earlier.sort();
+        earlier.pop().unwrap_or_else(|| sweep.join(format!("{}-{id}", &clock::now()[..10])))
+    }
+}
+
+impl Sweep {
+    /// With files looked up and the command line's limit, as the manifest keeps it.
+    fn located(mut self, locate: impl Fn(&Path) -> PathBuf, limit: Option<usize>) -> Self {
+        self.dataset.manifest = locate(&self.dataset.manifest);
+        self.dataset.limit = limit.or(self.dataset.limit);
+        for method in &mut self.methods {
+            if let MapSource::Imported(folder) = &mut method.source {
+                *folder = locate(folder);
+            }
+        }
+        self
+    }
+}
+
+impl PlannedModel {
+    fn new(
+        choice: &ModelChoice,
+        sweep: &Sweep,
+        dataset: &Dataset,
+        device: Device,
+        memory: Bytes,
+        locate: impl Fn(&Path) -> PathBuf,
+    ) -> Result<(Self, ModelEntry), PlanError> {
+        let name = choice.label().to_string();
+        let spec = ModelSpec::new(choice, locate)?;
+        let model = spec.load(&name, device, memory)?;
+        let layer = spec.layer.clone().unwrap_or_else(|| model.backbone.layer().to_string());
+        let cut = model
+            .network
+            .cut(&layer)
+            .map_err(|source| PlanError::Layer { model: name.clone(), source })?;
+        let layer = cut.layer().to_string();
+        for method in &sweep.methods {
+            let needs = match &method.source {
+                MapSource::Method(method) => method.requirement(),
+                MapSource::Imported(_) => Requirement::Any,
+            };
+            if !needs.met_by(&cut) {
+                return Err(PlanError::Impossible { method: method.label().to_string(), model: name, layer });
+            }
+        }
+        let n_classes = model.network.n_classes();
+        if sweep.target == TargetRule::Label {
+            let too_large = dataset.items.iter().find(|item| item.label.is_some_and(|label| label >= n_classes));
+            if let Some(item) = too_large {
+                return Err(PlanError::LabelTooLarge {
+                    image: item.image.clone(),
+                    label: item.label.unwrap_or_default(),
+                    model: name,
+                    n_classes,
+                });
+            }
+        }
+        let preprocessing = spec.preprocessing.clone().unwrap_or_else(|| model.preprocessing.clone());
+        let side = i64::from(preprocessing.crop);
+        let features = {
+            let _no_grad = tch::no_grad_guard();
+            cut.features(&Tensor::zeros([1, 3, side, side], (Kind::Float, device)))
+        };
+        let shape = FeatureShape::of(&features);
+        let path = match &spec.weights {
+            WeightsChoice::Path(path) => Some(path.to_string_lossy().into_owned()),
+            _ => None,
+        };
+        let entry = ModelEntry {
+            name: name.clone(),
+            architecture: model.backbone.name.to_string(),
+            layer: layer.clone(),
+            weights: WeightsEntry {
+                source: model.version.map_or_else(|| model.source.clone(), str::to_string),
+                path,
+                sha256: Some(model.sha256.clone()),
+                seeded: model.is_seeded,
+            },
+            precision: match spec.precision {
+                Precision::F32 => "f32".to_string(),
+                Precision::Bf16 => "bf16".to_string(),
+            },
+            batch: cut.batch(),
+            head_batch: cut.head_batch(),
+            n_classes,
+            preprocessing: serde_json::to_value(&preprocessing).expect("preprocessing is plain data"),
+            feature_shape: [shape.channels, shape.height, shape.width],
+            published_top1: published_top1(&model),
+        };
+        let planned = Self {
+            name,
+            layer,
+            shape,
+            preprocessing,
+            batch: cut.batch(),
+            head_batch: cut.head_batch(),
+            choice: spec,
+        };
+        Ok((planned, entry))
+    }
+
+    /// Loads the network.
+    ///
+    /// # Errors
+    /// As when it was planned, should the file have changed since.
+    pub fn load(&self, device: Device, memory: Bytes) -> Result<Loaded, PlanError> {
+        self.choice.load(&self.name, device, memory)
+    }
+
+    /// What identifies the row of a method and an image.
+    pub fn key(&self, method: &MethodChoice, image: &str) -> Key {
+        Key {
+            model: self.name.clone(),
+            layer: self.layer.clone(),
+            method: method.label().to_string(),
+            protocol: PROTOCOL.to_string(),
+            image: image.to_string(),
+        }
+    }
+}
+
+/// The published top-1 accuracy of the weights in use, as a fraction.
+fn published_top1(model: &Loaded) -> Option<f64> {
+    let version = model.version?;
+    model.backbone.weights.iter().find(|weights| weights.version == version).map(|weights| weights.top1 / 100.0)
+}
+
+fn method_entry(choice: &MethodChoice) -> MethodEntry {
+    let (title, options) = match &choice.source {
+        MapSource::Method(method) => (method.about().title, serde_json::to_value(method)),
+        MapSource::Imported(maps) => ("imported", Ok(serde_json::json!({ "maps": maps.to_string_lossy() }))),
+    };
+    MethodEntry {
+        name: choice.label().to_string(),
+        method: choice.source.name().to_string(),
+        title: title.to_string(),
+        protocol: PROTOCOL.to_string(),
+        options: options.expect("options are plain data"),
+    }
+}
+
+fn metric_entry(choice: &crate::config::MetricChoice) -> MetricEntry {
+    MetricEntry {
+        name: choice.label().to_string(),
+        metric: choice.metric.name().to_string(),
+        title: choice.metric.about().title.to_string(),
+        better: match choice.metric.better() {
+            Better::Higher => cam_results::Better::Higher,
+            Better::Lower => cam_results::Better::Lower,
+        },
+        protocol: PROTOCOL.to_string(),
+        options: serde_json::to_value(&choice.metric).expect("options are plain data"),
+    }
+}
+
+fn versions() -> BTreeMap<String, String> {
+    // tch says which libtorch it is built for, and its build refuses another one.
+    [("libtorch", "2.11.0"), ("tch", "0.24.0")].map(|(name, version)| (name.to_string(), version.to_string())).into()
+}
+
+fn device_name(device: Device) -> String {
+    match device {
+        Device::Cuda(number) => format!("cuda:{number}"),
+        _ => "cpu".to_string(),
+    }
+}

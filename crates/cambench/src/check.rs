@@ -1,0 +1,49 @@
+//! `cambench check`.
+
+use anyhow::Result;
+use cam_runner::{Estimate, config::Bytes};
+
+use crate::{args::CheckArgs, exit::Exit, progress::Progress, run::plan};
+
+pub(crate) fn check(args: &CheckArgs) -> Result<Exit> {
+    let plan = plan(&args.sweep, &args.how)?;
+    let mut progress = Progress::new();
+    let estimate = cam_runner::check(&plan, &mut |event| progress.on(&event))?;
+    progress.finish();
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&estimate)?);
+    } else {
+        print(&estimate);
+    }
+    let is_fine = estimate.unreadable.is_empty() && !estimate.cells.is_empty();
+    Ok(if is_fine { Exit::Done } else { Exit::Config })
+}
+
+fn print(estimate: &Estimate) {
+    println!("{:<26} {:<16} {:<22} {:>14} {:>12}", "model", "layer", "method", "forwards/image", "secs/image");
+    for cell in &estimate.cells {
+        println!(
+            "{:<26} {:<16} {:<22} {:>14} {:>12.2}",
+            cell.model, cell.layer, cell.method, cell.forwards_per_image, cell.secs_per_image
+        );
+        if let Some(problem) = &cell.problem {
+            println!("    {problem}");
+        }
+    }
+    let memory = estimate.memory_bytes.map_or("unknown".to_string(), |bytes| Bytes(bytes).to_string());
+    println!(
+        "\n{} images, {} rows: {} forwards by definition, about {} on this machine, {} of disk, {memory} of memory",
+        estimate.n_images,
+        estimate.n_rows,
+        estimate.forwards,
+        duration(estimate.hours),
+        Bytes(estimate.disk_bytes.max(1)),
+    );
+    for problem in &estimate.unreadable {
+        println!("unreadable: {problem}");
+    }
+}
+
+fn duration(hours: f64) -> String {
+    if hours < 1.0 { format!("{:.1} minutes", hours * 60.0) } else { format!("{hours:.1} hours") }
+}

@@ -1,0 +1,57 @@
+//! The documented exit codes.
+
+use cam_runner::{ConfigError, PlanError, RunError};
+
+/// How `cambench` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Done = 0,
+    /// Something that is not the user's to mend.
+    Bug = 1,
+    /// The sweep file, data or a model cannot be used.
+    Config = 3,
+    /// More failed rows than `--max-failed` allows.
+    Failed = 4,
+    /// Rows are missing.
+    Incomplete = 5,
+    /// Stopped by Ctrl-C; the same command continues.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// The code of an error that ends the program.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let is_users = error.chain().any(|cause| {
+            cause.is::<ConfigError>()
+                || cause.is::<PlanError>()
+                || cause.is::<RunError>()
+                || cause.is::<cam_results::Error>()
+                || cause.is::<cam_data::DataError>()
+                || cause.is::<cam_models::ModelError>()
+                || cause.is::<cam_models::DeviceError>()
+                || cause.is::<cam_models::UnknownLayer>()
+                || cause.is::<std::io::Error>()
+                || cause.is::<Invalid>()
+        });
+        if is_users { Self::Config } else { Self::Bug }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A value of the command line that cannot be meant.
+#[derive(Debug)]
+pub(crate) struct Invalid(pub(crate) String);
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Invalid {}

@@ -1,0 +1,134 @@
+//! `cambench list`.
+
+use anyhow::Result;
+use cam_core::{About, Better, Requirement};
+use cam_methods::AnyMethod;
+use cam_metrics::AnyMetric;
+use cam_models::ZOO;
+use cam_runner::PROTOCOL;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    args::{ListArgs, What},
+    exit::Exit,
+};
+
+pub(crate) fn list(args: &ListArgs) -> Result<Exit> {
+    let rows = match args.what {
+        What::Models => models(),
+        What::Methods => methods()?,
+        What::Metrics => metrics()?,
+        What::Protocols => protocols(),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print(&rows);
+    }
+    Ok(Exit::Done)
+}
+
+fn models() -> Vec<Value> {
+    let rows = ZOO.iter().map(|row| {
+        let preprocessing = row.preprocessing();
+        let versions: Vec<&str> = row.weights.iter().map(|weights| weights.version).collect();
+        json!({
+            "name": row.name,
+            "title": row.title,
+            "layer": row.layer(),
+            "input": preprocessing.crop,
+            "parameters": format!("{:.1} M", row.n_params as f64 / 1e6),
+            "top-1 (published)": row.weights.first().map_or("–".to_string(), |weights| format!("{:.1} %", weights.top1)),
+            "weights": if versions.is_empty() { "your own".to_string() } else { versions.join(", ") },
+        })
+    });
+    rows.collect()
+}
+
+fn methods() -> Result<Vec<Value>> {
+    let imported = json!({
+        "name": cam_runner::config::IMPORTED,
+        "title": "(any other tool)",
+        "summary": "maps that another tool made, one .npy an image",
+        "source": "",
+        "options": "maps: a folder",
+    });
+    let rows = AnyMethod::all().into_iter().map(|method| {
+        let About { title, summary, source } = method.about();
+        let needs = match method.requirement() {
+            Requirement::Any => "",
+            Requirement::PooledLinearHead => " (pooled linear heads only)",
+        };
+        Ok(json!({
+            "name": method.name(),
+            "title": title,
+            "summary": format!("{summary}{needs}"),
+            "source": source,
+            "options": options(&serde_json::to_value(&method)?),
+        }))
+    });
+    rows.chain([Ok(imported)]).collect()
+}
+
+fn metrics() -> Result<Vec<Value>> {
+    let adcc = json!({
+        "name": "adcc",
+        "title": "ADCC",
+        "better": "higher",
+        "summary": "harmonic mean of mean coherency, 1 - mean complexity and 1 - mean drop; derived where all three are listed",
+        "source": "Poppi et al. 2021, arXiv 2104.10252",
+        "options": "",
+    });
+    let rows = AnyMetric::all().into_iter().map(|metric| {
+        let About { title, summary, source } = metric.about();
+        Ok(json!({
+            "name": metric.name(),
+            "title": title,
+            "better": if metric.better() == Better::Higher { "higher" } else { "lower" },
+            "summary": summary,
+            "source": source,
+            "options": options(&serde_json::to_value(&metric)?),
+        }))
+    });
+    rows.chain([Ok(adcc)]).collect()
+}
+
+fn protocols() -> Vec<Value> {
+    vec![json!({
+        "name": PROTOCOL,
+        "summary": "the papers' formulas made numerically safe: predicted class, logit explained, softmax probability \
+                    measured, maps min-max normalized at their own size then upsampled, stable order of equal pixels, \
+                    trapezoid over both end points",
+    })]
+}
+
+/// `n_masks: 4000, p: 0.5`.
+fn options(options: &Value) -> String {
+    let pairs = options.as_object().into_iter().flatten();
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    pairs.map(|(key, value)| format!("{key}: {}", word(value))).collect::<Vec<_>>().join(", ")
+}
+
+/// Columns as wide as their widest cell; all rows have the same keys.
+fn print(rows: &[Value]) {
+    let rows: Vec<&Map<String, Value>> = rows.iter().filter_map(Value::as_object).collect();
+    let Some(first) = rows.first() else { return };
+    let text = |value: Option<&Value>| match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => String::new(),
+    };
+    let mut lines: Vec<String> = vec![String::new(); rows.len() + 1];
+    for key in first.keys() {
+        let cells: Vec<String> =
+            std::iter::once(key.clone()).chain(rows.iter().map(|row| text(row.get(key)))).collect();
+        let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+        for (line, cell) in lines.iter_mut().zip(cells) {
+            line.push_str(&cell);
+            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
+        }
+    }
+    for line in lines {
+        println!("{}", line.trim_end());
+    }
+}

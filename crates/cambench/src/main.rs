@@ -1,0 +1,46 @@
+//! `cambench`: the command line. The only crate that prints and decides on exit codes.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod args;
+mod check;
+mod exit;
+mod explain;
+mod list;
+mod progress;
+mod report;
+mod run;
+
+use clap::Parser;
+
+use crate::{
+    args::{Args, Command},
+    exit::Exit,
+};
+
+fn main() -> std::process::ExitCode {
+    quiet_guarded_panics();
+    let args = Args::parse();
+    let result = match args.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Report(args) => report::report(&args),
+        Command::List(args) => list::list(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        Exit::of(&error)
+    })
+    .into()
+}
+
+/// A panic inside a row becomes a failed row with its message; printing it as well would only tear the progress bar.
+fn quiet_guarded_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !cam_runner::is_guarded() {
+            print(panic);
+        }
+    }));
+}

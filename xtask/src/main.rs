@@ -1,0 +1,89 @@
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs`.
+//!
+//! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
+
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a command line tool speaks through its output"
+)]
+
+mod checkout;
+mod ci;
+mod docs;
+mod download;
+mod libtorch;
+mod pip;
+mod run;
+mod setup;
+#[cfg(test)]
+mod tidy;
+mod unpack;
+mod wheels;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const HELP: &str = "\
+cargo xtask bench [SWEEP.yaml] [options of `cambench run`]
+    set up what is missing, build, run the sweep (configs/demo.yaml without one)
+cargo xtask test [arguments of `cargo test`]
+    set up what is missing, run every test
+cargo xtask setup [--cuda] [MODEL...]
+    only set up: libtorch, the demo's weights and photographs; with --cuda libtorch's CUDA part as well;
+    and the weights of further models (tf_efficientnet_lite1, tf_efficientnet_lite2)
+cargo xtask ci
+    formatting, tests, clippy, documentation: what continuous integration runs
+cargo xtask docs [--check]
+    write the generated tables into the Markdown files, or only say whether they would change
+
+Environment:
+    LIBTORCH, LIBTORCH_USE_PYTORCH   use this libtorch 2.11.0, download none
+    CAMBENCH_CACHE                   where downloads are kept (else ~/.cache/cambench)
+    PIP_INDEX_URL, PIP_PROXY, ...    files are found through pip, so pip's configuration holds
+";
+
+/// Exit code of a wrong command line, as in `cambench`.
+const USAGE: u8 = 2;
+/// Exit code of everything else that fails here, as in `cambench`: files or tools are missing, the code is not at fault.
+const ENVIRONMENT: u8 = 3;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let (command, rest) =
+        args.split_first().map_or(("help", &[][..]), |(first, rest)| (first.as_str(), rest));
+    dispatch(command, rest).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(if error.is::<Usage>() { USAGE } else { ENVIRONMENT })
+    })
+}
+
+fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
+    match (command, args) {
+        ("setup", _) => setup::command(args),
+        ("bench", _) => run::bench(args),
+        ("test", _) => run::test(args),
+        ("ci", []) => ci::command(),
+        ("docs", []) => docs::command(false),
+        ("docs", [flag]) if flag == "--check" => docs::command(true),
+        ("help" | "--help" | "-h", _) => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Err(Usage(format!("no such command: {command} {}", args.join(" "))).into()),
+    }
+}
+
+/// A wrong command line.
+#[derive(Debug)]
+struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\n\n{HELP}", self.0.trim_end())
+    }
+}
+
+impl std::error::Error for Usage {}

@@ -1,0 +1,144 @@
+//! `cargo xtask bench` and `cargo xtask test`: set up, then hand over to the binary or to `cargo test`.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::wheels::{Part, WEIGHTS};
+use crate::{checkout, setup};
+
+/// Sets up, builds, and becomes `cambench run`.
+pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
+    let (sweep, options) = sweep_of(args);
+    let text = fs::read_to_string(checkout::root().join(&sweep)).unwrap_or_default();
+    setup::set_up(&weights_in(&text))?;
+    let binary = match build()? {
+        Ok(binary) => binary,
+        Err(code) => return Ok(code),
+    };
+    let mut command = Command::new(binary);
+    command.current_dir(checkout::root()).arg("run").arg(sweep).args(options);
+    become_command(command)
+}
+
+/// Sets up, and becomes `cargo test`.
+pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
+    become_command(test_command(args)?)
+}
+
+/// Sets up what the tests need; then the command that runs them.
+pub(crate) fn test_command(args: &[String]) -> Result<Command> {
+    setup::set_up(&[])?;
+    let mut command = checkout::cargo();
+    command.args(["test", "--release", "--workspace"]).args(args);
+    Ok(command)
+}
+
+/// Builds `cambench`: the binary's path, or cargo's exit code.
+pub(crate) fn build() -> Result<Result<PathBuf, ExitCode>> {
+    let output = checkout::cargo()
+        .args([
+            "build",
+            "--release",
+            "--package=cambench",
+            "--message-format=json-render-diagnostics",
+        ])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("starting cargo")?;
+    if !output.status.success() {
+        return Ok(Err(exit_code(output.status)));
+    }
+    let binary = output.stdout.split(|byte| *byte == b'\n').find_map(binary_in);
+    Ok(Ok(binary.context("cargo built no binary named cambench")?))
+}
+
+/// The sweep file and the other arguments. A path counts from where the command was given.
+fn sweep_of(args: &[String]) -> (PathBuf, &[String]) {
+    match args.split_first() {
+        Some((first, rest)) if !first.starts_with('-') => (from_root(Path::new(first)), rest),
+        _ => ("configs/demo.yaml".into(), args),
+    }
+}
+
+fn from_root(path: &Path) -> PathBuf {
+    match env::current_dir() {
+        Ok(folder) if folder != checkout::root() => folder.join(path),
+        _ => path.to_owned(),
+    }
+}
+
+/// The weights that a sweep will want, as far as wheels hold them: those of the models that its text names.
+fn weights_in(sweep: &str) -> Vec<Part> {
+    WEIGHTS
+        .iter()
+        .filter(|(model, ..)| sweep.contains(model))
+        .map(|(model, ..)| Part::Weights(model))
+        .collect()
+}
+
+/// The path in one of cargo's messages, if it tells of the binary `cambench`.
+fn binary_in(message: &[u8]) -> Option<PathBuf> {
+    let message: Value = serde_json::from_slice(message).ok()?;
+    (message["target"]["name"] == "cambench")
+        .then(|| message["executable"].as_str().map(PathBuf::from))
+        .flatten()
+}
+
+/// Replaces this process, so that signals and exit codes are the command's own.
+#[cfg(unix)]
+fn become_command(mut command: Command) -> Result<ExitCode> {
+    use std::os::unix::process::CommandExt as _;
+
+    let error = command.exec();
+    Err(error).with_context(|| format!("starting {}", command.get_program().display()))
+}
+
+#[cfg(not(unix))]
+fn become_command(mut command: Command) -> Result<ExitCode> {
+    command
+        .status()
+        .map(exit_code)
+        .with_context(|| format!("starting {}", command.get_program().display()))
+}
+
+/// A finished command's exit code; 1 if a signal ended it.
+pub(crate) fn exit_code(status: std::process::ExitStatus) -> ExitCode {
+    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(args: &[&str]) -> Vec<String> {
+        args.iter().map(|arg| (*arg).to_owned()).collect()
+    }
+
+    #[test]
+    fn bench_runs_the_demo_unless_a_sweep_is_named_first() {
+        let args = strings(&["--limit", "3"]);
+        assert_eq!(sweep_of(&args), ("configs/demo.yaml".into(), &args[..]));
+        let args = strings(&["/data/mine.yaml", "--limit", "3"]);
+        assert_eq!(sweep_of(&args), ("/data/mine.yaml".into(), &args[1..]));
+        assert_eq!(sweep_of(&[]), ("configs/demo.yaml".into(), &[][..]));
+    }
+
+    #[test]
+    fn a_sweep_brings_the_weights_that_it_names() {
+        let sweep = "models:\n  - { name: tf_efficientnet_lite2 }\n  - { name: resnet50 }\n";
+        assert_eq!(weights_in(sweep), [Part::Weights("tf_efficientnet_lite2")]);
+    }
+
+    #[test]
+    fn the_binary_is_found_in_cargos_messages() {
+        let message = br#"{"reason":"compiler-artifact","target":{"name":"cambench"},"executable":"/t/release/cambench"}"#;
+        assert_eq!(binary_in(message).unwrap(), Path::new("/t/release/cambench"));
+        assert_eq!(binary_in(br#"{"target":{"name":"cam_core"},"executable":null}"#), None);
+        assert_eq!(binary_in(b""), None);
+    }
+}
