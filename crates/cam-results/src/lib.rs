@@ -8,7 +8,10 @@ mod error;
 mod files;
 mod journal;
 mod manifest;
+mod picture;
+mod plot;
 mod record;
+mod report;
 mod run;
 mod store;
 mod summary;
@@ -22,7 +25,10 @@ pub use manifest::{
     Better, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, RunManifest, RunStatus,
     WeightsEntry,
 };
+pub use picture::{Picture, color};
+pub use plot::{GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot};
 pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
+pub use report::{Figure, Section, label, report_md};
 pub use run::Run;
 pub use store::Store;
 pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, summarize};

@@ -13,15 +13,12 @@ use crate::{
     journal::{CurvesOnly, JOURNAL, Journal, JournalWriter, MapOnly, RecordOnly},
     manifest::{MANIFEST, Plan},
     summary::summarize,
-    tables::{
-        GROUP, SHORT_ROWS, curves_frame, maps_frame, records_frame, write_csv, write_parquet,
-    },
+    tables::{GROUP, SHORT_ROWS, curves_frame, maps_frame, records_frame, write_parquet},
 };
 
 pub(crate) const RECORDS: &str = "records.parquet";
 pub(crate) const CURVES: &str = "curves.parquet";
 pub(crate) const MAPS: &str = "maps.parquet";
-const SUMMARY: &str = "summary.csv";
 const LOCK: &str = ".lock";
 
 /// A run's folder while its rows are being made: whatever was appended survives a kill or a power cut at any moment,
@@ -202,7 +199,7 @@ fn write_tables(folder: &Path, manifest: &RunManifest, journal: &Journal) -> Res
     }
     let chunks = records.chunks(SHORT_ROWS).chain(records.is_empty().then_some([].as_slice()));
     write_parquet(&folder.join(RECORDS), chunks.map(|chunk| Ok(records_frame(metrics, chunk))))?;
-    write_csv(&folder.join(SUMMARY), &mut summarize(manifest, &records).frame())?;
+    summarize(manifest, &records).write(folder)?;
     write_parquet(
         &folder.join(CURVES),
         groups(manifest, journal).map(|group| {
@@ -430,7 +427,7 @@ mod tests {
         let done = uninterrupted();
         let (folder, journal) = unfinished();
         let running = fs::read(folder.path().join(MANIFEST)).unwrap();
-        let steps = [RECORDS, SUMMARY, CURVES, MAPS, MANIFEST];
+        let steps = [RECORDS, summary::FILE, CURVES, MAPS, MANIFEST];
         for n_done in 0..=steps.len() {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(MANIFEST), &running).unwrap();

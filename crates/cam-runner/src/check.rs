@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
+use cam_core::Method;
 use cam_data::prefetch;
 use cam_results::{Row, Status};
 
 use crate::{
-    config::MapSource,
     event::Event,
     guard::guard,
     plan::{Plan, PlanError},
@@ -62,10 +62,13 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
     for (number, model) in plan.models.iter().enumerate() {
         on_event(Event::Loading { model: &model.name });
         let loaded = model.load(plan.device, plan.memory())?;
-        let cut = loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
+        let cut =
+            loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
         let cut = cut.with_batch(model.batch, model.head_batch);
         let mut tried = false;
-        for (index, photo) in prefetch(plan.dataset.items.clone(), &model.preprocessing, plan.dataset.exif) {
+        for (index, photo) in
+            prefetch(plan.dataset.items.clone(), &model.preprocessing, plan.dataset.exif)
+        {
             let item = &plan.dataset.items[index];
             let photo = match photo {
                 Ok(photo) => photo,
@@ -86,17 +89,20 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
             let cell = Cell { plan, model, cut: &cut, image: &item.image, label: item.label };
             let prepared = guard(|| cell.subject(&photo, plan.device));
             for method in &plan.sweep.methods {
-                on_event(Event::RowStarted { model: &model.name, method: method.label(), image: &item.image });
+                on_event(Event::RowStarted {
+                    model: &model.name,
+                    method: method.label(),
+                    image: &item.image,
+                });
                 let start = Instant::now();
                 let row: Result<Row, String> = match &prepared {
                     Ok(prepared) => guard(|| cell.explain(prepared, method)).and_then(|row| row),
                     Err(error) => Err(error.clone()),
                 };
-                let own = match &method.source {
-                    MapSource::Method(method) => method.cost(model.shape).forwards,
-                    MapSource::Imported(_) => 0,
-                };
-                let metrics: u64 = plan.sweep.metrics.iter().map(|metric| metric.metric.forwards(own)).sum();
+                let method_cost = |method: &dyn Method| method.cost(model.shape).forwards;
+                let own = method.source.method().map_or(0, method_cost);
+                let metrics: u64 =
+                    plan.sweep.metrics.iter().map(|metric| metric.metric.forwards(own)).sum();
                 let problem = match &row {
                     Ok(row) if row.record.status == Status::Ok => None,
                     Ok(row) => row.record.error.clone(),
@@ -116,7 +122,8 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
     }
     let n_images = plan.dataset.items.len();
     let forwards = cells.iter().map(|cell| cell.forwards_per_image).sum::<u64>() * n_images as u64;
-    let hours = cells.iter().map(|cell| cell.secs_per_image).sum::<f64>() * n_images as f64 / 3600.0;
+    let hours =
+        cells.iter().map(|cell| cell.secs_per_image).sum::<f64>() * n_images as f64 / 3600.0;
     Ok(Estimate {
         n_images,
         n_rows: plan.n_rows(),

@@ -4,9 +4,10 @@ use std::{
     collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use cam_core::Preprocessing;
+use cam_core::{Method, Preprocessing};
 use cam_methods::AnyMethod;
 use cam_metrics::AnyMetric;
 use serde::{
@@ -141,6 +142,29 @@ pub enum MapSource {
     Method(AnyMethod),
     /// A folder of maps that another tool made: `<image without its extension>.npy`, two dimensions, any scale.
     Imported(PathBuf),
+    /// A method of whoever uses this crate as a library; a sweep file cannot name it.
+    Custom(CustomMethod),
+}
+
+/// A method that is not in the registry.
+#[derive(Clone)]
+pub struct CustomMethod {
+    /// Its name in results. A run continues under an equal name, whatever the method has become meanwhile.
+    pub name: &'static str,
+    /// The method.
+    pub method: Arc<dyn Method + Send + Sync>,
+}
+
+impl fmt::Debug for CustomMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CustomMethod").field(&self.name).finish()
+    }
+}
+
+impl PartialEq for CustomMethod {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && Arc::ptr_eq(&self.method, &other.method)
+    }
 }
 
 impl MethodChoice {
@@ -156,6 +180,16 @@ impl MapSource {
         match self {
             Self::Method(method) => method.name(),
             Self::Imported(_) => IMPORTED,
+            Self::Custom(custom) => custom.name,
+        }
+    }
+
+    /// What can be asked for a map; imported maps are there already.
+    pub fn method(&self) -> Option<&dyn Method> {
+        match self {
+            Self::Method(method) => Some(&**method),
+            Self::Custom(custom) => Some(&*custom.method),
+            Self::Imported(_) => None,
         }
     }
 }
@@ -493,6 +527,9 @@ impl Serialize for MethodChoice {
                     maps.to_string_lossy().into_owned().into(),
                 )]);
                 serialize_entry(serializer, name, self.label(), &options)
+            }
+            MapSource::Custom(_) => {
+                serialize_entry(serializer, name, self.label(), &Mapping::new())
             }
         }
     }

@@ -20,6 +20,9 @@ pub use check::{CellEstimate, Estimate, check};
 pub use config::{ConfigError, Sweep};
 pub use event::Event;
 pub use guard::is_guarded;
-pub use plan::{DEFAULT_MEMORY, ModelSpec, Overrides, PROTOCOL, Plan, PlanError, PlannedModel, Provenance, locate};
-pub use publish::{publish, publish_plots, publish_report, publish_summary};
+pub use plan::{
+    DEFAULT_MEMORY, ModelSpec, Overrides, PROTOCOL, Plan, PlanError, PlannedModel, Provenance,
+    locate,
+};
+pub use publish::{Format, publish};
 pub use run::{Outcome, RunError, run};

@@ -6,18 +6,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_core::{Better, Classifier, FeatureShape, Preprocessing, Requirement};
+use cam_core::{Better, Classifier, FeatureShape, Method, Preprocessing, Requirement};
 use cam_data::{DataError, Dataset, Limits, imagenet};
-use cam_models::{DeviceChoice, DeviceError, Loaded, ModelError, Options, UnknownLayer, WeightsChoice};
+use cam_models::{
+    DeviceChoice, DeviceError, Loaded, ModelError, Options, UnknownLayer, WeightsChoice,
+};
 use cam_results::{
-    DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, RunManifest, RunStatus, SCHEMA, WeightsEntry,
+    DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, RunManifest, RunStatus,
+    SCHEMA, WeightsEntry,
 };
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use crate::{
     clock,
-    config::{Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, Precision, Sweep, TargetRule},
+    config::{
+        Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, Precision, Sweep, TargetRule,
+    },
 };
 
 /// The rules by which maps are made and scored: papers' formulas, made numerically safe.
@@ -159,7 +164,9 @@ pub enum PlanError {
         folder: PathBuf,
     },
     /// An image without a label where labels are explained.
-    #[error("target: label needs a label for every image, and {image} has none; use `target: predicted`")]
+    #[error(
+        "target: label needs a label for every image, and {image} has none; use `target: predicted`"
+    )]
     Unlabeled {
         /// The first such image.
         image: String,
@@ -188,17 +195,24 @@ impl ModelSpec {
         let weights = match choice.weights.as_deref() {
             None => WeightsChoice::Default,
             Some("seeded") => WeightsChoice::Seeded(0),
-            Some(seed) if seed.strip_prefix("seeded:").is_some_and(|seed| seed.parse::<u64>().is_ok()) => {
+            Some(seed)
+                if seed.strip_prefix("seeded:").is_some_and(|seed| seed.parse::<u64>().is_ok()) =>
+            {
                 WeightsChoice::Seeded(seed["seeded:".len()..].parse().unwrap_or_default())
             }
-            Some(version) if version.starts_with("IMAGENET1K_") => WeightsChoice::Version(version.to_string()),
+            Some(version) if version.starts_with("IMAGENET1K_") => {
+                WeightsChoice::Version(version.to_string())
+            }
             Some(path) => WeightsChoice::Path(locate(Path::new(path))),
         };
         Ok(Self {
             name: choice.name.clone(),
             weights,
             layer: choice.layer.clone(),
-            classes: classes.map_err(|message| PlanError::Classes { model: choice.label().to_string(), message })?,
+            classes: classes.map_err(|message| PlanError::Classes {
+                model: choice.label().to_string(),
+                message,
+            })?,
             preprocessing: choice.preprocessing.clone(),
             precision: choice.precision,
         })
@@ -217,7 +231,10 @@ impl ModelSpec {
             },
             memory_bytes: memory.0,
             classes: self.classes.as_ref().map(|names| names.len() as i64),
-            input_side: self.preprocessing.as_ref().map(|preprocessing| i64::from(preprocessing.crop)),
+            input_side: self
+                .preprocessing
+                .as_ref()
+                .map(|preprocessing| i64::from(preprocessing.crop)),
         };
         cam_models::load(&self.name, &self.weights, &options)
             .map_err(|source| PlanError::Model { model: label.to_string(), source })
@@ -234,7 +251,8 @@ impl ModelSpec {
 }
 
 fn read_classes(path: &Path) -> Result<Vec<String>, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect())
 }
 
@@ -242,7 +260,8 @@ fn read_classes(path: &Path) -> Result<Vec<String>, String> {
 ///
 /// `${NAME}` stands for an environment variable.
 pub fn locate(path: &Path, sweep_folder: &Path) -> PathBuf {
-    let path = cam_data::expand_variables(&path.to_string_lossy()).map_or_else(|_unset| path.to_path_buf(), PathBuf::from);
+    let path = cam_data::expand_variables(&path.to_string_lossy())
+        .map_or_else(|_unset| path.to_path_buf(), PathBuf::from);
     if path.is_absolute() || path.exists() {
         return path;
     }
@@ -263,18 +282,23 @@ impl Plan {
         provenance: &Provenance,
     ) -> Result<Self, PlanError> {
         let device = cam_models::device(overrides.device)?;
-        let threads = overrides.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let threads = overrides
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         cam_models::set_threads(threads);
         let memory = overrides.memory.or(sweep.memory).unwrap_or(DEFAULT_MEMORY);
         let sweep_folder = path.parent().unwrap_or(Path::new(""));
         let locate = |path: &Path| locate(path, sweep_folder);
 
-        let sweep = sweep.located(locate, overrides.limit);
+        let sweep = sweep.located(locate, overrides.limit, memory);
         for method in &sweep.methods {
             if let MapSource::Imported(folder) = &method.source
                 && !folder.is_dir()
             {
-                return Err(PlanError::NoMaps { method: method.label().to_string(), folder: folder.clone() });
+                return Err(PlanError::NoMaps {
+                    method: method.label().to_string(),
+                    folder: folder.clone(),
+                });
             }
         }
         let limits = Limits {
@@ -291,7 +315,8 @@ impl Plan {
         let mut models = vec![];
         let mut entries = vec![];
         for choice in &sweep.models {
-            let (model, entry) = PlannedModel::new(choice, &sweep, &dataset, device, memory, locate)?;
+            let (model, entry) =
+                PlannedModel::new(choice, &sweep, &dataset, device, memory, locate)?;
             models.push(model);
             entries.push(entry);
         }
@@ -367,8 +392,14 @@ impl Plan {
 }
 
 impl Sweep {
-    /// With files looked up and the command line's limit, as the manifest keeps it.
-    fn located(mut self, locate: impl Fn(&Path) -> PathBuf, limit: Option<usize>) -> Self {
+    /// With files looked up and what the command line says, as the manifest keeps it.
+    fn located(
+        mut self,
+        locate: impl Fn(&Path) -> PathBuf,
+        limit: Option<usize>,
+        memory: Bytes,
+    ) -> Self {
+        self.memory = Some(memory);
         self.dataset.manifest = locate(&self.dataset.manifest);
         self.dataset.limit = limit.or(self.dataset.limit);
         for method in &mut self.methods {
@@ -399,17 +430,21 @@ impl PlannedModel {
             .map_err(|source| PlanError::Layer { model: name.clone(), source })?;
         let layer = cut.layer().to_string();
         for method in &sweep.methods {
-            let needs = match &method.source {
-                MapSource::Method(method) => method.requirement(),
-                MapSource::Imported(_) => Requirement::Any,
-            };
+            let needs = method.source.method().map_or(Requirement::Any, Method::requirement);
             if !needs.met_by(&cut) {
-                return Err(PlanError::Impossible { method: method.label().to_string(), model: name, layer });
+                return Err(PlanError::Impossible {
+                    method: method.label().to_string(),
+                    model: name,
+                    layer,
+                });
             }
         }
         let n_classes = model.network.n_classes();
         if sweep.target == TargetRule::Label {
-            let too_large = dataset.items.iter().find(|item| item.label.is_some_and(|label| label >= n_classes));
+            let too_large = dataset
+                .items
+                .iter()
+                .find(|item| item.label.is_some_and(|label| label >= n_classes));
             if let Some(item) = too_large {
                 return Err(PlanError::LabelTooLarge {
                     image: item.image.clone(),
@@ -419,7 +454,8 @@ impl PlannedModel {
                 });
             }
         }
-        let preprocessing = spec.preprocessing.clone().unwrap_or_else(|| model.preprocessing.clone());
+        let preprocessing =
+            spec.preprocessing.clone().unwrap_or_else(|| model.preprocessing.clone());
         let side = i64::from(preprocessing.crop);
         let features = {
             let _no_grad = tch::no_grad_guard();
@@ -447,7 +483,8 @@ impl PlannedModel {
             batch: cut.batch(),
             head_batch: cut.head_batch(),
             n_classes,
-            preprocessing: serde_json::to_value(&preprocessing).expect("preprocessing is plain data"),
+            preprocessing: serde_json::to_value(&preprocessing)
+                .expect("preprocessing is plain data"),
             feature_shape: [shape.channels, shape.height, shape.width],
             published_top1: published_top1(&model),
         };
@@ -486,13 +523,21 @@ impl PlannedModel {
 /// The published top-1 accuracy of the weights in use, as a fraction.
 fn published_top1(model: &Loaded) -> Option<f64> {
     let version = model.version?;
-    model.backbone.weights.iter().find(|weights| weights.version == version).map(|weights| weights.top1 / 100.0)
+    model
+        .backbone
+        .weights
+        .iter()
+        .find(|weights| weights.version == version)
+        .map(|weights| weights.top1 / 100.0)
 }
 
 fn method_entry(choice: &MethodChoice) -> MethodEntry {
     let (title, options) = match &choice.source {
         MapSource::Method(method) => (method.about().title, serde_json::to_value(method)),
-        MapSource::Imported(maps) => ("imported", Ok(serde_json::json!({ "maps": maps.to_string_lossy() }))),
+        MapSource::Imported(maps) => {
+            ("imported", Ok(serde_json::json!({ "maps": maps.to_string_lossy() })))
+        }
+        MapSource::Custom(custom) => (custom.method.about().title, Ok(serde_json::json!({}))),
     };
     MethodEntry {
         name: choice.label().to_string(),
@@ -519,7 +564,9 @@ fn metric_entry(choice: &crate::config::MetricChoice) -> MetricEntry {
 
 fn versions() -> BTreeMap<String, String> {
     // tch says which libtorch it is built for, and its build refuses another one.
-    [("libtorch", "2.11.0"), ("tch", "0.24.0")].map(|(name, version)| (name.to_string(), version.to_string())).into()
+    [("libtorch", "2.11.0"), ("tch", "0.24.0")]
+        .map(|(name, version)| (name.to_string(), version.to_string()))
+        .into()
 }
 
 fn device_name(device: Device) -> String {

@@ -1,40 +1,205 @@
-//! What people read of a run: report, table, plots.
+//! What people read of a run: plots, table, report. Made from its records, curves and maps; no network runs.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use cam_results::{Result, Run};
+use cam_core::{Map, Preprocessing};
+use cam_data::{Dataset, Limits, prefetch};
+use cam_results::{
+    Figure, GridMap, GridRow, Key, ModelEntry, Picture, RawMap, Record, Result, Run, Section,
+    Status, Summary, cost_plot, curves_plot, grid_plot, metrics_plot, report_md, summarize,
+    write_bytes,
+};
+use tch::Tensor;
 
-/// Writes report, table and plots of a run into its folder.
+/// How many photographs a grid shows: the first ones of the run.
+const GRID_ROWS: usize = 8;
+
+/// Which of the files that people read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Plots, as SVG and PNG.
+    Plots,
+    /// `summary.csv`.
+    Csv,
+    /// `report.md`; it shows the plots that lie beside it.
+    Md,
+}
+
+impl Format {
+    /// All of them, the report last.
+    pub const ALL: [Self; 3] = [Self::Plots, Self::Csv, Self::Md];
+}
+
+/// Writes files that people read into a run's folder. Returns what had to be left out, one sentence each.
 ///
 /// # Errors
 /// Where the run cannot be read or a file cannot be written.
-pub fn publish(folder: &Path) -> Result<()> {
-    let run = Run::read(folder)?;
-    publish_summary(&run)?;
-    publish_report(&run)?;
-    publish_plots(&run)
+pub fn publish(run: &Run, formats: &[Format]) -> Result<Vec<String>> {
+    let summary = summarize(run.manifest(), run.records());
+    let mut left_out = vec![];
+    // The report looks at which plots there are.
+    for format in Format::ALL.into_iter().filter(|format| formats.contains(format)) {
+        match format {
+            Format::Plots => left_out = publish_plots(run, &summary)?,
+            Format::Csv => summary.write(run.folder())?,
+            Format::Md => {
+                let report = report_md(run, &summary, &figures(run));
+                write_bytes(&run.folder().join("report.md"), report.as_bytes())?;
+            }
+        }
+    }
+    Ok(left_out)
 }
 
-/// Writes `summary.csv`.
-///
-/// # Errors
-/// Where the file cannot be written.
-pub fn publish_summary(_run: &Run) -> Result<()> {
-    Ok(())
+fn publish_plots(run: &Run, summary: &Summary) -> Result<Vec<String>> {
+    let (folder, manifest) = (run.folder(), run.manifest());
+    metrics_plot(manifest, summary).write(folder, METRICS)?;
+    if let Some(plot) = curves_plot(run)? {
+        plot.write(folder, CURVES)?;
+    }
+    if let Some(plot) = cost_plot(manifest, summary) {
+        plot.write(folder, COST)?;
+    }
+    let mut left_out = vec![];
+    for model in &manifest.models {
+        match grid(run, model)? {
+            Ok(rows) => {
+                let methods: Vec<_> = manifest.methods.iter().map(cam_results::label).collect();
+                grid_plot(&methods, &rows).write(folder, &grid_name(run, model))?;
+            }
+            Err(why) => left_out.push(format!("no grid of photographs for {}: {why}", model.name)),
+        }
+    }
+    Ok(left_out)
 }
 
-/// Writes `report.md`.
-///
-/// # Errors
-/// Where the file cannot be written.
-pub fn publish_report(_run: &Run) -> Result<()> {
-    Ok(())
+const METRICS: &str = "metrics";
+const CURVES: &str = "curves";
+const COST: &str = "cost";
+
+fn grid_name(run: &Run, model: &ModelEntry) -> String {
+    if run.manifest().models.len() == 1 { "grid".into() } else { format!("grid-{}", model.name) }
 }
 
-/// Writes the plots.
-///
-/// # Errors
-/// Where a file cannot be written.
-pub fn publish_plots(_run: &Run) -> Result<()> {
-    Ok(())
+/// The plots that lie in the run's folder.
+fn figures(run: &Run) -> Vec<Figure> {
+    let figure = |section, file: String, caption: String| Figure { section, file, caption };
+    let mut figures = vec![
+        figure(
+            Section::Scores,
+            format!("{METRICS}.svg"),
+            "Every metric of every method with its 95 % interval".into(),
+        ),
+        figure(
+            Section::Curves,
+            format!("{CURVES}.svg"),
+            "Mean confidence while pixels are deleted or inserted; bands are 1.96 standard errors"
+                .into(),
+        ),
+        figure(
+            Section::Cost,
+            format!("{COST}.svg"),
+            "ADCC over the passes through the network that an explanation needs".into(),
+        ),
+    ];
+    figures.extend(run.manifest().models.iter().map(|model| {
+        // Photographs inside of an SVG are not shown everywhere.
+        figure(
+            Section::Maps,
+            format!("{}.png", grid_name(run, model)),
+            format!("The first photographs with the maps of every method for {}", model.name),
+        )
+    }));
+    figures.retain(|figure| run.folder().join(&figure.file).is_file());
+    figures
+}
+
+/// The first photographs of a run with their maps; why not, where the photographs are not to be had any more.
+fn grid(run: &Run, model: &ModelEntry) -> Result<std::result::Result<Vec<GridRow>, String>> {
+    let photos = match photos(run, model) {
+        Ok(photos) => photos,
+        Err(why) => return Ok(Err(why)),
+    };
+    let mut maps: BTreeMap<(String, String), RawMap> = BTreeMap::new();
+    run.visit_maps(|key: &Key, map| {
+        if key.model == model.name && photos.iter().any(|(image, _)| *image == key.image) {
+            maps.insert((key.image.clone(), key.method.clone()), map.clone());
+        }
+    })?;
+    let records: BTreeMap<(&str, &str), &Record> = run
+        .records()
+        .iter()
+        .filter(|record| record.model == model.name)
+        .map(|record| ((&*record.image, &*record.method), record))
+        .collect();
+    let rows = photos.into_iter().map(|(image, photo)| {
+        let size = [i64::from(photo.height), i64::from(photo.width)];
+        let maps = run.manifest().methods.iter().map(|method| {
+            let raw = maps.get(&(image.clone(), method.name.clone()));
+            GridMap {
+                unit: raw.and_then(|raw| unit(raw, size)),
+                caption: caption(records.get(&(&*image, &*method.name)).copied()),
+            }
+        });
+        let maps = maps.collect();
+        let stem = Path::new(&image).file_stem().unwrap_or_default().to_string_lossy();
+        GridRow { photo, caption: stem.into_owned(), maps }
+    });
+    Ok(Ok(rows.collect()))
+}
+
+fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Picture)>, String> {
+    let manifest = run.manifest();
+    let preprocessing: Preprocessing =
+        serde_json::from_value(model.preprocessing.clone()).map_err(|error| error.to_string())?;
+    let path = manifest.config_resolved["dataset"]["manifest"]
+        .as_str()
+        .ok_or("the run does not say which data set it is of")?;
+    let dataset =
+        Dataset::load(Path::new(path), &Limits::default()).map_err(|error| error.to_string())?;
+    let failed: BTreeSet<&str> = run
+        .records()
+        .iter()
+        .filter(|record| record.predicted.is_none())
+        .map(|record| &*record.image)
+        .collect();
+    let wanted = manifest.images.iter().filter(|image| !failed.contains(&*image.image));
+    let mut items = vec![];
+    let mut hashes = vec![];
+    for image in wanted.take(GRID_ROWS) {
+        let item = dataset.items.iter().find(|item| item.image == image.image);
+        items.push(item.ok_or_else(|| format!("{} is gone", image.image))?.clone());
+        hashes.push(image.sha256.clone());
+    }
+    let names: Vec<String> = items.iter().map(|item| item.image.clone()).collect();
+    prefetch(items, &preprocessing, dataset.exif)
+        .map(|(i, loaded)| {
+            let loaded = loaded.map_err(|error| error.to_string())?;
+            if hashes[i].as_ref() != Some(&loaded.sha256) {
+                return Err(format!("{} is not the file of the run any more", names[i]));
+            }
+            let photo = loaded.photo;
+            Ok((names[i].clone(), Picture::new(photo.width, photo.height, photo.rgb)))
+        })
+        .collect()
+}
+
+/// As the metrics saw it; `None` where the map says nothing.
+fn unit(raw: &RawMap, size: [i64; 2]) -> Option<Vec<f32>> {
+    let map = Tensor::from_slice(&raw.values).view([i64::from(raw.height), i64::from(raw.width)]);
+    let map = Map::new(&map, size).ok()?;
+    Some(Vec::try_from(map.unit().contiguous().view([-1])).expect("a vector of numbers"))
+}
+
+fn caption(record: Option<&Record>) -> String {
+    match record {
+        None => "not run".into(),
+        Some(record) if record.status != Status::Ok => record.status.as_str().into(),
+        Some(record) => record
+            .adcc_per_image
+            .map_or(String::new(), |adcc| format!("ADCC {:.0} %", 100.0 * adcc)),
+    }
 }

@@ -101,10 +101,19 @@ fn run_model(
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<(), RunError> {
     let missing = |store: &Store, image: &str| -> Vec<&MethodChoice> {
-        plan.sweep.methods.iter().filter(|method| !store.contains(&model.key(method, image))).collect()
+        plan.sweep
+            .methods
+            .iter()
+            .filter(|method| !store.contains(&model.key(method, image)))
+            .collect()
     };
-    let items: Vec<_> =
-        plan.dataset.items.iter().filter(|item| !missing(store, &item.image).is_empty()).cloned().collect();
+    let items: Vec<_> = plan
+        .dataset
+        .items
+        .iter()
+        .filter(|item| !missing(store, &item.image).is_empty())
+        .cloned()
+        .collect();
     if items.is_empty() || stop.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -112,7 +121,8 @@ fn run_model(
     let loaded = model.load(plan.device, plan.memory())?;
     let cut = loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
     let cut = cut.with_batch(model.batch, model.head_batch);
-    let hashes = plan.manifest().images.iter().map(|image| (image.image.as_str(), image.sha256.as_deref()));
+    let hashes =
+        plan.manifest().images.iter().map(|image| (image.image.as_str(), image.sha256.as_deref()));
     let hashes: std::collections::BTreeMap<_, _> = hashes.collect();
 
     for (index, photo) in prefetch(items.clone(), &model.preprocessing, plan.dataset.exif) {
@@ -125,7 +135,11 @@ fn run_model(
             guard(|| cell.subject(&photo, plan.device))
         });
         for method in missing(store, &item.image) {
-            on_event(Event::RowStarted { model: &model.name, method: method.label(), image: &item.image });
+            on_event(Event::RowStarted {
+                model: &model.name,
+                method: method.label(),
+                image: &item.image,
+            });
             let row = match &subject {
                 Ok(subject) => guard(|| cell.explain(subject, method)).and_then(|row| row),
                 Err(error) => Err(error.clone()),
@@ -164,20 +178,28 @@ impl<'a> Cell<'a> {
             _ => Target::Predicted,
         };
         let start = Instant::now();
-        let subject = Subject::new(self.cut, image, target, image_seed(self.plan.sweep.seed, self.image));
+        let subject =
+            Subject::new(self.cut, image, target, image_seed(self.plan.sweep.seed, self.image));
         // The confidence is read back, so the device has finished.
         let _ = subject.confidence();
         Prepared { subject, forward_secs: start.elapsed().as_secs_f64() }
     }
 
     /// Explains and scores; an error is about an imported map.
-    pub(crate) fn explain(&self, prepared: &Prepared<'_>, method: &MethodChoice) -> Result<Row, String> {
+    pub(crate) fn explain(
+        &self,
+        prepared: &Prepared<'_>,
+        method: &MethodChoice,
+    ) -> Result<Row, String> {
         let subject = &prepared.subject;
         let counted = Counted::new(subject.classifier());
         let start = Instant::now();
         let raw = match &method.source {
             MapSource::Method(method) => method.explain(&subject.through(&counted)),
-            MapSource::Imported(folder) => imported(folder, self.image)?.to_device(subject.image().device()),
+            MapSource::Custom(custom) => custom.method.explain(&subject.through(&counted)),
+            MapSource::Imported(folder) => {
+                imported(folder, self.image)?.to_device(subject.image().device())
+            }
         };
         // Copying the map back waits for the device, so this is all of the time.
         let stored = stored(&raw);
@@ -185,7 +207,7 @@ impl<'a> Cell<'a> {
 
         let mut row = self.row(Some(prepared), method);
         row.record.executed_forwards = counted.forwards();
-        if let MapSource::Method(_) = method.source {
+        if method.source.method().is_some() {
             row.record.explain_secs = prepared.forward_secs + own_secs;
         }
         row.map = Some(stored);
@@ -200,11 +222,7 @@ impl<'a> Cell<'a> {
     }
 
     fn score(&self, subject: &Subject<'_>, map: &Map, method: &MethodChoice, row: &mut Row) {
-        let again: Option<&dyn Method> = match &method.source {
-            MapSource::Method(method) => Some(&**method),
-            MapSource::Imported(_) => None,
-        };
-        let explained = Explained::new(subject, map, again);
+        let explained = Explained::new(subject, map, method.source.method());
         let metrics = &self.plan.sweep.metrics;
         for (metric, value) in metrics.iter().zip(&mut row.record.metrics) {
             if let Some(score) = metric.metric.score(&explained) {
@@ -232,10 +250,8 @@ impl<'a> Cell<'a> {
     /// A row with all that is known before the method has run.
     fn row(&self, prepared: Option<&Prepared<'_>>, method: &MethodChoice) -> Row {
         let subject = prepared.map(|prepared| &prepared.subject);
-        let cost = match &method.source {
-            MapSource::Method(method) => method.cost(self.model.shape),
-            MapSource::Imported(_) => Cost::default(),
-        };
+        let method_cost = |method: &dyn Method| method.cost(self.model.shape);
+        let cost = method.source.method().map_or(Cost::default(), method_cost);
         let record = Record {
             model: self.model.name.clone(),
             layer: self.model.layer.clone(),
@@ -269,15 +285,25 @@ fn part(metrics: &[MetricChoice], values: &[Option<f64>], name: &str) -> Option<
 /// The map that another tool made of an image: `<folder>/<image without its extension>.npy`.
 fn imported(folder: &Path, image: &str) -> Result<Tensor, String> {
     let path = folder.join(Path::new(image).with_extension("npy"));
-    let map = Tensor::read_npy(&path).map_err(|error| format!("cannot read the map {}: {error}", path.display()))?;
+    let map = Tensor::read_npy(&path)
+        .map_err(|error| format!("cannot read the map {}: {error}", path.display()))?;
     if map.dim() != 2 || map.numel() == 0 {
-        return Err(format!("the map {} has the shape {:?}; it needs two dimensions", path.display(), map.size()));
+        return Err(format!(
+            "the map {} has the shape {:?}; it needs two dimensions",
+            path.display(),
+            map.size()
+        ));
     }
     Ok(map.to_kind(Kind::Float))
 }
 
 fn stored(raw: &Tensor) -> RawMap {
     let (height, width) = raw.size2().expect("a map has two dimensions");
-    let values = Vec::try_from(raw.to_kind(Kind::Float).to_device(Device::Cpu).contiguous().view([-1]));
-    RawMap { height: height as u32, width: width as u32, values: values.expect("a vector of numbers") }
+    let values =
+        Vec::try_from(raw.to_kind(Kind::Float).to_device(Device::Cpu).contiguous().view([-1]));
+    RawMap {
+        height: height as u32,
+        width: width as u32,
+        values: values.expect("a vector of numbers"),
+    }
 }

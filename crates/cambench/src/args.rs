@@ -161,6 +161,16 @@ pub(crate) enum Format {
     Plots,
 }
 
+impl From<Format> for cam_runner::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Md => Self::Md,
+            Format::Csv => Self::Csv,
+            Format::Plots => Self::Plots,
+        }
+    }
+}
+
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -208,7 +218,10 @@ impl std::str::FromStr for MaxFailed {
                 Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Share(percent / 100.0)),
                 _ => Err(format!("`{text}` is no share between 0% and 100%")),
             },
-            None => text.parse().map(Self::Rows).map_err(|_| format!("`{text}` is neither a share (1%) nor a number of rows (3)")),
+            None => text
+                .parse()
+                .map(Self::Rows)
+                .map_err(|_| format!("`{text}` is neither a share (1%) nor a number of rows (3)")),
         }
     }
 }

@@ -20,7 +20,10 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit> {
 }
 
 fn print(estimate: &Estimate) {
-    println!("{:<26} {:<16} {:<22} {:>14} {:>12}", "model", "layer", "method", "forwards/image", "secs/image");
+    println!(
+        "{:<26} {:<16} {:<22} {:>14} {:>12}",
+        "model", "layer", "method", "forwards/image", "secs/image"
+    );
     for cell in &estimate.cells {
         println!(
             "{:<26} {:<16} {:<22} {:>14} {:>12.2}",
@@ -30,7 +33,8 @@ fn print(estimate: &Estimate) {
             println!("    {problem}");
         }
     }
-    let memory = estimate.memory_bytes.map_or("unknown".to_string(), |bytes| Bytes(bytes).to_string());
+    let memory =
+        estimate.memory_bytes.map_or("unknown".to_string(), |bytes| Bytes(bytes).to_string());
     println!(
         "\n{} images, {} rows: {} forwards by definition, about {} on this machine, {} of disk, {memory} of memory",
         estimate.n_images,

@@ -1,3 +1,223 @@
-//! temp
-use crate::{args::ExplainArgs, exit::Exit};
-pub(crate) fn explain(_: &ExplainArgs) -> anyhow::Result<Exit> { Ok(Exit::Bug) }
+//! `cambench explain`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use cam_core::{Map, Subject, Target};
+use cam_data::{Orientation, Photo};
+use cam_methods::AnyMethod;
+use cam_results::{Picture, write_bytes};
+use cam_runner::{
+    DEFAULT_MEMORY, ModelSpec,
+    config::{IMPORTED, ModelChoice, Precision},
+};
+use tch::{Kind, Tensor};
+
+use crate::{
+    args::ExplainArgs,
+    exit::{Exit, Invalid},
+};
+
+/// An explained image, as it is printed.
+#[derive(serde::Serialize)]
+struct Explanation {
+    image: PathBuf,
+    class: i64,
+    class_name: Option<String>,
+    confidence: f64,
+    overlay: PathBuf,
+    map: PathBuf,
+}
+
+pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
+    check_names(&args.images)?;
+    let device = cam_models::device(args.device)?;
+    if let Some(threads) = args.threads {
+        cam_models::set_threads(usize::from(threads));
+    }
+    let method = method(args)?;
+    let spec = ModelSpec::new(&model(args), Path::to_path_buf)?;
+    let loaded = spec.load(&args.model, device, DEFAULT_MEMORY)?;
+    let layer = spec.layer.clone().unwrap_or_else(|| loaded.backbone.layer().to_owned());
+    let cut = loaded.network.cut(&layer)?;
+    if !method.requirement().met_by(&cut) {
+        let (name, model) = (&args.method, &args.model);
+        return Err(Invalid(format!(
+            "{name} needs average pooling and one linear layer behind the explained layer, \
+             which {model} at `{layer}` does not have"
+        ))
+        .into());
+    }
+    let n_classes = loaded.network.n_classes();
+    let target = match args.class {
+        None => Target::Predicted,
+        Some(class) if (0..n_classes).contains(&class) => Target::Class(class),
+        Some(class) => {
+            return Err(Invalid(format!(
+                "--class {class}: {} tells {n_classes} classes apart, 0 to {}",
+                args.model,
+                n_classes - 1
+            ))
+            .into());
+        }
+    };
+    if loaded.is_seeded {
+        eprintln!("{} has random weights; its maps mean nothing", args.model);
+    }
+    fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot create the folder {}", args.out.display()))?;
+    let preprocessing = spec.preprocessing.as_ref().unwrap_or(&loaded.preprocessing);
+    let orientation = if args.exif { Orientation::Apply } else { Orientation::Ignore };
+
+    // One file that cannot be read costs nothing but itself.
+    let mut n_failed = 0;
+    for path in &args.images {
+        let photo = match Photo::open(path, preprocessing, orientation) {
+            Ok(photo) => photo,
+            Err(error) => {
+                eprintln!("error: {error}");
+                n_failed += 1;
+                continue;
+            }
+        };
+        let image = photo.tensor(preprocessing).to_device(device);
+        let subject = Subject::new(&cut, image, target, args.seed);
+        let name = |class| spec.class_name(class, n_classes);
+        match explained(&subject, &method.explain(&subject), photo, path, &name, args)? {
+            Ok(explanation) => print(&explanation, args.json)?,
+            Err(degenerate) => {
+                eprintln!("error: {}: {degenerate}", path.display());
+                n_failed += 1;
+            }
+        }
+    }
+    Ok(if n_failed > 0 { Exit::Config } else { Exit::Done })
+}
+
+/// Writes an image's overlay and map.
+fn explained(
+    subject: &Subject<'_>,
+    raw: &Tensor,
+    photo: Photo,
+    path: &Path,
+    class_name: &dyn Fn(i64) -> Option<String>,
+    args: &ExplainArgs,
+) -> Result<std::result::Result<Explanation, cam_core::Degenerate>> {
+    let map = match Map::new(raw, subject.size()) {
+        Ok(map) => map,
+        Err(degenerate) => return Ok(Err(degenerate)),
+    };
+    let [height, width] = subject.size();
+    let unit: Vec<f32> = Vec::try_from(map.unit().to_kind(Kind::Float).contiguous().view([-1]))?;
+    let file = |extension: &str| {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        args.out.join(format!("{stem}.{}.{extension}", args.method))
+    };
+    let (overlay, npy) = (file("png"), file("npy"));
+    let picture = Picture::new(photo.width, photo.height, photo.rgb).overlay(&unit);
+    write_bytes(&overlay, &picture.png())?;
+    write_bytes(&npy, &npy_bytes([height, width], &unit))?;
+    Ok(Ok(Explanation {
+        image: path.to_path_buf(),
+        class: subject.class(),
+        class_name: class_name(subject.class()),
+        confidence: subject.confidence(),
+        overlay,
+        map: npy,
+    }))
+}
+
+fn print(explanation: &Explanation, as_json: bool) -> Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string(explanation)?);
+        return Ok(());
+    }
+    let Explanation { image, class, class_name, confidence, overlay, map } = explanation;
+    let name = class_name.as_deref().unwrap_or("");
+    println!("{}: {class} {name} {:.1} %", image.display(), 100.0 * confidence);
+    println!("  {}\n  {}", overlay.display(), map.display());
+    Ok(())
+}
+
+/// Two images of one stem would overwrite each other's files.
+fn check_names(images: &[PathBuf]) -> Result<()> {
+    let mut stems: Vec<_> = images.iter().map(|path| path.file_stem()).collect();
+    stems.sort_unstable();
+    match stems.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Invalid(format!(
+            "two images are called {}; their maps would overwrite each other, so explain them apart",
+            pair[0].unwrap_or_default().to_string_lossy()
+        ))
+        .into()),
+        None => Ok(()),
+    }
+}
+
+fn model(args: &ExplainArgs) -> ModelChoice {
+    ModelChoice {
+        name: args.model.clone(),
+        alias: None,
+        weights: args.weights.clone(),
+        layer: args.layer.clone(),
+        classes: args.classes.clone(),
+        preprocessing: None,
+        precision: Precision::F32,
+    }
+}
+
+/// The method with its options, which are the words of a sweep file.
+fn method(args: &ExplainArgs) -> Result<AnyMethod> {
+    if args.method == IMPORTED {
+        return Err(Invalid(format!(
+            "`{IMPORTED}` makes no maps; a sweep scores those of other tools"
+        ))
+        .into());
+    }
+    let mut options = serde_yaml::Mapping::new();
+    for option in &args.options {
+        let (key, value) = option
+            .split_once('=')
+            .ok_or_else(|| Invalid(format!("--option {option}: it has the form KEY=VALUE")))?;
+        let value: serde_yaml::Value = serde_yaml::from_str(value)
+            .map_err(|error| Invalid(format!("--option {option}: {error}")))?;
+        options.insert(key.into(), value);
+    }
+    cam_runner::config::method(&args.method, options).map_err(|message| Invalid(message).into())
+}
+
+/// The bytes of a `.npy` file (format 1.0) of 32-bit floats.
+fn npy_bytes([height, width]: [i64; 2], values: &[f32]) -> Vec<u8> {
+    const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
+    let mut header =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({height}, {width}), }}");
+    // Magic, the header's length in two bytes, header and newline together fill up blocks of 64.
+    let unpadded = MAGIC.len() + 2 + header.len() + 1;
+    header.push_str(&" ".repeat(unpadded.next_multiple_of(64) - unpadded));
+    header.push('\n');
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_map_is_read_back_as_it_was() {
+        let values: Vec<f32> = (0..6).map(|i| i as f32 / 5.0).collect();
+        let bytes = npy_bytes([2, 3], &values);
+        assert_eq!((bytes.len() - 24) % 64, 0, "the data is aligned");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("map.npy");
+        fs::write(&path, bytes).unwrap();
+        let read = Tensor::read_npy(&path).unwrap();
+        assert_eq!(read.size(), [2, 3]);
+        assert_eq!(Vec::<f32>::try_from(read.view([-1])).unwrap(), values);
+    }
+}

@@ -28,11 +28,12 @@ fn main() -> std::process::ExitCode {
         Command::Report(args) => report::report(&args),
         Command::List(args) => list::list(&args),
     };
-    result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        Exit::of(&error)
-    })
-    .into()
+    result
+        .unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            Exit::of(&error)
+        })
+        .into()
 }
 
 /// A panic inside a row becomes a failed row with its message; printing it as well would only tear the progress bar.

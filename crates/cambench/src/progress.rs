@@ -16,10 +16,19 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new() -> Self {
         let is_terminal = std::io::stderr().is_terminal();
-        let target = if is_terminal { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
+        let target = if is_terminal {
+            ProgressDrawTarget::stderr_with_hz(5)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        let style = "{elapsed_precise} [{bar:30}] {pos}/{len} rows, {per_sec}, {eta} left  {wide_msg}";
-        bar.set_style(ProgressStyle::with_template(style).expect("the template is right").progress_chars("=> "));
+        let style =
+            "{elapsed_precise} [{bar:30}] {pos}/{len} rows, {per_sec}, {eta} left  {wide_msg}";
+        bar.set_style(
+            ProgressStyle::with_template(style)
+                .expect("the template is right")
+                .progress_chars("=> "),
+        );
         Self { bar, is_terminal, n_failed: 0 }
     }
 
@@ -37,7 +46,9 @@ impl Progress {
                 self.bar.enable_steady_tick(Duration::from_millis(500));
             }
             Event::Loading { model } => self.bar.set_message(format!("loading {model}")),
-            Event::RowStarted { model, method, image } => self.bar.set_message(format!("{model} · {method} · {image}")),
+            Event::RowStarted { model, method, image } => {
+                self.bar.set_message(format!("{model} · {method} · {image}"))
+            }
             Event::RowFinished { record } => {
                 self.bar.inc(1);
                 if record.status == Status::Failed {
@@ -45,7 +56,10 @@ impl Progress {
                     // The first ones are worth a line; the report lists all.
                     if self.n_failed <= 5 {
                         let error = record.error.as_deref().unwrap_or_default();
-                        self.say(&format!("failed: {} · {} · {}: {error}", record.model, record.method, record.image));
+                        self.say(&format!(
+                            "failed: {} · {} · {}: {error}",
+                            record.model, record.method, record.image
+                        ));
                     }
                 }
             }

@@ -3,21 +3,15 @@
 use anyhow::Result;
 use cam_results::Run;
 
-use crate::{
-    args::{Format, ReportArgs},
-    exit::Exit,
-};
+use crate::{args::ReportArgs, exit::Exit};
 
 pub(crate) fn report(args: &ReportArgs) -> Result<Exit> {
     let mut exit = Exit::Done;
+    let formats: Vec<_> = args.format.iter().map(|format| (*format).into()).collect();
     for folder in &args.runs {
         let run = Run::read(folder)?;
-        for format in &args.format {
-            match format {
-                Format::Md => cam_runner::publish_report(&run)?,
-                Format::Csv => cam_runner::publish_summary(&run)?,
-                Format::Plots => cam_runner::publish_plots(&run)?,
-            }
+        for left_out in cam_runner::publish(&run, &formats)? {
+            eprintln!("{}: {left_out}", folder.display());
         }
         println!("{}", folder.display());
         if run.n_missing() > 0 {

@@ -28,22 +28,39 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let mut progress = Progress::new();
     let outcome = cam_runner::run(&plan, &folder, &stop, &mut |event| progress.on(&event))?;
     if outcome.is_finished {
-        cam_runner::publish(&folder).context("the run is finished, and its report cannot be written")?;
+        publish(&folder, &progress)
+            .context("the run is finished, and its report cannot be written")?;
     }
     progress.finish();
     Ok(conclude(args, &outcome))
+}
+
+fn publish(folder: &Path, progress: &Progress) -> Result<()> {
+    let run = cam_results::Run::read(folder)?;
+    for left_out in cam_runner::publish(&run, &cam_runner::Format::ALL)? {
+        progress.say(&left_out);
+    }
+    Ok(())
 }
 
 /// Says how it ended, with the table where there is one.
 fn conclude(args: &RunArgs, outcome: &Outcome) -> Exit {
     let Outcome { folder, n_rows, n_done, n_failed, n_degenerate, is_finished } = outcome;
     if !is_finished {
-        eprintln!("stopped with {n_done} of {n_rows} rows in {}; the same command continues", folder.display());
+        eprintln!(
+            "stopped with {n_done} of {n_rows} rows in {}; the same command continues",
+            folder.display()
+        );
         return Exit::Interrupted;
     }
-    println!("{n_rows} rows, {n_degenerate} degenerate, {n_failed} failed: {}", folder.join("report.md").display());
+    println!(
+        "{n_rows} rows, {n_degenerate} degenerate, {n_failed} failed: {}",
+        folder.join("report.md").display()
+    );
     if !args.max_failed.tolerates(*n_failed, *n_rows) {
-        eprintln!("error: {n_failed} of {n_rows} rows failed, more than --max-failed allows; the report lists them");
+        eprintln!(
+            "error: {n_failed} of {n_rows} rows failed, more than --max-failed allows; the report lists them"
+        );
         return Exit::Failed;
     }
     Exit::Done
@@ -102,7 +119,8 @@ fn demo() -> Result<PathBuf> {
     for (name, text) in files {
         let path = folder.join(name);
         let parent = path.parent().unwrap_or(&folder);
-        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make {}", parent.display()))?;
         cam_results::write_bytes(&path, text.as_bytes())?;
     }
     Ok(folder.join("configs/demo.yaml"))

@@ -1,0 +1,473 @@
+//! The report: what a run says, in Markdown, from its records alone.
+
+use std::fmt::Write as _;
+
+use crate::{
+    Accuracy, Better, Cell, Estimate, MethodEntry, MetricEntry, Record, Run, RunManifest, Status,
+    Summary,
+};
+
+/// How many degenerate and failed rows are listed.
+const N_LISTED: usize = 20;
+
+/// Below so many scored images a percentile bootstrap is known to give intervals that are too short.
+const FEW_IMAGES: usize = 30;
+
+/// A plot that the report shows: its file in the run's folder and what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// The section that it belongs to.
+    pub section: Section,
+    /// The file's name.
+    pub file: String,
+    /// What one sees, for those who cannot.
+    pub caption: String,
+}
+
+/// A part of the report that may show plots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Metrics by method.
+    Scores,
+    /// Deletion and insertion.
+    Curves,
+    /// What an explanation takes.
+    Cost,
+    /// Photographs with their maps.
+    Maps,
+}
+
+/// `report.md` of a run, complete or not, with the figures that lie beside it.
+pub fn report_md(run: &Run, summary: &Summary, figures: &[Figure]) -> String {
+    let manifest = run.manifest();
+    let mut md = String::new();
+    header(&mut md, manifest);
+    warnings(&mut md, run, summary);
+    accuracies(&mut md, &summary.accuracies);
+    scores(&mut md, manifest, summary);
+    show(&mut md, figures, Section::Scores);
+    if figures.iter().any(|figure| figure.section == Section::Curves) {
+        line(&mut md, "## Curves\n");
+        show(&mut md, figures, Section::Curves);
+    }
+    cost(&mut md, manifest, summary);
+    show(&mut md, figures, Section::Cost);
+    if figures.iter().any(|figure| figure.section == Section::Maps) {
+        line(&mut md, "## Maps\n");
+        show(&mut md, figures, Section::Maps);
+    }
+    troubles(&mut md, run);
+    definitions(&mut md, manifest);
+    provenance(&mut md, manifest);
+    md
+}
+
+fn line(md: &mut String, text: &str) {
+    md.push_str(text);
+    md.push('\n');
+}
+
+fn show(md: &mut String, figures: &[Figure], section: Section) {
+    for Figure { file, caption, .. } in figures.iter().filter(|figure| figure.section == section) {
+        line(md, &format!("![{}]({})\n", escape(caption), file.replace(' ', "%20")));
+    }
+}
+
+fn header(md: &mut String, manifest: &RunManifest) {
+    let RunManifest { sweep, dataset, target, device, threads, cambench, .. } = manifest;
+    line(md, &format!("# {}\n", escape(sweep)));
+    let commit = manifest.commit.as_deref().map_or(String::new(), |commit| {
+        let short = commit.get(..12).unwrap_or(commit);
+        format!(" ({short}{})", if manifest.dirty { " with changes" } else { "" })
+    });
+    let finished = manifest.finished.as_deref().unwrap_or("not finished");
+    let threads = if *threads == 1 { "1 thread".into() } else { format!("{threads} threads") };
+    line(
+        md,
+        &format!(
+            "{} of {} · explained class: {target} · protocol {} · {}, {threads} · cambench {cambench}{commit} · {finished}\n",
+            counted(dataset.n_images, "image"),
+            escape(&dataset.name),
+            protocols(manifest),
+            escape(device),
+        ),
+    );
+}
+
+/// `1 image`, `8 images`.
+fn counted(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+fn protocols(manifest: &RunManifest) -> String {
+    let methods = manifest.methods.iter().map(|method| &method.protocol);
+    let mut names: Vec<&String> =
+        methods.chain(manifest.metrics.iter().map(|metric| &metric.protocol)).collect();
+    names.sort();
+    names.dedup();
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn warnings(md: &mut String, run: &Run, summary: &Summary) {
+    let manifest = run.manifest();
+    let mut warn = |text: String| line(md, &format!("> **Caution:** {text}\n"));
+    if run.n_missing() > 0 {
+        warn(format!(
+            "the run is not complete: {} of {} are missing.",
+            run.n_missing(),
+            counted(manifest.n_rows(), "row")
+        ));
+    }
+    for model in &manifest.models {
+        if model.weights.seeded {
+            warn(format!(
+                "{} has random weights. Its times mean something, its scores do not.",
+                escape(&model.name)
+            ));
+        }
+        if model.precision != "f32" {
+            warn(format!(
+                "{} ran in {}, which rounds every number to a few bits.",
+                escape(&model.name),
+                model.precision
+            ));
+        }
+    }
+    let fewest = summary.cells.iter().map(|cell| cell.n).min().unwrap_or(0);
+    if fewest < FEW_IMAGES {
+        warn(format!(
+            "as few as {} stand behind a mean. Intervals of so few are too short, and none of this supports a conclusion.",
+            counted(fewest, "image")
+        ));
+    }
+}
+
+fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
+    for accuracy in accuracies {
+        let Some(Estimate { mean, lo, hi }) = accuracy.estimate() else { continue };
+        let published = accuracy.published.map_or(String::new(), |published| {
+            format!("; published for ImageNet's validation images: {published:.3}")
+        });
+        line(
+            md,
+            &format!(
+                "{}: top-1 {}/{} = {mean:.3} [{lo:.3}, {hi:.3}]{published}\n",
+                escape(&accuracy.model),
+                accuracy.n_right,
+                accuracy.n
+            ),
+        );
+    }
+}
+
+fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
+    line(md, "## Scores\n");
+    line(
+        md,
+        "Percent, with 95 % intervals (percentile bootstrap over images). ↑ more is better, ↓ less is better. \
+         ADCC is the harmonic mean of the means of coherency, 1 − complexity and 1 − drop. n images were scored.\n",
+    );
+    let has_adcc = summary.cells.iter().any(|cell| cell.adcc.is_some());
+    for model in &manifest.models {
+        if manifest.models.len() > 1 {
+            line(md, &format!("### {} at {}\n", escape(&model.name), code(&model.layer)));
+        }
+        let mut head = vec!["Method".to_owned()];
+        head.extend(manifest.metrics.iter().map(heading));
+        if has_adcc {
+            head.push("ADCC ↑".into());
+        }
+        head.push("n".into());
+        let rows = cells_of(summary, &model.name).map(|(method, cell)| {
+            let mut row = vec![escape(&label(&manifest.methods[method]))];
+            row.extend(cell.metrics.iter().map(|metric| percent(metric.as_ref())));
+            if has_adcc {
+                row.push(percent(cell.adcc.as_ref()));
+            }
+            row.push(with_lost(cell));
+            row
+        });
+        table(md, &head, rows);
+    }
+}
+
+/// The cells of a model with the number of their method; a summary has them in the manifest's order.
+fn cells_of<'a>(
+    summary: &'a Summary,
+    model: &'a str,
+) -> impl Iterator<Item = (usize, &'a Cell)> + 'a {
+    summary.cells.iter().filter(move |cell| cell.model == model).enumerate()
+}
+
+/// `197`, or with those that are not in the mean: `195 (3 degenerate, 2 failed)`.
+fn with_lost(cell: &Cell) -> String {
+    let lost: Vec<String> = [(cell.n_degenerate, "degenerate"), (cell.n_failed, "failed")]
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
+    if lost.is_empty() { cell.n.to_string() } else { format!("{} ({})", cell.n, lost.join(", ")) }
+}
+
+/// A metric as it heads a column or a panel: `Deletion ↓`.
+pub(crate) fn heading(metric: &MetricEntry) -> String {
+    let arrow = match metric.better {
+        Better::Higher => '↑',
+        Better::Lower => '↓',
+    };
+    format!("{} {arrow}", entry_label(&metric.title, &metric.name, &metric.metric))
+}
+
+/// A method as it stands in tables and plots: its title, and its name in the sweep where it has one of its own.
+pub fn label(method: &MethodEntry) -> String {
+    entry_label(&method.title, &method.name, &method.method)
+}
+
+fn entry_label(title: &str, name: &str, kind: &str) -> String {
+    if name == kind { title.to_owned() } else { format!("{title} ({name})") }
+}
+
+fn percent(estimate: Option<&Estimate>) -> String {
+    estimate.map_or("–".to_owned(), |Estimate { mean, lo, hi }| {
+        format!("{:.1} [{:.1}, {:.1}]", 100.0 * mean, 100.0 * lo, 100.0 * hi)
+    })
+}
+
+fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {
+    line(md, "## Cost of one explanation\n");
+    line(
+        md,
+        "Passes that the method's definition needs: through the whole network, through the part behind the layer, and \
+         backwards through that part; then how many images really passed through either. \
+         Seconds are medians on this machine and include the one clean pass.\n",
+    );
+    for model in &manifest.models {
+        if manifest.models.len() > 1 {
+            line(md, &format!("### {} at {}\n", escape(&model.name), code(&model.layer)));
+        }
+        let head = ["Method", "Forwards", "Head forwards", "Backwards", "Really run", "Seconds"];
+        let rows = cells_of(summary, &model.name).map(|(method, cell)| {
+            let name = escape(&label(&manifest.methods[method]));
+            let Some(cost) = &cell.cost else {
+                return vec![name, "–".into(), "–".into(), "–".into(), "–".into(), "–".into()];
+            };
+            vec![
+                name,
+                number(cost.forwards),
+                number(cost.head_forwards),
+                number(cost.backwards),
+                number(cost.executed_forwards),
+                format!("{:.4}", cost.explain_secs),
+            ]
+        });
+        table(md, &head.map(str::to_owned), rows);
+    }
+}
+
+/// A mean of counts: whole where it is.
+fn number(mean: f64) -> String {
+    if mean.fract() == 0.0 { format!("{mean:.0}") } else { format!("{mean:.1}") }
+}
+
+fn troubles(md: &mut String, run: &Run) {
+    let bad: Vec<&Record> =
+        run.records().iter().filter(|record| record.status != Status::Ok).collect();
+    if bad.is_empty() {
+        return;
+    }
+    line(md, "## Degenerate and failed rows\n");
+    line(
+        md,
+        "A degenerate map is constant or not finite and says nothing; a failed row has no map. Neither is in any mean.\n",
+    );
+    if bad.len() > N_LISTED {
+        line(md, &format!("The first {N_LISTED} of {}:\n", bad.len()));
+    }
+    let head = ["Model", "Method", "Image", "Status", "Why"].map(str::to_owned);
+    let rows = bad.iter().take(N_LISTED).map(|record| {
+        vec![
+            escape(&record.model),
+            escape(&record.method),
+            escape(&record.image),
+            record.status.as_str().to_owned(),
+            escape(record.error.as_deref().unwrap_or("")),
+        ]
+    });
+    table(md, &head, rows);
+}
+
+fn definitions(md: &mut String, manifest: &RunManifest) {
+    line(md, "## Definitions\n");
+    let head = ["Name", "What", "Protocol", "Options"].map(str::to_owned);
+    let row = |name: &str, title: &str, protocol: &str, options: &serde_json::Value| {
+        vec![code(name), escape(title), code(protocol), code(&options.to_string())]
+    };
+    let methods = manifest.methods.iter().map(|m| row(&m.name, &m.title, &m.protocol, &m.options));
+    let metrics = manifest.metrics.iter().map(|m| row(&m.name, &m.title, &m.protocol, &m.options));
+    table(md, &head, methods.chain(metrics));
+}
+
+fn provenance(md: &mut String, manifest: &RunManifest) {
+    line(md, "## Provenance\n");
+    let head = ["Model", "Architecture", "Layer", "Features", "Precision", "Weights", "SHA-256"];
+    let rows = manifest.models.iter().map(|model| {
+        let [channels, height, width] = model.feature_shape;
+        vec![
+            escape(&model.name),
+            escape(&model.architecture),
+            code(&model.layer),
+            format!("{channels} × {height} × {width}"),
+            model.precision.clone(),
+            escape(&model.weights.source),
+            model.weights.sha256.as_deref().map_or("–".into(), code),
+        ]
+    });
+    table(md, &head.map(str::to_owned), rows);
+    let versions: Vec<String> =
+        manifest.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    line(
+        md,
+        &format!("Seed {}. {}. The sweep as it was given:\n", manifest.seed, versions.join(", ")),
+    );
+    fenced(md, manifest.config_given.trim_end());
+}
+
+/// A block of code that its text cannot close.
+fn fenced(md: &mut String, text: &str) {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    let _ = writeln!(md, "{fence}yaml\n{text}\n{fence}");
+}
+
+fn table(md: &mut String, head: &[String], rows: impl IntoIterator<Item = Vec<String>>) {
+    let mut write = |cells: &[String]| {
+        let _ = writeln!(md, "| {} |", cells.join(" | "));
+    };
+    write(head);
+    // Names to the left, numbers to the right would need a type for each column; left serves all.
+    write(&vec!["---".to_owned(); head.len()]);
+    for row in rows {
+        write(&row);
+    }
+    md.push('\n');
+}
+
+/// Text that stands for itself in Markdown and in the HTML that is made of it, on one line.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut before = ' ';
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\\' | '`' | '*' | '[' | ']' | '|' | '~' | '$' => escaped.extend(['\\', c]),
+            // Inside a word it is no emphasis, and names of files stay readable.
+            '_' if !(before.is_alphanumeric()
+                && rest.peek().is_some_and(|after| after.is_alphanumeric())) =>
+            {
+                escaped.push_str("\\_");
+            }
+            _ if c.is_control() => escaped.push(' '),
+            _ => escaped.push(c),
+        }
+        before = c;
+    }
+    escaped
+}
+
+/// Text in a code span in a table's cell.
+fn code(text: &str) -> String {
+    if text.contains(['`', '|', '\\']) || text.chars().any(char::is_control) {
+        escape(text)
+    } else {
+        format!("`{text}`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Store, summarize,
+        testing::{manifest, model, rows},
+    };
+
+    fn figures() -> Vec<Figure> {
+        [(Section::Scores, "metrics"), (Section::Curves, "curves"), (Section::Cost, "cost")]
+            .into_iter()
+            .map(|(section, name)| Figure {
+                section,
+                file: format!("{name}.svg"),
+                caption: format!("the {name}"),
+            })
+            .collect()
+    }
+
+    fn report(manifest: &RunManifest, rows: &[crate::Row], figures: &[Figure]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let mut store = Store::create_or_continue(&path, manifest.clone()).unwrap();
+        for row in rows {
+            store.append(row).unwrap();
+        }
+        let run = if rows.len() == manifest.n_rows() {
+            store.finish("2026-01-02T04:00:00Z").unwrap()
+        } else {
+            Run::read(&path).unwrap()
+        };
+        report_md(&run, &summarize(run.manifest(), run.records()), figures)
+    }
+
+    #[test]
+    fn the_report_stays_as_it_is() {
+        let manifest = manifest();
+        insta::assert_snapshot!(report(&manifest, &rows(&manifest), &figures()));
+    }
+
+    #[test]
+    fn what_weakens_a_result_stands_at_its_top() {
+        let mut manifest = manifest();
+        manifest.models.push(model("random"));
+        manifest.models[1].weights.seeded = true;
+        manifest.models[1].precision = "bf16".into();
+        let all = rows(&manifest);
+        let md = report(&manifest, &all[..5], &[]);
+        let top = &md[..md.find("## Scores").unwrap()];
+        for caution in [
+            "13 of 18 rows are missing",
+            "random has random weights",
+            "random ran in bf16",
+            "as few as 0 images stand behind a mean",
+        ] {
+            assert!(top.contains(caution), "{caution} is not in {top}");
+        }
+        assert!(md.contains("### random at `layer4`"), "{md}");
+    }
+
+    #[test]
+    fn markup_in_names_and_messages_stays_text() {
+        assert_eq!(
+            escape("<img src=x onerror=a>|*b*\n`c` [d](e) f_g _h_ &amp;"),
+            "&lt;img src=x onerror=a&gt;\\|\\*b\\* \\`c\\` \\[d\\](e) f_g \\_h\\_ &amp;amp;"
+        );
+        let mut manifest = manifest();
+        manifest.images[1].image = "<script>alert(1)</script>|.jpg".into();
+        manifest.config_given = "name: x\n```\n# out of the block\n````\n".into();
+        let md = report(&manifest, &rows(&manifest), &[]);
+        assert!(!md.contains("<script>"), "{md}");
+        assert!(md.ends_with("`````yaml\nname: x\n```\n# out of the block\n````\n`````\n"), "{md}");
+        for row in md.lines().filter(|line| line.starts_with("| resnet18 | rise |")) {
+            assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
+        }
+    }
+
+    #[test]
+    fn a_method_with_a_name_of_its_own_shows_both() {
+        let mut method = manifest().methods[1].clone();
+        assert_eq!(label(&method), "RISE");
+        method.name = "rise_500".into();
+        assert_eq!(label(&method), "RISE (rise_500)");
+    }
+}
