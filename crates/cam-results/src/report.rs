@@ -136,7 +136,8 @@ fn warnings(md: &mut String, run: &Run, summary: &Summary) {
     let fewest = summary.cells.iter().map(|cell| cell.n).min().unwrap_or(0);
     if fewest < FEW_IMAGES {
         warn(format!(
-            "as few as {} stand behind a mean. Intervals of so few are too short, and none of this supports a conclusion.",
+            "behind some means there {} only {}. Intervals of so few are too short, and none of this supports a conclusion.",
+            if fewest == 1 { "is" } else { "are" },
             counted(fewest, "image")
         ));
     }
@@ -238,8 +239,9 @@ fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     line(
         md,
         "Passes that the method's definition needs: through the whole network, through the part behind the layer, and \
-         backwards through that part; then how many images really passed through either. \
-         Seconds are medians on this machine and include the one clean pass.\n",
+         backwards through that part. Then how many images really passed through either, beside the one clean pass \
+         that all methods share: closed forms and shared activations need fewer. \
+         Seconds are medians on this machine and include the clean pass.\n",
     );
     for model in &manifest.models {
         if manifest.models.len() > 1 {
@@ -439,7 +441,7 @@ mod tests {
             "13 of 18 rows are missing",
             "random has random weights",
             "random ran in bf16",
-            "as few as 0 images stand behind a mean",
+            "behind some means there are only 0 images",
         ] {
             assert!(top.contains(caution), "{caution} is not in {top}");
         }

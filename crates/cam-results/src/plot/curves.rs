@@ -190,7 +190,7 @@ impl Curves {
             };
             let mut band: Vec<_> = edge(1.0).collect();
             band.extend(edge(-1.0).collect::<Vec<_>>().into_iter().rev());
-            chart.plotting_area().draw(&Polygon::new(band, color.mix(0.12).filled()))?;
+            chart.plotting_area().draw(&Polygon::new(band, color.mix(0.08).filled()))?;
             let line: Vec<_> = points().collect();
             chart.plotting_area().draw(&PathElement::new(line, color.stroke_width(2)))?;
         }
