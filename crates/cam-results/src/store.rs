@@ -427,7 +427,7 @@ mod tests {
         let done = uninterrupted();
         let (folder, journal) = unfinished();
         let running = fs::read(folder.path().join(MANIFEST)).unwrap();
-        let steps = [RECORDS, summary::FILE, CURVES, MAPS, MANIFEST];
+        let steps = [RECORDS, crate::summary::FILE, CURVES, MAPS, MANIFEST];
         for n_done in 0..=steps.len() {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(MANIFEST), &running).unwrap();
