@@ -428,7 +428,6 @@ impl PlannedModel {
             .network
             .cut(&layer)
             .map_err(|source| PlanError::Layer { model: name.clone(), source })?;
-        let layer = cut.layer().to_string();
         for method in &sweep.methods {
             let needs = method.source.method().map_or(Requirement::Any, Method::requirement);
             if !needs.met_by(&cut) {

@@ -206,7 +206,8 @@ impl<'a> Cell<'a> {
         let own_secs = start.elapsed().as_secs_f64();
 
         let mut row = self.row(Some(prepared), method);
-        row.record.executed_forwards = counted.forwards();
+        // An image that goes through the whole network passes the cut and the head.
+        row.record.executed_forwards = counted.forwards().max(counted.head_forwards());
         if method.source.method().is_some() {
             row.record.explain_secs = prepared.forward_secs + own_secs;
         }

@@ -1,0 +1,224 @@
+//! Whole sweeps on a small scale: what is in the rows, what becomes of failures, and what never changes a number.
+
+mod support;
+
+use std::{fs, sync::Arc};
+
+use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_results::{Record, Status};
+use cam_runner::{
+    Overrides,
+    config::{Bytes, CustomMethod, MapSource},
+};
+use support::{Workshop, contents, files, timeless};
+use tch::{Device, Kind, Tensor};
+
+const SOME: &str = "[cam, grad_cam, { name: rise, n_masks: 20 }, recipro_cam]";
+
+/// The map is the first channel of the image; panics on images that are bright enough.
+struct Touchy;
+
+impl Method for Touchy {
+    fn explain(&self, subject: &Subject<'_>) -> Tensor {
+        // A panic amidst a backward pass is the worst place for one.
+        let image = subject.image().copy().set_requires_grad(true);
+        let mean = image.mean(Kind::Float);
+        assert!(subject.seed() % 3 != 0, "cannot stand the seed {}", subject.seed());
+        tch::Tensor::run_backward(&[mean], &[&image], false, false)[0].abs().sum_dim_intlist(
+            [0, 1].as_slice(),
+            false,
+            Kind::Float,
+        ) + subject.image().select(1, 0).squeeze_dim(0)
+    }
+
+    fn cost(&self, _: FeatureShape) -> Cost {
+        Cost::default()
+    }
+
+    fn about(&self) -> About {
+        About { title: "Touchy", summary: "fails now and then", source: "this test" }
+    }
+}
+
+#[test]
+fn a_method_that_panics_on_some_images_fails_there_and_harms_nothing_else() {
+    let workshop = Workshop::with_photographs(6);
+    let calm = workshop.run(&workshop.plan(SOME), "calm");
+
+    let mut plan = workshop.plan(
+        "[{ name: cam, as: touchy }, cam, grad_cam, { name: rise, n_masks: 20 }, recipro_cam]",
+    );
+    plan.sweep.methods[0].source =
+        MapSource::Custom(CustomMethod { name: "touchy", method: Arc::new(Touchy) });
+    let run = workshop.run(&plan, "touchy");
+    let (touchy, others): (Vec<_>, Vec<_>) =
+        timeless(&run).into_iter().partition(|record| record.method == "touchy");
+    let failed: Vec<&Record> =
+        touchy.iter().filter(|record| record.status == Status::Failed).collect();
+    assert!((1..6).contains(&failed.len()), "{} of 6 images have such a seed", failed.len());
+    for record in failed {
+        let error = record.error.as_deref().unwrap();
+        assert!(error.starts_with("panicked: cannot stand the seed "), "{error}");
+        assert!(record.metrics.iter().all(Option::is_none));
+    }
+    assert_eq!(others, timeless(&calm), "the other methods do not notice");
+}
+
+#[test]
+fn an_image_that_cannot_be_read_fails_for_every_method_and_no_other_image() {
+    let workshop = Workshop::with_photographs(3);
+    let whole = timeless(&workshop.run(&workshop.plan(SOME), "whole"));
+    fs::write(workshop.photo(1), "this is no picture").unwrap();
+    let run = workshop.run(&workshop.plan(SOME), "broken");
+    for (was, is) in whole.iter().zip(timeless(&run)) {
+        if is.image == "1.png" {
+            assert_eq!(is.status, Status::Failed);
+            assert!(is.error.as_deref().unwrap().contains("1.png"), "{:?}", is.error);
+            assert_eq!((is.target, is.predicted, is.confidence), (None, None, None));
+        } else {
+            assert_eq!(*was, is);
+        }
+    }
+}
+
+#[test]
+fn an_image_that_changes_after_planning_fails() {
+    let workshop = Workshop::with_photographs(2);
+    let plan = workshop.plan("[cam]");
+    fs::write(workshop.photo(1), support::photograph(7).png()).unwrap();
+    let run = workshop.run(&plan, "run");
+    assert_eq!(run.records()[0].status, Status::Ok);
+    assert_eq!(run.records()[1].status, Status::Failed);
+    assert!(
+        run.records()[1].error.as_deref().unwrap().contains("changed since the run was planned")
+    );
+}
+
+#[test]
+fn a_run_stopped_after_every_row_ends_like_one_that_was_not() {
+    let workshop = Workshop::with_photographs(3);
+    let plan = workshop.plan(SOME);
+    let whole = workshop.run(&plan, "whole");
+    for done in 1..plan.n_rows() {
+        let outcome = workshop.run_until(&plan, "pieces", 1);
+        assert_eq!((outcome.n_done, outcome.is_finished), (done, false));
+    }
+    assert_eq!(contents(&workshop.run(&plan, "pieces")), contents(&whole));
+}
+
+#[test]
+fn a_finished_run_is_never_changed() {
+    let workshop = Workshop::with_photographs(2);
+    let plan = workshop.plan("[cam, recipro_cam]");
+    workshop.run(&plan, "run");
+    let before = files(&workshop.path("run"));
+    assert!(workshop.run_until(&plan, "run", 1).is_finished);
+    assert_eq!(files(&workshop.path("run")), before);
+}
+
+#[test]
+fn another_plan_does_not_continue_a_run() {
+    let workshop = Workshop::with_photographs(1);
+    workshop.run(&workshop.plan("[cam, { name: rise, n_masks: 20 }]"), "run");
+    let other = workshop.plan("[cam, { name: rise, n_masks: 30 }]");
+    let stop = false.into();
+    let error = cam_runner::run(&other, &workshop.path("run"), &stop, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("n_masks was 20, is 30"), "{error}");
+}
+
+#[test]
+fn rows_do_not_depend_on_the_other_images_and_methods_of_the_run() {
+    let workshop = Workshop::with_photographs(3);
+    let all = timeless(&workshop.run(&workshop.plan(SOME), "all"));
+    let limit = Overrides { limit: Some(2), ..Overrides::default() };
+    let few = workshop.sweep("[recipro_cam, { name: rise, n_masks: 20 }]");
+    let few = timeless(&workshop.run(&workshop.try_plan(&few, &limit).unwrap(), "few"));
+    assert_eq!(few.len(), 4);
+    for record in few {
+        assert!(all.contains(&record), "{record:?}");
+    }
+}
+
+#[test]
+fn the_batch_size_changes_scores_by_rounding_only() {
+    let workshop = Workshop::with_photographs(2);
+    let memory = |bytes| Overrides { memory: Some(Bytes(bytes)), ..Overrides::default() };
+    let runs: Vec<_> = [(8 << 20, "small"), (2 << 30, "large")]
+        .into_iter()
+        .map(|(bytes, name)| {
+            let plan = workshop.try_plan(&workshop.sweep(SOME), &memory(bytes)).unwrap();
+            (plan.models[0].batch, workshop.run(&plan, name))
+        })
+        .collect();
+    assert!(runs[0].0 < runs[1].0, "{} and {} images at once", runs[0].0, runs[1].0);
+    for (a, b) in runs[0].1.records().iter().zip(runs[1].1.records()) {
+        assert_eq!((a.key(), a.status, a.target), (b.key(), b.status, b.target));
+        for (x, y) in a.metrics.iter().zip(&b.metrics) {
+            assert!((x.unwrap() - y.unwrap()).abs() < 1e-5, "{:?}: {x:?} and {y:?}", a.key());
+        }
+    }
+}
+
+#[test]
+fn imported_maps_score_like_the_method_that_made_them() {
+    let workshop = Workshop::with_photographs(2);
+    let made = workshop.run(&workshop.plan("[cam]"), "made");
+    fs::create_dir(workshop.path("maps")).unwrap();
+    made.visit_maps(|key, map| {
+        let tensor =
+            Tensor::from_slice(&map.values).view([i64::from(map.height), i64::from(map.width)]);
+        tensor.write_npy(workshop.path("maps").join(&key.image).with_extension("npy")).unwrap();
+    })
+    .unwrap();
+    let run = workshop
+        .run(&workshop.plan("[{ name: imported, as: cam_of_others, maps: maps }]"), "imported");
+    for (theirs, ours) in run.records().iter().zip(made.records()) {
+        assert_eq!(theirs.method, "cam_of_others");
+        assert_eq!(theirs.metrics[..4], ours.metrics[..4]);
+        assert_eq!(theirs.metrics[5], ours.metrics[5]);
+        // Nobody can ask the other tool for the map of the masked image.
+        assert_eq!((theirs.metrics[4], theirs.adcc_per_image), (None, None));
+        assert_eq!((theirs.forwards, theirs.executed_forwards), (0, 0));
+    }
+}
+
+#[test]
+fn a_missing_or_shapeless_imported_map_is_a_failed_row_that_names_the_file() {
+    let workshop = Workshop::with_photographs(3);
+    let maps = workshop.path("maps");
+    fs::create_dir(&maps).unwrap();
+    let write = |name: &str, shape: &[i64]| {
+        Tensor::rand(shape, (Kind::Float, Device::Cpu)).write_npy(maps.join(name)).unwrap();
+    };
+    write("0.npy", &[7, 7]);
+    write("1.npy", &[3, 7, 7]);
+    let run = workshop.run(&workshop.plan("[{ name: imported, maps: maps }]"), "run");
+    let said: Vec<_> = run
+        .records()
+        .iter()
+        .map(|record| (record.status, record.error.clone().unwrap_or_default()))
+        .collect();
+    assert_eq!(said[0], (Status::Ok, String::new()));
+    assert!(said[1].1.contains("1.npy has the shape [3, 7, 7]"), "{said:?}");
+    assert!(said[2].1.contains("cannot read the map") && said[2].1.contains("2.npy"), "{said:?}");
+}
+
+#[test]
+fn a_model_of_ones_own_has_its_classes_and_its_preprocessing() {
+    let workshop = Workshop::with_photographs(1);
+    fs::write(workshop.path("classes.txt"), "cat\ndog\nbird\n").unwrap();
+    let sweep = "name: own\ndataset: { manifest: made.yaml }\nmodels:\n  \
+        - { name: resnet18, as: mine, weights: seeded, layer: layer3, classes: classes.txt, \
+            preprocessing: { resize: 72, crop: 64, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } }\n\
+        methods: [grad_cam, recipro_cam]\nmetrics: [drop]\n";
+    let plan = workshop.try_plan(sweep, &Overrides::default()).unwrap();
+    let run = workshop.run(&plan, "run");
+    let model = &run.manifest().models[0];
+    assert_eq!((model.name.as_str(), model.n_classes, model.layer.as_str()), ("mine", 3, "layer3"));
+    assert_eq!(model.feature_shape, [256, 4, 4]);
+    assert!(model.weights.seeded && model.published_top1.is_none());
+    for record in run.records() {
+        assert!((0..3).contains(&record.target.unwrap()));
+        assert_ne!(record.status, Status::Failed, "{:?}", record.error);
+    }
+}
