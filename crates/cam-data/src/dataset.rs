@@ -10,7 +10,7 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Orientation, expand_variables, layout};
+use crate::{DataError, Orientation, expand_variables, layout, suggest::did_you_mean};
 
 /// The form of a data set's manifest, a YAML file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,10 +44,10 @@ pub struct DatasetManifest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// One folder a class. Named by WordNet ids, they are ImageNet's classes; else classes are counted in the order of
+    /// One folder a class. Named by `WordNet` ids, they are ImageNet's classes; else classes are counted in the order of
     /// the folders' names, as torchvision's `ImageFolder` does.
     Folders,
-    /// All in one folder; the label is the WordNet id at the start of the name, or none.
+    /// All in one folder; the label is the `WordNet` id at the start of the name, or none.
     Files,
     /// Listed in a file with the columns `path,label` and optionally `sha256`, or in Kaggle's `LOC_val_solution.csv`.
     Csv,
@@ -90,6 +90,18 @@ pub struct Item {
     pub sha256: Option<String>,
 }
 
+impl DatasetManifest {
+    /// Reads a manifest's text; an error is a line and what is wrong there.
+    fn parse(text: &str) -> Result<Self, (Option<u64>, String)> {
+        serde_yaml::from_str(text).map_err(|error| {
+            let line = error.location().map(|location| location.line() as u64);
+            let message = error.to_string();
+            let message = message.rsplit_once(" at line ").map_or(&*message, |(before, _)| before);
+            (line, format!("{message}{}", did_you_mean(message)))
+        })
+    }
+}
+
 impl Dataset {
     /// Lists the images of a manifest.
     ///
@@ -97,11 +109,8 @@ impl Dataset {
     /// [`DataError`] where the manifest, its folder or its list cannot be read, or there is no image.
     pub fn load(manifest: &Path, limits: &Limits) -> Result<Self, DataError> {
         let text = fs::read_to_string(manifest).map_err(DataError::read(manifest))?;
-        let form: DatasetManifest = serde_yaml::from_str(&text).map_err(|error| DataError::Invalid {
-            path: manifest.to_path_buf(),
-            line: error.location().map(|location| location.line() as u64),
-            message: error.to_string(),
-        })?;
+        let form = DatasetManifest::parse(&text)
+            .map_err(|(line, message)| DataError::invalid(manifest, line, message))?;
         let here = manifest.parent().unwrap_or(Path::new(""));
         let resolve = |text: &str| -> Result<PathBuf, DataError> {
             let text = expand_variables(text)
@@ -110,35 +119,43 @@ impl Dataset {
         };
         let root = resolve(&form.root)?;
         let list = form.csv.as_deref().map(resolve).transpose()?;
-        let found = match (form.layout, list) {
+        let mut items = match (form.layout, list) {
             (Layout::Folders, None) => layout::folders(&root)?,
             (Layout::Files, None) => layout::files(&root)?,
             (Layout::Csv, Some(list)) => layout::csv(&root, &list)?,
-            (Layout::Csv, None) => return Err(invalid(manifest, "`layout: csv` needs `csv`, the list of images")),
-            (_, Some(_)) => return Err(invalid(manifest, "`csv` goes with `layout: csv` only")),
+            (Layout::Csv, None) => {
+                let message = "`layout: csv` needs `csv`, the list of images";
+                return Err(DataError::invalid(manifest, None, message));
+            }
+            (_, Some(_)) => {
+                let message = "`csv` goes with `layout: csv` only";
+                return Err(DataError::invalid(manifest, None, message));
+            }
         };
-        if found.items.is_empty() {
-            return Err(DataError::Empty { root, hint: found.hint() });
-        }
-        let mut items = found.items;
-        items.sort_by(|a, b| a.image.as_bytes().cmp(b.image.as_bytes()));
+        items.sort_by(|a, b| a.image.cmp(&b.image));
         let limits = Limits {
             limit: limits.limit.or(form.limit),
             per_class: limits.per_class.or(form.per_class),
             seed: limits.seed.or(form.seed),
         };
+        let items =
+            limits.apply(&items).map_err(|message| DataError::invalid(manifest, None, message))?;
         let stem = manifest.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name: form.name.unwrap_or(stem), root, items: limits.apply(items), exif: form.exif })
+        Ok(Self { name: form.name.unwrap_or(stem), root, items, exif: form.exif })
     }
-}
-
-fn invalid(path: &Path, message: &str) -> DataError {
-    DataError::Invalid { path: path.to_path_buf(), line: None, message: message.to_string() }
 }
 
 impl Limits {
     /// The subset, in the order of `items`.
-    fn apply(&self, items: Vec<Item>) -> Vec<Item> {
+    fn apply(&self, items: &[Item]) -> Result<Vec<Item>, String> {
+        if self.limit == Some(0) || self.per_class == Some(0) {
+            return Err("`limit` and `per_class` are at least 1".into());
+        }
+        if let (Some(_), Some(item)) =
+            (self.per_class, items.iter().find(|item| item.label.is_none()))
+        {
+            return Err(format!("`per_class` needs labels, and {} has none", item.image));
+        }
         let mut order: Vec<usize> = (0..items.len()).collect();
         if let Some(seed) = self.seed {
             order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
@@ -153,7 +170,7 @@ impl Limits {
         }
         order.truncate(self.limit.unwrap_or(usize::MAX));
         order.sort_unstable();
-        order.into_iter().map(|index| items[index].clone()).collect()
+        Ok(order.into_iter().map(|index| items[index].clone()).collect())
     }
 }
 
@@ -173,7 +190,7 @@ mod tests {
     }
 
     fn names(limits: Limits) -> Vec<String> {
-        limits.apply(items(12)).into_iter().map(|item| item.image).collect()
+        limits.apply(&items(12)).unwrap().into_iter().map(|item| item.image).collect()
     }
 
     #[test]
@@ -188,7 +205,8 @@ mod tests {
 
     #[test]
     fn per_class_keeps_that_many_of_every_class() {
-        let two = Limits { per_class: Some(2), seed: Some(5), limit: None }.apply(items(12));
+        let two =
+            Limits { per_class: Some(2), seed: Some(5), limit: None }.apply(&items(12)).unwrap();
         for class in 0..3 {
             assert_eq!(two.iter().filter(|item| item.label == Some(class)).count(), 2);
         }

@@ -1,6 +1,9 @@
 //! What can be wrong with files of images.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::UnsetVariable;
 
@@ -34,11 +37,11 @@ pub enum DataError {
         source: UnsetVariable,
     },
     /// A data set without images.
-    #[error("no image in {}: a data set holds .jpg, .jpeg or .png files{hint}", root.display())]
+    #[error("no image in {}: {hint}", root.display())]
     Empty {
         /// Its folder.
         root: PathBuf,
-        /// What was seen instead.
+        /// What was looked for, and what was seen instead.
         hint: String,
     },
     /// A file is empty.
@@ -73,6 +76,20 @@ pub enum DataError {
         /// The largest number of pixels that is decoded.
         limit: u64,
     },
+    /// An image is so long and narrow that its longer side grows beyond all bounds.
+    #[error("{} has {width}x{height} pixels: resized to a shorter side of {side}, more than the limit of {} million", path.display(), limit / 1_000_000)]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// Its width in pixels.
+        width: u32,
+        /// Its height in pixels.
+        height: u32,
+        /// The shorter side after resizing, in pixels.
+        side: u32,
+        /// The largest number of pixels that is made.
+        limit: u64,
+    },
     /// A file is not the one that a list describes.
     #[error("{} has the SHA-256 {found}, not {expected}", path.display())]
     Hash {
@@ -86,6 +103,10 @@ pub enum DataError {
 }
 
 impl DataError {
+    pub(crate) fn invalid(path: &Path, line: Option<u64>, message: impl Into<String>) -> Self {
+        Self::Invalid { path: path.to_path_buf(), line, message: message.into() }
+    }
+
     pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Read { path, source }

@@ -1,4 +1,4 @@
-//! The thousand classes of ImageNet: index, WordNet id, name.
+//! The thousand classes of ImageNet: index, `WordNet` id, name.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -18,7 +18,7 @@ static CLASSES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
 static INDICES: LazyLock<BTreeMap<&str, i64>> =
     LazyLock::new(|| CLASSES.iter().zip(0..).map(|((id, _), index)| (*id, index)).collect());
 
-/// The index of a class by its WordNet id, e.g. 0 for `n01440764`.
+/// The index of a class by its `WordNet` id, e.g. 0 for `n01440764`.
 pub fn class_index(wordnet_id: &str) -> Option<i64> {
     INDICES.get(wordnet_id).copied()
 }
@@ -28,7 +28,7 @@ pub fn class_name(index: i64) -> Option<&'static str> {
     CLASSES.get(usize::try_from(index).ok()?).map(|(_, name)| *name)
 }
 
-/// The WordNet id at the start of a name, e.g. of `n01440764_tench.JPEG`.
+/// The `WordNet` id at the start of a name, e.g. of `n01440764_tench.JPEG`.
 pub(crate) fn wordnet_id(name: &str) -> Option<&str> {
     let id = name.get(..9)?;
     (id.starts_with('n') && id[1..].bytes().all(|byte| byte.is_ascii_digit())).then_some(id)

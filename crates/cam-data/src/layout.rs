@@ -2,158 +2,164 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
+
+use csv::{Position, StringRecord};
 
 use crate::{
     DataError, Item,
     imagenet::{class_index, wordnet_id},
 };
 
-/// What a folder holds.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    pub(crate) items: Vec<Item>,
-    /// Files that are no images by their names.
-    n_others: usize,
-    /// Links that lead out of the data set.
-    n_outside: usize,
-}
-
-impl Found {
-    /// What was seen instead of images.
-    pub(crate) fn hint(&self) -> String {
-        match (self.n_others, self.n_outside) {
-            (0, 0) => String::new(),
-            (others, 0) => format!("; {others} other files are there"),
-            (others, outside) => {
-                format!("; {others} other files and {outside} links that lead out of the folder are there")
-            }
-        }
-    }
-}
-
 /// One folder a class.
-pub(crate) fn folders(root: &Path) -> Result<Found, DataError> {
-    let mut classes: Vec<String> = vec![];
-    for (name, path) in entries(root)? {
-        if path.is_dir() {
-            classes.push(name);
-        }
+pub(crate) fn folders(root: &Path) -> Result<Vec<Item>, DataError> {
+    let Entries { folders, files } = entries(root)?;
+    let labels =
+        class_labels(&folders).map_err(|message| DataError::invalid(root, None, message))?;
+    let (mut items, mut n_files) = (vec![], 0);
+    for (class, label) in folders.iter().zip(labels) {
+        let images = entries(&class.path)?.files;
+        n_files += images.len();
+        items.extend(images.into_iter().filter(Entry::is_image).map(|Entry { name, path }| Item {
+            image: format!("{}/{name}", class.name),
+            path,
+            label: Some(label),
+            sha256: None,
+        }));
     }
-    classes.sort();
-    let mut found = Found::default();
-    let are_wordnet = classes.iter().all(|class| class_index(class).is_some());
-    for (class, number) in classes.iter().zip(0..) {
-        let label = if are_wordnet { class_index(class) } else { Some(number) };
-        list(root, &root.join(class), &format!("{class}/"), &mut found, |_| label)?;
+    let hint = || {
+        let n_beside = files.iter().filter(|file| file.is_image()).count();
+        let beside = match n_beside {
+            0 => String::new(),
+            n => format!("; {n} images lie in the folder itself, which is `layout: files`"),
+        };
+        let n_folders = folders.len();
+        format!(
+            "`layout: folders` takes {IMAGES} in its folders; there are {n_folders} folders with {n_files} files{beside}"
+        )
+    };
+    non_empty(items, root, hint)
+}
+
+/// The classes of folders: ImageNet's by `WordNet` ids, else counted.
+fn class_labels(folders: &[Entry]) -> Result<Vec<i64>, String> {
+    let indices = || folders.iter().map(|folder| (&folder.name, class_index(&folder.name)));
+    let named = indices().find(|(_, index)| index.is_some());
+    let unnamed = indices().find(|(_, index)| index.is_none());
+    match (named, unnamed) {
+        (Some((named, _)), Some((unnamed, _))) => Err(format!(
+            "the folder `{named}` is a class of ImageNet and `{unnamed}` is none, so labels cannot be told; \
+             name all folders by WordNet ids or none"
+        )),
+        (None, _) => Ok((0..).take(folders.len()).collect()),
+        (_, None) => Ok(indices().filter_map(|(_, index)| index).collect()),
     }
-    Ok(found)
 }
 
 /// All in one folder.
-pub(crate) fn files(root: &Path) -> Result<Found, DataError> {
-    let mut found = Found::default();
-    list(root, root, "", &mut found, |name| class_index(wordnet_id(name)?))?;
-    Ok(found)
+pub(crate) fn files(root: &Path) -> Result<Vec<Item>, DataError> {
+    let Entries { folders, files } = entries(root)?;
+    let n_files = files.len();
+    let items = files.into_iter().filter(Entry::is_image).map(|Entry { name, path }| Item {
+        label: wordnet_id(&name).and_then(class_index),
+        image: name,
+        path,
+        sha256: None,
+    });
+    let hint = || {
+        let n_folders = folders.len();
+        format!(
+            "`layout: files` takes {IMAGES} in the folder itself; there are {n_files} other files and {n_folders} folders"
+        )
+    };
+    non_empty(items.collect(), root, hint)
 }
 
-/// The images of one folder, `prefix` being what stands before their names in results.
-fn list(
+const IMAGES: &str = ".jpg, .jpeg and .png files";
+
+fn non_empty(
+    items: Vec<Item>,
     root: &Path,
-    folder: &Path,
-    prefix: &str,
-    found: &mut Found,
-    label: impl Fn(&str) -> Option<i64>,
-) -> Result<(), DataError> {
-    let real_root = root.canonicalize().map_err(DataError::read(root))?;
-    for (name, path) in entries(folder)? {
-        if path.is_dir() {
-            continue;
-        }
-        if !is_image(&name) {
-            found.n_others += 1;
-        } else if path.canonicalize().is_ok_and(|real| !real.starts_with(&real_root)) && is_link_out(folder, &path) {
-            found.n_outside += 1;
-        } else {
-            let label = label(&name);
-            found.items.push(Item { image: format!("{prefix}{name}"), path, label, sha256: None });
-        }
+    hint: impl FnOnce() -> String,
+) -> Result<Vec<Item>, DataError> {
+    if items.is_empty() {
+        return Err(DataError::Empty { root: root.to_path_buf(), hint: hint() });
     }
-    Ok(())
+    Ok(items)
 }
 
-/// Whether an image is reached through a link of its own, rather than the whole folder being one.
-fn is_link_out(folder: &Path, path: &Path) -> bool {
-    let inside = folder.canonicalize().ok();
-    path.canonicalize().ok().and_then(|real| real.parent().map(Path::to_path_buf)) != inside
+/// What a folder holds, without hidden entries, ordered by name.
+struct Entries {
+    folders: Vec<Entry>,
+    files: Vec<Entry>,
 }
 
-/// Names and paths of a folder's entries, without hidden ones, in no order.
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
+struct Entry {
+    name: String,
+    path: PathBuf,
+}
+
+fn entries(folder: &Path) -> Result<Entries, DataError> {
     let mut entries = vec![];
     for entry in fs::read_dir(folder).map_err(DataError::read(folder))? {
-        let path = entry.map_err(DataError::read(folder))?.path();
-        let name = path.file_name().unwrap_or_default();
-        let Some(name) = name.to_str().map(str::to_string) else {
-            return Err(DataError::Invalid {
-                path: folder.to_path_buf(),
-                line: None,
-                message: format!("the name {} is not UTF-8; rename the file", name.display()),
-            });
-        };
+        let entry = entry.map_err(DataError::read(folder))?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.into_string().map_err(|name| {
+            let message = format!("the name {} is not UTF-8; rename the file", name.display());
+            DataError::invalid(folder, None, message)
+        })?;
         if !name.starts_with('.') {
-            entries.push((name, path));
+            entries.push(Entry { name, path });
         }
     }
-    Ok(entries)
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let (folders, files) = entries.into_iter().partition(|entry| entry.path.is_dir());
+    Ok(Entries { folders, files })
 }
 
-fn is_image(name: &str) -> bool {
-    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| ["jpg", "jpeg", "png"].contains(&extension.to_ascii_lowercase().as_str()))
+impl Entry {
+    /// Whether it is one by its name.
+    fn is_image(&self) -> bool {
+        let extension = self.path.extension().map(OsStr::to_ascii_lowercase);
+        extension
+            .is_some_and(|extension| ["jpg", "jpeg", "png"].iter().any(|known| extension == *known))
+    }
 }
 
 /// Listed in a file.
-pub(crate) fn csv(root: &Path, list: &Path) -> Result<Found, DataError> {
-    let invalid = |line: Option<u64>, message: String| DataError::Invalid { path: list.to_path_buf(), line, message };
+pub(crate) fn csv(root: &Path, list: &Path) -> Result<Vec<Item>, DataError> {
     let text = fs::read_to_string(list).map_err(DataError::read(list))?;
+    let text = text.trim_start_matches('\u{feff}');
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let headers = reader.headers().map_err(|error| invalid(Some(1), error.to_string()))?.clone();
-    let column = |name: &str| headers.iter().position(|header| header == name);
-    let columns = match (column("path"), column("label"), column("ImageId"), column("PredictionString")) {
-        (Some(path), label, ..) => Columns { path, label, sha256: column("sha256"), is_kaggle: false },
-        (_, _, Some(path), Some(label)) => Columns { path, label: Some(label), sha256: None, is_kaggle: true },
-        _ => return Err(invalid(Some(1), "the first line names no column `path` (or `ImageId,PredictionString`)".into())),
+    let invalid = |position: Option<&Position>, message: String| {
+        DataError::invalid(list, position.map(|position| line(text, position)), message)
     };
-    let mut found = Found::default();
+    let headers = reader.headers().map_err(|error| invalid(error.position(), error.to_string()))?;
+    let columns = Columns::of(headers).map_err(|message| invalid(headers.position(), message))?;
+    let mut items = vec![];
     let mut seen = BTreeSet::new();
     for record in reader.records() {
-        let record = record.map_err(|error| invalid(error.position().map(csv::Position::line), error.to_string()))?;
-        let line = record.position().map(csv::Position::line);
-        let field = |at: Option<usize>| at.and_then(|at| record.get(at)).filter(|field| !field.is_empty());
-        let name = field(Some(columns.path)).ok_or_else(|| invalid(line, "no path".into()))?;
-        let image = if columns.is_kaggle { format!("{name}.JPEG") } else { name.replace('\\', "/") };
-        let is_inside = !image.starts_with('/') && !image.split('/').any(|part| part == "..");
-        if !is_inside {
-            return Err(invalid(line, format!("`{image}` leads out of the data set")));
-        }
-        if !seen.insert(image.clone()) {
-            return Err(invalid(line, format!("`{image}` is listed twice")));
-        }
-        let label = field(columns.label).map(|text| label(text, columns.is_kaggle)).transpose();
-        let label = label.map_err(|message| invalid(line, message))?;
-        let sha256 = field(columns.sha256).map(str::to_ascii_lowercase);
-        let path = root.join(&image);
-        if !path.is_file() {
-            return Err(invalid(line, format!("there is no file {}", path.display())));
-        }
-        found.items.push(Item { image, path, label, sha256 });
+        let record = record.map_err(|error| invalid(error.position(), error.to_string()))?;
+        let item = columns.item(&record, root).and_then(|item| {
+            let is_new = seen.insert(item.image.clone());
+            if is_new { Ok(item) } else { Err(format!("`{}` is listed twice", item.image)) }
+        });
+        items.push(item.map_err(|message| invalid(record.position(), message))?);
     }
-    Ok(found)
+    non_empty(items, root, || format!("the list {} has no line but its first", list.display()))
 }
 
+/// The line of a record, counted from 1. The reader's own count stands before the line ends that it has yet to skip.
+fn line(text: &str, position: &Position) -> u64 {
+    let (before, rest) = text.as_bytes().split_at(position.byte() as usize);
+    let skipped = rest.iter().take_while(|byte| byte.is_ascii_whitespace());
+    1 + before.iter().chain(skipped).filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// Where the fields of a line stand.
 struct Columns {
     path: usize,
     label: Option<usize>,
@@ -161,10 +167,64 @@ struct Columns {
     is_kaggle: bool,
 }
 
-/// A class's index from its index or WordNet id; Kaggle's string goes on with a box.
-fn label(text: &str, is_kaggle: bool) -> Result<i64, String> {
-    let word = if is_kaggle { text.split_whitespace().next().unwrap_or_default() } else { text };
-    class_index(word)
-        .or_else(|| word.parse().ok().filter(|&index: &i64| index >= 0))
-        .ok_or_else(|| format!("the label `{word}` is neither a class's index nor a WordNet id of ImageNet"))
+impl Columns {
+    fn of(headers: &StringRecord) -> Result<Self, String> {
+        let column = |name: &str| headers.iter().position(|header| header == name);
+        if let Some(path) = column("path") {
+            return Ok(Self {
+                path,
+                label: column("label"),
+                sha256: column("sha256"),
+                is_kaggle: false,
+            });
+        }
+        if let (Some(path), label @ Some(_)) = (column("ImageId"), column("PredictionString")) {
+            return Ok(Self { path, label, sha256: None, is_kaggle: true });
+        }
+        let found = headers.iter().collect::<Vec<_>>().join("`, `");
+        Err(format!(
+            "the first line names the columns `{found}`; needed are `path` and, for labels, `label`, or `ImageId` and \
+             `PredictionString`, separated by commas"
+        ))
+    }
+
+    fn item(&self, record: &StringRecord, root: &Path) -> Result<Item, String> {
+        let field = |at: usize| record.get(at).filter(|field| !field.is_empty());
+        let name = field(self.path).ok_or("no path")?;
+        let image = inside(name)? + if self.is_kaggle { ".JPEG" } else { "" };
+        let label = self.label.and_then(field).map(|text| self.class(text)).transpose()?;
+        let sha256 = self.sha256.and_then(field).map(str::to_ascii_lowercase);
+        let path = root.join(&image);
+        if !path.is_file() {
+            return Err(format!("there is no file {}", path.display()));
+        }
+        Ok(Item { image, path, label, sha256 })
+    }
+
+    /// A class's index from its index or `WordNet` id; Kaggle's string goes on with a box.
+    fn class(&self, text: &str) -> Result<i64, String> {
+        let word =
+            if self.is_kaggle { text.split_whitespace().next().unwrap_or_default() } else { text };
+        class_index(word)
+            .or_else(|| word.parse().ok().filter(|&index: &i64| index >= 0))
+            .ok_or_else(|| {
+                format!(
+                    "the label `{word}` is neither a class's index nor a WordNet id of ImageNet"
+                )
+            })
+    }
+}
+
+/// A listed path in the one form in which it identifies its image.
+fn inside(name: &str) -> Result<String, String> {
+    let name = name.replace('\\', "/");
+    let mut parts = vec![];
+    for part in Path::new(&name).components() {
+        match part {
+            Component::Normal(part) => parts.push(part.to_string_lossy()),
+            Component::CurDir => {}
+            _ => return Err(format!("`{name}` leads out of the data set")),
+        }
+    }
+    Ok(parts.join("/"))
 }

@@ -9,6 +9,7 @@ pub mod imagenet;
 mod layout;
 mod photo;
 mod prefetch;
+mod suggest;
 mod variables;
 
 pub use dataset::{Dataset, DatasetManifest, Item, Layout, Limits};

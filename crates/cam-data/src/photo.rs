@@ -3,7 +3,9 @@
 use std::{fs, io::Cursor, path::Path};
 
 use cam_core::{Interpolation, Preprocessing};
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef, PixelType};
+use fast_image_resize::{
+    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef,
+};
 use image::{
     ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage,
 };
@@ -34,15 +36,20 @@ pub struct Photo {
     pub rgb: Vec<u8>,
 }
 
-/// The largest image that is decoded, in pixels.
+/// The largest image that is decoded or made, in pixels.
 const MAX_PIXELS: u64 = 100_000_000;
 
 impl Photo {
     /// Decodes, resizes and crops a file.
     ///
     /// # Errors
-    /// [`DataError`] where the file cannot be read, is no JPEG or PNG, is damaged, or is larger than 100 million pixels.
-    pub fn open(path: &Path, preprocessing: &Preprocessing, orientation: Orientation) -> Result<Self, DataError> {
+    /// [`DataError`] where the file cannot be read, is no JPEG or PNG, is damaged, or has more than 100 million pixels,
+    /// as it is or resized.
+    pub fn open(
+        path: &Path,
+        preprocessing: &Preprocessing,
+        orientation: Orientation,
+    ) -> Result<Self, DataError> {
         let bytes = fs::read(path).map_err(DataError::read(path))?;
         Self::from_bytes(&bytes, path, preprocessing, orientation)
     }
@@ -58,15 +65,33 @@ impl Photo {
         orientation: Orientation,
     ) -> Result<Self, DataError> {
         let image = decode(bytes, path, orientation)?;
-        let resized = resize_shorter_side(&image, preprocessing.resize, preprocessing.interpolation);
+        let (width, height) = resized_size(image.dimensions(), preprocessing.resize);
+        if width.saturating_mul(height) > MAX_PIXELS {
+            let (width, height) = image.dimensions();
+            return Err(DataError::TooLong {
+                path: path.to_path_buf(),
+                width,
+                height,
+                side: preprocessing.resize,
+                limit: MAX_PIXELS,
+            });
+        }
+        let resized = resize(&image, (width as u32, height as u32), preprocessing.interpolation);
         Ok(center_crop(&resized, preprocessing.crop))
     }
 
     /// The network's input, `[1, 3, height, width]` in `f32`: pixels in `[0, 1]`, mean subtracted, divided by the
     /// standard deviation.
     pub fn tensor(&self, preprocessing: &Preprocessing) -> Tensor {
-        let channels = |values: [f64; 3]| Tensor::from_slice(&values.map(|value| value as f32)).view([1, 3, 1, 1]);
-        let pixels = Tensor::from_slice(&self.rgb).view([1, i64::from(self.height), i64::from(self.width), 3]);
+        let channels = |values: [f64; 3]| {
+            Tensor::from_slice(&values.map(|value| value as f32)).view([1, 3, 1, 1])
+        };
+        let pixels = Tensor::from_slice(&self.rgb).view([
+            1,
+            i64::from(self.height),
+            i64::from(self.width),
+            3,
+        ]);
         let scaled = pixels.permute([0, 3, 1, 2]).to_kind(Kind::Float) / 255.0;
         ((scaled - channels(preprocessing.mean)) / channels(preprocessing.std)).contiguous()
     }
@@ -75,22 +100,33 @@ impl Photo {
 /// Pixels of a JPEG or PNG file as Pillow's `convert("RGB")` gives them, but for 16-bit samples, which are scaled where
 /// Pillow cuts them off; transparency is dropped.
 fn decode(bytes: &[u8], path: &Path, orientation: Orientation) -> Result<RgbImage, DataError> {
-    let failed = |error: ImageError| DataError::Decode { path: path.to_path_buf(), message: error.to_string() };
+    let failed = |error: ImageError| DataError::Decode {
+        path: path.to_path_buf(),
+        message: error.to_string(),
+    };
     if bytes.is_empty() {
         return Err(DataError::EmptyFile { path: path.to_path_buf() });
     }
     // The content decides, not the name.
-    let format = match image::guess_format(bytes) {
-        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => format,
-        _ => return Err(DataError::NotAnImage { path: path.to_path_buf() }),
+    let Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) = image::guess_format(bytes) else {
+        return Err(DataError::NotAnImage { path: path.to_path_buf() });
     };
-    if format == ImageFormat::Jpeg && is_cut_off(bytes) {
-        return Err(DataError::Decode { path: path.to_path_buf(), message: "the JPEG data is cut off".into() });
+    if format == ImageFormat::Jpeg && !is_complete(bytes) {
+        return Err(DataError::Decode {
+            path: path.to_path_buf(),
+            message: "the JPEG data is cut off".into(),
+        });
     }
-    let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(failed)?;
+    let mut decoder =
+        ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(DataError::TooLarge { path: path.to_path_buf(), width, height, limit: MAX_PIXELS });
+        return Err(DataError::TooLarge {
+            path: path.to_path_buf(),
+            width,
+            height,
+            limit: MAX_PIXELS,
+        });
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_PIXELS * 8);
@@ -104,7 +140,9 @@ fn decode(bytes: &[u8], path: &Path, orientation: Orientation) -> Result<RgbImag
         image.apply_orientation(turn);
     }
     Ok(match image.color() {
-        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => high_bytes(&image),
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
+            high_bytes(&image)
+        }
         _ => image.into_rgb8(),
     })
 }
@@ -116,42 +154,59 @@ fn high_bytes(image: &DynamicImage) -> RgbImage {
     RgbImage::from_raw(wide.width(), wide.height(), bytes).expect("as many samples as before")
 }
 
-/// Whether a JPEG file ends before its last scan does: no end-of-image marker behind the last start of a scan.
+/// Whether a JPEG file goes on to its end-of-image marker, walked to from segment to segment: thumbnails inside and
+/// films behind the photograph have markers of their own.
 ///
 /// The decoder fills what is missing with gray; Pillow refuses such a file, and so do we.
-fn is_cut_off(bytes: &[u8]) -> bool {
-    let marker = |code: u8| bytes.windows(2).rposition(|pair| pair == [0xff, code]);
-    match (marker(0xda), marker(0xd9)) {
-        (Some(scan), Some(end)) => end < scan,
-        _ => true,
+fn is_complete(jpeg: &[u8]) -> bool {
+    const END_OF_IMAGE: u8 = 0xd9;
+    let mut rest = jpeg.get(2..).unwrap_or_default();
+    loop {
+        // In a scan's data, 0xff is followed by 0 or is a restart marker.
+        let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
+        let Some(marker) = rest.windows(2).position(is_marker) else { return false };
+        if rest[marker + 1] == END_OF_IMAGE {
+            return true;
+        }
+        // Any other marker is followed by a segment, which begins with its length.
+        let segment = &rest[marker + 2..];
+        let Some(length) = segment.first_chunk().map(|bytes| u16::from_be_bytes(*bytes)) else {
+            return false;
+        };
+        let Some(behind) = segment.get(usize::from(length)..) else { return false };
+        rest = behind;
     }
 }
 
-/// Resizes to a shorter side of `side` pixels; the longer one is rounded down, as torchvision does.
-fn resize_shorter_side(image: &RgbImage, side: u32, interpolation: Interpolation) -> RgbImage {
-    let (width, height) = image.dimensions();
-    let longer = |long: u32, short: u32| (u64::from(side) * u64::from(long) / u64::from(short)) as u32;
-    let (new_width, new_height) =
-        if width <= height { (side, longer(height, width)) } else { (longer(width, height), side) };
-    if (new_width, new_height) == (width, height) {
-        return image.clone();
-    }
+/// The size that has a shorter side of `side` pixels; the longer one is rounded down, as torchvision does.
+fn resized_size((width, height): (u32, u32), side: u32) -> (u64, u64) {
+    let (width, height, side) = (u64::from(width), u64::from(height), u64::from(side));
+    if width <= height { (side, side * height / width) } else { (side * width / height, side) }
+}
+
+/// Resizes with Pillow's filters, which widen with the reduction.
+fn resize(image: &RgbImage, (width, height): (u32, u32), interpolation: Interpolation) -> RgbImage {
     let filter = match interpolation {
         Interpolation::Bilinear => FilterType::Bilinear,
         Interpolation::Bicubic => FilterType::CatmullRom,
     };
-    let source = ImageRef::new(width, height, image.as_raw(), PixelType::U8x3).expect("three bytes a pixel");
-    let mut target = Image::new(new_width, new_height, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    Resizer::new().resize(&source, &mut target, &options).expect("both images are RGB");
-    RgbImage::from_raw(new_width, new_height, target.into_vec()).expect("three bytes a pixel")
+    let to = |image: &RgbImage, width, height| {
+        let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3)
+            .expect("three bytes a pixel");
+        let mut target = Image::new(width, height, PixelType::U8x3);
+        Resizer::new().resize(&source, &mut target, &options).expect("both images are RGB");
+        RgbImage::from_raw(width, height, target.into_vec()).expect("three bytes a pixel")
+    };
+    // Width before height, as Pillow: values are rounded and clipped in between, so the order shows.
+    to(&to(image, width, image.height()), width, height)
 }
 
 /// Cuts out the center, `side` × `side`; what lies beyond the image is black, as torchvision does.
 fn center_crop(image: &RgbImage, side: u32) -> Photo {
     let (width, height) = (i64::from(image.width()), i64::from(image.height()));
     let (left, top) = (offset(width, i64::from(side)), offset(height, i64::from(side)));
-    let mut rgb = Vec::with_capacity((side * side * 3) as usize);
+    let mut rgb = Vec::with_capacity(3 * side as usize * side as usize);
     for y in top..top + i64::from(side) {
         for x in left..left + i64::from(side) {
             let inside = (0..width).contains(&x) && (0..height).contains(&y);
@@ -178,18 +233,19 @@ mod tests {
     #[test]
     fn crops_start_where_python_rounds_to() {
         // round(0.5) = 0, round(1.5) = 2, round(2.5) = 2.
-        assert_eq!([offset(225, 224), offset(227, 224), offset(229, 224), offset(256, 224)], [0, 2, 2, 16]);
+        assert_eq!(
+            [offset(225, 224), offset(227, 224), offset(229, 224), offset(256, 224)],
+            [0, 2, 2, 16]
+        );
         // Padding of (224 - 221) / 2 = 1.5 on the left is 1.
         assert_eq!([offset(221, 224), offset(222, 224)], [-1, -1]);
     }
 
     #[test]
     fn the_longer_side_is_rounded_down() {
-        let image = RgbImage::new(500, 333);
-        let resized = resize_shorter_side(&image, 256, Interpolation::Bilinear);
-        assert_eq!(resized.dimensions(), (384, 256)); // 256 * 500 / 333 = 384.38
-        let resized = resize_shorter_side(&RgbImage::new(100, 101), 64, Interpolation::Bicubic);
-        assert_eq!(resized.dimensions(), (64, 64));
+        assert_eq!(resized_size((500, 333), 256), (384, 256)); // 256 * 500 / 333 = 384.38
+        assert_eq!(resized_size((100, 101), 64), (64, 64));
+        assert_eq!(resized_size((1, u32::MAX), 256), (256, 256 * u64::from(u32::MAX)));
     }
 
     #[test]

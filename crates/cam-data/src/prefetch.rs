@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fmt::Write,
     fs,
+    panic::catch_unwind,
     sync::mpsc::{Receiver, sync_channel},
 };
 
@@ -31,7 +32,11 @@ pub struct Prefetch {
 /// Decodes `items` in their order, a few images ahead of whoever takes them.
 ///
 /// Memory is bounded: no more than eight images wait. Dropping the iterator lets those in work finish and go.
-pub fn prefetch(items: Vec<Item>, preprocessing: &Preprocessing, orientation: Orientation) -> Prefetch {
+pub fn prefetch(
+    items: Vec<Item>,
+    preprocessing: &Preprocessing,
+    orientation: Orientation,
+) -> Prefetch {
     let mut prefetch = Prefetch {
         items: items.into_iter().enumerate(),
         preprocessing: preprocessing.clone(),
@@ -53,8 +58,14 @@ impl Prefetch {
         let (preprocessing, orientation) = (self.preprocessing.clone(), self.orientation);
         let (sender, receiver) = sync_channel(1);
         rayon::spawn(move || {
+            // A panic on one of rayon's threads would end the program.
+            let loaded =
+                catch_unwind(|| load(&item, &preprocessing, orientation)).unwrap_or_else(|_| {
+                    let message = "the decoder crashed on it".to_string();
+                    Err(DataError::Decode { path: item.path.clone(), message })
+                });
             // Nobody listens any more when the iterator was dropped.
-            let _ = sender.send(load(&item, &preprocessing, orientation));
+            let _ = sender.send(loaded);
         });
         self.ahead.push_back((index, receiver));
     }
@@ -66,26 +77,27 @@ impl Iterator for Prefetch {
     fn next(&mut self) -> Option<Self::Item> {
         let (index, receiver) = self.ahead.pop_front()?;
         self.start_one();
-        let loaded = receiver.recv().unwrap_or_else(|_| {
-            let message = "the decoder crashed on it".to_string();
-            Err(DataError::Decode { path: format!("image {index}").into(), message })
-        });
-        Some((index, loaded))
+        Some((index, receiver.recv().expect("every job sends its result")))
     }
 }
 
-fn load(item: &Item, preprocessing: &Preprocessing, orientation: Orientation) -> Result<Loaded, DataError> {
+fn load(
+    item: &Item,
+    preprocessing: &Preprocessing,
+    orientation: Orientation,
+) -> Result<Loaded, DataError> {
     let bytes = fs::read(&item.path).map_err(DataError::read(&item.path))?;
     let sha256 = Sha256::digest(&bytes).iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     });
     if let Some(expected) = item.sha256.as_ref().filter(|expected| **expected != sha256) {
-        return Err(DataError::Hash { path: item.path.clone(), expected: expected.clone(), found: sha256 });
+        return Err(DataError::Hash {
+            path: item.path.clone(),
+            expected: expected.clone(),
+            found: sha256,
+        });
     }
-    let decode = || Photo::from_bytes(&bytes, &item.path, preprocessing, orientation);
-    let photo = std::panic::catch_unwind(decode).unwrap_or_else(|_| {
-        Err(DataError::Decode { path: item.path.clone(), message: "the decoder crashed on it".to_string() })
-    })?;
+    let photo = Photo::from_bytes(&bytes, &item.path, preprocessing, orientation)?;
     Ok(Loaded { photo, sha256 })
 }

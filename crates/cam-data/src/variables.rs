@@ -6,7 +6,9 @@ use cam_core::cache_folder;
 
 /// A path names an environment variable that is not set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the environment variable {name} is not set; set it to the folder that is meant: export {name}=/path/to/it")]
+#[error(
+    "the environment variable {name} is not set; set it to the folder that is meant: export {name}=/path/to/it"
+)]
 pub struct UnsetVariable {
     /// Its name.
     pub name: String,
@@ -15,11 +17,12 @@ pub struct UnsetVariable {
 /// `text` with every `${NAME}` replaced by that environment variable; `CAMBENCH_CACHE` has a value even if unset.
 ///
 /// # Errors
-/// Where a variable is not set.
+/// Where a variable is not set, or empty.
 pub fn expand_variables(text: &str) -> Result<String, UnsetVariable> {
-    expand(text, |name| match env::var(name) {
-        Err(_) if name == "CAMBENCH_CACHE" => Some(cache_folder().to_string_lossy().into_owned()),
-        value => value.ok(),
+    expand(text, |name| match name {
+        "CAMBENCH_CACHE" => Some(cache_folder().to_string_lossy().into_owned()),
+        // An empty one would turn `${ROOT}/val` into a folder of the system.
+        _ => env::var(name).ok().filter(|value| !value.is_empty()),
     })
 }
 

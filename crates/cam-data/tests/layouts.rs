@@ -1,0 +1,395 @@
+//! Data sets on disk: the three layouts, their subsets, and what is said about mistakes.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use cam_core::{Interpolation, Preprocessing};
+use cam_data::{DataError, Dataset, Limits, Orientation, prefetch};
+use tempfile::TempDir;
+
+/// A folder with a manifest `set.yaml` and images under `images/`.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new(manifest: &str, images: &[&str]) -> Self {
+        let folder = Self(TempDir::new().unwrap());
+        folder.write("set.yaml", manifest);
+        fs::create_dir(folder.path("images")).unwrap();
+        for image in images {
+            folder.write(&format!("images/{image}"), "");
+        }
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn load(&self) -> Result<Dataset, DataError> {
+        self.load_some(&Limits::default())
+    }
+
+    fn load_some(&self, limits: &Limits) -> Result<Dataset, DataError> {
+        Dataset::load(&self.path("set.yaml"), limits)
+    }
+
+    /// Images with their labels.
+    fn labeled(&self) -> Vec<(String, Option<i64>)> {
+        self.load().unwrap().items.into_iter().map(|item| (item.image, item.label)).collect()
+    }
+
+    fn names(&self, limits: &Limits) -> Vec<String> {
+        self.load_some(limits).unwrap().items.into_iter().map(|item| item.image).collect()
+    }
+
+    /// The error, with `set` for this folder.
+    fn error(&self) -> String {
+        let error = self.load().unwrap_err().to_string();
+        error.replace(self.0.path().to_str().unwrap(), "set")
+    }
+}
+
+fn labeled(expected: &[(&str, Option<i64>)]) -> Vec<(String, Option<i64>)> {
+    expected.iter().map(|(image, label)| ((*image).to_string(), *label)).collect()
+}
+
+const FOLDERS: &str = "root: images\nlayout: folders\n";
+const FILES: &str = "root: images\nlayout: files\n";
+const CSV: &str = "root: images\nlayout: csv\ncsv: list.csv\n";
+
+#[test]
+fn folders_of_wordnet_ids_are_classes_of_imagenet() {
+    let folder = Folder::new(FOLDERS, &["n01443537/b.JPEG", "n01443537/a.jpg", "n01440764/c.PNG"]);
+    let expected =
+        [("n01440764/c.PNG", Some(0)), ("n01443537/a.jpg", Some(1)), ("n01443537/b.JPEG", Some(1))];
+    assert_eq!(folder.labeled(), labeled(&expected));
+    let item = &folder.load().unwrap().items[0];
+    assert_eq!(item.path, folder.path("images/n01440764/c.PNG"));
+}
+
+#[test]
+fn other_folders_are_counted_in_the_order_of_their_names() {
+    let folder = Folder::new(FOLDERS, &["zebra/1.png", "ant/1.png", "dog house/ñandú 1.jpg"]);
+    let expected =
+        [("ant/1.png", Some(0)), ("dog house/ñandú 1.jpg", Some(1)), ("zebra/1.png", Some(2))];
+    assert_eq!(folder.labeled(), labeled(&expected));
+}
+
+#[test]
+fn a_folder_without_images_keeps_its_number_as_in_image_folder() {
+    let folder = Folder::new(FOLDERS, &["a/notes.txt", "b/1.png"]);
+    assert_eq!(folder.labeled(), labeled(&[("b/1.png", Some(1))]));
+}
+
+#[test]
+fn folders_with_and_without_wordnet_ids_are_refused() {
+    let folder = Folder::new(FOLDERS, &["n01440764/a.png", "thumbnails/a.png"]);
+    assert_eq!(
+        folder.error(),
+        "set/images: the folder `n01440764` is a class of ImageNet and `thumbnails` is none, so labels cannot be \
+         told; name all folders by WordNet ids or none"
+    );
+}
+
+#[test]
+fn files_are_labeled_by_the_wordnet_id_that_their_name_begins_with() {
+    let images = [
+        "n01443537_goldfish.JPEG",
+        "cat.png",
+        "n99999999_unknown.jpg",
+        "ILSVRC2012_val_00000001.JPEG",
+    ];
+    let folder = Folder::new(FILES, &images);
+    let expected = [
+        ("ILSVRC2012_val_00000001.JPEG", None),
+        ("cat.png", None),
+        ("n01443537_goldfish.JPEG", Some(1)),
+        ("n99999999_unknown.jpg", None),
+    ];
+    assert_eq!(folder.labeled(), labeled(&expected));
+}
+
+#[test]
+fn hidden_files_other_files_and_folders_are_passed_over() {
+    let others =
+        [".DS_Store", "._a.jpg", "labels.txt", "a.jpg.part", "jpg", "b.jpg/inside.jpg", "c.webp"];
+    let folder = Folder::new(FILES, &[&others[..], &["a.jpg"]].concat());
+    assert_eq!(folder.labeled(), labeled(&[("a.jpg", None)]));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_an_image_elsewhere_is_an_image() {
+    let folder = Folder::new(FILES, &[]);
+    folder.write("elsewhere/a.jpg", "");
+    std::os::unix::fs::symlink(folder.path("elsewhere/a.jpg"), folder.path("images/link.jpg"))
+        .unwrap();
+    assert_eq!(folder.labeled(), labeled(&[("link.jpg", None)]));
+}
+
+#[test]
+fn a_list_gives_paths_labels_and_hashes() {
+    let folder = Folder::new(CSV, &["b c.png", "sub/ä.jpg", "d.png", "e.png"]);
+    let list = "\u{feff}label,path,xmin,sha256\r\n\
+                7, b c.png ,3,ABCDEF\r\n\
+                n01443537,./sub\\ä.jpg,,\r\n\
+                ,\"d.png\",,\r\n";
+    folder.write("list.csv", list);
+    let expected = [("b c.png", Some(7)), ("d.png", None), ("sub/ä.jpg", Some(1))];
+    assert_eq!(folder.labeled(), labeled(&expected));
+    let items = folder.load().unwrap().items;
+    assert_eq!(items[0].sha256.as_deref(), Some("abcdef"));
+    assert_eq!(items[1].sha256, None);
+    assert_eq!(items[2].path, folder.path("images/sub/ä.jpg"));
+}
+
+#[test]
+fn a_list_needs_no_labels() {
+    let folder = Folder::new(CSV, &["a.png"]);
+    folder.write("list.csv", "path\na.png\n");
+    assert_eq!(folder.labeled(), labeled(&[("a.png", None)]));
+}
+
+#[test]
+fn kaggles_list_is_read_as_it_is() {
+    let images = ["ILSVRC2012_val_00000003.JPEG", "ILSVRC2012_val_00048981.JPEG"];
+    let folder = Folder::new(CSV, &images);
+    let list = "ImageId,PredictionString\n\
+                ILSVRC2012_val_00048981,n03995372 85 1 499 272 \n\
+                ILSVRC2012_val_00000003,n02105855 131 0 499 254 n02105855 1 2 3 4 \n";
+    folder.write("list.csv", list);
+    assert_eq!(folder.labeled(), labeled(&[(images[0], Some(230)), (images[1], Some(740))]));
+}
+
+#[test]
+fn mistakes_in_a_list_are_named_with_their_line() {
+    let cases = [
+        (
+            "path,label\na.png,0\nnope.png,1\n",
+            "set/list.csv:3: there is no file set/images/nope.png",
+        ),
+        ("path,label\na.png,0\na.png,1\n", "set/list.csv:3: `a.png` is listed twice"),
+        (
+            "path,label\r\na.png,0\r\nfolder.png/b.png,1\r\n./a.png,1\r\n",
+            "set/list.csv:4: `a.png` is listed twice",
+        ),
+        ("path,label\na.png,0\n\n./a.png,1\n", "set/list.csv:4: `a.png` is listed twice"),
+        ("path\n../set.yaml\n", "set/list.csv:2: `../set.yaml` leads out of the data set"),
+        ("path\n/etc/hosts\n", "set/list.csv:2: `/etc/hosts` leads out of the data set"),
+        ("path\nfolder.png\n", "set/list.csv:2: there is no file set/images/folder.png"),
+        ("path,label\n,3\n", "set/list.csv:2: no path"),
+        (
+            "path,label\na.png,-1\n",
+            "set/list.csv:2: the label `-1` is neither a class's index nor a WordNet id",
+        ),
+        (
+            "path,label\na.png,99999999999999999999\n",
+            "set/list.csv:2: the label `99999999999999999999` is neither",
+        ),
+        ("path,label\na.png,n00000000\n", "set/list.csv:2: the label `n00000000` is neither"),
+        ("path,label\na.png,0.5\n", "set/list.csv:2: the label `0.5` is neither"),
+        ("path,label\na.png,0,1\n", "set/list.csv:2: "),
+        (
+            "path;label\na.png;0\n",
+            "set/list.csv:1: the first line names the columns `path;label`; needed are `path`",
+        ),
+        (
+            "a.png,0\n",
+            "set/list.csv:1: the first line names the columns `a.png`, `0`; needed are `path`",
+        ),
+        (
+            "ImageId\nILSVRC2012_val_00000001\n",
+            "set/list.csv:1: the first line names the columns `ImageId`",
+        ),
+        ("ImageId,PredictionString\n../a,n03995372 1 1 1 1\n", "set/list.csv:2: `../a` leads out"),
+        ("path,label\n", "no image in set/images: the list set/list.csv has no line but its first"),
+    ];
+    for (list, expected) in cases {
+        let folder = Folder::new(CSV, &["a.png", "folder.png/b.png"]);
+        folder.write("list.csv", list);
+        let error = folder.error();
+        assert!(error.starts_with(expected), "{list:?}\n gives {error}\n want  {expected}");
+    }
+    let folder = Folder::new(CSV, &["a.png"]);
+    assert!(folder.error().starts_with("cannot read set/list.csv: "), "{}", folder.error());
+}
+
+#[test]
+fn mistakes_in_a_manifest_are_named_with_their_line_and_the_nearest_word() {
+    let cases = [
+        ("root: images\nlayout: files\nlimt: 3\n", "set/set.yaml:3: unknown field `limt`"),
+        ("root: images\nlayout: files\nlimt: 3\n", "; did you mean `limit`?"),
+        ("# photographs\nroot: images\nlayuot: files\n", "set/set.yaml:3: unknown field `layuot`"),
+        ("root: images\nlayout: flies\n", "set/set.yaml:2: layout: unknown variant `flies`"),
+        ("root: images\nlayout: flies\n", "; did you mean `files`?"),
+        ("root: images\nlayout: files\nexif: aply\n", "; did you mean `apply`?"),
+        (
+            "root: images\nlayout: files\nlimit: many\n",
+            "set/set.yaml:3: limit: invalid type: string \"many\"",
+        ),
+        ("root: images\nlayout: files\nlimit: -1\n", "set/set.yaml:3: limit: "),
+        ("root: images\n", "missing field `layout`"),
+        (
+            "root: images\nlayout: csv\n",
+            "set/set.yaml: `layout: csv` needs `csv`, the list of images",
+        ),
+        (
+            "root: images\nlayout: files\ncsv: a.csv\n",
+            "set/set.yaml: `csv` goes with `layout: csv` only",
+        ),
+        (
+            "root: images\nlayout: files\nlimit: 0\n",
+            "set/set.yaml: `limit` and `per_class` are at least 1",
+        ),
+        (
+            "root: images\nlayout: files\nper_class: 1\n",
+            "set/set.yaml: `per_class` needs labels, and a.png has none",
+        ),
+        ("root: nowhere\nlayout: files\n", "cannot read set/nowhere: "),
+        ("root: set.yaml\nlayout: folders\n", "cannot read set/set.yaml: "),
+        (
+            "root: ${CAMBENCH_TEST_UNSET}/val\nlayout: files\n",
+            "set/set.yaml: the environment variable CAMBENCH_TEST_UNSET is not set",
+        ),
+    ];
+    for (manifest, expected) in cases {
+        let error = Folder::new(manifest, &["a.png"]).error();
+        assert!(error.contains(expected), "{manifest:?}\n gives {error}\n want  {expected}");
+        assert!(!error.contains(" column "), "the line is named once: {error}");
+    }
+}
+
+#[test]
+fn a_data_set_without_images_says_what_is_there_instead() {
+    let empty = Folder::new(FILES, &[]);
+    let files = "no image in set/images: `layout: files` takes .jpg, .jpeg and .png files in the folder itself; there are ";
+    assert_eq!(empty.error(), format!("{files}0 other files and 0 folders"));
+    let in_folders = Folder::new(FILES, &["cat/1.png", "dog/1.png", "notes.txt"]);
+    assert_eq!(in_folders.error(), format!("{files}1 other files and 2 folders"));
+
+    let folders = "no image in set/images: `layout: folders` takes .jpg, .jpeg and .png files in its folders; there are ";
+    let flat = Folder::new(FOLDERS, &["1.png", "2.png"]);
+    let beside = "; 2 images lie in the folder itself, which is `layout: files`";
+    assert_eq!(flat.error(), format!("{folders}0 folders with 0 files{beside}"));
+    let other_kind = Folder::new(FOLDERS, &["cat/1.webp", "dog/2.webp"]);
+    assert_eq!(other_kind.error(), format!("{folders}2 folders with 2 files"));
+}
+
+#[test]
+fn a_root_may_be_named_by_a_variable() {
+    let folder =
+        Folder::new("root: ${CARGO_MANIFEST_DIR}/tests/vectors/images\nlayout: files\n", &[]);
+    let dataset = folder.load().unwrap();
+    assert_eq!(dataset.root, Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/images"));
+    assert!(dataset.items.iter().any(|item| item.image == "png-rgb.png"));
+}
+
+#[test]
+fn a_data_set_is_named_by_its_manifest_or_its_file() {
+    assert_eq!(Folder::new(FILES, &["a.png"]).load().unwrap().name, "set");
+    let named = Folder::new("name: mine\nroot: images\nlayout: files\nexif: apply\n", &["a.png"]);
+    let dataset = named.load().unwrap();
+    assert_eq!((dataset.name.as_str(), dataset.exif), ("mine", Orientation::Apply));
+}
+
+/// Thirty images of three classes, written in the order of `numbers`.
+fn thirty(manifest: &str, numbers: impl Iterator<Item = usize>) -> Folder {
+    let images: Vec<String> =
+        numbers.map(|number| format!("class-{}/{number:02}.png", number % 3)).collect();
+    Folder::new(manifest, &images.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_subset_depends_on_names_and_seed_alone() {
+    let (forward, backward) = (thirty(FOLDERS, 0..30), thirty(FOLDERS, (0..30).rev()));
+    let seeded = |seed, limit, per_class| Limits { limit, per_class, seed: Some(seed) };
+    for limits in [
+        Limits::default(),
+        Limits { limit: Some(4), ..Limits::default() },
+        Limits { per_class: Some(2), ..Limits::default() },
+        seeded(1, Some(4), None),
+        seeded(1, Some(5), Some(2)),
+    ] {
+        assert_eq!(forward.names(&limits), backward.names(&limits), "{limits:?}");
+    }
+    assert_ne!(forward.names(&seeded(1, Some(4), None)), forward.names(&seeded(2, Some(4), None)));
+    // Stored once: a published subset stays the same, whatever becomes of the library that draws it.
+    let drawn = ["class-0/06.png", "class-0/24.png", "class-2/17.png", "class-2/23.png"];
+    assert_eq!(forward.names(&seeded(1, Some(4), None)), drawn);
+}
+
+#[test]
+fn limits_take_the_first_images_and_so_many_of_each_class() {
+    let folder = thirty(FOLDERS, 0..30);
+    let first = Limits { limit: Some(2), ..Limits::default() };
+    assert_eq!(folder.names(&first), ["class-0/00.png", "class-0/03.png"]);
+    let each = Limits { per_class: Some(1), ..Limits::default() };
+    assert_eq!(folder.names(&each), ["class-0/00.png", "class-1/01.png", "class-2/02.png"]);
+    let more_than_there_are = Limits { limit: Some(99), per_class: Some(99), seed: Some(3) };
+    assert_eq!(folder.names(&more_than_there_are).len(), 30);
+}
+
+#[test]
+fn limits_of_the_caller_win_over_those_of_the_manifest() {
+    let folder = thirty("root: images\nlayout: folders\nlimit: 5\nseed: 4\n", 0..30);
+    assert_eq!(folder.names(&Limits::default()).len(), 5);
+    let three = Limits { limit: Some(3), ..Limits::default() };
+    assert_eq!(folder.names(&three).len(), 3);
+    let other_seed = Limits { seed: Some(5), ..Limits::default() };
+    assert_ne!(folder.names(&other_seed), folder.names(&Limits::default()));
+}
+
+#[test]
+fn images_come_in_order_with_their_hashes_and_failures_in_their_places() {
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/images");
+    let folder = Folder::new(CSV, &["02.png"]);
+    let numbers: Vec<usize> = (0..20).collect();
+    for number in numbers.iter().filter(|number| **number != 2) {
+        fs::copy(images.join("png-small.png"), folder.path(&format!("images/{number:02}.png")))
+            .unwrap();
+    }
+    let lines: Vec<String> = numbers.iter().map(|number| format!("{number:02}.png,")).collect();
+    // The list promises another content for the image 05.
+    folder.write(
+        "list.csv",
+        &format!("path,sha256\n{}\n", lines.join("\n")).replace("05.png,", "05.png,00ff"),
+    );
+    let preprocessing = Preprocessing {
+        resize: 8,
+        crop: 8,
+        interpolation: Interpolation::Bilinear,
+        mean: [0.0; 3],
+        std: [1.0; 3],
+    };
+    let items = folder.load().unwrap().items;
+    let mut loaded = prefetch(items.clone(), &preprocessing, Orientation::Ignore);
+    for (expected, item) in items.iter().enumerate() {
+        let (index, result) = loaded.next().unwrap();
+        assert_eq!(index, expected);
+        match (result, index) {
+            (Err(DataError::EmptyFile { path }), 2) => assert_eq!(path, item.path),
+            (Err(DataError::Hash { path, expected, .. }), 5) => {
+                assert_eq!((path, expected.as_str()), (item.path.clone(), "00ff"));
+            }
+            (Ok(loaded), _) => {
+                assert_eq!(loaded.photo.rgb.len(), 8 * 8 * 3);
+                assert_eq!(loaded.sha256, SMALL_SHA256);
+            }
+            (Err(error), _) => panic!("{error}"),
+        }
+    }
+    assert!(loaded.next().is_none());
+}
+
+/// Of `vectors/images/png-small.png`, by sha256sum.
+const SMALL_SHA256: &str = "58f58be425c3433cc1ea207698687a1ecf5c3f189c498b9b94a51563c7d0d3e4";

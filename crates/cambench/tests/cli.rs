@@ -1,0 +1,545 @@
+//! The binary as its users meet it: exit codes, messages, files, and runs that are killed.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use cam_results::{Picture, Run, Status};
+use tempfile::TempDir;
+
+const FAST: &str = "[cam, grad_cam, recipro_cam, { name: rise, n_masks: 24 }]";
+const METRICS: &str = "[drop, increase, { name: deletion, steps: 7 }, { name: insertion, steps: 7 }, coherency, complexity]";
+
+/// A folder with photographs and a sweep on EfficientNet-Lite0 with random weights.
+struct Workshop(TempDir);
+
+impl Workshop {
+    fn with_photographs(n: usize) -> Self {
+        let workshop = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(workshop.path("photos")).unwrap();
+        for i in 0..n {
+            fs::write(workshop.path(&format!("photos/{i}.png")), photograph(i as u32)).unwrap();
+        }
+        fs::write(workshop.path("data.yaml"), "root: photos\nlayout: files\n").unwrap();
+        workshop.write_sweep(FAST);
+        workshop
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write_sweep(&self, methods: &str) {
+        let sweep = format!(
+            "name: small\ndataset: {{ manifest: data.yaml }}\nmodels:\n  \
+             - {{ name: tf_efficientnet_lite0, weights: seeded }}\nmethods: {methods}\nmetrics: {METRICS}\n"
+        );
+        fs::write(self.path("sweep.yaml"), sweep).unwrap();
+    }
+
+    fn cambench(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cambench"));
+        command.current_dir(self.0.path()).args(args).stdin(Stdio::null());
+        command
+    }
+
+    fn output(&self, args: &[&str]) -> Ended {
+        Ended::of(self.cambench(args).output().unwrap())
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Asserts the exit code, all of `words` in what was said, and that nobody was shown a panic.
+    #[track_caller]
+    fn is(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "`{word}` is not said: {self:#?}");
+        }
+        assert!(!self.stderr.contains("panicked at"), "{self:#?}");
+    }
+}
+
+/// The bytes of a PNG file, another one for every number.
+fn photograph(number: u32) -> Vec<u8> {
+    let side = 232;
+    let rgb = (0..side * side * 3)
+        .map(|i| ((i / 3 % side) ^ (i / 3 / side) ^ (number * 37)) as u8 ^ (i % 3) as u8);
+    Picture::new(side, side, rgb.collect()).png()
+}
+
+/// Everything of a run that must not depend on when and how often it was started, bit for bit.
+fn contents(run: &Run) -> String {
+    let mut text = String::new();
+    for record in run.records() {
+        let mut record = record.clone();
+        record.explain_secs = 0.0;
+        text.push_str(&format!("{record:?}\n"));
+    }
+    run.visit_curves(|key, curve| text.push_str(&format!("{key} {curve:?}\n"))).unwrap();
+    run.visit_maps(|key, map| text.push_str(&format!("{key} {map:?}\n"))).unwrap();
+    text
+}
+
+#[test]
+fn a_run_killed_ten_times_ends_like_one_that_was_not() {
+    let workshop = Workshop::with_photographs(16);
+    workshop.output(&["run", "sweep.yaml", "--out", "whole"]).is(0, &[]);
+    let whole = Run::read(&workshop.path("whole")).unwrap();
+    assert_eq!(whole.records().len(), 64);
+
+    let n_rows = || {
+        fs::read(workshop.path("killed/journal.jsonl"))
+            .map_or(0, |journal| journal.iter().filter(|b| **b == b'\n').count())
+    };
+    let mut kept = vec![];
+    for kill in 0_u64..10 {
+        let before = n_rows();
+        let mut run = workshop
+            .cambench(&["run", "sweep.yaml", "--out", "killed"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let start = Instant::now();
+        while n_rows() < before + 1 && start.elapsed() < Duration::from_secs(120) {
+            sleep(Duration::from_millis(1));
+        }
+        // Anywhere in the rows that follow; the middle of a write included.
+        sleep(Duration::from_micros(kill * 7919 % 97 * 1000 + kill * 131));
+        run.kill().unwrap();
+        run.wait().unwrap();
+        kept.push(n_rows());
+    }
+    println!("rows after each kill: {kept:?}");
+    assert!(kept.windows(2).all(|pair| pair[0] <= pair[1]), "a kill loses no row: {kept:?}");
+    assert!(kept[9] < 64, "the last kill came too late: {kept:?}");
+
+    workshop.output(&["run", "sweep.yaml", "--out", "killed"]).is(0, &[]);
+    let killed = Run::read(&workshop.path("killed")).unwrap();
+    assert_eq!(contents(&killed), contents(&whole));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_finishes_the_row_in_hand_and_the_same_command_continues() {
+    let workshop = Workshop::with_photographs(8);
+    let run = workshop
+        .cambench(&["run", "sweep.yaml", "--out", "run"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while fs::metadata(workshop.path("run/journal.jsonl")).map_or(0, |file| file.len()) < 3000
+        && start.elapsed() < Duration::from_secs(120)
+    {
+        sleep(Duration::from_millis(5));
+    }
+    let interrupted = Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    Ended::of(run.wait_with_output().unwrap())
+        .is(130, &["finishing the row in hand", "the same command continues"]);
+    let rows = Run::read(&workshop.path("run")).unwrap().records().len();
+    assert!((1..32).contains(&rows), "{rows}");
+    workshop.output(&["report", "run", "--format", "md"]).is(5, &["rows are missing"]);
+    workshop
+        .output(&["run", "sweep.yaml", "--out", "run"])
+        .is(0, &[&format!("{rows} of 32 rows are there")]);
+}
+
+#[test]
+fn a_finished_run_has_every_file_and_a_second_run_changes_none() {
+    let workshop = Workshop::with_photographs(2);
+    let first = workshop.output(&["run", "sweep.yaml", "--out", "run"]);
+    first.is(0, &[]);
+    assert!(first.stdout.contains("8 rows, 0 degenerate, 0 failed"), "{first:?}");
+    let files = || {
+        let mut files: Vec<_> = fs::read_dir(workshop.path("run"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| {
+                (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap())
+            })
+            .collect();
+        files.sort();
+        files
+    };
+    let before = files();
+    let names: Vec<&str> = before.iter().map(|(name, _)| name.as_str()).collect();
+    for name in [
+        "manifest.json",
+        "records.parquet",
+        "curves.parquet",
+        "maps.parquet",
+        "summary.csv",
+        "report.md",
+        "metrics.svg",
+        "metrics.png",
+        "curves.svg",
+        "cost.svg",
+        "grid.svg",
+        "grid.png",
+    ] {
+        assert!(names.contains(&name), "{name} is not among {names:?}");
+    }
+    let report = fs::read_to_string(workshop.path("run/report.md")).unwrap();
+    assert!(report.contains("random weights"), "seeded weights are marked: {report}");
+
+    workshop.output(&["run", "sweep.yaml", "--out", "run"]).is(0, &["8 of 8 rows are there"]);
+    assert!(files() == before, "some file changed");
+
+    fs::remove_file(workshop.path("run/metrics.png")).unwrap();
+    fs::remove_file(workshop.path("run/report.md")).unwrap();
+    workshop.output(&["report", "run"]).is(0, &[]);
+    assert!(files() == before, "the report is made of the records alone");
+}
+
+#[test]
+fn a_run_without_out_lands_below_results_and_is_found_again() {
+    let workshop = Workshop::with_photographs(1);
+    workshop.write_sweep("[cam]");
+    workshop.output(&["run", "sweep.yaml"]).is(0, &[]);
+    workshop.output(&["run", "sweep.yaml"]).is(0, &["1 of 1 rows are there"]);
+    assert_eq!(fs::read_dir(workshop.path("results/small")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_a_sweep_says_wrong_is_named_with_its_line_and_code_3() {
+    let workshop = Workshop::with_photographs(1);
+    let sweep = fs::read_to_string(workshop.path("sweep.yaml")).unwrap();
+    for (from, to, words) in [
+        ("name: small", "nmae: small", &["bad.yaml:1", "nmae", "did you mean `name`?"][..]),
+        ("[cam,", "[gard_cam,", &["bad.yaml:5", "gard_cam", "did you mean `grad_cam`?"]),
+        ("n_masks", "nmasks", &["bad.yaml:5", "nmasks", "did you mean `n_masks`?"]),
+        ("[drop,", "[dorp,", &["bad.yaml:6", "dorp", "did you mean `drop`?"]),
+        (
+            "tf_efficientnet_lite0",
+            "tf_efficientnet_light0",
+            &["tf_efficientnet_light0", "did you mean `tf_efficientnet_lite0`?"],
+        ),
+        ("weights: seeded", "weights: seeded, layer: conv_haed", &["conv_haed", "conv_head"]),
+        ("[cam,", "[cam, cam,", &["two entries are called `cam`", "`as`"]),
+        ("data.yaml", "nowhere.yaml", &["nowhere.yaml", "No such file"]),
+        ("weights: seeded", "weights: missing.pth", &["missing.pth"]),
+        ("name: small", "name: [", &["bad.yaml"]),
+        ("[cam,", "[{ name: imported, maps: nomaps },", &["nomaps"]),
+        ("weights: seeded", "weights: seeded, layer: blocks.3", &["cam", "blocks.3", "linear"]),
+    ] {
+        fs::write(workshop.path("bad.yaml"), sweep.replacen(from, to, 1)).unwrap();
+        println!("{to}");
+        let ended = workshop.output(&["run", "bad.yaml", "--out", "run"]);
+        println!("{}", ended.stderr);
+        ended.is(3, words);
+        assert!(!workshop.path("run").exists(), "a run that cannot start leaves nothing");
+    }
+}
+
+#[test]
+fn files_that_are_no_pictures_become_failed_rows_and_code_4() {
+    let workshop = Workshop::with_photographs(3);
+    workshop.write_sweep("[cam]");
+    let photo =
+        |name: &str, bytes: &[u8]| fs::write(workshop.path("photos").join(name), bytes).unwrap();
+    photo("text.jpg", b"Dear Sir or Madam");
+    photo("empty.jpg", b"");
+    photo("cut.png", &photograph(1)[..2000]);
+    photo("huge.png", &png_header(20_000, 20_000));
+    let ended = workshop.output(&["run", "sweep.yaml", "--out", "run"]);
+    ended.is(4, &["4 of 7 rows failed", "--max-failed"]);
+    let run = Run::read(&workshop.path("run")).unwrap();
+    for record in run.records() {
+        let is_bad = !record.image.starts_with(|c: char| c.is_ascii_digit());
+        assert_eq!(record.status == Status::Failed, is_bad, "{record:?}");
+        if let Some(error) = &record.error {
+            println!("{error}");
+            assert!(error.contains(&record.image), "{error}");
+        }
+    }
+    let report = fs::read_to_string(workshop.path("run/report.md")).unwrap();
+    assert!(report.contains("| text.jpg | failed |"), "{report}");
+    workshop.output(&["run", "sweep.yaml", "--out", "run", "--max-failed", "100%"]).is(0, &[]);
+}
+
+/// The start of a PNG file of that size, with a right checksum and no pixels.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let mut chunk = b"IHDR".to_vec();
+    chunk.extend(width.to_be_bytes());
+    chunk.extend(height.to_be_bytes());
+    chunk.extend([8, 2, 0, 0, 0]);
+    let mut crc = u32::MAX;
+    for byte in &chunk {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+    png.extend(chunk);
+    png.extend((!crc).to_be_bytes());
+    png
+}
+
+#[test]
+fn a_data_set_without_images_and_truncated_weights_are_named_with_code_3() {
+    let workshop = Workshop::with_photographs(0);
+    workshop.output(&["run", "sweep.yaml"]).is(3, &["photos", "no image"]);
+
+    let workshop = Workshop::with_photographs(1);
+    let weights = cam_core::cache_folder().join("weights/efficientnet_lite0.pth");
+    let Ok(bytes) = fs::read(&weights) else {
+        println!("skipped the truncated weights: {} is not set up", weights.display());
+        return;
+    };
+    fs::write(workshop.path("cut.pth"), &bytes[..bytes.len() / 2]).unwrap();
+    let sweep = fs::read_to_string(workshop.path("sweep.yaml")).unwrap();
+    fs::write(workshop.path("sweep.yaml"), sweep.replace("seeded", "cut.pth")).unwrap();
+    workshop.output(&["run", "sweep.yaml"]).is(3, &["cut.pth"]);
+}
+
+/// Runs the binary in a mount namespace of its own, after `mount`; `None` where the system does not let us.
+#[cfg(target_os = "linux")]
+fn mounted(workshop: &Workshop, mount: &str, args: &[&str]) -> Option<Ended> {
+    let script = format!("{mount} && echo mounted >&2 && exec \"$@\"");
+    let output = Command::new("unshare")
+        .args([
+            "--mount",
+            "--map-root-user",
+            "sh",
+            "-c",
+            &script,
+            "sh",
+            env!("CARGO_BIN_EXE_cambench"),
+        ])
+        .args(args)
+        .current_dir(workshop.0.path())
+        .output();
+    let ended = output.ok().map(Ended::of).filter(|ended| ended.stderr.contains("mounted"));
+    if ended.is_none() {
+        println!("skipped: no mount namespaces here");
+    }
+    ended
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_named_and_the_run_continues_elsewhere() {
+    let workshop = Workshop::with_photographs(6);
+    fs::create_dir(workshop.path("small")).unwrap();
+    let mount = "mount -t tmpfs -o size=48k none small";
+    let Some(ended) = mounted(&workshop, mount, &["run", "sweep.yaml", "--out", "small/run"])
+    else {
+        return;
+    };
+    ended.is(3, &["small/run", "full"]);
+
+    // What was written before the disk was full is still good; copy it out while it is mounted, and go on there.
+    let mount = format!("{mount}; trap 'cp -r small/run kept' EXIT; \"$@\"; true");
+    let _ = mounted(&workshop, &mount, &["run", "sweep.yaml", "--out", "small/run"]);
+    let kept = workshop.path("kept");
+    if kept.join("manifest.json").is_file() {
+        workshop.output(&["run", "sweep.yaml", "--out", "kept"]).is(0, &[]);
+        assert_eq!(Run::read(&kept).unwrap().records().len(), 24);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_folder_that_cannot_be_written_is_named() {
+    let workshop = Workshop::with_photographs(1);
+    fs::create_dir(workshop.path("fixed")).unwrap();
+    let mount = "mount -t tmpfs -o ro none fixed";
+    if let Some(ended) = mounted(&workshop, mount, &["run", "sweep.yaml", "--out", "fixed/run"]) {
+        ended.is(3, &["fixed/run"]);
+    }
+    if let Some(ended) = mounted(
+        &workshop,
+        mount,
+        &[
+            "explain",
+            "photos/0.png",
+            "--model",
+            "resnet18",
+            "--weights",
+            "seeded",
+            "--method",
+            "cam",
+            "--out",
+            "fixed/maps",
+        ],
+    ) {
+        ended.is(3, &["fixed/maps"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_unreadable_folder_is_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let workshop = Workshop::with_photographs(1);
+    let photos = workshop.path("photos");
+    fs::set_permissions(&photos, fs::Permissions::from_mode(0)).unwrap();
+    let is_root = fs::read_dir(&photos).is_ok();
+    let ended = if is_root {
+        // Root may read everything, so somebody else asks.
+        fs::set_permissions(workshop.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let output = Command::new("setpriv")
+            .args(["--reuid", "65534", "--clear-groups", env!("CARGO_BIN_EXE_cambench")])
+            .args(["run", "sweep.yaml", "--out", "run"])
+            .env("CAMBENCH_CACHE", cam_core::cache_folder())
+            .current_dir(workshop.0.path())
+            .output();
+        output.ok().map(Ended::of).filter(|ended| ended.code == Some(3))
+    } else {
+        Some(workshop.output(&["run", "sweep.yaml", "--out", "run"]))
+    };
+    fs::set_permissions(&photos, fs::Permissions::from_mode(0o755)).unwrap();
+    match ended {
+        Some(ended) => ended.is(3, &["photos", "Permission denied"]),
+        None => println!("skipped: root cannot become somebody else who may start the binary here"),
+    }
+}
+
+#[test]
+fn explain_writes_an_overlay_and_a_map_and_says_the_class() {
+    let workshop = Workshop::with_photographs(2);
+    let args = [
+        "explain",
+        "photos/0.png",
+        "photos/1.png",
+        "--model",
+        "resnet18",
+        "--weights",
+        "seeded",
+        "--method",
+        "rise",
+        "--option",
+        "n_masks=16",
+        "--class",
+        "7",
+        "--out",
+        "maps",
+        "--json",
+    ];
+    let ended = workshop.output(&args);
+    ended.is(0, &["random weights"]);
+    for (i, line) in ended.stdout.lines().enumerate() {
+        let said: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(said["class"], 7);
+        assert_eq!(said["class_name"], "cock");
+        assert!((0.0..=1.0).contains(&said["confidence"].as_f64().unwrap()));
+        let overlay = fs::read(workshop.path(said["overlay"].as_str().unwrap())).unwrap();
+        assert!(overlay.starts_with(b"\x89PNG"));
+        let map = tch::Tensor::read_npy(workshop.path(&format!("maps/{i}.rise.npy"))).unwrap();
+        assert_eq!((map.size(), map.kind()), (vec![224, 224], tch::Kind::Float));
+        assert!(map.min().double_value(&[]) >= 0.0 && map.max().double_value(&[]) <= 1.0);
+    }
+    assert_eq!(ended.stdout.lines().count(), 2);
+}
+
+#[test]
+fn explain_says_what_it_cannot_do() {
+    let workshop = Workshop::with_photographs(1);
+    fs::write(workshop.path("letter.jpg"), "Dear Sir or Madam").unwrap();
+    let explain = |more: &[&str]| {
+        let mut args = vec!["explain", "--weights", "seeded", "--out", "maps"];
+        args.extend(more);
+        workshop.output(&args)
+    };
+    let of = |model, method| ["photos/0.png", "--model", model, "--method", method];
+    explain(&of("resnet81", "cam")).is(3, &["resnet81", "did you mean"]);
+    explain(&of("resnet18", "gradcam")).is(3, &["gradcam", "did you mean `grad_cam`?"]);
+    explain(&of("vgg16", "cam")).is(3, &["vgg16", "linear layer"]);
+    explain(&of("resnet18", "imported")).is(3, &["imported"]);
+    explain(&["letter.jpg", "--model", "resnet18", "--method", "cam"]).is(3, &["letter.jpg"]);
+    let class = ["photos/0.png", "--model", "resnet18", "--method", "cam", "--class", "1000"];
+    explain(&class).is(3, &["--class 1000", "0 to 999"]);
+    explain(&["photos/0.png", "data/0.png", "--model", "resnet18", "--method", "cam"])
+        .is(3, &["two images are called 0"]);
+}
+
+#[test]
+fn check_says_what_a_sweep_will_take() {
+    let workshop = Workshop::with_photographs(3);
+    let ended = workshop.output(&["check", "sweep.yaml", "--json"]);
+    ended.is(0, &[]);
+    let said: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&said["n_images"], &said["n_rows"]), (&3.into(), &12.into()));
+    assert_eq!(said["cells"].as_array().unwrap().len(), 4);
+    assert!(said["hours"].as_f64().unwrap() > 0.0 && said["disk_bytes"].as_u64().unwrap() > 0);
+    fs::write(workshop.path("photos/bad.jpg"), "text").unwrap();
+    workshop.output(&["check", "sweep.yaml"]).is(3, &["bad.jpg"]);
+}
+
+#[test]
+fn a_wrong_command_line_is_code_2() {
+    let workshop = Workshop::with_photographs(0);
+    for args in [
+        &["rnu"][..],
+        &["run", "sweep.yaml", "--threads", "0"],
+        &["run", "sweep.yaml", "--max-failed", "most"],
+        &["run", "sweep.yaml", "--device", "gpu"],
+        &["list", "colors"],
+        &["explain"],
+        &[],
+    ] {
+        let ended = workshop.output(args);
+        assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn the_help_and_the_lists_stay_as_they_are() {
+    let workshop = Workshop::with_photographs(0);
+    let mut said = String::new();
+    for args in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["check", "--help"],
+        &["explain", "--help"],
+        &["report", "--help"],
+        &["list", "methods"],
+        &["list", "metrics"],
+        &["list", "protocols"],
+        &["list", "models"],
+    ] {
+        let ended = workshop.output(args);
+        ended.is(0, &[]);
+        said.push_str(&format!("$ cambench {}\n{}\n", args.join(" "), ended.stdout));
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_folder_that_is_no_run_is_named() {
+    let workshop = Workshop::with_photographs(0);
+    workshop.output(&["report", "photos"]).is(3, &["photos", "manifest.json"]);
+    fs::write(workshop.path("photos/manifest.json"), "{ \"schema\": 99 }").unwrap();
+    workshop.output(&["report", "photos"]).is(3, &["schema 99", "update cambench"]);
+    let mut file = fs::File::create(workshop.path("photos/manifest.json")).unwrap();
+    file.write_all(b"{").unwrap();
+    workshop.output(&["report", "photos"]).is(3, &["manifest.json"]);
+    assert!(Path::new(&workshop.path("photos")).is_dir());
+}
