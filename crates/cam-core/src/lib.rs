@@ -16,6 +16,7 @@ mod metric;
 mod preprocessing;
 mod registry;
 mod subject;
+mod suggest;
 pub mod toy;
 
 pub use cache::cache_folder;
@@ -27,6 +28,7 @@ pub use method::{About, FeatureShape, Method, Requirement};
 pub use metric::{Better, Explained, Metric, Score};
 pub use preprocessing::{IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing};
 pub use subject::{Subject, Target};
+pub use suggest::{nearest, with_suggestion};
 
 #[doc(hidden)]
 pub mod __private {

@@ -55,6 +55,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Another image for the same class, classifier and seed.
+    #[must_use]
     pub fn with_image(&self, image: Tensor) -> Subject<'a> {
         assert_eq!(image.size(), self.image.size(), "the other image has another shape");
         Subject {

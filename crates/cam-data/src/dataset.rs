@@ -6,11 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use cam_core::with_suggestion;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Orientation, expand_variables, layout, suggest::did_you_mean};
+use crate::{DataError, Orientation, expand_variables, layout};
 
 /// The form of a data set's manifest, a YAML file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +72,8 @@ pub struct Dataset {
     pub name: String,
     /// The folder of images.
     pub root: PathBuf,
+    /// The same in the manifest's words, which hold on every machine.
+    pub root_as_given: String,
     /// The images, ordered by their paths.
     pub items: Vec<Item>,
     /// Whether photographs are turned upright.
@@ -91,13 +94,30 @@ pub struct Item {
 }
 
 impl DatasetManifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// [`DataError`] where it cannot be read or says what cannot be meant.
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        let text = fs::read_to_string(path).map_err(DataError::read(path))?;
+        Self::parse(&text).map_err(|(line, message)| DataError::invalid(path, line, message))
+    }
+
+    /// The folder of images of the manifest at `path`.
+    ///
+    /// # Errors
+    /// [`DataError`] where an environment variable is not set.
+    pub fn root(&self, path: &Path) -> Result<PathBuf, DataError> {
+        resolve(&self.root, path)
+    }
+
     /// Reads a manifest's text; an error is a line and what is wrong there.
     fn parse(text: &str) -> Result<Self, (Option<u64>, String)> {
         serde_yaml::from_str(text).map_err(|error| {
             let line = error.location().map(|location| location.line() as u64);
             let message = error.to_string();
             let message = message.rsplit_once(" at line ").map_or(&*message, |(before, _)| before);
-            (line, format!("{message}{}", did_you_mean(message)))
+            (line, with_suggestion(message))
         })
     }
 }
@@ -108,17 +128,9 @@ impl Dataset {
     /// # Errors
     /// [`DataError`] where the manifest, its folder or its list cannot be read, or there is no image.
     pub fn load(manifest: &Path, limits: &Limits) -> Result<Self, DataError> {
-        let text = fs::read_to_string(manifest).map_err(DataError::read(manifest))?;
-        let form = DatasetManifest::parse(&text)
-            .map_err(|(line, message)| DataError::invalid(manifest, line, message))?;
-        let here = manifest.parent().unwrap_or(Path::new(""));
-        let resolve = |text: &str| -> Result<PathBuf, DataError> {
-            let text = expand_variables(text)
-                .map_err(|source| DataError::Variable { path: manifest.to_path_buf(), source })?;
-            Ok(here.join(text))
-        };
-        let root = resolve(&form.root)?;
-        let list = form.csv.as_deref().map(resolve).transpose()?;
+        let form = DatasetManifest::read(manifest)?;
+        let root = form.root(manifest)?;
+        let list = form.csv.as_deref().map(|list| resolve(list, manifest)).transpose()?;
         let mut items = match (form.layout, list) {
             (Layout::Folders, None) => layout::folders(&root)?,
             (Layout::Files, None) => layout::files(&root)?,
@@ -141,8 +153,21 @@ impl Dataset {
         let items =
             limits.apply(&items).map_err(|message| DataError::invalid(manifest, None, message))?;
         let stem = manifest.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name: form.name.unwrap_or(stem), root, items, exif: form.exif })
+        Ok(Self {
+            name: form.name.unwrap_or(stem),
+            root,
+            root_as_given: form.root,
+            items,
+            exif: form.exif,
+        })
     }
+}
+
+/// A path that a manifest names, relative to it, with its environment variables.
+fn resolve(text: &str, manifest: &Path) -> Result<PathBuf, DataError> {
+    let text = expand_variables(text)
+        .map_err(|source| DataError::Variable { path: manifest.to_path_buf(), source })?;
+    Ok(manifest.parent().unwrap_or(Path::new("")).join(text))
 }
 
 impl Limits {

@@ -9,7 +9,6 @@ pub mod imagenet;
 mod layout;
 mod photo;
 mod prefetch;
-mod suggest;
 mod variables;
 
 pub use dataset::{Dataset, DatasetManifest, Item, Layout, Limits};

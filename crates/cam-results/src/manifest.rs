@@ -78,7 +78,7 @@ pub enum RunStatus {
 pub struct DatasetEntry {
     /// Its name.
     pub name: String,
-    /// The folder that the images' paths are relative to.
+    /// The folder that the images' paths are relative to, in the words of the data set's manifest.
     pub root: String,
     /// How many images there are.
     pub n_images: usize,
@@ -239,15 +239,8 @@ impl RunManifest {
 
     /// Checks that no two columns of the results and no two rows would have the same name.
     pub(crate) fn check_names(&self) -> Result<()> {
-        let mut columns: HashSet<String> = COLUMNS.into_iter().map(str::to_owned).collect();
-        columns.extend(crate::summary::COLUMNS.into_iter().map(str::to_owned));
-        for metric in &self.metrics {
-            for suffix in ["", "_lo", "_hi"] {
-                let name = format!("{}{suffix}", metric.name);
-                if !columns.insert(name.clone()) {
-                    return Err(Error::NameTaken { name });
-                }
-            }
+        if let Some(name) = clashing_column(self.metrics.iter().map(|metric| &*metric.name)) {
+            return Err(Error::NameTaken { name });
         }
         let mut rows = HashSet::new();
         match self.plan().find(|key| !rows.insert(key.clone())) {
@@ -266,6 +259,16 @@ impl RunManifest {
         }
         value
     }
+}
+
+/// The first column that the results would have twice if metrics were called like this.
+pub fn clashing_column<'a>(metrics: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let mut columns: HashSet<String> =
+        COLUMNS.into_iter().chain(crate::summary::COLUMNS).map(str::to_owned).collect();
+    metrics
+        .into_iter()
+        .flat_map(|metric| ["", "_lo", "_hi"].map(|suffix| format!("{metric}{suffix}")))
+        .find(|name| !columns.insert(name.clone()))
 }
 
 /// The rows that a manifest asks for, without listing them.

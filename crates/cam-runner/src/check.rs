@@ -61,7 +61,7 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
     let mut bytes_per_image = 0;
     for (number, model) in plan.models.iter().enumerate() {
         on_event(Event::Loading { model: &model.name });
-        let loaded = model.load(plan.device, plan.memory())?;
+        let loaded = model.load(plan.device, plan.memory(), on_event)?;
         let cut =
             loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
         let cut = cut.with_batch(model.batch, model.head_batch);

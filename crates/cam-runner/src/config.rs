@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use cam_core::{Method, Preprocessing};
+use cam_core::{Method, Preprocessing, with_suggestion};
 use cam_methods::AnyMethod;
 use cam_metrics::AnyMetric;
 use serde::{
@@ -17,7 +17,7 @@ use serde::{
 };
 use serde_yaml::{Mapping, Value};
 
-use crate::suggest::{nearest, with_suggestion};
+use crate::suggest::hint;
 
 /// A sweep: models × images × methods, scored by metrics. The form of a sweep file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -280,38 +280,14 @@ impl Sweep {
         distinct("models", self.models.iter().map(ModelChoice::label), fits)?;
         distinct("methods", self.methods.iter().map(MethodChoice::label), fits)?;
         distinct("metrics", self.metrics.iter().map(MetricChoice::label), fits)?;
-        let taken = self.metrics.iter().find(|metric| COLUMNS.contains(&metric.label()));
-        if let Some(metric) = taken {
-            return Err(format!(
-                "metrics: `{}` is the name of another column of the records",
-                metric.label()
-            ));
+        match cam_results::clashing_column(self.metrics.iter().map(MetricChoice::label)) {
+            Some(name) => Err(format!(
+                "metrics: the results would have two columns `{name}`; give a metric another name with `as`"
+            )),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
-
-/// Columns of the records that no metric may be called by.
-const COLUMNS: [&str; 18] = [
-    "model",
-    "layer",
-    "method",
-    "protocol",
-    "image",
-    "label",
-    "target",
-    "predicted",
-    "confidence",
-    "adcc",
-    "adcc_per_image",
-    "explain_secs",
-    "forwards",
-    "head_forwards",
-    "backwards",
-    "executed_forwards",
-    "status",
-    "error",
-];
 
 fn distinct<'a>(
     list: &str,
@@ -441,7 +417,7 @@ fn configure<T: Registry>(name: &str, options: Mapping) -> Result<T, String> {
         if name == "adcc" {
             return Err("`adcc` is not listed as a metric: it is derived where drop, coherency and complexity are".into());
         }
-        return Err(format!("unknown {} `{name}`{}", T::KIND, nearest(name, &names)));
+        return Err(format!("unknown {} `{name}`{}", T::KIND, hint(name, &names)));
     };
     let known = serde_yaml::to_value(&defaults).map_err(|error| error.to_string())?;
     let known: Vec<&str> =
@@ -452,7 +428,7 @@ fn configure<T: Registry>(name: &str, options: Mapping) -> Result<T, String> {
             return Err(if known.is_empty() {
                 format!("unknown option `{key}`: {name} has no options")
             } else {
-                format!("unknown option `{key}` of {name}{}", nearest(key, &known))
+                format!("unknown option `{key}` of {name}{}", hint(key, &known))
             });
         }
     }
@@ -479,7 +455,7 @@ impl<'de> Deserialize<'de> for MethodChoice {
             if let Some(key) = entry.options.keys().next().and_then(Value::as_str) {
                 return Err(de::Error::custom(format!(
                     "unknown option `{key}` of imported{}",
-                    nearest(key, &["maps"])
+                    hint(key, &["maps"])
                 )));
             }
             MapSource::Imported(serde_yaml::from_value(maps).map_err(de::Error::custom)?)

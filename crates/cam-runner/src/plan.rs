@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use crate::{
-    clock,
+    Event, clock,
     config::{
         Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, Precision, Sweep, TargetRule,
     },
@@ -218,11 +218,17 @@ impl ModelSpec {
         })
     }
 
-    /// Loads the network, `label` being its name in results.
+    /// Loads the network, `label` being its name in results; published weights are downloaded where they are not there.
     ///
     /// # Errors
     /// Where the weights cannot be had, or have another number of classes than there are names.
-    pub fn load(&self, label: &str, device: Device, memory: Bytes) -> Result<Loaded, PlanError> {
+    pub fn load(
+        &self,
+        label: &str,
+        device: Device,
+        memory: Bytes,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Loaded, PlanError> {
         let options = Options {
             device,
             precision: match self.precision {
@@ -236,7 +242,10 @@ impl ModelSpec {
                 .as_ref()
                 .map(|preprocessing| i64::from(preprocessing.crop)),
         };
-        cam_models::load(&self.name, &self.weights, &options)
+        let caches = cam_models::Caches::from_env();
+        let mut on_download =
+            |progress: cam_models::Progress<'_>| on_event(Event::Downloading(progress));
+        cam_models::load_from(&caches, &self.name, &self.weights, &options, &mut on_download)
             .map_err(|source| PlanError::Model { model: label.to_string(), source })
     }
 
@@ -280,6 +289,7 @@ impl Plan {
         path: &Path,
         overrides: &Overrides,
         provenance: &Provenance,
+        on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, PlanError> {
         let device = cam_models::device(overrides.device)?;
         let threads = overrides
@@ -316,7 +326,7 @@ impl Plan {
         let mut entries = vec![];
         for choice in &sweep.models {
             let (model, entry) =
-                PlannedModel::new(choice, &sweep, &dataset, device, memory, locate)?;
+                PlannedModel::new(choice, &sweep, &dataset, device, memory, locate, on_event)?;
             models.push(model);
             entries.push(entry);
         }
@@ -347,7 +357,7 @@ impl Plan {
             models: entries,
             dataset: DatasetEntry {
                 name: dataset.name.clone(),
-                root: dataset.root.to_string_lossy().into_owned(),
+                root: dataset.root_as_given.clone(),
                 n_images: images.len(),
             },
             images,
@@ -419,10 +429,11 @@ impl PlannedModel {
         device: Device,
         memory: Bytes,
         locate: impl Fn(&Path) -> PathBuf,
+        on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<(Self, ModelEntry), PlanError> {
         let name = choice.label().to_string();
         let spec = ModelSpec::new(choice, locate)?;
-        let model = spec.load(&name, device, memory)?;
+        let model = spec.load(&name, device, memory, on_event)?;
         let layer = spec.layer.clone().unwrap_or_else(|| model.backbone.layer().to_string());
         let cut = model
             .network
@@ -503,8 +514,13 @@ impl PlannedModel {
     ///
     /// # Errors
     /// As when it was planned, should the file have changed since.
-    pub fn load(&self, device: Device, memory: Bytes) -> Result<Loaded, PlanError> {
-        self.choice.load(&self.name, device, memory)
+    pub fn load(
+        &self,
+        device: Device,
+        memory: Bytes,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Loaded, PlanError> {
+        self.choice.load(&self.name, device, memory, on_event)
     }
 
     /// What identifies the row of a method and an image.

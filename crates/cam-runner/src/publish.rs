@@ -6,7 +6,7 @@ use std::{
 };
 
 use cam_core::{Map, Preprocessing};
-use cam_data::{Dataset, Limits, prefetch};
+use cam_data::{DatasetManifest, Item, prefetch};
 use cam_results::{
     Figure, GridMap, GridRow, Key, ModelEntry, Picture, RawMap, Record, Result, Run, Section,
     Status, Summary, cost_plot, curves_plot, grid_plot, metrics_plot, report_md, summarize,
@@ -158,31 +158,29 @@ fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Pic
     let path = manifest.config_resolved["dataset"]["manifest"]
         .as_str()
         .ok_or("the run does not say which data set it is of")?;
-    let dataset =
-        Dataset::load(Path::new(path), &Limits::default()).map_err(|error| error.to_string())?;
+    let form = DatasetManifest::read(Path::new(path)).map_err(|error| error.to_string())?;
+    let root = form.root(Path::new(path)).map_err(|error| error.to_string())?;
     let failed: BTreeSet<&str> = run
         .records()
         .iter()
         .filter(|record| record.predicted.is_none())
         .map(|record| &*record.image)
         .collect();
-    let wanted = manifest.images.iter().filter(|image| !failed.contains(&*image.image));
-    let mut items = vec![];
-    let mut hashes = vec![];
-    for image in wanted.take(GRID_ROWS) {
-        let item = dataset.items.iter().find(|item| item.image == image.image);
-        items.push(item.ok_or_else(|| format!("{} is gone", image.image))?.clone());
-        hashes.push(image.sha256.clone());
-    }
-    let names: Vec<String> = items.iter().map(|item| item.image.clone()).collect();
-    prefetch(items, &preprocessing, dataset.exif)
+    let shown = manifest.images.iter().filter(|image| !failed.contains(&*image.image));
+    let items: Vec<Item> = shown
+        .take(GRID_ROWS)
+        .map(|image| Item {
+            image: image.image.clone(),
+            path: root.join(&image.image),
+            label: image.label,
+            // A file that is another one by now is an error.
+            sha256: image.sha256.clone(),
+        })
+        .collect();
+    prefetch(items.clone(), &preprocessing, form.exif)
         .map(|(i, loaded)| {
-            let loaded = loaded.map_err(|error| error.to_string())?;
-            if hashes[i].as_ref() != Some(&loaded.sha256) {
-                return Err(format!("{} is not the file of the run any more", names[i]));
-            }
-            let photo = loaded.photo;
-            Ok((names[i].clone(), Picture::new(photo.width, photo.height, photo.rgb)))
+            let photo = loaded.map_err(|error| error.to_string())?.photo;
+            Ok((items[i].image.clone(), Picture::new(photo.width, photo.height, photo.rgb)))
         })
         .collect()
 }

@@ -118,7 +118,7 @@ fn run_model(
         return Ok(());
     }
     on_event(Event::Loading { model: &model.name });
-    let loaded = model.load(plan.device, plan.memory())?;
+    let loaded = model.load(plan.device, plan.memory(), on_event)?;
     let cut = loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
     let cut = cut.with_batch(model.batch, model.head_batch);
     let hashes =

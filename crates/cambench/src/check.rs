@@ -6,8 +6,8 @@ use cam_runner::{Estimate, config::Bytes};
 use crate::{args::CheckArgs, exit::Exit, progress::Progress, run::plan};
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Exit> {
-    let plan = plan(&args.sweep, &args.how)?;
     let mut progress = Progress::new();
+    let plan = plan(&args.sweep, &args.how, &mut progress)?;
     let estimate = cam_runner::check(&plan, &mut |event| progress.on(&event))?;
     progress.finish();
     if args.json {

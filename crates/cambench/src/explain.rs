@@ -19,6 +19,7 @@ use tch::{Kind, Tensor};
 use crate::{
     args::ExplainArgs,
     exit::{Exit, Invalid},
+    progress::Progress,
 };
 
 /// An explained image, as it is printed.
@@ -40,7 +41,10 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
     }
     let method = method(args)?;
     let spec = ModelSpec::new(&model(args), Path::to_path_buf)?;
-    let loaded = spec.load(&args.model, device, DEFAULT_MEMORY)?;
+    let mut progress = Progress::new();
+    let loaded =
+        spec.load(&args.model, device, DEFAULT_MEMORY, &mut |event| progress.on(&event))?;
+    progress.finish();
     let layer = spec.layer.clone().unwrap_or_else(|| loaded.backbone.layer().to_owned());
     let cut = loaded.network.cut(&layer)?;
     if !method.requirement().met_by(&cut) {

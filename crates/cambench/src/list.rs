@@ -6,11 +6,12 @@ use cam_methods::AnyMethod;
 use cam_metrics::AnyMetric;
 use cam_models::ZOO;
 use cam_runner::PROTOCOL;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
     args::{ListArgs, What},
     exit::Exit,
+    table,
 };
 
 pub(crate) fn list(args: &ListArgs) -> Result<Exit> {
@@ -23,7 +24,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<Exit> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
-        print(&rows);
+        table::print(&rows);
     }
     Ok(Exit::Done)
 }
@@ -107,28 +108,4 @@ fn options(options: &Value) -> String {
     let pairs = options.as_object().into_iter().flatten();
     let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
     pairs.map(|(key, value)| format!("{key}: {}", word(value))).collect::<Vec<_>>().join(", ")
-}
-
-/// Columns as wide as their widest cell; all rows have the same keys.
-fn print(rows: &[Value]) {
-    let rows: Vec<&Map<String, Value>> = rows.iter().filter_map(Value::as_object).collect();
-    let Some(first) = rows.first() else { return };
-    let text = |value: Option<&Value>| match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-        None => String::new(),
-    };
-    let mut lines: Vec<String> = vec![String::new(); rows.len() + 1];
-    for key in first.keys() {
-        let cells: Vec<String> =
-            std::iter::once(key.clone()).chain(rows.iter().map(|row| text(row.get(key)))).collect();
-        let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
-        for (line, cell) in lines.iter_mut().zip(cells) {
-            line.push_str(&cell);
-            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
-        }
-    }
-    for line in lines {
-        println!("{}", line.trim_end());
-    }
 }

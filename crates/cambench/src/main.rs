@@ -10,6 +10,7 @@ mod list;
 mod progress;
 mod report;
 mod run;
+mod table;
 
 use clap::Parser;
 
@@ -21,6 +22,11 @@ use crate::{
 fn main() -> std::process::ExitCode {
     quiet_guarded_panics();
     let args = Args::parse();
+    // Whatever panics outside of a row is a bug, and has said so.
+    std::panic::catch_unwind(|| dispatch(args)).unwrap_or(Exit::Bug).into()
+}
+
+fn dispatch(args: Args) -> Exit {
     let result = match args.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
@@ -28,12 +34,23 @@ fn main() -> std::process::ExitCode {
         Command::Report(args) => report::report(&args),
         Command::List(args) => list::list(&args),
     };
-    result
-        .unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
-            Exit::of(&error)
-        })
-        .into()
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {}", described(&error));
+        Exit::of(&error)
+    })
+}
+
+/// An error and its causes; one that quotes its cause is not followed by it.
+fn described(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// A panic inside a row becomes a failed row with its message; printing it as well would only tear the progress bar.

@@ -4,13 +4,15 @@ use std::{io::IsTerminal, time::Duration};
 
 use cam_results::Status;
 use cam_runner::Event;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar with rate, time left and the cell in hand, fed by events.
 pub(crate) struct Progress {
     bar: ProgressBar,
     is_terminal: bool,
     n_failed: u64,
+    /// What is being downloaded.
+    url: String,
 }
 
 impl Progress {
@@ -29,7 +31,7 @@ impl Progress {
                 .expect("the template is right")
                 .progress_chars("=> "),
         );
-        Self { bar, is_terminal, n_failed: 0 }
+        Self { bar, is_terminal, n_failed: 0, url: String::new() }
     }
 
     /// Shows an event.
@@ -44,6 +46,16 @@ impl Progress {
                 self.bar.set_position(*n_done as u64);
                 self.bar.reset_eta();
                 self.bar.enable_steady_tick(Duration::from_millis(500));
+            }
+            Event::Downloading(download) => {
+                let size = |bytes| HumanBytes(bytes).to_string();
+                let total = download.total.map_or("unknown size".to_owned(), size);
+                if self.url != download.url {
+                    self.url = download.url.to_owned();
+                    self.say(&format!("downloading {} ({total})", self.url));
+                }
+                self.bar.set_message(format!("{} of {total}", size(download.done)));
+                self.bar.tick();
             }
             Event::Loading { model } => self.bar.set_message(format!("loading {model}")),
             Event::RowStarted { model, method, image } => {

@@ -9,12 +9,15 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use cam_results::{Better, Estimate, Run, RunManifest, RunStatus, summarize};
 use cam_runner::{Outcome, Overrides, Plan, Provenance, Sweep};
+use serde_json::{Map, Value};
 
 use crate::{
     args::{HowArgs, RunArgs},
     exit::Exit,
     progress::Progress,
+    table,
 };
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
@@ -23,36 +26,64 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         Some(path) => path.clone(),
         None => demo()?,
     };
-    let plan = plan(&sweep, &args.how)?;
-    let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
     let mut progress = Progress::new();
+    let plan = plan(&sweep, &args.how, &mut progress)?;
+    let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
+    let was_published = is_finished(&folder) && folder.join("report.md").is_file();
     let outcome = cam_runner::run(&plan, &folder, &stop, &mut |event| progress.on(&event))?;
-    if outcome.is_finished {
-        publish(&folder, &progress)
+    if !outcome.is_finished {
+        progress.finish();
+        eprintln!(
+            "stopped with {} of {} rows in {}; the same command continues",
+            outcome.n_done,
+            outcome.n_rows,
+            folder.display()
+        );
+        return Ok(Exit::Interrupted);
+    }
+    let run = Run::read(&folder)?;
+    if !was_published {
+        let left_out = cam_runner::publish(&run, &cam_runner::Format::ALL)
             .context("the run is finished, and its report cannot be written")?;
+        left_out.iter().for_each(|left_out| progress.say(left_out));
     }
     progress.finish();
+    print_means(&run);
     Ok(conclude(args, &outcome))
 }
 
-fn publish(folder: &Path, progress: &Progress) -> Result<()> {
-    let run = cam_results::Run::read(folder)?;
-    for left_out in cam_runner::publish(&run, &cam_runner::Format::ALL)? {
-        progress.say(&left_out);
-    }
-    Ok(())
+fn is_finished(folder: &Path) -> bool {
+    RunManifest::read(folder).is_ok_and(|manifest| manifest.status == RunStatus::Finished)
 }
 
-/// Says how it ended, with the table where there is one.
+/// The means in percent; their intervals are in the report.
+fn print_means(run: &Run) {
+    let manifest = run.manifest();
+    let summary = summarize(manifest, run.records());
+    let percent = |estimate: Option<Estimate>| {
+        estimate.map_or("–".to_owned(), |estimate| format!("{:.1}", 100.0 * estimate.mean))
+    };
+    let rows = summary.cells.iter().map(|cell| {
+        let mut row = Map::new();
+        if manifest.models.len() > 1 {
+            row.insert("model".into(), cell.model.clone().into());
+        }
+        row.insert("method".into(), cell.method.clone().into());
+        for (metric, estimate) in manifest.metrics.iter().zip(&cell.metrics) {
+            let arrow = if metric.better == Better::Higher { '↑' } else { '↓' };
+            row.insert(format!("{} {arrow}", metric.name), percent(*estimate).into());
+        }
+        row.insert("adcc ↑".into(), percent(cell.adcc).into());
+        row.insert("n".into(), cell.n.into());
+        Value::Object(row)
+    });
+    table::print(&rows.collect::<Vec<_>>());
+    println!();
+}
+
+/// Says how it ended.
 fn conclude(args: &RunArgs, outcome: &Outcome) -> Exit {
-    let Outcome { folder, n_rows, n_done, n_failed, n_degenerate, is_finished } = outcome;
-    if !is_finished {
-        eprintln!(
-            "stopped with {n_done} of {n_rows} rows in {}; the same command continues",
-            folder.display()
-        );
-        return Exit::Interrupted;
-    }
+    let Outcome { folder, n_rows, n_failed, n_degenerate, .. } = outcome;
     println!(
         "{n_rows} rows, {n_degenerate} degenerate, {n_failed} failed: {}",
         folder.join("report.md").display()
@@ -67,7 +98,7 @@ fn conclude(args: &RunArgs, outcome: &Outcome) -> Exit {
 }
 
 /// Reads a sweep file and looks everything up.
-pub(crate) fn plan(sweep: &Path, how: &HowArgs) -> Result<Plan> {
+pub(crate) fn plan(sweep: &Path, how: &HowArgs, progress: &mut Progress) -> Result<Plan> {
     let (parsed, text) = Sweep::read(sweep)?;
     let overrides = Overrides {
         limit: how.limit,
@@ -81,7 +112,8 @@ pub(crate) fn plan(sweep: &Path, how: &HowArgs) -> Result<Plan> {
         dirty: env!("CAMBENCH_DIRTY") == "true",
         command: Some(command()),
     };
-    Ok(Plan::new(parsed, &text, sweep, &overrides, &provenance)?)
+    let mut on_event = |event: cam_runner::Event<'_>| progress.on(&event);
+    Ok(Plan::new(parsed, &text, sweep, &overrides, &provenance, &mut on_event)?)
 }
 
 /// The command line as a person would give it.

@@ -58,7 +58,7 @@ impl Workshop {
         let path = self.path("small.yaml");
         fs::write(&path, sweep).unwrap();
         let (sweep, text) = Sweep::read(&path)?;
-        Plan::new(sweep, &text, &path, overrides, &Provenance::default())
+        Plan::new(sweep, &text, &path, overrides, &Provenance::default(), &mut |_| {})
     }
 
     /// Runs a plan to its end in a folder called `name`.

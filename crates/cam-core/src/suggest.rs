@@ -1,0 +1,43 @@
+//! "Did you mean": the nearest of the words that would have been right.
+
+/// The nearest of some words, where one is near enough to be meant: no more than half of its letters are other ones.
+///
+/// ```
+/// assert_eq!(cam_core::nearest("gard_cam", ["cam", "grad_cam", "rise"]), Some("grad_cam"));
+/// assert_eq!(cam_core::nearest("quaternion", ["cam", "grad_cam", "rise"]), None);
+/// ```
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    known
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(&word, &known.to_lowercase()), known))
+        .filter(|(distance, known)| 2 * distance <= known.chars().count().max(word.chars().count()))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// Serde's message about an unknown word, with the nearest of the words that it lists; any other message as it is.
+pub fn with_suggestion(message: &str) -> String {
+    let mut words = message.split('`').skip(1).step_by(2);
+    let is_about_a_word = message.starts_with("unknown ") || message.contains(": unknown ");
+    match words.next().filter(|_| is_about_a_word).and_then(|word| nearest(word, words)) {
+        Some(known) => format!("{message}; did you mean `{known}`?"),
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_in_serdes_message_is_corrected_and_nonsense_is_not() {
+        let of = |word| {
+            with_suggestion(&format!("unknown field `{word}`, expected one of `limit`, `layout`"))
+        };
+        assert!(of("limt").ends_with("; did you mean `limit`?"));
+        assert!(of("Layuot").ends_with("; did you mean `layout`?"));
+        assert!(of("quaternion").ends_with("`layout`"));
+        assert_eq!(with_suggestion("missing field `limit`"), "missing field `limit`");
+    }
+}
