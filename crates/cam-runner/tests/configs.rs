@@ -1,0 +1,33 @@
+//! The sweeps and data sets that come with cambench are ones that it reads.
+
+use std::{fs, path::PathBuf};
+
+use cam_data::DatasetManifest;
+use cam_runner::Sweep;
+
+fn yaml_files(folder: &str) -> Vec<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn every_sweep_that_comes_along_is_read_and_names_a_data_set_that_comes_along() {
+    let datasets = yaml_files("datasets");
+    for path in yaml_files("configs") {
+        let (sweep, _) = Sweep::read(&path).unwrap();
+        let named = sweep.dataset.manifest.file_name();
+        assert!(datasets.iter().any(|dataset| dataset.file_name() == named), "{}", path.display());
+        assert_eq!(Some(sweep.name.as_ref()), path.file_stem().map(|stem| stem.to_str().unwrap()));
+    }
+}
+
+#[test]
+fn every_data_set_that_comes_along_is_read() {
+    for path in yaml_files("datasets") {
+        DatasetManifest::read(&path).unwrap();
+    }
+}
