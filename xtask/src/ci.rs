@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
 
-use crate::{checkout, run};
+use crate::{checkout, docs, run};
 
 /// Runs every step.
 pub(crate) fn command() -> Result<ExitCode> {
@@ -35,8 +35,12 @@ pub(crate) fn command() -> Result<ExitCode> {
             return Ok(run::exit_code(status));
         }
     }
-    println!("\n== all passed");
-    Ok(ExitCode::SUCCESS)
+    println!("\n== cargo xtask docs --check");
+    let code = docs::command(true)?;
+    if code == ExitCode::SUCCESS {
+        println!("\n== all passed");
+    }
+    Ok(code)
 }
 
 enum Step {
