@@ -1,6 +1,7 @@
 #!/bin/sh
-# Rust against stock PyTorch, side by side: ROUNDS rounds of `speed.rs` and `speed.py` in turn, then the medians over
-# the rounds and their ratio. PYTHON needs torch, torchvision and efficientnet_lite_pytorch.
+# Milliseconds per image of cambench and of stock PyTorch, side by side, as a Markdown table: ROUNDS rounds of
+# `speed.rs` and `speed.py` in turn, then the medians over the rounds. PYTHON needs torch, torchvision and
+# efficientnet_lite_pytorch.
 #
 #     PYTHON=python3 ROUNDS=5 SECONDS_EACH=4 THREADS=2 crates/cam-models/examples/speed.sh [NAME...]
 set -eu
@@ -19,8 +20,9 @@ times = collections.defaultdict(lambda: collections.defaultdict(list))
 for line in open(sys.argv[1]):
     who, name, median, _ = line.split()
     times[name][who].append(float(median))
-print(f"{'ms per image':24}{'python':>10}{'rust':>10}{'ratio':>8}{'bf16':>10}{'ratio':>8}")
+print("| ms per image, batch 16 | PyTorch | cambench | times as fast | cambench bf16 | times as fast |")
+print("|---|---:|---:|---:|---:|---:|")
 for name, by in times.items():
     python, rust, bf16 = (statistics.median(by[who]) for who in ("python", "rust", "rust_bf16"))
-    print(f"{name:24}{python:10.2f}{rust:10.2f}{python / rust:8.2f}{bf16:10.2f}{python / bf16:8.2f}")
+    print(f"| {name} | {python:.2f} | {rust:.2f} | {python / rust:.1f} | {bf16:.2f} | {python / bf16:.1f} |")
 END

@@ -1,8 +1,9 @@
 //! Which device computes, and CUDA found at run time.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Once;
+use std::sync::OnceLock;
 
 use tch::Device;
 
@@ -21,11 +22,15 @@ pub enum DeviceChoice {
 /// Why there is no such device.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    /// CUDA was asked for and libtorch's part for it is not installed.
+    /// CUDA was asked for and libtorch's part for it is not installed, or not whole.
     #[error(
-        "no CUDA: libtorch_cuda.so is not beside libtorch; run `cargo xtask setup --cuda`, or use `--device cpu`"
+        "no CUDA: libtorch's part for it cannot be loaded ({reason}); run `cargo xtask setup --cuda`, \
+         or use `--device cpu`"
     )]
-    NoLibrary,
+    NoLibrary {
+        /// What the loader says.
+        reason: String,
+    },
     /// CUDA was asked for and the library sees no device.
     #[error(
         "no CUDA device: the NVIDIA driver is missing or shows none (does `nvidia-smi` list one?); \
@@ -62,7 +67,10 @@ impl FromStr for DeviceChoice {
     }
 }
 
-/// The device for a choice. Call it before the first tensor: CUDA's part of libtorch is loaded here.
+/// The device for a choice. Call it before the first tensor and the first thread: CUDA's part of libtorch is loaded here.
+///
+/// Single precision is single precision on CUDA too: TF32, which multiplies with ten bits, is switched off unless
+/// `NVIDIA_TF32_OVERRIDE` is set.
 ///
 /// # Errors
 ///
@@ -71,11 +79,13 @@ pub fn device(choice: DeviceChoice) -> Result<Device, DeviceError> {
     if choice == DeviceChoice::Cpu {
         return Ok(Device::Cpu);
     }
-    let is_loaded = load_cuda();
+    let loaded = load_cuda();
     let present = if tch::Cuda::is_available() { tch::Cuda::device_count() as usize } else { 0 };
     match choice {
-        DeviceChoice::Cuda(_) if present == 0 && !is_loaded => Err(DeviceError::NoLibrary),
-        DeviceChoice::Cuda(_) if present == 0 => Err(DeviceError::NoDevice),
+        DeviceChoice::Cuda(_) if present == 0 => Err(match loaded {
+            Ok(()) => DeviceError::NoDevice,
+            Err(reason) => DeviceError::NoLibrary { reason: reason.clone() },
+        }),
         DeviceChoice::Cuda(asked) if asked >= present => {
             Err(DeviceError::NoSuchDevice { asked, present })
         }
@@ -92,16 +102,30 @@ pub fn set_threads(n_threads: usize) {
     tch::set_num_threads(n_threads.max(1) as i32);
 }
 
-/// Whether libtorch's CUDA part could be loaded; tried once.
-fn load_cuda() -> bool {
-    static ONCE: Once = Once::new();
-    static LOADED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
-    ONCE.call_once(|| {
-        let is_loaded =
-            cuda_libraries(libtorch_folder().as_deref()).iter().any(|path| open_globally(path));
-        LOADED.store(is_loaded, std::sync::atomic::Ordering::Relaxed);
-    });
-    LOADED.load(std::sync::atomic::Ordering::Relaxed)
+/// Loads libtorch's CUDA part, or says why not; tried once.
+fn load_cuda() -> &'static Result<(), String> {
+    static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
+    LOADED.get_or_init(|| {
+        forbid_tf32();
+        let mut reasons = Vec::new();
+        for path in cuda_libraries(libtorch_folder().as_deref()) {
+            match open_globally(&path) {
+                Ok(()) => return Ok(()),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        Err(reasons.join("; "))
+    })
+}
+
+/// CUDA's libraries read this switch when they are loaded; tch has no other that holds for gradients as well.
+#[expect(unsafe_code, reason = "setting an environment variable has no safe form")]
+fn forbid_tf32() {
+    const SWITCH: &str = "NVIDIA_TF32_OVERRIDE";
+    if env::var_os(SWITCH).is_none() {
+        // SAFETY: Rust's own readers are locked out, and no thread of libtorch runs before the first tensor.
+        unsafe { env::set_var(SWITCH, "0") };
+    }
 }
 
 /// Where the CUDA part may lie: as `cargo xtask setup --cuda` lays it down, beside libtorch, or where the loader looks.
@@ -124,18 +148,23 @@ fn libtorch_folder() -> Option<PathBuf> {
 
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "loading a library at run time has no safe form")]
-fn open_globally(path: &Path) -> bool {
+fn open_globally(path: &Path) -> Result<(), String> {
+    use std::ffi::{CStr, CString};
     use std::os::unix::ffi::OsStrExt;
 
-    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
     // SAFETY: the path is a terminated string. The library's initializers register CUDA's kernels in libtorch, which is
     // loaded already; nothing of ours refers to the handle, and the library stays loaded for good.
-    !unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) }.is_null()
+    if !unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) }.is_null() {
+        return Ok(());
+    }
+    // SAFETY: after a failure this is a terminated string of the loader's, this thread's until its next such call.
+    Err(unsafe { CStr::from_ptr(libc::dlerror()) }.to_string_lossy().into_owned())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open_globally(_path: &Path) -> bool {
-    false
+fn open_globally(_path: &Path) -> Result<(), String> {
+    Err("CUDA is looked for on Linux only".to_owned())
 }
 
 #[cfg(test)]
@@ -155,6 +184,7 @@ mod tests {
     #[test]
     fn auto_always_finds_a_device_and_cuda_is_there_or_explained() {
         let auto = device(DeviceChoice::Auto).unwrap();
+        assert!(env::var_os("NVIDIA_TF32_OVERRIDE").is_some(), "TF32 is left on");
         match device(DeviceChoice::Cuda(0)) {
             Ok(cuda) => assert_eq!(auto, cuda),
             Err(error) => {
@@ -162,6 +192,20 @@ mod tests {
                 assert!(error.to_string().contains("--device cpu"), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn a_library_that_cannot_be_loaded_is_named_with_the_loaders_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libtorch_cuda.so");
+        let name = path.to_str().unwrap();
+        assert_eq!(cuda_libraries(Some(folder.path())), [Path::new("libtorch_cuda.so")]);
+        std::fs::write(&path, "cut off").unwrap();
+        assert_eq!(cuda_libraries(Some(folder.path()))[0], path);
+        let reason = open_globally(&path).unwrap_err();
+        assert!(reason.contains(name), "{reason}");
+        let error = DeviceError::NoLibrary { reason }.to_string();
+        assert!(error.contains(name) && error.contains("cargo xtask setup --cuda"), "{error}");
     }
 
     #[test]

@@ -14,13 +14,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A backbone of a known family is one row in `zoo.rs`; a family is one file in `families/` and one arm of
-//! [`Architecture`].
+//! A backbone of a known family is one row in `zoo.rs`; a family is one file in `families/` and one variant of
+//! [`Architecture`], whose `match`es the compiler then asks for.
 
 mod allocator;
 mod device;
 pub mod families;
-mod names;
 mod network;
 pub mod plan;
 mod weights;

@@ -116,17 +116,21 @@ impl Network {
     pub fn cut(&self, layer: &str) -> Result<Cut<'_>, UnknownLayer> {
         let stage = self.plan.resolve(layer)?;
         let extents = self.plan.extents(self.input_side, self.input_side);
-        // A backward pass keeps every activation and makes a gradient for each.
-        let fitting = |range: Range<usize>, cap: i64| {
-            let per_input: i64 = extents[range].iter().map(|extent| 2 * extent.total).sum();
-            (self.memory_bytes / (per_input * self.element_bytes).max(1)).clamp(1, cap)
+        // A backward pass keeps every activation, the first included, and makes a gradient for each.
+        let fitting = |start: usize, cap: i64| {
+            let first = start
+                .checked_sub(1)
+                .map_or([3, self.input_side, self.input_side], |before| extents[before].output);
+            let n_numbers = first.iter().product::<i64>()
+                + extents[start..].iter().map(|extent| extent.total).sum::<i64>();
+            (self.memory_bytes / (2 * n_numbers * self.element_bytes)).clamp(1, cap)
         };
         let (cap, head_cap) = if self.device.is_cuda() { (64, 1024) } else { (16, 256) };
         Ok(Cut {
             network: self,
             stage,
-            batch: fitting(0..extents.len(), cap),
-            head_batch: fitting(stage..extents.len(), if stage == 0 { cap } else { head_cap }),
+            batch: fitting(0, cap),
+            head_batch: fitting(stage, if stage == 0 { cap } else { head_cap }),
         })
     }
 

@@ -194,7 +194,7 @@ pub struct Extent {
 
 /// A layer's name that no plan knows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no layer `{layer}`{}; layers are {}", crate::names::hint(.nearest.as_deref()), .layers.join(", "))]
+#[error("no layer `{layer}`{}; layers are {}", crate::zoo::hint(.nearest.as_deref()), .layers.join(", "))]
 pub struct UnknownLayer {
     /// As asked for.
     pub layer: String,
@@ -229,8 +229,8 @@ impl Plan {
             .map(|index| index + 1)
             .ok_or_else(|| {
                 let layers = self.layers();
-                let nearest = crate::names::nearest(layer, layers.iter().map(String::as_str))
-                    .map(str::to_owned);
+                let nearest =
+                    cam_core::nearest(layer, layers.iter().map(String::as_str)).map(str::to_owned);
                 UnknownLayer { layer: layer.to_owned(), nearest, layers }
             })
     }

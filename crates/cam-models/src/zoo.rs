@@ -5,7 +5,6 @@ use cam_core::{IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing};
 use crate::families::efficientnet_lite::{self, Names};
 use crate::families::resnet::{self, Block};
 use crate::families::vgg;
-use crate::names;
 use crate::plan::Plan;
 
 /// A backbone of the zoo.
@@ -68,9 +67,14 @@ pub enum Source {
     },
 }
 
+/// ` (did you mean ...?)`, or nothing.
+pub(crate) fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |word| format!(" (did you mean `{word}`?)"))
+}
+
 /// A model's name that the zoo does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown model `{name}`{}; models are {}", names::hint(*.nearest), ZOO.iter().map(|row| row.name).collect::<Vec<_>>().join(", "))]
+#[error("unknown model `{name}`{}; models are {}", hint(*.nearest), ZOO.iter().map(|row| row.name).collect::<Vec<_>>().join(", "))]
 pub struct UnknownModel {
     /// As asked for.
     pub name: String,
@@ -90,7 +94,7 @@ pub fn by_name(name: &str) -> Result<&'static Backbone, UnknownModel> {
     };
     ZOO.iter().find(is_name).ok_or_else(|| UnknownModel {
         name: name.to_owned(),
-        nearest: names::nearest(name, ZOO.iter().map(|row| row.name)),
+        nearest: cam_core::nearest(name, ZOO.iter().map(|row| row.name)),
     })
 }
 
@@ -404,14 +408,15 @@ const fn lite_preprocessing(side: u32) -> Preprocessing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Parameter;
 
     #[test]
     fn parameters_add_up_to_the_published_number() {
         for row in ZOO {
             for plan in row.plans(1000) {
                 let parameters = plan.parameters();
-                let n: i64 =
-                    parameters.iter().filter(|p| p.is_trained()).map(|p| p.n_elements()).sum();
+                let trained = parameters.iter().filter(|parameter| parameter.is_trained());
+                let n: i64 = trained.map(Parameter::n_elements).sum();
                 assert_eq!(n, row.n_params, "{}", row.name);
             }
         }

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 fn network(name: &str, options: &Options) -> Network {
     // Tests run side by side, one thread each.
     set_threads(1);
-    let plan = by_name(name).unwrap().plan(10);
+    let plan = by_name(name).expect("a row of the zoo").plan(10);
     let parameters = seeded(&plan, 1);
     Network::build(plan, &parameters, options)
 }

@@ -1,4 +1,4 @@
-//! Names, shapes and logits against torchvision, efficientnet_lite_pytorch and timm: see `vectors/make.py`.
+//! Names, shapes and logits against torchvision, `efficientnet_lite_pytorch` and timm: see `vectors/make.py`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -142,7 +142,8 @@ fn image(height: i64, width: i64) -> Tensor {
         let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ z >> 31
     };
-    let key = u64::from_le_bytes(Sha256::digest("image")[..8].try_into().unwrap());
+    let key =
+        Sha256::digest("image")[..8].iter().rev().fold(0, |key, &byte| key << 8 | u64::from(byte));
     let base = mix(GOLDEN) ^ key;
     let values: Vec<f32> = (1..=(3 * height * width) as u64)
         .map(|n| (mix(base.wrapping_add(n.wrapping_mul(GOLDEN))) >> 40) as f32 / 16_777_216.0)

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use cam_core::{Classifier, Interpolation};
 use cam_models::{
@@ -25,14 +28,14 @@ fn empty_caches(folder: &Path) -> Caches {
     }
 }
 
-fn load(name: &str, choice: WeightsChoice) -> Result<Loaded, ModelError> {
+fn load(name: &str, choice: &WeightsChoice) -> Result<Loaded, ModelError> {
     set_threads(1);
-    let folder = tempfile::tempdir().unwrap();
-    load_from(&empty_caches(folder.path()), name, &choice, &Options::default(), &mut |_| {})
+    let folder = tempfile::tempdir().expect("a folder for this test");
+    load_from(&empty_caches(folder.path()), name, choice, &Options::default(), &mut |_| {})
 }
 
 fn load_path(name: &str, path: &Path) -> Result<Loaded, ModelError> {
-    load(name, WeightsChoice::Path(path.to_owned()))
+    load(name, &WeightsChoice::Path(path.to_owned()))
 }
 
 /// Writes parameters as `.safetensors` under other names.
@@ -57,10 +60,13 @@ fn save(path: &Path, parameters: &Parameters, kind: Kind, rename: impl Fn(&str) 
     let views: HashMap<&str, TensorView<'_>> = bytes
         .iter()
         .map(|(name, shape, bytes)| {
-            (name.as_str(), TensorView::new(dtype, shape.clone(), bytes).unwrap())
+            (
+                name.as_str(),
+                TensorView::new(dtype, shape.clone(), bytes).expect("bytes of that shape"),
+            )
         })
         .collect();
-    safetensors::serialize_to_file(views, None, path).unwrap();
+    safetensors::serialize_to_file(views, None, path).expect("a file in the test's folder");
 }
 
 fn logits(model: &Loaded) -> Tensor {
@@ -68,11 +74,11 @@ fn logits(model: &Loaded) -> Tensor {
     let x = (Tensor::arange(3 * 64 * 64, (Kind::Float, Device::Cpu)) * 0.037)
         .sin()
         .view([1, 3, 64, 64]);
-    model.network.cut(model.backbone.layer()).unwrap().logits(&x)
+    model.network.cut(model.backbone.layer()).expect("its own layer").logits(&x)
 }
 
 fn lite0(classes: i64) -> (Plan, Parameters) {
-    let plan = by_name("tf_efficientnet_lite0").unwrap().plan(classes);
+    let plan = by_name("tf_efficientnet_lite0").expect("a row of the zoo").plan(classes);
     let parameters = seeded(&plan, 3);
     (plan, parameters)
 }
@@ -116,6 +122,19 @@ fn truncated_files_of_every_length_are_errors_and_never_panics() {
                 Err(ModelError::Unreadable { path: named, .. }) => assert_eq!(named, path),
                 other => panic!("{name} cut to {length} of {}: {other:?}", whole.len()),
             }
+        }
+    }
+}
+
+#[test]
+fn code_in_a_pickle_is_never_executed() {
+    for file in ["hostile-zip.pth", "hostile-legacy.pth"] {
+        let opened = WeightsFile::open(&vector(file));
+        let folder = Path::new("executed-by-a-pickle");
+        assert!(!folder.exists(), "{file} has been executed");
+        match opened {
+            Ok(file) => assert_eq!(file.shapes().into_keys().collect::<Vec<_>>(), ["a.weight"]),
+            Err(error) => assert!(matches!(error, ModelError::Unreadable { .. }), "{error}"),
         }
     }
 }
@@ -292,7 +311,7 @@ fn values_that_are_not_finite_are_refused() {
 
 #[test]
 fn seeded_weights_are_the_same_every_time_and_differ_by_seed() {
-    let model = |seed| load("tf_efficientnet_lite0", WeightsChoice::Seeded(seed)).unwrap();
+    let model = |seed| load("tf_efficientnet_lite0", &WeightsChoice::Seeded(seed)).unwrap();
     let (first, again, other) = (model(1), model(1), model(2));
     assert_eq!(first.sha256, again.sha256);
     assert_eq!(logits(&first), logits(&again));
@@ -307,12 +326,12 @@ fn seeded_weights_are_the_same_every_time_and_differ_by_seed() {
 #[test]
 fn weights_that_are_not_there_say_how_to_get_them() {
     let folder = tempfile::tempdir().unwrap();
-    let error = load("tf_efficientnet_lite1", WeightsChoice::Default).unwrap_err().to_string();
+    let error = load("tf_efficientnet_lite1", &WeightsChoice::Default).unwrap_err().to_string();
     assert!(error.contains("cargo xtask setup tf_efficientnet_lite1"), "{error}");
     assert!(error.contains("efficientnet_lite1.pth"), "{error}");
-    let error = load("tf_efficientnet_lite4", WeightsChoice::Default).unwrap_err();
+    let error = load("tf_efficientnet_lite4", &WeightsChoice::Default).unwrap_err();
     assert!(matches!(error, ModelError::NotPublished("tf_efficientnet_lite4")), "{error}");
-    let error = load("resnet50", WeightsChoice::Version("V3".into())).unwrap_err().to_string();
+    let error = load("resnet50", &WeightsChoice::Version("V3".into())).unwrap_err().to_string();
     assert_eq!(error, "resnet50 has no weights `V3`; there are IMAGENET1K_V1, IMAGENET1K_V2");
     // Nobody listens at this port.
     let caches = empty_caches(folder.path());
@@ -323,13 +342,69 @@ fn weights_that_are_not_there_say_how_to_get_them() {
     let wanted = caches.torch_hub.join("resnet18-f37072fd.pth");
     assert!(error.to_string().contains(wanted.to_str().unwrap()), "{error}");
     assert!(!wanted.exists());
-    // A cached file that is not what was published is named and left alone.
-    fs::write(&wanted, "half of it").unwrap();
-    let error =
-        load_from(&caches, "resnet18", &WeightsChoice::Default, &Options::default(), &mut |_| {})
-            .unwrap_err();
-    assert!(matches!(error, ModelError::Damaged { expected: "f37072fd", .. }), "{error}");
-    assert!(wanted.exists());
+}
+
+#[test]
+fn cached_weights_are_found_and_a_damaged_file_is_named_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = empty_caches(folder.path());
+    for (name, cached, digits) in [
+        ("resnet18", caches.torch_hub.join("resnet18-f37072fd.pth"), "f37072fd"),
+        ("resnet34", caches.weights.join("resnet34-b627a593.pth"), "b627a593"),
+        (
+            "tf_efficientnet_lite0",
+            caches.weights.join("efficientnet_lite0.pth"),
+            "579344248a93e230",
+        ),
+    ] {
+        fs::create_dir_all(cached.parent().unwrap()).unwrap();
+        fs::write(&cached, "half of it").unwrap();
+        let error =
+            load_from(&caches, name, &WeightsChoice::Default, &Options::default(), &mut |_| {})
+                .unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("is damaged") && message.contains("delete it"), "{message}");
+        let ModelError::Damaged { path, expected, .. } = error else { panic!("{message}") };
+        assert!(path == cached && expected.starts_with(digits), "{message}");
+        assert_eq!(fs::read(&cached).unwrap(), b"half of it");
+    }
+}
+
+#[test]
+fn published_weights_come_from_the_mirror_and_are_verified() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches {
+        base_url: format!("http://{}/models/", listener.local_addr().unwrap()),
+        ..empty_caches(folder.path())
+    };
+    let server = thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(&stream).lines().map(Result::unwrap);
+        let request = lines.next().unwrap();
+        lines.find(String::is_empty).unwrap();
+        (&stream)
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nother")
+            .unwrap();
+        request
+    });
+    let mut told = Vec::new();
+    let error = load_from(
+        &caches,
+        "resnet50",
+        &WeightsChoice::Version("IMAGENET1K_V2".to_owned()),
+        &Options::default(),
+        &mut |progress| told.push(progress.done),
+    )
+    .unwrap_err();
+    assert_eq!(server.join().unwrap(), "GET /models/resnet50-11ad3fa6.pth HTTP/1.1");
+    assert_eq!(told, [0, 5]);
+    let ModelError::Download(DownloadError::Hash { expected, path, .. }) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(expected, "11ad3fa6");
+    assert_eq!(path, caches.torch_hub.join("resnet50-11ad3fa6.pth"));
+    assert!(!path.exists());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where weights are looked for, and where they are put.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{ModelError, Progress, download};
@@ -18,20 +19,12 @@ pub struct Caches {
 }
 
 impl Caches {
-    /// The folders that the environment names: `TORCH_HOME`, `CAMBENCH_CACHE`, else inside `XDG_CACHE_HOME`, else inside
-    /// `~/.cache`. `CAMBENCH_WEIGHTS_URL` names a mirror of torchvision's weights.
+    /// The folders that the environment names: torch.hub's own rule, and [`cam_core::cache_folder`].
+    /// `CAMBENCH_WEIGHTS_URL` names a mirror of torchvision's weights.
     pub fn from_env() -> Self {
-        let folder =
-            |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let cache = folder("XDG_CACHE_HOME")
-            .unwrap_or_else(|| env::home_dir().unwrap_or_else(env::temp_dir).join(".cache"));
         Self {
-            torch_hub: folder("TORCH_HOME")
-                .unwrap_or_else(|| cache.join("torch"))
-                .join("hub/checkpoints"),
-            weights: folder("CAMBENCH_CACHE")
-                .unwrap_or_else(|| cache.join("cambench"))
-                .join("weights"),
+            torch_hub: torch_hub(|name| env::var_os(name)),
+            weights: cam_core::cache_folder().join("weights"),
             base_url: env::var("CAMBENCH_WEIGHTS_URL")
                 .unwrap_or_else(|_not_set| "https://download.pytorch.org/models".to_owned()),
         }
@@ -66,5 +59,35 @@ impl Caches {
                 Ok(path)
             }
         }
+    }
+}
+
+/// Where torch.hub keeps checkpoints: in `$TORCH_HOME`, else `$XDG_CACHE_HOME/torch`, else `~/.cache/torch`.
+fn torch_hub(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let folder = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    folder("TORCH_HOME")
+        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("torch")))
+        .unwrap_or_else(|| folder("HOME").unwrap_or_default().join(".cache/torch"))
+        .join("hub/checkpoints")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pythons_folder_of_checkpoints_is_found_under_every_variable_that_moves_it() {
+        let hub = |set: &[(&str, &str)]| {
+            torch_hub(|name| {
+                set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+            })
+        };
+        let home = ("HOME", "/me");
+        assert_eq!(hub(&[home]), Path::new("/me/.cache/torch/hub/checkpoints"));
+        let cache = ("XDG_CACHE_HOME", "/cache");
+        assert_eq!(hub(&[home, cache]), Path::new("/cache/torch/hub/checkpoints"));
+        let torch = ("TORCH_HOME", "/torch");
+        assert_eq!(hub(&[home, cache, torch]), Path::new("/torch/hub/checkpoints"));
+        assert_eq!(hub(&[home, cache, ("TORCH_HOME", "")]), hub(&[home, cache]));
     }
 }

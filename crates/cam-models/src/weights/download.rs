@@ -90,14 +90,18 @@ pub(super) fn fetch(
         OpenOptions::new().create(true).read(true).append(true).open(&part).map_err(io)?;
     file.lock().map_err(io)?;
     if path.exists() {
-        // Another process was faster, and this empty part came into being after its renaming.
-        return fs::remove_file(&part).map_err(io);
+        // Another process was faster: its part is the whole file now, or ours came into being after that and is empty.
+        return match fs::remove_file(&part) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
+            _ => Ok(()),
+        };
     }
     receive(url, path, &mut file, progress)?;
     file.sync_all().map_err(io)?;
     let found = super::sha256(&part).map_err(|error| io(io::Error::other(error)))?;
     if !found.starts_with(digest) {
-        fs::remove_file(&part).map_err(io)?;
+        // Emptied and not deleted: whoever waits for the lock has this very file open.
+        file.set_len(0).map_err(io)?;
         let (url, expected, path) = (url.to_owned(), digest.to_owned(), path.to_owned());
         return Err(DownloadError::Hash { url, expected, found, path });
     }
@@ -156,12 +160,7 @@ fn receive(
         file.write_all(&buffer[..n]).map_err(io)?;
         done += n as u64;
     }
-    match total {
-        Some(total) if done < total => {
-            Err(network(format!("the connection broke off after {done} of {total} bytes")))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn continues_at<B>(response: &ureq::http::Response<B>, start: u64) -> bool {
@@ -313,7 +312,28 @@ mod tests {
         server.join().unwrap();
         assert!(matches!(error, DownloadError::Hash { .. }), "{error}");
         assert!(error.to_string().contains(&digest_of(BODY)), "{error}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(!path.exists());
+        assert_eq!(fs::read(folder.path().join("file.pth.part")).unwrap(), b"");
+    }
+
+    #[test]
+    fn whoever_waited_for_another_process_finds_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, part) = (folder.path().join("file.pth"), folder.path().join("file.pth.part"));
+        let other = File::create(&part).unwrap();
+        other.lock().unwrap();
+        let waiting = thread::spawn({
+            let path = path.clone();
+            // Nobody listens at this port.
+            move || fetch("http://127.0.0.1:9/file.pth", &path, "f37072fd", &mut |_| {})
+        });
+        // Long enough to open the part and wait; in less it would find the whole file, which is as good.
+        thread::sleep(Duration::from_millis(100));
+        assert!(!waiting.is_finished(), "it did not wait");
+        fs::rename(&part, &path).unwrap();
+        drop(other);
+        waiting.join().unwrap().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no part is left");
     }
 
     #[test]

@@ -109,7 +109,10 @@ pub enum ModelError {
         found: String,
     },
     /// A file is not weights, or is cut off.
-    #[error("{} cannot be read as weights (truncated, or another format?): {reason}", .path.display())]
+    #[error(
+        "{} cannot be read as weights ({reason}); copy or save it again, as .safetensors or with torch.save",
+        .path.display()
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -131,7 +134,10 @@ pub enum ModelError {
     #[error(transparent)]
     Mismatch(#[from] Box<Mismatch>),
     /// A file is for another number of classes.
-    #[error("{} has {found} classes, not {expected}", .path.display())]
+    #[error(
+        "{} has {found} classes, not {expected}; name a list of its {found} classes, or other weights",
+        .path.display()
+    )]
     Classes {
         /// The file.
         path: PathBuf,

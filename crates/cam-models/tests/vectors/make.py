@@ -7,6 +7,7 @@ are the seeded ones of src/weights/seeded.rs, made here a second time with numpy
 import hashlib
 import json
 import math
+import os
 import pathlib
 
 import efficientnet_lite_pytorch
@@ -127,7 +128,9 @@ def logits():
 
     for name in TORCHVISION:
         model = torchvision.models.get_model(name, num_classes=N_CLASSES)
-        add(name, model, seeded(model), 224, 224)
+        # VGG's pooling to 7x7 cells does nothing at 224 pixels: other sizes show it, up and down.
+        for height, width in [(224, 224)] + [(97, 130), (300, 260)] * (name in ("vgg11", "resnet18")):
+            add(name, model, seeded(model), height, width)
     for index, side in LITE_SIDES.items():
         model = lite(index, N_CLASSES)
         add(f"tf_efficientnet_lite{index}", model, seeded(model), side, side)
@@ -174,8 +177,24 @@ def tiny():
     safetensors.torch.save_file({k: v.contiguous() for k, v in bf16.items()}, HERE / "tiny.safetensors")
 
 
+def hostile():
+    """Files whose pickles make a folder when they are executed, which a reader must never do."""
+
+    class MakesFolder:
+        def __reduce__(self):
+            return os.mkdir, ("executed-by-a-pickle",)
+
+    state = {"a.weight": torch.arange(4.0), "b.weight": MakesFolder()}
+    for file, zipped in [("hostile-zip.pth", True), ("hostile-legacy.pth", False)]:
+        torch.save(state, HERE / file, _use_new_zipfile_serialization=zipped)
+        # It is what it claims to be: Python does make the folder, and this fails if not.
+        torch.load(HERE / file, weights_only=False)
+        os.rmdir("executed-by-a-pickle")
+
+
 if __name__ == "__main__":
     parameters()
     tiny()
+    hostile()
     logits()
     real()
