@@ -2,7 +2,7 @@
 //! where it was at build time, without `LD_LIBRARY_PATH`. Needs `torch-sys` as a direct dependency, since only
 //! direct dependents see `DEP_TCH_LIBTORCH_LIB`.
 
-#![expect(clippy::print_stdout, reason = "a build script speaks to cargo through its output")]
+#![allow(clippy::print_stdout, reason = "a build script speaks to cargo through its output")]
 
 pub(crate) fn main() {
     println!("cargo:rerun-if-changed=../../build/rpath.rs");

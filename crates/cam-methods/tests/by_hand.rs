@@ -3,6 +3,8 @@
 //! The image is `[[1, 2], [-1, 3]]`; the activations are F1 = [1, 2, 0, 3], F2 = [0, 0, 1, 0], F3 = [0, 1, 0, 2]; the map
 //! has the image's size, so nothing is interpolated.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use cam_core::{Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
     Cam, GradCam, GradCamPp, Output, ReciproCam, ScoreCam, SmoothGradCamPp, Weighting,

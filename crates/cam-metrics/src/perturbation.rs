@@ -56,7 +56,7 @@ pub(crate) fn perturb(
         Direction::Insert => (subject.image(), &fill),
     };
     // The clean image is one end of every curve and known already: the first step of a deletion, the last of an insertion.
-    let first = if direction == Direction::Delete { 1 } else { 0 };
+    let first = i64::from(direction == Direction::Delete);
     let perturbed = logits_in_chunks(subject.classifier(), steps, |range| {
         let counts: Vec<i64> = range.map(|index| replaced(first + index)).collect();
         let counts = Tensor::from_slice(&counts).to_device(ranks.device()).view([-1, 1, 1, 1]);

@@ -1,5 +1,7 @@
 //! Every metric on toy network A against numbers computed by hand from the formulas.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use cam_core::{Explained, Map, Method, Metric, Subject, Target, toy::Toy};
 use cam_metrics::{Coherency, Complexity, Deletion, Drop, Fill, Increase, Insertion};
 use tch::{Kind, Tensor};

@@ -1,5 +1,7 @@
 //! Laws that every metric obeys, over the whole registry, and identities between metrics.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use cam_core::{
     About, Better, Classifier, Cost, Explained, FeatureShape, Map, Method, Metric, Subject, Target,
     toy::Toy,

@@ -172,12 +172,14 @@ impl JournalWriter {
     fn mend(&mut self) -> Result<()> {
         if self.torn {
             let file = &self.journal.file;
-            file.metadata()
-                .and_then(|metadata| match metadata.len() > self.journal.end {
-                    true => file.set_len(self.journal.end).and_then(|()| file.sync_data()),
-                    false => Ok(()),
-                })
-                .map_err(|source: io::Error| Error::write(&self.journal.path, source))?;
+            let cut = || {
+                if file.metadata()?.len() > self.journal.end {
+                    file.set_len(self.journal.end)?;
+                    file.sync_data()?;
+                }
+                Ok(())
+            };
+            cut().map_err(|source: io::Error| Error::write(&self.journal.path, source))?;
             self.torn = false;
         }
         Ok(())

@@ -25,6 +25,7 @@ impl Picture {
     }
 
     /// This photograph under a map `[height, width]` in `[0, 1]`, as colors of [`color`].
+    #[must_use]
     pub fn overlay(&self, map: &[f32]) -> Self {
         assert_eq!(map.len() * 3, self.rgb.len(), "one value a pixel");
         let mut overlay = self.clone();

@@ -57,10 +57,11 @@ impl Store {
         let store = |manifest, writer| Self { folder: folder.to_owned(), manifest, plan, writer };
         // A finished run with nothing to tidy up is only looked at.
         let leftover = [JOURNAL, LOCK].iter().any(|name| folder.join(name).exists());
-        if !leftover && let Some(old) = continued(folder, &manifest)? {
-            if old.status == RunStatus::Finished {
-                return Ok(store(old, None));
-            }
+        if !leftover
+            && let Some(old) = continued(folder, &manifest)?
+            && old.status == RunStatus::Finished
+        {
+            return Ok(store(old, None));
         }
         let lock = lock(folder)?;
         remove_temporaries(folder)?;
@@ -487,7 +488,10 @@ mod tests {
         store.append(&row).unwrap();
         let run = Run::read(folder.path()).unwrap();
         assert_eq!((run.records()[0].metrics[0], run.records()[0].confidence), (None, None));
-        run.visit_maps(|_, map| assert_eq!(map.values[1], f32::NEG_INFINITY)).unwrap();
+        run.visit_maps(|_, map| {
+            assert_eq!(map.values[1].to_bits(), f32::NEG_INFINITY.to_bits());
+        })
+        .unwrap();
     }
 
     #[test]

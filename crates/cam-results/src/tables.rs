@@ -200,7 +200,7 @@ pub(crate) fn curves_frame(curves: &[(Key, Vec<Curve>)]) -> DataFrame {
                 .flat_map(move |curve| (0..curve.values.len()).map(move |i| (key, curve, i)))
         })
     };
-    let mut columns = key_columns(steps().map(|(key, ..)| key));
+    let mut columns = key_columns(&steps().map(|(key, ..)| key));
     columns.extend([
         Column::new(
             "metric".into(),
@@ -252,7 +252,7 @@ impl CurveReader {
 
 /// Maps, one row each; null where there is none.
 pub(crate) fn maps_frame(maps: &[(Key, Option<RawMap>)]) -> DataFrame {
-    let mut columns = key_columns(maps.iter().map(|(key, _)| key));
+    let mut columns = key_columns(&maps.iter().map(|(key, _)| key));
     let size = |name: &str, of: fn(&RawMap) -> u32| {
         Column::new(
             name.into(),
@@ -314,7 +314,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-fn key_columns<'a>(keys: impl Iterator<Item = &'a Key> + Clone) -> Vec<Column> {
+fn key_columns<'a>(keys: &(impl Iterator<Item = &'a Key> + Clone)) -> Vec<Column> {
     let of: [fn(&Key) -> &str; 5] = [
         |key| &key.model,
         |key| &key.layer,

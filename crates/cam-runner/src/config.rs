@@ -537,7 +537,7 @@ impl std::str::FromStr for Bytes {
         };
         let number: f64 = text[..digits]
             .parse()
-            .map_err(|_| format!("`{text}` is no amount of memory, e.g. 1.5GiB"))?;
+            .map_err(|_error| format!("`{text}` is no amount of memory, e.g. 1.5GiB"))?;
         let bytes = number * scale as f64;
         if bytes >= 1.0 {
             Ok(Self(bytes as u64))

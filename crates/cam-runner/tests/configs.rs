@@ -1,5 +1,7 @@
 //! The sweeps and data sets that come with cambench are ones that it reads.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{fs, path::PathBuf};
 
 use cam_data::DatasetManifest;

@@ -2,13 +2,19 @@
 //!
 //! Needs the weights and photographs that `cargo xtask setup` lays into the cache.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may panic and says what it skips"
+)]
+
 use std::path::PathBuf;
 
 use cam_core::{Classifier, Map, Subject, Target, cache_folder};
 use cam_data::{Orientation, Photo};
 use cam_methods::AnyMethod;
 use cam_models::{Loaded, Options, WeightsChoice, load};
-use serde_yaml::{Mapping, Value};
+use serde_yaml::Value;
 use tch::{Kind, Tensor};
 
 /// EfficientNet-Lite0 and the photographs, or nothing where they are not set up.
@@ -35,7 +41,7 @@ fn real() -> Option<(Loaded, Vec<(String, Tensor)>)> {
 
 fn method(name: &str, options: &[(&str, Value)]) -> AnyMethod {
     let options = options.iter().map(|(key, value)| (Value::from(*key), value.clone()));
-    cam_runner::config::method(name, Mapping::from_iter(options)).unwrap()
+    cam_runner::config::method(name, options.collect()).unwrap()
 }
 
 fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {

@@ -1,5 +1,7 @@
 //! Whole sweeps on a small scale: what is in the rows, what becomes of failures, and what never changes a number.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::{fs, sync::Arc};
@@ -131,7 +133,7 @@ fn rows_do_not_depend_on_the_other_images_and_methods_of_the_run() {
     let workshop = Workshop::with_photographs(3);
     let all = timeless(&workshop.run(&workshop.plan(SOME), "all"));
     let limit = Overrides { limit: Some(2), ..Overrides::default() };
-    let few = workshop.sweep("[recipro_cam, { name: rise, n_masks: 20 }]");
+    let few = Workshop::sweep("[recipro_cam, { name: rise, n_masks: 20 }]");
     let few = timeless(&workshop.run(&workshop.try_plan(&few, &limit).unwrap(), "few"));
     assert_eq!(few.len(), 4);
     for record in few {
@@ -146,7 +148,7 @@ fn the_batch_size_changes_scores_by_rounding_only() {
     let runs: Vec<_> = [(8 << 20, "small"), (2 << 30, "large")]
         .into_iter()
         .map(|(bytes, name)| {
-            let plan = workshop.try_plan(&workshop.sweep(SOME), &memory(bytes)).unwrap();
+            let plan = workshop.try_plan(&Workshop::sweep(SOME), &memory(bytes)).unwrap();
             (plan.models[0].batch, workshop.run(&plan, name))
         })
         .collect();

@@ -102,7 +102,7 @@ pub(crate) struct ExplainArgs {
     /// A method of `cambench list methods`
     #[arg(long)]
     pub(crate) method: String,
-    /// An option of the method, e.g. n_masks=500; may be given several times
+    /// An option of the method, e.g. `n_masks=500`; may be given several times
     #[arg(long = "option", value_name = "KEY=VALUE")]
     pub(crate) options: Vec<String>,
     /// The class to explain, by its index [default: the predicted one]
@@ -218,10 +218,9 @@ impl std::str::FromStr for MaxFailed {
                 Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Share(percent / 100.0)),
                 _ => Err(format!("`{text}` is no share between 0% and 100%")),
             },
-            None => text
-                .parse()
-                .map(Self::Rows)
-                .map_err(|_| format!("`{text}` is neither a share (1%) nor a number of rows (3)")),
+            None => text.parse().map(Self::Rows).map_err(|_error| {
+                format!("`{text}` is neither a share (1%) nor a number of rows (3)")
+            }),
         }
     }
 }

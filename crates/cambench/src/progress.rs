@@ -51,7 +51,7 @@ impl Progress {
                 let size = |bytes| HumanBytes(bytes).to_string();
                 let total = download.total.map_or("unknown size".to_owned(), size);
                 if self.url != download.url {
-                    self.url = download.url.to_owned();
+                    download.url.clone_into(&mut self.url);
                     self.say(&format!("downloading {} ({total})", self.url));
                 }
                 self.bar.set_message(format!("{} of {total}", size(download.done)));
@@ -59,7 +59,7 @@ impl Progress {
             }
             Event::Loading { model } => self.bar.set_message(format!("loading {model}")),
             Event::RowStarted { model, method, image } => {
-                self.bar.set_message(format!("{model} · {method} · {image}"))
+                self.bar.set_message(format!("{model} · {method} · {image}"));
             }
             Event::RowFinished { record } => {
                 self.bar.inc(1);

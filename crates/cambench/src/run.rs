@@ -45,7 +45,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     if !was_published {
         let left_out = cam_runner::publish(&run, &cam_runner::Format::ALL)
             .context("the run is finished, and its report cannot be written")?;
-        left_out.iter().for_each(|left_out| progress.say(left_out));
+        for sentence in left_out {
+            progress.say(&sentence);
+        }
     }
     progress.finish();
     print_means(&run);

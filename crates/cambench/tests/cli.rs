@@ -1,5 +1,11 @@
 //! The binary as its users meet it: exit codes, messages, files, and runs that are killed.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may panic and says what it skips"
+)]
+
 use std::{
     fs,
     io::Write,
@@ -93,15 +99,15 @@ fn photograph(number: u32) -> Vec<u8> {
 
 /// Everything of a run that must not depend on when and how often it was started, bit for bit.
 fn contents(run: &Run) -> String {
-    let mut text = String::new();
+    let mut text = vec![];
     for record in run.records() {
         let mut record = record.clone();
         record.explain_secs = 0.0;
-        text.push_str(&format!("{record:?}\n"));
+        text.push(format!("{record:?}"));
     }
-    run.visit_curves(|key, curve| text.push_str(&format!("{key} {curve:?}\n"))).unwrap();
-    run.visit_maps(|key, map| text.push_str(&format!("{key} {map:?}\n"))).unwrap();
-    text
+    run.visit_curves(|key, curve| text.push(format!("{key} {curve:?}"))).unwrap();
+    run.visit_maps(|key, map| text.push(format!("{key} {map:?}"))).unwrap();
+    text.join("\n")
 }
 
 #[test]
@@ -384,7 +390,7 @@ fn an_unreadable_folder_is_named() {
 
     let workshop = Workshop::with_photographs(1);
     let photos = workshop.path("photos");
-    fs::set_permissions(&photos, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&photos, fs::Permissions::from_mode(0o000)).unwrap();
     let is_root = fs::read_dir(&photos).is_ok();
     let ended = if is_root {
         // Root may read everything, so somebody else asks.
@@ -499,7 +505,7 @@ fn a_wrong_command_line_is_code_2() {
 #[test]
 fn the_help_and_the_lists_stay_as_they_are() {
     let workshop = Workshop::with_photographs(0);
-    let mut said = String::new();
+    let mut said = vec![];
     for args in [
         &["--help"][..],
         &["run", "--help"],
@@ -513,9 +519,9 @@ fn the_help_and_the_lists_stay_as_they_are() {
     ] {
         let ended = workshop.output(args);
         ended.is(0, &[]);
-        said.push_str(&format!("$ cambench {}\n{}\n", args.join(" "), ended.stdout));
+        said.push(format!("$ cambench {}\n{}", args.join(" "), ended.stdout));
     }
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!(said.join("\n"));
 }
 
 #[test]

@@ -43,11 +43,11 @@ impl Workshop {
 
     /// The plan of a sweep of these methods on EfficientNet-Lite0 with random weights.
     pub(crate) fn plan(&self, methods: &str) -> Plan {
-        self.try_plan(&self.sweep(methods), &Overrides::default()).unwrap()
+        self.try_plan(&Self::sweep(methods), &Overrides::default()).unwrap()
     }
 
     /// The text of a sweep of these methods.
-    pub(crate) fn sweep(&self, methods: &str) -> String {
+    pub(crate) fn sweep(methods: &str) -> String {
         format!(
             "name: small\ndataset: {{ manifest: made.yaml }}\nmodels:\n  \
              - {{ name: tf_efficientnet_lite0, weights: seeded }}\nmethods: {methods}\nmetrics: {METRICS}\n"
@@ -92,7 +92,7 @@ pub(crate) fn photograph(number: usize) -> Picture {
             let (u, v) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
             let blob = (-40.0 * ((u - 0.3 - 0.05 * seed).powi(2) + (v - 0.6).powi(2))).exp();
             for channel in 0..3 {
-                let wave = (7.0 * u * (channel + 1) as f64 + 5.0 * v + seed).sin();
+                let wave = (7.0 * u * f64::from(channel + 1) + 5.0 * v + seed).sin();
                 rgb.push((100.0 + 60.0 * wave + 90.0 * blob).clamp(0.0, 255.0) as u8);
             }
         }
@@ -111,10 +111,10 @@ pub(crate) fn timeless(run: &Run) -> Vec<Record> {
 
 /// Everything of a run that must not depend on when and how often it was started, bit for bit.
 pub(crate) fn contents(run: &Run) -> String {
-    let mut text = format!("{:?}\n", timeless(run));
-    run.visit_curves(|key, curve| text.push_str(&format!("{key} {curve:?}\n"))).unwrap();
-    run.visit_maps(|key, map| text.push_str(&format!("{key} {map:?}\n"))).unwrap();
-    text
+    let mut text = vec![format!("{:?}", timeless(run))];
+    run.visit_curves(|key, curve| text.push(format!("{key} {curve:?}"))).unwrap();
+    run.visit_maps(|key, map| text.push(format!("{key} {map:?}"))).unwrap();
+    text.join("\n")
 }
 
 /// The files of a folder and their bytes.
