@@ -18,12 +18,20 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 
 /// Serde's message about an unknown word, with the nearest of the words that it lists; any other message as it is.
 pub fn with_suggestion(message: &str) -> String {
-    let mut words = message.split('`').skip(1).step_by(2);
-    let is_about_a_word = message.starts_with("unknown ") || message.contains(": unknown ");
-    match words.next().filter(|_| is_about_a_word).and_then(|word| nearest(word, words)) {
+    let nearest = || {
+        let (said, expected) = message.split_once(", expected ")?;
+        let word = quoted(said).next().filter(|_| said.contains("unknown "))?;
+        nearest(word, quoted(expected))
+    };
+    match nearest() {
         Some(known) => format!("{message}; did you mean `{known}`?"),
         None => message.to_owned(),
     }
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
 }
 
 #[cfg(test)]

@@ -1,6 +1,12 @@
 //! Photographs with a map laid over them.
 
-use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder, codecs::png::PngEncoder};
+use image::{
+    ExtendedColorType, ImageEncoder,
+    codecs::{
+        jpeg::JpegEncoder,
+        png::{CompressionType, FilterType, PngEncoder},
+    },
+};
 use plotters::style::colors::colormaps::ViridisRGB;
 
 /// The share of the map's color in an overlay; the rest is the photograph's.
@@ -50,7 +56,9 @@ impl Picture {
     /// The bytes of a PNG file.
     pub fn png(&self) -> Vec<u8> {
         let mut bytes = vec![];
-        self.encode(PngEncoder::new(&mut bytes));
+        // Slow and small: pictures are written once and kept.
+        let best = CompressionType::Best;
+        self.encode(PngEncoder::new_with_quality(&mut bytes, best, FilterType::Adaptive));
         bytes
     }
 

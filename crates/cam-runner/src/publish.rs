@@ -15,7 +15,7 @@ use cam_results::{
 use tch::Tensor;
 
 /// How many photographs a grid shows: the first ones of the run.
-const GRID_ROWS: usize = 8;
+const GRID_ROWS: usize = 6;
 
 /// Which of the files that people read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -71,7 +71,7 @@ pub fn grid_plot(methods: &[String], rows: &[GridRow]) -> Plot {
 }
 
 /// In pixels, as all that follow: the side of a photograph.
-const TILE: u32 = 128;
+const TILE: u32 = 120;
 const COLUMN: u32 = TILE + 8;
 const ROW: u32 = TILE + 24;
 const HEAD: u32 = 40;
