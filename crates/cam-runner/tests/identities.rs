@@ -13,12 +13,14 @@ use std::path::PathBuf;
 use cam_core::{Classifier, Map, Subject, Target, cache_folder};
 use cam_data::{Orientation, Photo};
 use cam_methods::AnyMethod;
-use cam_models::{Loaded, Options, WeightsChoice, load};
+use cam_models::{Loaded, Options, WeightsChoice, load, set_threads};
 use serde_yaml::Value;
 use tch::{Kind, Tensor};
 
 /// EfficientNet-Lite0 and the photographs, or nothing where they are not set up.
 fn real() -> Option<(Loaded, Vec<(String, Tensor)>)> {
+    // Tests run side by side, one thread each.
+    set_threads(1);
     let photographs = cache_folder().join("photographs");
     let weights = cache_folder().join("weights/efficientnet_lite0.pth");
     if !(weights.is_file() && photographs.is_dir()) {

@@ -51,6 +51,8 @@ impl Workshop {
     fn cambench(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cambench"));
         command.current_dir(self.0.path()).args(args).stdin(Stdio::null());
+        // Tests run side by side, and threads that wait for work by spinning would keep the cores from each other.
+        command.env("OMP_WAIT_POLICY", "passive");
         command
     }
 
@@ -336,6 +338,7 @@ fn mounted(workshop: &Workshop, mount: &str, args: &[&str], after: &str) -> Opti
         format!("{mount} && echo mounted >&2 || exit 1; \"$@\"; code=$?; {after}; exit $code");
     let output = Command::new("unshare")
         .args(["--mount", "--map-root-user", "sh", "-c", &script, "sh"])
+        .env("OMP_WAIT_POLICY", "passive")
         .arg(env!("CARGO_BIN_EXE_cambench"))
         .args(args)
         .current_dir(workshop.0.path())

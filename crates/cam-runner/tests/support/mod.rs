@@ -57,6 +57,8 @@ impl Workshop {
     pub(crate) fn try_plan(&self, sweep: &str, overrides: &Overrides) -> Result<Plan, PlanError> {
         let path = self.path("small.yaml");
         fs::write(&path, sweep).unwrap();
+        // Tests run side by side, one thread each.
+        let overrides = &Overrides { threads: Some(1), ..overrides.clone() };
         let (sweep, text) = Sweep::read(&path)?;
         Plan::new(sweep, &text, &path, overrides, &Provenance::default(), &mut |_| {})
     }
