@@ -1,12 +1,9 @@
-//! Where things are: the checkout, the cache, cargo.
+//! Where things are: the checkout and the cache.
 
 use std::env;
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context as _, Result};
-
-use crate::libtorch;
 
 /// The checkout's root. Asked of cargo at run time: a shared target folder may hold an xtask built in another checkout.
 pub(crate) fn root() -> PathBuf {
@@ -23,16 +20,4 @@ pub(crate) fn cache() -> Result<PathBuf> {
         .or_else(|| Some(env::home_dir()?.join(".cache/cambench")))
         .context("no home folder is known; set CAMBENCH_CACHE to a folder for the downloads")?;
     Ok(std::path::absolute(path)?)
-}
-
-/// The cargo that runs this, at the checkout's root.
-pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
-    if !libtorch::is_users() {
-        // `.cargo/config.toml` set it for this process. The inner cargo sets it again, as plain `cargo build` does, so
-        // that both see the same environment and share what they build.
-        command.env_remove("LIBTORCH");
-    }
-    command
 }

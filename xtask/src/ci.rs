@@ -4,12 +4,12 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
 
-use crate::{checkout, docs, run};
+use crate::{docs, run};
 
 /// Runs every step.
 pub(crate) fn command() -> Result<ExitCode> {
     let cargo = |args: &[&str]| {
-        let mut command = checkout::cargo();
+        let mut command = run::cargo();
         command.args(args);
         command
     };

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::wheels::{Part, WEIGHTS};
-use crate::{checkout, setup};
+use crate::{checkout, libtorch, setup};
 
 /// Sets up, builds, and becomes `cambench run`.
 pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
@@ -33,14 +33,14 @@ pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
 /// Sets up what the tests need; then the command that runs them.
 pub(crate) fn test_command(args: &[String]) -> Result<Command> {
     setup::set_up(&[])?;
-    let mut command = checkout::cargo();
+    let mut command = cargo();
     command.args(["test", "--release", "--workspace"]).args(args);
     Ok(command)
 }
 
 /// Builds `cambench`: the binary's path, or cargo's exit code.
 pub(crate) fn build() -> Result<Result<PathBuf, ExitCode>> {
-    let output = checkout::cargo()
+    let output = cargo()
         .args([
             "build",
             "--release",
@@ -55,6 +55,18 @@ pub(crate) fn build() -> Result<Result<PathBuf, ExitCode>> {
     }
     let binary = output.stdout.split(|byte| *byte == b'\n').find_map(binary_in);
     Ok(Ok(binary.context("cargo built no binary named cambench")?))
+}
+
+/// The cargo that runs this, at the checkout's root.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(checkout::root());
+    if !libtorch::is_users() {
+        // `.cargo/config.toml` set it for this process. The inner cargo sets it again, as plain `cargo build` does, so
+        // that both see the same environment and share what they build.
+        command.env_remove("LIBTORCH");
+    }
+    command
 }
 
 /// The sweep file and the other arguments. A path counts from where the command was given.

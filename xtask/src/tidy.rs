@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::checkout;
 use crate::wheels::WEIGHTS;
+use crate::{checkout, run};
 
 /// The crates between the vocabulary and the runner.
 const MIDDLE: [&str; 5] = ["cam-models", "cam-methods", "cam-metrics", "cam-data", "cam-results"];
@@ -194,7 +194,7 @@ fn reached_from(name: &str) -> BTreeSet<String> {
 }
 
 fn metadata(args: &[&str]) -> Value {
-    let output = checkout::cargo()
+    let output = run::cargo()
         .args(["metadata", "--format-version=1"])
         .args(args)
         .stderr(Stdio::inherit())

@@ -192,9 +192,14 @@ pub struct Extent {
     pub macs: i64,
 }
 
+/// ` (did you mean ...?)`, or nothing.
+pub(crate) fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |word| format!(" (did you mean `{word}`?)"))
+}
+
 /// A layer's name that no plan knows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no layer `{layer}`{}; layers are {}", crate::zoo::hint(.nearest.as_deref()), .layers.join(", "))]
+#[error("no layer `{layer}`{}; layers are {}", hint(.nearest.as_deref()), .layers.join(", "))]
 pub struct UnknownLayer {
     /// As asked for.
     pub layer: String,

@@ -67,14 +67,9 @@ pub enum Source {
     },
 }
 
-/// ` (did you mean ...?)`, or nothing.
-pub(crate) fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |word| format!(" (did you mean `{word}`?)"))
-}
-
 /// A model's name that the zoo does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown model `{name}`{}; models are {}", hint(*.nearest), ZOO.iter().map(|row| row.name).collect::<Vec<_>>().join(", "))]
+#[error("unknown model `{name}`{}; models are {}", crate::plan::hint(*.nearest), ZOO.iter().map(|row| row.name).collect::<Vec<_>>().join(", "))]
 pub struct UnknownModel {
     /// As asked for.
     pub name: String,
