@@ -3,7 +3,10 @@
 #[path = "../../build/rpath.rs"]
 mod rpath;
 
-use std::process::Command;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    process::Command,
+};
 
 fn main() {
     rpath::main();
@@ -25,8 +28,19 @@ fn main() {
         "../../crates",
         "../../Cargo.lock",
     ]);
-    println!("cargo:rustc-env=CAMBENCH_COMMIT={commit}");
-    println!("cargo:rustc-env=CAMBENCH_DIRTY={}", changed.is_some_and(|files| !files.is_empty()));
+    let is_dirty = changed.is_some_and(|files| !files.is_empty());
+    // Two builds with different changes on top of one commit are two programs, and their runs two runs.
+    let changes = if is_dirty {
+        git(&["diff", "HEAD", "--", "../../crates", "../../Cargo.lock"]).map(|diff| {
+            let mut hasher = DefaultHasher::new();
+            diff.hash(&mut hasher);
+            format!("+{:016x}", hasher.finish())
+        })
+    } else {
+        None
+    };
+    println!("cargo:rustc-env=CAMBENCH_COMMIT={commit}{}", changes.unwrap_or_default());
+    println!("cargo:rustc-env=CAMBENCH_DIRTY={is_dirty}");
     if let Some(folder) = git(&["rev-parse", "--absolute-git-dir"]) {
         println!("cargo:rerun-if-changed={folder}/logs/HEAD");
     }

@@ -9,12 +9,19 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::wheels::{Part, WEIGHTS};
-use crate::{checkout, libtorch, setup};
+use crate::{HELP, checkout, libtorch, setup};
 
 /// Sets up, builds, and becomes `cambench run`.
 pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        print!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let (sweep, options) = sweep_of(args);
-    let text = fs::read_to_string(checkout::root().join(&sweep)).unwrap_or_default();
+    // Before anything is downloaded or built for nothing.
+    let path = checkout::root().join(&sweep);
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("cannot read the sweep file {}", path.display()))?;
     setup::set_up(&weights_in(&text))?;
     let binary = match build()? {
         Ok(binary) => binary,
@@ -69,11 +76,18 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// The sweep file and the other arguments. A path counts from where the command was given.
-fn sweep_of(args: &[String]) -> (PathBuf, &[String]) {
-    match args.split_first() {
-        Some((first, rest)) if !first.starts_with('-') => (from_root(Path::new(first)), rest),
-        _ => ("configs/demo.yaml".into(), args),
+/// The sweep file, wherever it stands, and the other arguments. A path counts from where the command was given.
+fn sweep_of(args: &[String]) -> (PathBuf, Vec<&String>) {
+    let is_sweep = |(i, arg): (usize, &String)| {
+        let is_yaml = Path::new(arg).extension().is_some_and(|end| end == "yaml" || end == "yml");
+        is_yaml || i == 0 && !arg.starts_with('-')
+    };
+    match args.iter().enumerate().position(is_sweep) {
+        Some(at) => {
+            let rest = args[..at].iter().chain(&args[at + 1..]).collect();
+            (from_root(Path::new(&args[at])), rest)
+        }
+        None => ("configs/demo.yaml".into(), args.iter().collect()),
     }
 }
 
@@ -132,12 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn bench_runs_the_demo_unless_a_sweep_is_named_first() {
+    fn bench_runs_the_demo_unless_a_sweep_is_named() {
         let args = strings(&["--limit", "3"]);
-        assert_eq!(sweep_of(&args), ("configs/demo.yaml".into(), &args[..]));
+        assert_eq!(sweep_of(&args), ("configs/demo.yaml".into(), args.iter().collect()));
         let args = strings(&["/data/mine.yaml", "--limit", "3"]);
-        assert_eq!(sweep_of(&args), ("/data/mine.yaml".into(), &args[1..]));
-        assert_eq!(sweep_of(&[]), ("configs/demo.yaml".into(), &[][..]));
+        assert_eq!(sweep_of(&args), ("/data/mine.yaml".into(), args[1..].iter().collect()));
+        let args = strings(&["--limit", "3", "/data/mine.yaml"]);
+        assert_eq!(sweep_of(&args), ("/data/mine.yaml".into(), args[..2].iter().collect()));
+        assert_eq!(sweep_of(&[]), ("configs/demo.yaml".into(), vec![]));
     }
 
     #[test]

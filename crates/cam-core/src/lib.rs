@@ -13,6 +13,7 @@ mod cost;
 mod map;
 mod method;
 mod metric;
+pub mod options;
 mod preprocessing;
 mod registry;
 mod subject;

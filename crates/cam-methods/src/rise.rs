@@ -17,10 +17,13 @@ use crate::Output;
 #[serde(deny_unknown_fields, default)]
 pub struct Rise {
     /// Masks, N.
+    #[serde(deserialize_with = "cam_core::options::at_least_one")]
     pub n_masks: u32,
     /// Cells of the grid along each side, s.
+    #[serde(deserialize_with = "cam_core::options::at_least_one")]
     pub cells: u32,
     /// Probability that a cell is kept, p.
+    #[serde(deserialize_with = "cam_core::options::open_share")]
     pub p: f64,
     /// What is weighted by: the authors' softmax probability, or the logit.
     pub score: Output,

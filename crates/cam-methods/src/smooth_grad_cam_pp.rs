@@ -18,8 +18,10 @@ use crate::ops::{gradient, gradient_at, gradient_is_constant, sum_positions, wei
 #[serde(deny_unknown_fields, default)]
 pub struct SmoothGradCamPp {
     /// Noisy copies.
+    #[serde(deserialize_with = "cam_core::options::at_least_one")]
     pub n: u32,
     /// Standard deviation of the noise, in units of the normalized image.
+    #[serde(deserialize_with = "cam_core::options::not_negative")]
     pub sigma: f64,
 }
 

@@ -5,11 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use cam_core::{Method, Subject, Target, min_max, toy::Toy};
+use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
     Cam, GradCam, GradCamPp, Output, ReciproCam, ScoreCam, SmoothGradCamPp, Weighting,
 };
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 fn values(map: &Tensor) -> Vec<f64> {
     Vec::try_from(map.flatten(0, -1)).unwrap()
@@ -164,5 +164,73 @@ fn recipro_cam_on_a_squeezing_head_is_the_rectified_class_map() {
             let want = ((cam + d).max(0.0) + 3.0 * d.max(0.0)) / 4.0;
             assert!((got - want).abs() < 1e-12, "class {class}: {got} is not {want}");
         }
+    }
+}
+
+/// Channels of 3×3 from an image of 6×6: its pooled pixels, and 2 minus them; logits (2 mean F1, mean F2).
+struct Pooling;
+
+impl Classifier for Pooling {
+    fn features(&self, images: &Tensor) -> Tensor {
+        let pooled = images.avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None::<i64>);
+        Tensor::cat(&[&pooled, &(&pooled * -1.0 + 2.0)], 1)
+    }
+
+    fn head(&self, features: &Tensor) -> Tensor {
+        let mean = features.mean_dim(&[2_i64, 3][..], false, None::<Kind>);
+        mean * Tensor::from_slice(&[2.0_f64, 1.0])
+    }
+
+    fn batch(&self) -> i64 {
+        1
+    }
+}
+
+#[test]
+fn score_cam_upsamples_its_channels_before_it_normalizes_and_sums_them() {
+    // A peak in the middle: upsampled it is 9/16 as high, so the order of the two steps shows.
+    let cells = [0.0_f64, 0.5, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, -1.0];
+    let pixel = |y: usize, x: usize| cells[y / 2 * 3 + x / 2];
+    let channels = [cells, cells.map(|cell| 2.0 - cell)];
+
+    // Half-pixel bilinear interpolation by a factor of 2, as a matrix.
+    let rows = [
+        [1.0, 0.0, 0.0],
+        [0.75, 0.25, 0.0],
+        [0.25, 0.75, 0.0],
+        [0.0, 0.75, 0.25],
+        [0.0, 0.25, 0.75],
+        [0.0, 0.0, 1.0],
+    ];
+    let up = |cells: [f64; 9]| {
+        let mut large = [[0.0; 6]; 6];
+        for (y, line) in large.iter_mut().enumerate() {
+            for (x, value) in line.iter_mut().enumerate() {
+                *value = (0..9).map(|i| rows[y][i / 3] * cells[i] * rows[x][i % 3]).sum();
+            }
+        }
+        large
+    };
+    let mut expected = [0.0; 36];
+    for channel in channels {
+        let large = up(channel);
+        let all = || large.iter().flatten().copied();
+        let (low, high) = (all().fold(f64::MAX, f64::min), all().fold(f64::MIN, f64::max));
+        let masked: f64 = (0..36)
+            .map(|i| pixel(i / 6, i % 6) * (large[i / 6][i % 6] - low) / (high - low))
+            .sum::<f64>()
+            / 36.0;
+        let weight = 1.0 / (1.0 + ((2.0 - masked) - 2.0 * masked).exp());
+        for (sum, value) in expected.iter_mut().zip(all()) {
+            *sum += weight * value;
+        }
+    }
+
+    let image: Vec<f64> = (0..36).map(|i| pixel(i / 6, i % 6)).collect();
+    let image = Tensor::from_slice(&image).view([1, 1, 6, 6]);
+    let map = ScoreCam::default().explain(&Subject::new(&Pooling, image, Target::Class(0), 0));
+    assert_eq!(map.size(), [6, 6]);
+    for (got, want) in values(&map).iter().zip(expected) {
+        assert!((got - want.max(0.0)).abs() < 1e-12, "{got} is not {}", want.max(0.0));
     }
 }

@@ -98,6 +98,19 @@ fn the_stated_cost_is_what_the_general_path_runs() {
             // RISE looks only at masked images; every other definition counts the clean image, which the subject has.
             let shared = u64::from(method.name() != "rise");
             assert_eq!(counted.forwards() + shared, cost.forwards, "{}", method.name());
+            let FeatureShape { channels, height, width } = FeatureShape::of(subject.features());
+            let [k, positions] = [channels, height * width].map(|count| count as u64);
+            let stated = [cost.forwards, cost.head_forwards, cost.backwards];
+            let expected = match method.name() {
+                "cam" => [1, 0, 0],
+                "grad_cam" | "grad_cam_pp" => [1, 0, 1],
+                "smooth_grad_cam_pp" => [5, 0, 4],
+                "score_cam" => [1 + k, 0, 0],
+                "rise" => [stated[0], 0, 0],
+                "recipro_cam" => [1, positions, 0],
+                _ => stated,
+            };
+            assert_eq!(stated, expected, "{}", method.name());
             let gradients = cost.backwards;
             let head_alone = counted.head_forwards() - counted.forwards() - cost.head_forwards;
             assert!(head_alone <= gradients, "{}: {head_alone} more head forwards", method.name());
@@ -231,6 +244,21 @@ fn grad_cam_pp_weights_are_closed_form_and_smoothing_changes_nothing() {
 }
 
 #[test]
+fn smoothing_without_noise_is_grad_cam_pp_and_noise_matters_where_gradients_vary() {
+    // Behind a head with a ReLU the gradient depends on the position, so noise changes which positions pass.
+    let toy = Toy::squeeze();
+    let image = Toy::waves(6, 4);
+    let smooth = |sigma| {
+        let method = SmoothGradCamPp { sigma, ..SmoothGradCamPp::default() };
+        method.explain(&Subject::new(&toy, image.shallow_clone(), Target::Class(0), 5))
+    };
+    let plain =
+        GradCamPp {}.explain(&Subject::new(&toy, image.shallow_clone(), Target::Class(0), 5));
+    assert!(max_difference(&smooth(0.0), &plain) < 1e-12);
+    assert!(max_difference(&smooth(1.0), &plain) > 1e-3);
+}
+
+#[test]
 fn a_softmax_recipro_cam_of_two_classes_orders_positions_as_the_difference_of_cams() {
     let toy = Toy::network_a();
     let softmax = ReciproCam { score: cam_methods::Output::Softmax, ..ReciproCam::default() };
@@ -241,7 +269,7 @@ fn a_softmax_recipro_cam_of_two_classes_orders_positions_as_the_difference_of_ca
 }
 
 #[test]
-fn scaling_the_image_of_activations_flips_with_them() {
+fn mirrored_activations_give_mirrored_maps() {
     // A pooled head does not know left from right: mirrored activations give mirrored maps.
     let toy = Toy::network_a();
     let image = Toy::waves(5, 3);

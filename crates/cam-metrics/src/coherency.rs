@@ -1,10 +1,10 @@
 //! Coherency (Poppi et al. 2021, <https://arxiv.org/abs/2104.10252>).
 //!
 //! `(1 + ρ) / 2` with `ρ` Pearson's correlation of the image's map with the map of the explanation image `x ⊙ M`, same
-//! class, at the image's size. Ours: a second map that is constant or not finite counts as correlation 0, and a random
-//! method draws the same masks or noise for both maps.
+//! class, at the image's size. Ours: a second map that is constant counts as correlation 0, and a random method draws the
+//! same masks or noise for both maps.
 
-use cam_core::{About, Better, Explained, Map, Metric, Score};
+use cam_core::{About, Better, Degenerate, Explained, Map, Metric, Score};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -16,7 +16,11 @@ pub struct Coherency {}
 impl Metric for Coherency {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
         let again = Map::new(&explained.explain_masked()?, explained.subject().size());
-        let correlation = again.map_or(0.0, |again| pearson(explained.map().unit(), again.unit()));
+        let correlation = match again {
+            Ok(again) => pearson(explained.map().unit(), again.unit()),
+            Err(Degenerate::Constant) => 0.0,
+            Err(Degenerate::NotFinite) => f64::NAN,
+        };
         Some(f64::midpoint(1.0, correlation).into())
     }
 

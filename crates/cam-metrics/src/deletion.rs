@@ -13,6 +13,7 @@ use crate::perturbation::{Direction, Fill, perturb};
 #[serde(deny_unknown_fields, default)]
 pub struct Deletion {
     /// Intervals of the curve: 224 on a 224×224 image replaces 224 pixels at a time.
+    #[serde(deserialize_with = "cam_core::options::at_least_one")]
     pub steps: u32,
     /// What replaces a pixel.
     pub fill: Fill,

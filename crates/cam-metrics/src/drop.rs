@@ -15,7 +15,9 @@ pub struct Drop {}
 impl Metric for Drop {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
         let (y, o) = (explained.subject().confidence(), explained.masked().confidence());
-        Some(if y > 0.0 { ((y - o) / y).max(0.0) } else { 0.0 }.into())
+        let drop = if y == 0.0 { 0.0 } else { (y - o) / y };
+        // Not `max`, which would make a perfect score of NaN.
+        Some(if drop < 0.0 { 0.0 } else { drop }.into())
     }
 
     fn better(&self) -> Better {

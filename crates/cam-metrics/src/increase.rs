@@ -12,8 +12,10 @@ pub struct Increase {}
 
 impl Metric for Increase {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
-        let increased = explained.masked().confidence() > explained.subject().confidence();
-        Some(f64::from(u8::from(increased)).into())
+        let (y, o) = (explained.subject().confidence(), explained.masked().confidence());
+        // A comparison with NaN is false; a network that broke has not answered.
+        let broke = y.is_nan() || o.is_nan();
+        Some(if broke { f64::NAN } else { f64::from(u8::from(o > y)) }.into())
     }
 
     fn better(&self) -> Better {

@@ -13,6 +13,7 @@ use crate::perturbation::{Direction, Fill, perturb};
 #[serde(deny_unknown_fields, default)]
 pub struct Insertion {
     /// Intervals of the curve: 224 on a 224×224 image restores 224 pixels at a time.
+    #[serde(deserialize_with = "cam_core::options::at_least_one")]
     pub steps: u32,
     /// What the curve starts from.
     pub start: Fill,

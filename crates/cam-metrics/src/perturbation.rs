@@ -89,7 +89,8 @@ fn ranks(map: &Tensor) -> Tensor {
     let values: Vec<f64> =
         Vec::try_from(map.to_kind(Kind::Double).flatten(0, -1)).expect("a map of numbers");
     let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    // Adding 0 makes one zero of both, which the total order would tell apart.
+    order.sort_by(|&a, &b| (values[b] + 0.0).total_cmp(&(values[a] + 0.0)));
     let mut ranks = vec![0_i64; values.len()];
     for (rank, pixel) in order.into_iter().enumerate() {
         ranks[pixel] = rank as i64;
@@ -156,5 +157,7 @@ mod tests {
     fn ties_are_broken_in_row_major_order() {
         let map = Tensor::from_slice(&[0.5_f64, 1.0, 0.5, 0.0, 1.0, 0.5]).view([2, 3]);
         assert_eq!(Vec::<i64>::try_from(ranks(&map)).unwrap(), [2, 0, 3, 5, 1, 4]);
+        let zeros = Tensor::from_slice(&[-0.0_f64, 0.0, -0.0, 1.0]).view([2, 2]);
+        assert_eq!(Vec::<i64>::try_from(ranks(&zeros)).unwrap(), [1, 2, 3, 0]);
     }
 }

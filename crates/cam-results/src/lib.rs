@@ -28,7 +28,7 @@ pub use manifest::{
 pub use picture::{Picture, color};
 pub use plot::{GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot};
 pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
-pub use report::{Figure, Section, label, report_md};
+pub use report::{Figure, Section, report_md};
 pub use run::Run;
 pub use store::Store;
 pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, summarize};

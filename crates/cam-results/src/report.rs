@@ -220,7 +220,7 @@ pub(crate) fn heading(metric: &MetricEntry) -> String {
 }
 
 /// A method as it stands in tables and plots: its title, and its name in the sweep where it has one of its own.
-pub fn label(method: &MethodEntry) -> String {
+pub(crate) fn label(method: &MethodEntry) -> String {
     entry_label(&method.title, &method.name, &method.method)
 }
 
@@ -268,7 +268,8 @@ fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {
 
 /// A mean of counts: whole where it is.
 fn number(mean: f64) -> String {
-    if mean.fract() == 0.0 { format!("{mean:.0}") } else { format!("{mean:.1}") }
+    let text = format!("{mean:.1}");
+    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
 
 fn troubles(md: &mut String, run: &Run) {

@@ -236,7 +236,8 @@ fn cell(
         metrics: estimates,
         adcc,
         adcc_per_image,
-        cost: mean_cost(records),
+        // Imported maps have been made elsewhere, at a cost that nobody here knows.
+        cost: if method.method == "imported" { None } else { mean_cost(records) },
     }
 }
 

@@ -49,6 +49,8 @@ pub struct CellEstimate {
     pub secs_per_image: f64,
     /// What became of the image that was tried, where it is not scored.
     pub problem: Option<String>,
+    /// Whether it failed; a degenerate map is a result.
+    pub is_failed: bool,
 }
 
 /// Tries every cell of a plan on one image, and reads every image.
@@ -116,6 +118,7 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
                     forwards_per_image: own + metrics,
                     secs_per_image: start.elapsed().as_secs_f64(),
                     problem,
+                    is_failed: row.is_err(),
                 });
             }
         }

@@ -259,9 +259,10 @@ impl Sweep {
             let start = error.location().map(|location| location.line());
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or(&message);
-            invalid(start.map(|start| line_of_key(text, start, message)), with_suggestion(message))
+            let line = start.map(|start| line_of_word(text, start, message).unwrap_or(start));
+            invalid(line, with_suggestion(message))
         })?;
-        sweep.validate().map_err(|message| invalid(None, message))?;
+        sweep.validate().map_err(|message| invalid(line_of_word(text, 1, &message), message))?;
         Ok(sweep)
     }
 
@@ -278,6 +279,9 @@ impl Sweep {
             ));
         }
         distinct("models", self.models.iter().map(ModelChoice::label), fits)?;
+        for model in &self.models {
+            cam_models::by_name(&model.name).map_err(|error| format!("models: {error}"))?;
+        }
         distinct("methods", self.methods.iter().map(MethodChoice::label), fits)?;
         distinct("metrics", self.metrics.iter().map(MetricChoice::label), fits)?;
         match cam_results::clashing_column(self.metrics.iter().map(MetricChoice::label)) {
@@ -310,17 +314,17 @@ fn distinct<'a>(
     if seen.is_empty() { Err(format!("{list}: the list is empty")) } else { Ok(()) }
 }
 
-/// The line of the key that `message` complains of, searched from where the entry starts.
-fn line_of_key(text: &str, start: usize, message: &str) -> usize {
-    let Some(key) = message.split('`').nth(1) else { return start };
+/// The line of the first word in backticks of a message, searched from where an entry starts.
+pub(crate) fn line_of_word(text: &str, start: usize, message: &str) -> Option<usize> {
+    let wanted = message.split('`').nth(1)?;
     let lines = text.lines().zip(1..).skip(start.saturating_sub(1));
     lines
         .filter(|(line, _)| !line.trim_start().starts_with('#'))
         .find(|(line, _)| {
             line.split(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)))
-                .any(|word| word == key)
+                .any(|word| word == wanted)
         })
-        .map_or(start, |(_, number)| number)
+        .map(|(_, number)| number)
 }
 
 /// The parts of an entry that every list has: its name, its alias, and what is left for its options.
@@ -643,11 +647,30 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
                 "methods: [cam]\nmetrics: [adcc]\n",
                 "derived where drop, coherency and complexity are",
             ),
-            ("methods: [cam, cam]\nmetrics: [drop]\n", "two entries are called `cam`"),
+            (
+                "methods: [cam, cam]\nmetrics: [drop]\n",
+                "t.yaml:5: methods: two entries are called `cam`",
+            ),
+            (
+                "methods: [{ name: rise, n_masks: 0 }]\nmetrics: [drop]\n",
+                "t.yaml:5: methods: rise: `0` where a number is needed that is at least 1",
+            ),
+            (
+                "methods: [{ name: rise, p: 2.0 }]\nmetrics: [drop]\n",
+                "`2` where a number is needed that is more than 0 and less than 1",
+            ),
+            (
+                "methods: [{ name: smooth_grad_cam_pp, sigma: -1 }]\nmetrics: [drop]\n",
+                "`-1` where a number is needed that is 0 or more",
+            ),
+            (
+                "methods: [cam]\nmetrics: [{ name: deletion, steps: 0 }]\n",
+                "t.yaml:6: metrics: deletion: `0` where",
+            ),
             ("methods: [cam]\nmetrics: []\n", "metrics: the list is empty"),
             (
                 "methods: [{ name: cam, relu: maybe }]\nmetrics: [drop]\n",
-                "t.yaml:5: methods[0]: cam: ",
+                "t.yaml:5: methods: cam: ",
             ),
             ("methods: [{ name: imported }]\nmetrics: [drop]\n", "needs `maps`"),
             ("methods: [cam]\nmetrics: [{ name: drop, as: status }]\n", "two columns `status`"),

@@ -1,7 +1,7 @@
 //! A sweep with everything looked up: images found and hashed, weights verified, batch sizes fixed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -16,12 +16,14 @@ use cam_results::{
     SCHEMA, WeightsEntry,
 };
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
     Event, clock,
     config::{
         Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, Precision, Sweep, TargetRule,
+        line_of_word,
     },
 };
 
@@ -154,6 +156,24 @@ pub enum PlanError {
         model: String,
         /// The layer.
         layer: String,
+    },
+    /// Something that a sweep names.
+    #[error("{}{}: {source}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    Sweep {
+        /// The sweep file.
+        path: PathBuf,
+        /// The line, counted from 1, where it is known.
+        line: Option<usize>,
+        /// What is wrong with it.
+        source: Box<PlanError>,
+    },
+    /// Two images whose maps would be one file.
+    #[error("method `{method}`: two images have the map {}; their names differ in the extension alone", map.display())]
+    OneMap {
+        /// The method's name in results.
+        method: String,
+        /// The file, relative to the folder of maps.
+        map: PathBuf,
     },
     /// A folder of imported maps.
     #[error("method `{method}`: there is no folder {}", folder.display())]
@@ -291,6 +311,26 @@ impl Plan {
         provenance: &Provenance,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, PlanError> {
+        Self::look_up(sweep, text, path, overrides, provenance, on_event).map_err(|error| {
+            match error {
+                PlanError::Config(_) | PlanError::Device(_) => error,
+                _ => PlanError::Sweep {
+                    path: path.to_path_buf(),
+                    line: line_of_word(text, 1, &error.to_string()),
+                    source: Box::new(error),
+                },
+            }
+        })
+    }
+
+    fn look_up(
+        sweep: Sweep,
+        text: &str,
+        path: &Path,
+        overrides: &Overrides,
+        provenance: &Provenance,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Self, PlanError> {
         let device = cam_models::device(overrides.device)?;
         let threads = overrides
             .threads
@@ -361,7 +401,11 @@ impl Plan {
                 n_images: images.len(),
             },
             images,
-            methods: sweep.methods.iter().map(method_entry).collect(),
+            methods: sweep
+                .methods
+                .iter()
+                .map(|method| method_entry(method, &dataset))
+                .collect::<Result<_, _>>()?,
             metrics: sweep.metrics.iter().map(metric_entry).collect(),
             target: sweep.target.to_string(),
             seed: sweep.seed,
@@ -546,21 +590,41 @@ fn published_top1(model: &Loaded) -> Option<f64> {
         .map(|weights| weights.top1 / 100.0)
 }
 
-fn method_entry(choice: &MethodChoice) -> MethodEntry {
+fn method_entry(choice: &MethodChoice, dataset: &Dataset) -> Result<MethodEntry, PlanError> {
     let (title, options) = match &choice.source {
         MapSource::Method(method) => (method.about().title, serde_json::to_value(method)),
         MapSource::Imported(maps) => {
-            ("imported", Ok(serde_json::json!({ "maps": maps.to_string_lossy() })))
+            let sha256 = hash_of_maps(choice.label(), maps, dataset)?;
+            let maps = maps.to_string_lossy();
+            ("imported", Ok(serde_json::json!({ "maps": maps, "sha256": sha256 })))
         }
         MapSource::Custom(custom) => (custom.method.about().title, Ok(serde_json::json!({}))),
     };
-    MethodEntry {
+    Ok(MethodEntry {
         name: choice.label().to_string(),
         method: choice.source.name().to_string(),
         title: title.to_string(),
         protocol: PROTOCOL.to_string(),
         options: options.expect("options are plain data"),
+    })
+}
+
+/// One hash over the imported maps of all images, missing ones included: with other maps it is another run.
+fn hash_of_maps(method: &str, folder: &Path, dataset: &Dataset) -> Result<String, PlanError> {
+    let files: Vec<PathBuf> =
+        dataset.items.iter().map(|item| Path::new(&item.image).with_extension("npy")).collect();
+    let mut seen = BTreeSet::new();
+    if let Some(map) = files.iter().find(|file| !seen.insert(*file)) {
+        return Err(PlanError::OneMap { method: method.to_string(), map: map.clone() });
     }
+    let hashes: Vec<String> = files
+        .par_iter()
+        .map(|file| {
+            cam_models::sha256(&folder.join(file)).unwrap_or_else(|_unreadable| "none".to_string())
+        })
+        .collect();
+    let all = Sha256::digest(hashes.join("\n"));
+    Ok(all.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn metric_entry(choice: &crate::config::MetricChoice) -> MetricEntry {

@@ -8,9 +8,9 @@ use std::{
 use cam_core::{Map, Preprocessing};
 use cam_data::{DatasetManifest, Item, prefetch};
 use cam_results::{
-    Figure, GridMap, GridRow, Key, ModelEntry, Picture, RawMap, Record, Result, Run, Section,
-    Status, Summary, cost_plot, curves_plot, grid_plot, metrics_plot, report_md, summarize,
-    write_bytes,
+    Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, RawMap, Record, Result, Run,
+    Section, Status, Summary, cost_plot, curves_plot, grid_plot, metrics_plot, report_md,
+    summarize, write_bytes,
 };
 use tch::Tensor;
 
@@ -67,7 +67,11 @@ fn publish_plots(run: &Run, summary: &Summary) -> Result<Vec<String>> {
     for model in &manifest.models {
         match grid(run, model)? {
             Ok(rows) => {
-                let methods: Vec<_> = manifest.methods.iter().map(cam_results::label).collect();
+                let name = |method: &MethodEntry| {
+                    let is_its_own = method.name != method.method;
+                    if is_its_own { method.name.clone() } else { method.title.clone() }
+                };
+                let methods: Vec<_> = manifest.methods.iter().map(name).collect();
                 grid_plot(&methods, &rows).write(folder, &grid_name(run, model))?;
             }
             Err(why) => left_out.push(format!("no grid of photographs for {}: {why}", model.name)),

@@ -185,7 +185,7 @@ impl<'a> Cell<'a> {
         Prepared { subject, forward_secs: start.elapsed().as_secs_f64() }
     }
 
-    /// Explains and scores; an error is about an imported map.
+    /// Explains and scores; an error is about an imported map, or about a score that is not finite.
     pub(crate) fn explain(
         &self,
         prepared: &Prepared<'_>,
@@ -213,7 +213,7 @@ impl<'a> Cell<'a> {
         }
         row.map = Some(stored);
         match Map::new(&raw, subject.size()) {
-            Ok(map) => self.score(subject, &map, method, &mut row),
+            Ok(map) => self.score(subject, &map, method, &mut row)?,
             Err(degenerate) => {
                 row.record.status = Status::Degenerate;
                 row.record.error = Some(degenerate.to_string());
@@ -222,12 +222,22 @@ impl<'a> Cell<'a> {
         Ok(row)
     }
 
-    fn score(&self, subject: &Subject<'_>, map: &Map, method: &MethodChoice, row: &mut Row) {
+    /// An error is about a metric that is not finite: no mean may be over fewer images than the others, unsaid.
+    fn score(
+        &self,
+        subject: &Subject<'_>,
+        map: &Map,
+        method: &MethodChoice,
+        row: &mut Row,
+    ) -> Result<(), String> {
         let explained = Explained::new(subject, map, method.source.method());
         let metrics = &self.plan.sweep.metrics;
         for (metric, value) in metrics.iter().zip(&mut row.record.metrics) {
             if let Some(score) = metric.metric.score(&explained) {
-                *value = Some(score.value).filter(|value| value.is_finite());
+                if !score.value.is_finite() {
+                    return Err(format!("{} is not finite", metric.label()));
+                }
+                *value = Some(score.value);
                 if let Some(values) = score.curve {
                     row.curves.push(Curve { metric: metric.label().to_string(), values });
                 }
@@ -239,6 +249,7 @@ impl<'a> Cell<'a> {
         {
             row.record.adcc_per_image = Some(adcc(coherency, complexity, drop));
         }
+        Ok(())
     }
 
     fn failed(&self, prepared: Option<&Prepared<'_>>, method: &MethodChoice, error: String) -> Row {

@@ -194,7 +194,8 @@ fn a_missing_or_shapeless_imported_map_is_a_failed_row_that_names_the_file() {
     };
     write("0.npy", &[7, 7]);
     write("1.npy", &[3, 7, 7]);
-    let run = workshop.run(&workshop.plan("[{ name: imported, maps: maps }]"), "run");
+    let plan = workshop.plan("[{ name: imported, maps: maps }]");
+    let run = workshop.run(&plan, "run");
     let said: Vec<_> = run
         .records()
         .iter()
@@ -203,6 +204,11 @@ fn a_missing_or_shapeless_imported_map_is_a_failed_row_that_names_the_file() {
     assert_eq!(said[0], (Status::Ok, String::new()));
     assert!(said[1].1.contains("1.npy has the shape [3, 7, 7]"), "{said:?}");
     assert!(said[2].1.contains("cannot read the map") && said[2].1.contains("2.npy"), "{said:?}");
+
+    // With the map it is another run, which does not take the failed row for its own.
+    write("2.npy", &[7, 7]);
+    let other = workshop.plan("[{ name: imported, maps: maps }]");
+    assert_ne!(plan.manifest().plan_id(), other.manifest().plan_id());
 }
 
 #[test]

@@ -141,7 +141,7 @@ pub(crate) struct ExplainArgs {
 #[command(after_help = "\
 Examples:
   cambench report results/demo/2026-11-23-1a2b3c4d
-  cambench report results/demo/* --format csv")]
+  cambench report results/demo/2026-* --format csv")]
 pub(crate) struct ReportArgs {
     /// Folders of runs, finished or not
     #[arg(required = true)]

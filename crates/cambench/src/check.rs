@@ -15,7 +15,8 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit> {
     } else {
         print(&estimate);
     }
-    let is_fine = estimate.unreadable.is_empty() && !estimate.cells.is_empty();
+    let is_failed = estimate.cells.iter().any(|cell| cell.is_failed);
+    let is_fine = estimate.unreadable.is_empty() && !estimate.cells.is_empty() && !is_failed;
     Ok(if is_fine { Exit::Done } else { Exit::Config })
 }
 

@@ -9,6 +9,8 @@ pub(crate) enum Exit {
     Done = 0,
     /// Something that is not the user's to mend.
     Bug = 1,
+    /// A value of the command line cannot be meant.
+    Usage = 2,
     /// The sweep file, data or a model cannot be used.
     Config = 3,
     /// More failed rows than `--max-failed` allows.
@@ -22,6 +24,9 @@ pub(crate) enum Exit {
 impl Exit {
     /// The code of an error that ends the program.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
+        if error.is::<Usage>() {
+            return Self::Usage;
+        }
         let is_users = error.chain().any(|cause| {
             cause.is::<ConfigError>()
                 || cause.is::<PlanError>()
@@ -32,7 +37,7 @@ impl Exit {
                 || cause.is::<cam_models::DeviceError>()
                 || cause.is::<cam_models::UnknownLayer>()
                 || cause.is::<std::io::Error>()
-                || cause.is::<Invalid>()
+                || cause.is::<Unusable>()
         });
         if is_users { Self::Config } else { Self::Bug }
     }
@@ -45,13 +50,11 @@ impl From<Exit> for std::process::ExitCode {
 }
 
 /// A value of the command line that cannot be meant.
-#[derive(Debug)]
-pub(crate) struct Invalid(pub(crate) String);
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
 
-impl std::fmt::Display for Invalid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Invalid {}
+/// A method, model or layer that does not exist, or does not go with the others.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unusable(pub(crate) String);

@@ -18,7 +18,7 @@ use tch::{Kind, Tensor};
 
 use crate::{
     args::ExplainArgs,
-    exit::{Exit, Invalid},
+    exit::{Exit, Unusable, Usage},
     progress::Progress,
 };
 
@@ -49,7 +49,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
     let cut = loaded.network.cut(&layer)?;
     if !method.requirement().met_by(&cut) {
         let (name, model) = (&args.method, &args.model);
-        return Err(Invalid(format!(
+        return Err(Unusable(format!(
             "{name} needs average pooling and one linear layer behind the explained layer, \
              which {model} at `{layer}` does not have"
         ))
@@ -60,7 +60,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
         None => Target::Predicted,
         Some(class) if (0..n_classes).contains(&class) => Target::Class(class),
         Some(class) => {
-            return Err(Invalid(format!(
+            return Err(Usage(format!(
                 "--class {class}: {} tells {n_classes} classes apart, 0 to {}",
                 args.model,
                 n_classes - 1
@@ -151,7 +151,7 @@ fn check_names(images: &[PathBuf]) -> Result<()> {
     let mut stems: Vec<_> = images.iter().map(|path| path.file_stem()).collect();
     stems.sort_unstable();
     match stems.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(Invalid(format!(
+        Some(pair) => Err(Usage(format!(
             "two images are called {}; their maps would overwrite each other, so explain them apart",
             pair[0].unwrap_or_default().to_string_lossy()
         ))
@@ -175,7 +175,7 @@ fn model(args: &ExplainArgs) -> ModelChoice {
 /// The method with its options, which are the words of a sweep file.
 fn method(args: &ExplainArgs) -> Result<AnyMethod> {
     if args.method == IMPORTED {
-        return Err(Invalid(format!(
+        return Err(Usage(format!(
             "`{IMPORTED}` makes no maps; a sweep scores those of other tools"
         ))
         .into());
@@ -184,12 +184,12 @@ fn method(args: &ExplainArgs) -> Result<AnyMethod> {
     for option in &args.options {
         let (key, value) = option
             .split_once('=')
-            .ok_or_else(|| Invalid(format!("--option {option}: it has the form KEY=VALUE")))?;
+            .ok_or_else(|| Usage(format!("--option {option}: it has the form KEY=VALUE")))?;
         let value: serde_yaml::Value = serde_yaml::from_str(value)
-            .map_err(|error| Invalid(format!("--option {option}: {error}")))?;
+            .map_err(|error| Usage(format!("--option {option}: {error}")))?;
         options.insert(key.into(), value);
     }
-    cam_runner::config::method(&args.method, options).map_err(|message| Invalid(message).into())
+    cam_runner::config::method(&args.method, options).map_err(|message| Unusable(message).into())
 }
 
 /// The bytes of a `.npy` file (format 1.0) of 32-bit floats.

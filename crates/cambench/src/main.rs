@@ -54,9 +54,14 @@ fn described(error: &anyhow::Error) -> String {
 }
 
 /// A panic inside a row becomes a failed row with its message; printing it as well would only tear the progress bar.
+/// A reader who has seen enough, as in `cambench list models | head`, is no bug either.
 fn quiet_guarded_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload_as_str().unwrap_or_default();
+        if message.starts_with("failed printing to stdout") {
+            std::process::exit(0);
+        }
         if !cam_runner::is_guarded() {
             print(panic);
         }

@@ -9,14 +9,25 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit> {
     let mut exit = Exit::Done;
     let formats: Vec<_> = args.format.iter().map(|format| (*format).into()).collect();
     for folder in &args.runs {
-        let run = Run::read(folder)?;
-        for left_out in cam_runner::publish(&run, &formats)? {
-            eprintln!("{}: {left_out}", folder.display());
-        }
+        let run = Run::read(folder);
+        let run = match run.and_then(|run| Ok((cam_runner::publish(&run, &formats)?, run))) {
+            Ok((left_out, run)) => {
+                for sentence in left_out {
+                    eprintln!("{}: {sentence}", folder.display());
+                }
+                run
+            }
+            // The other runs are worth their reports all the same.
+            Err(error) => {
+                eprintln!("error: {error}");
+                exit = Exit::Config;
+                continue;
+            }
+        };
         println!("{}", folder.display());
         if run.n_missing() > 0 {
             eprintln!("{}: {} rows are missing", folder.display(), run.n_missing());
-            exit = Exit::Incomplete;
+            exit = if exit == Exit::Done { Exit::Incomplete } else { exit };
         }
     }
     Ok(exit)

@@ -21,13 +21,14 @@ use crate::{
 };
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
-    let stop = stop_on_interrupt()?;
     let sweep = match &args.sweep {
         Some(path) => path.clone(),
         None => demo()?,
     };
     let mut progress = Progress::new();
     let plan = plan(&sweep, &args.how, &mut progress)?;
+    // Until here nothing is lost by stopping at once.
+    let stop = stop_on_interrupt()?;
     let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
     let was_published = is_finished(&folder) && folder.join("report.md").is_file();
     let outcome = cam_runner::run(&plan, &folder, &stop, &mut |event| progress.on(&event))?;
@@ -65,6 +66,7 @@ fn print_means(run: &Run) {
     let percent = |estimate: Option<Estimate>| {
         estimate.map_or("–".to_owned(), |estimate| format!("{:.1}", 100.0 * estimate.mean))
     };
+    let has_adcc = summary.cells.iter().any(|cell| cell.adcc.is_some());
     let rows = summary.cells.iter().map(|cell| {
         let mut row = Map::new();
         if manifest.models.len() > 1 {
@@ -75,7 +77,9 @@ fn print_means(run: &Run) {
             let arrow = if metric.better == Better::Higher { '↑' } else { '↓' };
             row.insert(format!("{} {arrow}", metric.name), percent(*estimate).into());
         }
-        row.insert("adcc ↑".into(), percent(cell.adcc).into());
+        if has_adcc {
+            row.insert("adcc ↑".into(), percent(cell.adcc).into());
+        }
         row.insert("n".into(), cell.n.into());
         Value::Object(row)
     });
@@ -92,7 +96,7 @@ fn conclude(args: &RunArgs, outcome: &Outcome) -> Exit {
     );
     if !args.max_failed.tolerates(*n_failed, *n_rows) {
         eprintln!(
-            "error: {n_failed} of {n_rows} rows failed, more than --max-failed allows; the report lists them"
+            "error: {n_failed} of {n_rows} rows failed, more than --max-failed allows; the report lists them. A row is made once: to try them again, give another --out"
         );
         return Exit::Failed;
     }

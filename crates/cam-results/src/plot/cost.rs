@@ -2,7 +2,11 @@
 
 use plotters::{coord::Shift, prelude::*};
 
-use super::{Drawing, Drawn, FAINT, INK, Plot, colors, curves::draw_legend, plot, text};
+use super::{
+    Drawing, Drawn, FAINT, INK, Plot, colors,
+    curves::{draw_legend, legend_width},
+    plot, text,
+};
 use crate::{Estimate, RunManifest, Summary, report};
 
 /// ADCC of every method with its interval over the passes through the network that its definition needs (forwards, head
@@ -13,14 +17,11 @@ pub fn cost_plot(manifest: &RunManifest, summary: &Summary) -> Option<Plot> {
     for (m, model) in manifest.models.iter().enumerate() {
         let of_model = summary.cells.iter().filter(|cell| cell.model == model.name);
         for (method, cell) in manifest.methods.iter().zip(of_model) {
-            // Imported maps have been made elsewhere, at a cost that nobody here knows.
-            if let (Some(adcc), Some(cost)) = (cell.adcc, cell.cost)
-                && cost.passes() >= 1.0
-            {
+            if let (Some(adcc), Some(cost)) = (cell.adcc, cell.cost) {
                 points.push(Point {
                     model: m,
                     color: colors[&*method.name],
-                    passes: cost.passes(),
+                    passes: cost.passes().max(1.0),
                     adcc,
                 });
             }
@@ -50,13 +51,14 @@ struct Point {
 }
 
 const CHART_WIDTH: u32 = 690;
-const LEGEND_WIDTH: u32 = 230;
 const HEIGHT: u32 = 460;
 
 impl Drawing for Cost {
     fn size(&self) -> (u32, u32) {
+        let names =
+            self.legend.iter().map(|(name, _)| name).chain(&self.models).map(String::as_str);
         let entries = self.legend.len() + self.models.len() + 1;
-        (CHART_WIDTH + LEGEND_WIDTH, HEIGHT.max(entries as u32 * 22 + 60))
+        (CHART_WIDTH + legend_width(names), HEIGHT.max(entries as u32 * 22 + 60))
     }
 
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Drawn<B> {

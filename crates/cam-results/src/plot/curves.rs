@@ -8,7 +8,7 @@ use plotters::{
     style::text_anchor::{HPos, Pos, VPos},
 };
 
-use super::{Drawing, Drawn, FAINT, INK, Plot, bold, colors, plot, text};
+use super::{Drawing, Drawn, FAINT, INK, Plot, bold, colors, label_width, plot, text};
 use crate::{Result, Run, report, summary::Z};
 
 /// The mean curve of every method over all images, in a panel for every model and metric that has curves; `None` where
@@ -101,13 +101,16 @@ impl Curves {
 
 const PANEL_WIDTH: u32 = 460;
 const PANEL_HEIGHT: u32 = 360;
-const LEGEND_WIDTH: u32 = 230;
 
 impl Drawing for Curves {
     fn size(&self) -> (u32, u32) {
         let lines = self.panels.len().div_ceil(self.per_line) as u32;
         let legend = self.legend.len() as u32 * 22 + 60;
-        (self.per_line as u32 * PANEL_WIDTH + LEGEND_WIDTH, (lines * PANEL_HEIGHT + 12).max(legend))
+        (
+            self.per_line as u32 * PANEL_WIDTH
+                + legend_width(self.legend.iter().map(|(name, _)| &**name)),
+            (lines * PANEL_HEIGHT + 12).max(legend),
+        )
     }
 
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Drawn<B> {
@@ -125,6 +128,11 @@ impl Drawing for Curves {
         let x = (self.per_line as u32 * PANEL_WIDTH) as i32 + 12;
         draw_legend(area, (x, 44), &self.legend)
     }
+}
+
+/// Room for a legend of these names.
+pub(super) fn legend_width<'a>(names: impl Iterator<Item = &'a str>) -> u32 {
+    label_width(names) + 56
 }
 
 /// A colored line and a name below each other.

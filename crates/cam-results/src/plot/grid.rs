@@ -47,7 +47,7 @@ pub fn grid_plot(methods: &[String], rows: &[GridRow]) -> Plot {
         }
     }
     let size = (
-        2 * MARGIN + (methods.len() as u32 + 1) * COLUMN,
+        (2 * MARGIN + (methods.len() as u32 + 1) * COLUMN).max(SCALE_WIDTH + 240),
         HEAD + rows.len() as u32 * ROW + SCALE_HEIGHT,
     );
     let grid = Grid { methods, captions, size };
@@ -77,6 +77,7 @@ const ROW: u32 = TILE + 24;
 const HEAD: u32 = 40;
 const MARGIN: u32 = 12;
 const SCALE_HEIGHT: u32 = 44;
+const SCALE_WIDTH: u32 = 256;
 
 struct Grid<'a> {
     methods: &'a [String],
@@ -108,7 +109,7 @@ impl Drawing for Grid<'_> {
 impl Grid<'_> {
     /// The colors of a map's values, from its least to its largest.
     fn draw_scale<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Drawn<B> {
-        const WIDTH: i32 = 256;
+        const WIDTH: i32 = SCALE_WIDTH as i32;
         let (left, top) = ((self.size.0 as i32 - WIDTH) / 2, self.size.1 as i32 - 32);
         for i in 0..WIDTH {
             let [r, g, b] = color(i as f32 / (WIDTH - 1) as f32);
@@ -127,13 +128,15 @@ impl Grid<'_> {
     }
 }
 
-/// As much of a text as fits below a tile.
+/// As much of a text as fits below a tile: its beginning and its end, where names of images and variants differ.
 fn shortened(text: &str) -> String {
-    const FITS: usize = 20;
-    match text.char_indices().nth(FITS) {
-        Some(_) => text.chars().take(FITS - 1).chain(['…']).collect(),
-        None => text.to_owned(),
+    const FITS: usize = 19;
+    let n = text.chars().count();
+    if n <= FITS {
+        return text.to_owned();
     }
+    let half = FITS / 2;
+    text.chars().take(half).chain(['…']).chain(text.chars().skip(n - half)).collect()
 }
 
 /// Copies a picture into another one.
@@ -152,7 +155,7 @@ mod tests {
     #[test]
     fn long_captions_are_cut_at_a_character() {
         assert_eq!(shortened("Smooth Grad-CAM++"), "Smooth Grad-CAM++");
-        assert_eq!(shortened("ñandú in the long grass"), "ñandú in the long g…");
+        assert_eq!(shortened("ñandú in the long grass"), "ñandú in …ong grass");
     }
 
     #[test]

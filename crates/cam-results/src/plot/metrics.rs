@@ -6,7 +6,7 @@ use plotters::{
     style::text_anchor::{HPos, Pos, VPos},
 };
 
-use super::{Drawing, Drawn, FAINT, INK, Plot, bold, colors, plot, text};
+use super::{Drawing, Drawn, FAINT, INK, Plot, bold, colors, label_width, plot, text};
 use crate::{Cell, Estimate, RunManifest, Summary, report};
 
 /// A dot with an interval for every method, in a panel for every metric and for ADCC.
@@ -34,7 +34,6 @@ struct Panel<'a> {
 
 /// Panels beside each other.
 const PER_LINE: usize = 4;
-const LABELS_WIDTH: u32 = 190;
 const PANEL_WIDTH: u32 = 250;
 const ROW_HEIGHT: u32 = 22;
 const TITLE_HEIGHT: u32 = 34;
@@ -73,6 +72,10 @@ impl<'a> Metrics<'a> {
         Self { rows, panels }
     }
 
+    fn labels_width(&self) -> u32 {
+        label_width(self.rows.iter().map(|row| &*row.label)) + 20
+    }
+
     fn line_height(&self) -> u32 {
         TITLE_HEIGHT + self.rows.len() as u32 * ROW_HEIGHT + AXIS_HEIGHT
     }
@@ -83,7 +86,7 @@ impl Drawing for Metrics<'_> {
         let columns = self.panels.len().clamp(1, PER_LINE) as u32;
         let lines = self.panels.len().div_ceil(PER_LINE) as u32;
         (
-            LABELS_WIDTH + columns * PANEL_WIDTH + 2 * MARGIN,
+            self.labels_width() + columns * PANEL_WIDTH + 2 * MARGIN,
             lines.max(1) * self.line_height() + 2 * MARGIN,
         )
     }
@@ -93,7 +96,7 @@ impl Drawing for Metrics<'_> {
         for (i, panels) in self.panels.chunks(PER_LINE).enumerate() {
             let top = i as u32 * self.line_height();
             let (_, line) = area.split_vertically(top);
-            let (labels, mut rest) = line.split_horizontally(LABELS_WIDTH);
+            let (labels, mut rest) = line.split_horizontally(self.labels_width());
             self.draw_labels(&labels)?;
             for panel in panels {
                 let (here, right) = rest.split_horizontally(PANEL_WIDTH);
@@ -110,7 +113,7 @@ impl Metrics<'_> {
         for (row, y) in self.rows.iter().zip(row_centers()) {
             let style = if row.color.is_some() { text(14) } else { bold(14) };
             let style = style.pos(Pos::new(HPos::Right, VPos::Center));
-            area.draw_text(&row.label, &style, (LABELS_WIDTH as i32 - 10, y))?;
+            area.draw_text(&row.label, &style, (self.labels_width() as i32 - 10, y))?;
         }
         Ok(())
     }

@@ -100,6 +100,11 @@ fn bold(size: u32) -> TextStyle<'static> {
     (FONT, size).into_font().style(FontStyle::Bold).color(&INK)
 }
 
+/// Room for the longest of some labels at 14 pixels, measured generously.
+fn label_width<'a>(labels: impl Iterator<Item = &'a str>) -> u32 {
+    labels.map(|label| label.chars().count() as u32 * 8).max().unwrap_or(0)
+}
+
 /// Text and axes.
 const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 /// Lines that only guide the eye.

@@ -1,0 +1,43 @@
+//! Ranges of options, checked where a sweep file is read: for `#[serde(deserialize_with = "...")]`.
+
+use std::fmt::Display;
+
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// A number that counts something and is not 0.
+///
+/// # Errors
+/// On 0, and on what is no whole number.
+pub fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    within(u32::deserialize(deserializer)?, |value| *value > 0, "at least 1")
+}
+
+/// A number that may be 0 and is not below.
+///
+/// # Errors
+/// On negative numbers, and on what is no finite number.
+pub fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    within(value, |value| *value >= 0.0 && value.is_finite(), "0 or more")
+}
+
+/// A probability that leaves both outcomes possible.
+///
+/// # Errors
+/// Outside of `(0, 1)`, and on what is no number.
+pub fn open_share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    within(value, |value| *value > 0.0 && *value < 1.0, "more than 0 and less than 1")
+}
+
+fn within<T: Display, E: Error>(
+    value: T,
+    is_fine: impl Fn(&T) -> bool,
+    range: &str,
+) -> Result<T, E> {
+    if is_fine(&value) {
+        Ok(value)
+    } else {
+        Err(E::custom(format!("`{value}` where a number is needed that is {range}")))
+    }
+}
