@@ -2,13 +2,12 @@
 
 use std::{
     collections::VecDeque,
-    fmt::Write,
     fs,
     panic::catch_unwind,
     sync::mpsc::{Receiver, sync_channel},
 };
 
-use cam_core::Preprocessing;
+use cam_core::{Preprocessing, hex};
 use sha2::{Digest, Sha256};
 
 use crate::{DataError, Item, Orientation, Photo};
@@ -87,10 +86,7 @@ fn load(
     orientation: Orientation,
 ) -> Result<Loaded, DataError> {
     let bytes = fs::read(&item.path).map_err(DataError::read(&item.path))?;
-    let sha256 = Sha256::digest(&bytes).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
+    let sha256 = hex(&Sha256::digest(&bytes));
     if let Some(expected) = item.sha256.as_ref().filter(|expected| **expected != sha256) {
         return Err(DataError::Hash {
             path: item.path.clone(),

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_core::{Better, Classifier, FeatureShape, Method, Preprocessing, Requirement};
+use cam_core::{Better, Classifier, FeatureShape, Method, Preprocessing, Requirement, hex};
 use cam_data::{DataError, Dataset, Limits, imagenet};
 use cam_models::{
     DeviceChoice, DeviceError, Loaded, ModelError, Options, UnknownLayer, WeightsChoice,
@@ -623,8 +623,7 @@ fn hash_of_maps(method: &str, folder: &Path, dataset: &Dataset) -> Result<String
             cam_models::sha256(&folder.join(file)).unwrap_or_else(|_unreadable| "none".to_string())
         })
         .collect();
-    let all = Sha256::digest(hashes.join("\n"));
-    Ok(all.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&Sha256::digest(hashes.join("\n"))))
 }
 
 fn metric_entry(choice: &crate::config::MetricChoice) -> MetricEntry {

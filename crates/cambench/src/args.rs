@@ -45,7 +45,7 @@ Without SWEEP it runs the built-in demo on the photographs of `cargo xtask setup
 pub(crate) struct RunArgs {
     /// The sweep file (YAML)
     pub(crate) sweep: Option<PathBuf>,
-    /// The run's folder [default: results/<sweep>/<date>-<plan>]
+    /// The run's folder [default: `results/<sweep>/<date>-<plan>`]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// How many failed rows are tolerated: a share (1%) or a number of rows (3)
@@ -120,7 +120,7 @@ pub(crate) struct ExplainArgs {
     /// Turn photographs upright by their EXIF tag first
     #[arg(long)]
     pub(crate) exif: bool,
-    /// Where <stem>.<method>.png and <stem>.<method>.npy go
+    /// Where `<stem>.<method>.png` and `<stem>.<method>.npy` go
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
     /// Where everything random comes from

@@ -31,7 +31,7 @@ fn dispatch(args: Args) -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
-        Command::Report(args) => report::report(&args),
+        Command::Report(args) => Ok(report::report(&args)),
         Command::List(args) => list::list(&args),
     };
     result.unwrap_or_else(|error| {
@@ -58,7 +58,7 @@ fn described(error: &anyhow::Error) -> String {
 fn quiet_guarded_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let message = panic.payload_as_str().unwrap_or_default();
+        let message = panic.payload().downcast_ref().map_or("", String::as_str);
         if message.starts_with("failed printing to stdout") {
             std::process::exit(0);
         }

@@ -1,11 +1,10 @@
 //! `cambench report`.
 
-use anyhow::Result;
 use cam_results::Run;
 
 use crate::{args::ReportArgs, exit::Exit};
 
-pub(crate) fn report(args: &ReportArgs) -> Result<Exit> {
+pub(crate) fn report(args: &ReportArgs) -> Exit {
     let mut exit = Exit::Done;
     let formats: Vec<_> = args.format.iter().map(|format| (*format).into()).collect();
     for folder in &args.runs {
@@ -30,5 +29,5 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit> {
             exit = if exit == Exit::Done { Exit::Incomplete } else { exit };
         }
     }
-    Ok(exit)
+    exit
 }

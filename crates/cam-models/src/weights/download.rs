@@ -243,7 +243,7 @@ mod tests {
 
     fn digest_of(bytes: &[u8]) -> String {
         use sha2::Digest;
-        crate::weights::hexadecimal(&sha2::Sha256::digest(bytes))
+        cam_core::hex(&sha2::Sha256::digest(bytes))
     }
 
     #[test]

@@ -6,7 +6,6 @@ mod file;
 mod fit;
 mod seeded;
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -227,19 +226,12 @@ pub fn sha256(path: &Path) -> Result<String, ModelError> {
         let mut buffer = vec![0; 1 << 20];
         loop {
             match file.read(&mut buffer)? {
-                0 => return Ok(hexadecimal(&digest.finalize())),
+                0 => return Ok(cam_core::hex(&digest.finalize())),
                 n => digest.update(&buffer[..n]),
             }
         }
     };
     digest().map_err(|source| ModelError::Io { path: path.to_owned(), source })
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn load_seeded(backbone: &'static Backbone, seed: u64, options: &Options) -> Loaded {
@@ -248,7 +240,7 @@ fn load_seeded(backbone: &'static Backbone, seed: u64, options: &Options) -> Loa
     let parameters = seeded(&plan, seed);
     Loaded {
         backbone,
-        sha256: hexadecimal(&seeded::digest(&parameters)),
+        sha256: cam_core::hex(&seeded::digest(&parameters)),
         network: Network::build(plan, &parameters, &planned_for(options, &preprocessing)),
         preprocessing,
         source: format!("seed {seed}"),
