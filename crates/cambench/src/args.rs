@@ -45,7 +45,7 @@ Without SWEEP it runs the built-in demo on the photographs of `cargo xtask setup
 pub(crate) struct RunArgs {
     /// The sweep file (YAML)
     pub(crate) sweep: Option<PathBuf>,
-    /// The run's folder [default: `results/<sweep>/<date>-<plan>`]
+    /// The run's folder; `results/<sweep>/<date>-<plan>` unless given
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// How many failed rows are tolerated: a share (1%) or a number of rows (3)
