@@ -89,9 +89,13 @@ impl Drawing for Cost {
             .y_desc("ADCC ↑")
             .draw()?;
         let plotting = chart.plotting_area();
-        for Point { model, color, passes, adcc } in &self.points {
-            let at = (*passes, adcc.mean);
-            let interval = [(*passes, adcc.lo), (*passes, adcc.hi)];
+        for (i, Point { model, color, passes, adcc }) in self.points.iter().enumerate() {
+            // Those of one cost stand side by side: a twentieth to the right of each other, a few pixels.
+            let before = &self.points[..i];
+            let n_same = before.iter().filter(|other| (other.passes - passes).abs() < 0.5).count();
+            let x = passes * 1.05_f64.powi(n_same as i32);
+            let at = (x, adcc.mean);
+            let interval = [(x, adcc.lo), (x, adcc.hi)];
             plotting.draw(&PathElement::new(interval, color.stroke_width(2)))?;
             plotting.draw(&mark(*model, at, *color))?;
         }
