@@ -254,7 +254,11 @@ fn what_a_sweep_says_wrong_is_named_with_its_line_and_code_3() {
         ("weights: seeded", "weights: seeded, layer: conv_haed", &["conv_haed", "conv_head"]),
         ("[cam,", "[cam, cam,", &["two entries are called `cam`", "`as`"]),
         ("data.yaml", "nowhere.yaml", &["nowhere.yaml", "No such file"]),
-        ("weights: seeded", "weights: missing.pth", &["missing.pth"]),
+        (
+            "weights: seeded",
+            "weights: missing.pth",
+            &["bad.yaml:4", "cannot read missing.pth", "name a weights file"],
+        ),
         ("name: small", "name: [", &["bad.yaml"]),
         ("[cam,", "[{ name: imported, maps: nomaps },", &["nomaps"]),
         ("weights: seeded", "weights: seeded, layer: blocks.3", &["cam", "blocks.3", "linear"]),

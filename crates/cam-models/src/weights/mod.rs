@@ -87,7 +87,7 @@ pub enum ModelError {
     #[error(transparent)]
     Download(#[from] DownloadError),
     /// A file cannot be opened or read.
-    #[error("{}: {source}", .path.display())]
+    #[error("cannot read {}: {source}; name a weights file that is there and may be read", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
