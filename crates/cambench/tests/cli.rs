@@ -137,7 +137,7 @@ fn a_run_killed_ten_times_ends_like_one_that_was_not() {
             sleep(Duration::from_millis(1));
         }
         // Anywhere in the rows that follow; the middle of a write included.
-        sleep(Duration::from_micros(kill * 7919 % 97 * 1000 + kill * 131));
+        sleep(Duration::from_micros(kill * 7919 % 397 * 1000 + kill * 131));
         run.kill().unwrap();
         run.wait().unwrap();
         kept.push(n_rows());
