@@ -186,9 +186,13 @@ impl JournalWriter {
     }
 }
 
+fn crc_digits(json: &[u8]) -> String {
+    format!("{:08x}", crc32fast::hash(json))
+}
+
 fn encode(row: &Row) -> Vec<u8> {
     let json = serde_json::to_vec(row).expect("a row is always JSON");
-    let mut line = format!("{CRC}{:08x}{ROW}", crc32fast::hash(&json)).into_bytes();
+    let mut line = format!("{CRC}{}{ROW}", crc_digits(&json)).into_bytes();
     line.extend(json);
     line.extend(END.bytes());
     line
@@ -197,6 +201,6 @@ fn encode(row: &Row) -> Vec<u8> {
 fn decode<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
     let (digits, rest) = line.strip_prefix(CRC.as_bytes())?.split_at_checked(CRC_DIGITS)?;
     let json = rest.strip_prefix(ROW.as_bytes())?.strip_suffix(END.as_bytes())?;
-    let crc = u32::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
-    (crc32fast::hash(json) == crc).then(|| serde_json::from_slice(json).ok())?
+    // Bytes and not numbers are compared: `AB` is the same number as `ab`, and was not written here.
+    (digits == crc_digits(json).as_bytes()).then(|| serde_json::from_slice(json).ok())?
 }

@@ -406,6 +406,16 @@ mod tests {
     }
 
     #[test]
+    fn a_checksum_in_capitals_is_damaged() {
+        let (folder, mut journal) = unfinished();
+        let letter = (11..19).find(|&at| journal[at].is_ascii_lowercase()).unwrap();
+        journal[letter].make_ascii_uppercase();
+        fs::write(folder.path().join(JOURNAL), &journal).unwrap();
+        let store = open(folder.path());
+        assert_eq!((store.n_rows(), store.n_dropped()), (8, 1));
+    }
+
+    #[test]
     fn a_damaged_line_in_the_middle_is_dropped_and_only_its_row_is_missing() {
         let (folder, journal) = unfinished();
         let mut lines: Vec<Vec<u8>> =
