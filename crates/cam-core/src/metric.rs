@@ -1,10 +1,13 @@
 //! What a metric is, and all that it may look at.
 
-use std::cell::OnceCell;
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+};
 
 use tch::Tensor;
 
-use crate::{About, Map, Method, Subject};
+use crate::{About, Answer, Map, Method, Order, Probe, Subject, probe::ranks};
 
 /// A measure of one explanation.
 ///
@@ -13,6 +16,12 @@ pub trait Metric {
     /// The score of one explained image, or `None` where it is not defined (coherency of a map that cannot be made
     /// again).
     fn score(&self, explained: &Explained<'_>) -> Option<Score>;
+
+    /// The images that the score is sure to need for an image of `[H, W]`; those of all metrics go through the network
+    /// together, each once.
+    fn probes(&self, _size: [i64; 2]) -> Vec<Probe> {
+        vec![]
+    }
 
     /// Which direction is good.
     fn better(&self) -> Better;
@@ -54,12 +63,21 @@ pub struct Explained<'a> {
     map: &'a Map,
     method: Option<&'a dyn Method>,
     masked: OnceCell<Subject<'a>>,
+    ranks: OnceCell<Tensor>,
+    answers: RefCell<BTreeMap<Probe, Answer>>,
 }
 
 impl<'a> Explained<'a> {
     /// `method` is what made the map, where it can be asked again.
     pub fn new(subject: &'a Subject<'a>, map: &'a Map, method: Option<&'a dyn Method>) -> Self {
-        Self { subject, map, method, masked: OnceCell::new() }
+        Self {
+            subject,
+            map,
+            method,
+            masked: OnceCell::new(),
+            ranks: OnceCell::new(),
+            answers: RefCell::default(),
+        }
     }
 
     /// The image and the class.
@@ -74,11 +92,95 @@ impl<'a> Explained<'a> {
 
     /// The explanation image `x ⊙ M`, in normalized space, as a subject of its own; made once for all metrics.
     pub fn masked(&self) -> &Subject<'a> {
-        self.masked.get_or_init(|| self.subject.with_image(self.subject.image() * self.map.unit()))
+        self.masked.get_or_init(|| self.subject.with_image(self.masked_image()))
     }
 
     /// The same method on the explanation image: a raw map `[h, w]`, or `None` where the map was imported.
     pub fn explain_masked(&self) -> Option<Tensor> {
         self.method.map(|method| method.explain(self.masked()))
+    }
+
+    /// The network's answers to probes, in their order. Each is asked once, however many metrics ask for it, and what is
+    /// not known yet goes through the network together, [`Classifier::batch`](crate::Classifier::batch) at a time.
+    pub fn answers(&self, probes: &[Probe]) -> Vec<Answer> {
+        let mut seen = BTreeSet::new();
+        let is_new = |probe: &&Probe| self.known(**probe).is_none() && seen.insert(**probe);
+        let new: Vec<Probe> = probes.iter().filter(is_new).copied().collect();
+        if !new.is_empty() {
+            self.ask(&new);
+        }
+        probes.iter().map(|probe| self.known(*probe).expect("it was asked")).collect()
+    }
+
+    fn known(&self, probe: Probe) -> Option<Answer> {
+        let [height, width] = self.subject.size();
+        match probe {
+            Probe::Masked => self.masked.get().map(Subject::answer),
+            Probe::Kept { pixels: 0, fill, .. } => Some(self.subject.filled(fill)),
+            Probe::Kept { pixels, .. } if pixels == height * width => Some(self.subject.answer()),
+            Probe::Kept { .. } => self.answers.borrow().get(&probe).copied(),
+        }
+    }
+
+    fn ask(&self, probes: &[Probe]) {
+        let _no_grad = tch::no_grad_guard();
+        let classifier = self.subject.classifier();
+        let logits: Vec<Tensor> = probes
+            .chunks(classifier.batch() as usize)
+            .map(|chunk| {
+                let images = self.images(chunk);
+                let features = classifier.features(&images);
+                let logits = classifier.head(&features);
+                if let Some(at) = chunk.iter().position(|probe| *probe == Probe::Masked) {
+                    // A copy, so that the rest of the batch is not kept.
+                    let of = |batch: &Tensor| batch.narrow(0, at as i64, 1).copy();
+                    let masked = self.subject.with_seen(of(&images), of(&features), of(&logits));
+                    let _ = self.masked.get_or_init(|| masked);
+                }
+                logits
+            })
+            .collect();
+        let answers = self.subject.answers(&Tensor::cat(&logits, 0));
+        self.answers.borrow_mut().extend(probes.iter().copied().zip(answers));
+    }
+
+    /// The images of probes, `[N, 3, H, W]`.
+    fn images(&self, probes: &[Probe]) -> Tensor {
+        let form = |probe: &Probe| match *probe {
+            Probe::Masked => None,
+            Probe::Kept { order, fill, .. } => Some((order, fill)),
+        };
+        let image = self.subject.image();
+        let parts: Vec<Tensor> = probes
+            .chunk_by(|a, b| form(a) == form(b))
+            .map(|alike| match form(&alike[0]) {
+                None => self.masked_image(),
+                Some((order, fill)) => {
+                    image.where_self(&self.kept(order, alike), &fill.image(image))
+                }
+            })
+            .collect();
+        if parts.len() == 1 { parts[0].shallow_clone() } else { Tensor::cat(&parts, 0) }
+    }
+
+    fn masked_image(&self) -> Tensor {
+        self.subject.image() * self.map.unit()
+    }
+
+    /// Which pixels are left, `[N, 1, H, W]` of truths.
+    fn kept(&self, order: Order, probes: &[Probe]) -> Tensor {
+        let ranks = self.ranks();
+        let pixels = probes.iter().filter_map(|probe| probe.pixels());
+        let pixels = Tensor::from_slice(&pixels.collect::<Vec<_>>());
+        let pixels = pixels.to_device(ranks.device()).view([-1, 1, 1, 1]);
+        match order {
+            Order::MostSalient => ranks.less_tensor(&pixels),
+            Order::LeastSalient => ranks.greater_equal_tensor(&(ranks.numel() as i64 - pixels)),
+        }
+    }
+
+    /// The place of every pixel in decreasing order of salience, equal values in row-major order: `[1, 1, H, W]`.
+    fn ranks(&self) -> &Tensor {
+        self.ranks.get_or_init(|| ranks(self.map.unit()).unsqueeze(0).unsqueeze(0))
     }
 }

@@ -1,10 +1,14 @@
 //! One image in one classifier, and the class to explain.
 
-use std::cell::OnceCell;
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
 
 use tch::{Kind, Tensor};
 
-use crate::Classifier;
+use crate::{Classifier, Fill};
 
 /// Which class is explained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,14 +21,43 @@ pub enum Target {
 
 /// One image in one classifier, and the class to explain.
 ///
-/// The clean activations and logits are computed once, on first use, and shared by every method and metric.
+/// Everything that depends on the image alone is computed once, on first use, and shared by every method and metric: the
+/// clean activations and logits, and the answers to the image's fills.
 pub struct Subject<'a> {
     classifier: &'a dyn Classifier,
+    clean: Rc<Clean>,
+}
+
+/// What does not depend on how the classifier is wrapped.
+struct Clean {
     image: Tensor,
     class: i64,
     seed: u64,
     features: OnceCell<Tensor>,
     logits: OnceCell<Tensor>,
+    filled: RefCell<BTreeMap<Fill, Answer>>,
+}
+
+impl Clean {
+    fn new(image: Tensor, class: i64, seed: u64) -> Self {
+        Self {
+            image,
+            class,
+            seed,
+            features: OnceCell::new(),
+            logits: OnceCell::new(),
+            filled: RefCell::default(),
+        }
+    }
+}
+
+/// What a network says of one image about the class under explanation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer {
+    /// The class's logit.
+    pub logit: f64,
+    /// The class's softmax probability.
+    pub probability: f64,
 }
 
 impl<'a> Subject<'a> {
@@ -37,47 +70,47 @@ impl<'a> Subject<'a> {
             "one image of shape [1, 3, H, W], not {:?}",
             image.size()
         );
-        let mut subject = Self {
-            classifier,
-            image,
-            class: -1,
-            seed,
-            features: OnceCell::new(),
-            logits: OnceCell::new(),
+        let mut clean = Clean::new(image, 0, seed);
+        let (features, logits) = {
+            let _no_grad = tch::no_grad_guard();
+            let features = classifier.features(&clean.image);
+            let logits = classifier.head(&features);
+            (features, logits)
         };
-        let n_classes = subject.logits().size()[1];
-        subject.class = match target {
-            Target::Predicted => subject.logits().argmax(1, false).int64_value(&[0]),
+        let n_classes = logits.size()[1];
+        clean.class = match target {
+            Target::Predicted => logits.argmax(1, false).int64_value(&[0]),
             Target::Class(class) => class,
         };
-        assert!((0..n_classes).contains(&subject.class), "class {} of {n_classes}", subject.class);
-        subject
+        assert!((0..n_classes).contains(&clean.class), "class {} of {n_classes}", clean.class);
+        clean.features = OnceCell::from(features);
+        clean.logits = OnceCell::from(logits);
+        Self { classifier, clean: Rc::new(clean) }
     }
 
     /// Another image for the same class, classifier and seed.
     #[must_use]
     pub fn with_image(&self, image: Tensor) -> Subject<'a> {
-        assert_eq!(image.size(), self.image.size(), "the other image has another shape");
-        Subject {
-            classifier: self.classifier,
-            image,
-            class: self.class,
-            seed: self.seed,
-            features: OnceCell::new(),
-            logits: OnceCell::new(),
-        }
+        assert_eq!(image.size(), self.image().size(), "the other image has another shape");
+        let clean = Clean::new(image, self.class(), self.seed());
+        Subject { classifier: self.classifier, clean: Rc::new(clean) }
+    }
+
+    /// As [`Subject::with_image`], where the network has seen the image already: its activations `[1, K, h, w]` and logits
+    /// `[1, C]`.
+    #[must_use]
+    pub(crate) fn with_seen(&self, image: Tensor, features: Tensor, logits: Tensor) -> Subject<'a> {
+        let seen = self.with_image(image);
+        let _ = seen.clean.features.get_or_init(|| features);
+        let _ = seen.clean.logits.get_or_init(|| logits);
+        seen
     }
 
     /// The same subject seen through a wrapper of its classifier, sharing what is computed already.
     pub fn through<'b>(&self, classifier: &'b dyn Classifier) -> Subject<'b> {
-        Subject {
-            classifier,
-            image: self.image.shallow_clone(),
-            class: self.class,
-            seed: self.seed,
-            features: OnceCell::from(self.features().shallow_clone()),
-            logits: OnceCell::from(self.logits().shallow_clone()),
-        }
+        // The clean pass is not the wrapper's.
+        let _ = self.logits();
+        Subject { classifier, clean: Rc::clone(&self.clean) }
     }
 
     /// The classifier, cut at the layer under explanation.
@@ -87,36 +120,36 @@ impl<'a> Subject<'a> {
 
     /// The image, `[1, 3, H, W]`.
     pub fn image(&self) -> &Tensor {
-        &self.image
+        &self.clean.image
     }
 
     /// The image's `[H, W]`.
     pub fn size(&self) -> [i64; 2] {
-        let size = self.image.size();
+        let size = self.image().size();
         [size[2], size[3]]
     }
 
     /// The class to explain.
     pub fn class(&self) -> i64 {
-        self.class
+        self.clean.class
     }
 
     /// The seed of everything random about this image.
     pub fn seed(&self) -> u64 {
-        self.seed
+        self.clean.seed
     }
 
     /// Activations at the cut, `[1, K, h, w]`, without gradient.
     pub fn features(&self) -> &Tensor {
-        self.features.get_or_init(|| {
+        self.clean.features.get_or_init(|| {
             let _no_grad = tch::no_grad_guard();
-            self.classifier.features(&self.image)
+            self.classifier.features(self.image())
         })
     }
 
     /// Logits, `[1, C]`, without gradient.
     pub fn logits(&self) -> &Tensor {
-        self.logits.get_or_init(|| {
+        self.clean.logits.get_or_init(|| {
             let _no_grad = tch::no_grad_guard();
             self.classifier.head(self.features())
         })
@@ -129,11 +162,36 @@ impl<'a> Subject<'a> {
 
     /// The class's column of logits `[N, C]`: `[N]`.
     pub fn logit(&self, logits: &Tensor) -> Tensor {
-        logits.select(1, self.class)
+        logits.select(1, self.class())
     }
 
     /// The class's softmax probability of logits `[N, C]`: `[N]`.
     pub fn probability(&self, logits: &Tensor) -> Tensor {
         self.logit(&logits.softmax(-1, None::<Kind>))
+    }
+
+    /// The answers of logits `[N, C]`, copied from the device at once.
+    pub fn answers(&self, logits: &Tensor) -> Vec<Answer> {
+        let columns = [self.logit(logits), self.probability(logits)];
+        let columns = Tensor::stack(&columns, 1).to_kind(Kind::Double);
+        let numbers = Vec::<f64>::try_from(columns.flatten(0, -1)).expect("two numbers an image");
+        let answer = |pair: &[f64]| Answer { logit: pair[0], probability: pair[1] };
+        numbers.chunks_exact(2).map(answer).collect()
+    }
+
+    /// The network's answer to the image.
+    pub fn answer(&self) -> Answer {
+        self.answers(self.logits())[0]
+    }
+
+    /// The network's answer to a fill of the whole image; asked once for all methods and metrics.
+    pub fn filled(&self, fill: Fill) -> Answer {
+        if let Some(answer) = self.clean.filled.borrow().get(&fill) {
+            return *answer;
+        }
+        let _no_grad = tch::no_grad_guard();
+        let answer = self.answers(&self.classifier.logits(&fill.image(self.image())))[0];
+        self.clean.filled.borrow_mut().insert(fill, answer);
+        answer
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! `M = ReLU(Σ_k s_k F_k)` with `s_k` the class's score on `x ⊙ mm(U(F_k))`: the image seen through channel `k`, upsampled
 //! and min-max normalized. The default is the authors' repository: `s_k` is the softmax probability, a constant channel
-//! is skipped, and the sum is taken at the image's size. Ours: a constant channel costs nothing, and the upsampling,
-//! which is linear, is done once after the sum.
+//! is skipped, and the sum is taken at the image's size. Ours: equal channels are run once, a constant one costs nothing,
+//! and the upsampling, which is linear, is done once after the sum.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject, logits_in_chunks, upsample};
+use cam_core::{About, Cost, FeatureShape, Fill, Method, Subject, logits_in_chunks, upsample};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -41,14 +41,12 @@ impl Method for ScoreCam {
         let features = subject.features();
         match self.weighting {
             Weighting::Probability => {
-                let weights = scores(subject, None, |logits| subject.probability(logits));
+                let weights = scores(subject, 0.0, |logits| subject.probability(logits));
                 upsample(&weighted_sum(features, &weights), subject.size()).relu()
             }
             Weighting::ChannelSoftmax => {
-                let empty =
-                    logits_in_chunks(subject.classifier(), 1, |_| subject.image().zeros_like());
-                let scores =
-                    scores(subject, Some(&subject.logit(&empty)), |logits| subject.logit(logits));
+                let empty = subject.filled(Fill::Zero).logit;
+                let scores = scores(subject, empty, |logits| subject.logit(logits));
                 weighted_sum(features, &scores.softmax(0, None::<Kind>)).relu()
             }
         }
@@ -67,29 +65,24 @@ impl Method for ScoreCam {
     }
 }
 
-/// One score a channel, `[K]`; a constant channel has `constant` for its score, 0 where that is `None`.
-fn scores(
-    subject: &Subject<'_>,
-    constant: Option<&Tensor>,
-    score: impl Fn(&Tensor) -> Tensor,
-) -> Tensor {
+/// One score a channel, `[K]`; a constant channel has the score `constant`.
+fn scores(subject: &Subject<'_>, constant: f64, score: impl Fn(&Tensor) -> Tensor) -> Tensor {
     let channels = subject.features().squeeze_dim(0);
+    // Equal channels make equal images: often a third of a network's channels or more are zero everywhere.
+    let (distinct, which, _) = channels.unique_dim(0, true, true, false);
     let spatial = [-2_i64, -1];
-    let (min, max) = (channels.amin(&spatial[..], false), channels.amax(&spatial[..], false));
+    let (min, max) = (distinct.amin(&spatial[..], false), distinct.amax(&spatial[..], false));
     let live = max.greater_tensor(&min).nonzero().squeeze_dim(1);
-    let scores = match constant {
-        Some(constant) => constant.expand([channels.size()[0]], false).contiguous(),
-        None => min.zeros_like(),
-    };
+    let scores = min.full_like(constant);
     let n = live.size()[0];
     if n == 0 {
-        return scores;
+        return scores.index_select(0, &which);
     }
     let logits = logits_in_chunks(subject.classifier(), n, |range| {
         let chunk = live.narrow(0, range.start, range.end - range.start);
-        let masks = upsample(&channels.index_select(0, &chunk).unsqueeze(1), subject.size());
+        let masks = upsample(&distinct.index_select(0, &chunk).unsqueeze(1), subject.size());
         let (low, high) = (masks.amin(&spatial[..], true), masks.amax(&spatial[..], true));
         subject.image() * ((masks - &low) / (high - &low))
     });
-    scores.index_copy(0, &live, &score(&logits))
+    scores.index_copy(0, &live, &score(&logits)).index_select(0, &which)
 }

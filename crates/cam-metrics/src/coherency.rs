@@ -4,7 +4,7 @@
 //! class, at the image's size. Ours: a second map that is constant counts as correlation 0, and a random method draws the
 //! same masks or noise for both maps.
 
-use cam_core::{About, Better, Degenerate, Explained, Map, Metric, Score};
+use cam_core::{About, Better, Degenerate, Explained, Map, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -22,6 +22,10 @@ impl Metric for Coherency {
             Err(Degenerate::NotFinite) => f64::NAN,
         };
         Some(f64::midpoint(1.0, correlation).into())
+    }
+
+    fn probes(&self, _: [i64; 2]) -> Vec<Probe> {
+        vec![Probe::Masked]
     }
 
     fn better(&self) -> Better {

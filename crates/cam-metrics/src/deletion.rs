@@ -3,10 +3,10 @@
 //! The area under the class's softmax probability while pixels are replaced, the most salient first.
 //! Ours: equal values go in row-major order, and the trapezoid rule takes both end points at their true share of pixels.
 
-use cam_core::{About, Better, Explained, Metric, Score};
+use cam_core::{About, Better, Explained, Fill, Metric, Order, Probe, Score};
 use serde::{Deserialize, Serialize};
 
-use crate::perturbation::{Direction, Fill, perturb};
+use crate::perturbation::{Direction, Perturbation};
 
 /// Deletion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,17 +17,23 @@ pub struct Deletion {
     pub steps: u32,
     /// What replaces a pixel.
     pub fill: Fill,
+    /// Which pixels go first: the most salient ones, or the least salient ones as a control.
+    pub order: Order,
 }
 
 impl Default for Deletion {
     fn default() -> Self {
-        Self { steps: 224, fill: Fill::Zero }
+        Self { steps: 224, fill: Fill::Zero, order: Order::MostSalient }
     }
 }
 
 impl Metric for Deletion {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
-        Some(perturb(explained, self.steps, self.fill, Direction::Delete))
+        Some(self.perturbation().score(explained))
+    }
+
+    fn probes(&self, size: [i64; 2]) -> Vec<Probe> {
+        self.perturbation().probes(size)
     }
 
     fn better(&self) -> Better {
@@ -44,5 +50,12 @@ impl Metric for Deletion {
 
     fn forwards(&self, _: u64) -> u64 {
         u64::from(self.steps)
+    }
+}
+
+impl Deletion {
+    fn perturbation(&self) -> Perturbation {
+        let Self { steps, fill, order } = *self;
+        Perturbation { direction: Direction::Delete, order, fill, steps }
     }
 }

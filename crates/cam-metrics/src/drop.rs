@@ -4,7 +4,7 @@
 //! Ours: both are of the class under explanation (the code of the ADCC paper takes the largest probability for `y`), and a
 //! probability of exactly 0 cannot drop.
 
-use cam_core::{About, Better, Explained, Metric, Score};
+use cam_core::{About, Better, Explained, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 /// Average Drop, of one image.
@@ -18,6 +18,10 @@ impl Metric for Drop {
         let drop = if y == 0.0 { 0.0 } else { (y - o) / y };
         // Not `max`, which would make a perfect score of NaN.
         Some(if drop < 0.0 { 0.0 } else { drop }.into())
+    }
+
+    fn probes(&self, _: [i64; 2]) -> Vec<Probe> {
+        vec![Probe::Masked]
     }
 
     fn better(&self) -> Better {

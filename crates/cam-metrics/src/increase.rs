@@ -2,7 +2,7 @@
 //!
 //! 1 where the class's softmax probability on the explanation image is larger than on the image (strictly), else 0.
 
-use cam_core::{About, Better, Explained, Metric, Score};
+use cam_core::{About, Better, Explained, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 /// Increase in confidence, of one image.
@@ -16,6 +16,10 @@ impl Metric for Increase {
         // A comparison with NaN is false; a network that broke has not answered.
         let broke = y.is_nan() || o.is_nan();
         Some(if broke { f64::NAN } else { f64::from(u8::from(o > y)) }.into())
+    }
+
+    fn probes(&self, _: [i64; 2]) -> Vec<Probe> {
+        vec![Probe::Masked]
     }
 
     fn better(&self) -> Better {

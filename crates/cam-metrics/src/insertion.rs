@@ -3,10 +3,10 @@
 //! The area under the class's softmax probability while a blurred image gets its pixels back, the most salient first.
 //! Ours: the exact blur of the authors' evaluation code, equal values in row-major order, both end points in the area.
 
-use cam_core::{About, Better, Explained, Metric, Score};
+use cam_core::{About, Better, Explained, Fill, Metric, Order, Probe, Score};
 use serde::{Deserialize, Serialize};
 
-use crate::perturbation::{Direction, Fill, perturb};
+use crate::perturbation::{Direction, Perturbation};
 
 /// Insertion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,17 +17,23 @@ pub struct Insertion {
     pub steps: u32,
     /// What the curve starts from.
     pub start: Fill,
+    /// Which pixels come back first: the most salient ones, or the least salient ones as a control.
+    pub order: Order,
 }
 
 impl Default for Insertion {
     fn default() -> Self {
-        Self { steps: 224, start: Fill::Blur }
+        Self { steps: 224, start: Fill::Blur, order: Order::MostSalient }
     }
 }
 
 impl Metric for Insertion {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
-        Some(perturb(explained, self.steps, self.start, Direction::Insert))
+        Some(self.perturbation().score(explained))
+    }
+
+    fn probes(&self, size: [i64; 2]) -> Vec<Probe> {
+        self.perturbation().probes(size)
     }
 
     fn better(&self) -> Better {
@@ -44,5 +50,12 @@ impl Metric for Insertion {
 
     fn forwards(&self, _: u64) -> u64 {
         u64::from(self.steps)
+    }
+}
+
+impl Insertion {
+    fn perturbation(&self) -> Perturbation {
+        let Self { steps, start: fill, order } = *self;
+        Perturbation { direction: Direction::Insert, order, fill, steps }
     }
 }

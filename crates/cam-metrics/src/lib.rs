@@ -12,14 +12,13 @@ mod increase;
 mod insertion;
 mod perturbation;
 
-pub use cam_core::Metric;
+pub use cam_core::{Fill, Metric, Order};
 pub use coherency::Coherency;
 pub use complexity::Complexity;
 pub use deletion::Deletion;
 pub use drop::Drop;
 pub use increase::Increase;
 pub use insertion::Insertion;
-pub use perturbation::Fill;
 
 cam_core::registry! {
     /// Every metric of one image.

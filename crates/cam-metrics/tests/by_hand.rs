@@ -63,7 +63,9 @@ fn deletion_replaces_one_pixel_after_the_other() {
 #[test]
 fn insertion_restores_one_pixel_after_the_other() {
     on_toy(|explained| {
-        let score = Insertion { steps: 4, start: Fill::Zero }.score(explained).unwrap();
+        let score = Insertion { steps: 4, start: Fill::Zero, ..Insertion::default() }
+            .score(explained)
+            .unwrap();
         let curve = [0.731_058_6, 0.970_687_8, 0.994_088_9, 0.997_199_1, 0.995_390_4];
         for (got, want) in score.curve.unwrap().iter().zip(curve) {
             assert!((got - want).abs() < 5e-8, "{got} is not {want}");

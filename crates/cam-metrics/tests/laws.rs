@@ -94,8 +94,8 @@ proptest! {
         let map = map_of(&values);
         let inverse = map.neg();
         for fill in [Fill::Zero, Fill::Blur] {
-            let deletion = score(&Deletion { steps: 8, fill }, &Toy::waves(4, 4), &map);
-            let insertion = score(&Insertion { steps: 8, start: fill }, &Toy::waves(4, 4), &inverse);
+            let deletion = score(&Deletion { steps: 8, fill, ..Deletion::default() }, &Toy::waves(4, 4), &map);
+            let insertion = score(&Insertion { steps: 8, start: fill, ..Insertion::default() }, &Toy::waves(4, 4), &inverse);
             prop_assert!((deletion - insertion).abs() < 1e-12);
         }
     }
@@ -110,9 +110,12 @@ fn the_end_points_of_both_curves_are_the_image_and_the_fill() {
     let empty = subject.probability(&toy.logits(&subject.image().zeros_like())).double_value(&[0]);
     for steps in [1, 2, 5, 16] {
         let deletion =
-            Deletion { steps, fill: Fill::Zero }.score(&explained).unwrap().curve.unwrap();
-        let insertion =
-            Insertion { steps, start: Fill::Zero }.score(&explained).unwrap().curve.unwrap();
+            Deletion { steps, ..Deletion::default() }.score(&explained).unwrap().curve.unwrap();
+        let insertion = Insertion { steps, start: Fill::Zero, ..Insertion::default() }
+            .score(&explained)
+            .unwrap()
+            .curve
+            .unwrap();
         assert_eq!(deletion.len(), steps as usize + 1);
         for (start, end) in
             [(deletion[0], deletion[steps as usize]), (insertion[steps as usize], insertion[0])]
@@ -183,8 +186,12 @@ fn on_a_linear_network_the_true_order_minimizes_deletion_and_maximizes_insertion
     let areas = |ranks: [f64; 4]| {
         let map = Map::new(&Tensor::from_slice(&ranks).view([2, 2]), [2, 2]).unwrap();
         let explained = Explained::new(&subject, &map, None);
-        let deletion = Deletion { steps: 4, fill: Fill::Zero }.score(&explained).unwrap().value;
-        let insertion = Insertion { steps: 4, start: Fill::Zero }.score(&explained).unwrap().value;
+        let deletion =
+            Deletion { steps: 4, ..Deletion::default() }.score(&explained).unwrap().value;
+        let insertion = Insertion { steps: 4, start: Fill::Zero, ..Insertion::default() }
+            .score(&explained)
+            .unwrap()
+            .value;
         (deletion, insertion)
     };
     let (best_deletion, best_insertion) = areas([1.0, 3.0, 0.0, 2.0]);

@@ -232,6 +232,9 @@ impl<'a> Cell<'a> {
     ) -> Result<(), String> {
         let explained = Explained::new(subject, map, method.source.method());
         let metrics = &self.plan.sweep.metrics;
+        // What all metrics ask the network fills common batches.
+        let probes = metrics.iter().flat_map(|metric| metric.metric.probes(subject.size()));
+        explained.answers(&probes.collect::<Vec<_>>());
         for (metric, value) in metrics.iter().zip(&mut row.record.metrics) {
             if let Some(score) = metric.metric.score(&explained) {
                 if !score.value.is_finite() {
