@@ -4,7 +4,7 @@
 //! `s × s` grid that keeps a cell with probability `p`, upsampled bilinearly to `s + 1` cells of `⌈H/s⌉` pixels and cropped
 //! at a random offset. Ours: masks come from a portable generator seeded per image and are never stored.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject, logits_in_chunks, upsample};
+use cam_core::{About, Cost, FeatureShape, Method, Subject, logits_in_chunks};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -27,18 +27,37 @@ pub struct Rise {
     pub p: f64,
     /// What is weighted by: the authors' softmax probability, or the logit.
     pub score: Output,
+    /// How masks are drawn.
+    pub sampling: Sampling,
+}
+
+/// How masks are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// Each for itself (the authors' code).
+    Independent,
+    /// In pairs: the second mask of a pair keeps what the first one drops. What masks add to a map at random cancels in a
+    /// pair, so fewer masks give a map of the same variance.
+    Antithetic,
 }
 
 impl Default for Rise {
     fn default() -> Self {
-        Self { n_masks: 4000, cells: 7, p: 0.5, score: Output::Softmax }
+        Self {
+            n_masks: 4000,
+            cells: 7,
+            p: 0.5,
+            score: Output::Softmax,
+            sampling: Sampling::Independent,
+        }
     }
 }
 
 impl Method for Rise {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
-        let mut rng = ChaCha8Rng::seed_from_u64(subject.seed());
-        self.weigh(subject, |n| self.masks(n, subject.size(), &mut rng))
+        let rng = ChaCha8Rng::seed_from_u64(subject.seed());
+        self.weigh(subject, self.masks(subject.image(), rng))
     }
 
     fn cost(&self, _: FeatureShape) -> Cost {
@@ -59,40 +78,95 @@ impl Rise {
     fn weigh(&self, subject: &Subject<'_>, mut next: impl FnMut(i64) -> Tensor) -> Tensor {
         let _no_grad = tch::no_grad_guard();
         let image = subject.image();
-        let mut sum = image.select(1, 0).squeeze_dim(0).zeros_like();
         let n_masks = i64::from(self.n_masks);
         let batch = subject.classifier().batch();
+        let mut sum = image.zeros_like().select(1, 0).flatten(0, -1);
         for start in (0..n_masks).step_by(batch as usize) {
             let n = batch.min(n_masks - start);
-            let masks = next(n).to_kind(image.kind()).to_device(image.device());
+            let masks = next(n);
             let logits = logits_in_chunks(subject.classifier(), n, |_| image * &masks);
-            let scores = self.score.of(subject, &logits);
-            sum += (masks.squeeze_dim(1) * scores.view([-1, 1, 1])).sum_dim_intlist(
-                0_i64,
-                false,
-                None::<Kind>,
-            );
+            sum += self.score.of(subject, &logits).matmul(&masks.view([n, -1]));
         }
-        sum / (f64::from(self.n_masks) * self.p)
+        sum.view(subject.size()) / (f64::from(self.n_masks) * self.p)
     }
 
-    /// `n` random masks `[n, 1, H, W]` in `[0, 1]`.
-    fn masks(&self, n: i64, size: [i64; 2], rng: &mut impl Rng) -> Tensor {
+    /// Makes `n` random masks `[n, 1, H, W]` in `[0, 1]` at a call, where and as the image `[1, 3, H, W]` is.
+    ///
+    /// Bilinear upsampling is linear along each axis: a mask is the product of the rows' weights, the grid, and the columns'
+    /// weights, and a batch of them is two batched products.
+    fn masks(&self, image: &Tensor, rng: impl Rng) -> impl FnMut(i64) -> Tensor {
+        let (_, _, height, width) = image.size4().expect("images have four dimensions");
         let s = i64::from(self.cells);
-        let cell = size.map(|side| (side + s - 1) / s);
-        let masks: Vec<Tensor> = (0..n)
-            .map(|_| {
-                let grid: Vec<f32> =
-                    (0..s * s).map(|_| if rng.random_bool(self.p) { 1.0 } else { 0.0 }).collect();
-                let offset = cell.map(|side| rng.random_range(0..side));
-                let large = upsample(
-                    &Tensor::from_slice(&grid).view([s, s]),
-                    cell.map(|side| side * (s + 1)),
-                );
-                large.narrow(0, offset[0], size[0]).narrow(1, offset[1], size[1])
-            })
-            .collect();
-        Tensor::stack(&masks, 0).unsqueeze(1).clamp(0.0, 1.0)
+        let rows = Axis::new(s, height, image);
+        let columns = Axis::new(s, width, image);
+        let mut grids = Grids { rise: self.clone(), rng, opposite: None };
+        move |n| {
+            let (mut cells, mut top, mut left) = (vec![], vec![], vec![]);
+            for _ in 0..n {
+                cells.extend(grids.next().into_iter().map(|kept| if kept { 1.0_f32 } else { 0.0 }));
+                top.push(grids.rng.random_range(0..rows.cell));
+                left.push(grids.rng.random_range(0..columns.cell));
+            }
+            let cells = Tensor::from_slice(&cells).view([n, s, s]);
+            let cells = cells.to_kind(rows.weights.kind()).to_device(rows.weights.device());
+            let masks = rows.cropped(&top).bmm(&cells).bmm(&columns.cropped(&left).transpose(1, 2));
+            masks.clamp(0.0, 1.0).unsqueeze(1)
+        }
+    }
+}
+
+/// The interpolation of `s` cells to `s + 1` cells' length of pixels, along one axis.
+struct Axis {
+    /// Pixels of a cell: `⌈side/s⌉`.
+    cell: i64,
+    /// Pixels of the image.
+    side: i64,
+    /// What each cell gives to each pixel, `[(s + 1)·cell, s]`.
+    weights: Tensor,
+}
+
+impl Axis {
+    fn new(s: i64, side: i64, image: &Tensor) -> Self {
+        let cell = (side + s - 1) / s;
+        let unit = Tensor::eye(s, (image.kind(), image.device())).unsqueeze(0);
+        let weights = unit.upsample_linear1d([(s + 1) * cell], false, None);
+        Self { cell, side, weights: weights.squeeze_dim(0).transpose(0, 1).contiguous() }
+    }
+
+    /// The weights of the image's pixels for grids that begin `offsets` pixels before it, `[n, side, s]`.
+    fn cropped(&self, offsets: &[i64]) -> Tensor {
+        let pixels = Tensor::arange(self.side, (Kind::Int64, self.weights.device()));
+        let offsets = Tensor::from_slice(offsets).to_device(self.weights.device());
+        let rows = (offsets.unsqueeze(1) + pixels).flatten(0, -1);
+        self.weights.index_select(0, &rows).view([-1, self.side, self.weights.size()[1]])
+    }
+}
+
+/// The random grids of one image, one after the other.
+struct Grids<R> {
+    rise: Rise,
+    rng: R,
+    /// The second grid of a pair, where the first one was the last to be given.
+    opposite: Option<Vec<bool>>,
+}
+
+impl<R: Rng> Grids<R> {
+    /// Which cells are kept.
+    fn next(&mut self) -> Vec<bool> {
+        if let Some(opposite) = self.opposite.take() {
+            return opposite;
+        }
+        let Rise { cells, p, .. } = self.rise;
+        let grid: Vec<bool> = (0..cells * cells).map(|_| self.rng.random_bool(p)).collect();
+        if self.rise.sampling == Sampling::Antithetic {
+            // As opposed to the first as it can be with `p` of its cells kept: its complement at p = 1/2.
+            let [after_kept, after_dropped] =
+                [((2.0 * p - 1.0) / p).max(0.0), (p / (1.0 - p)).min(1.0)];
+            let mut opposite =
+                |&kept: &bool| self.rng.random_bool(if kept { after_kept } else { after_dropped });
+            self.opposite = Some(grid.iter().map(&mut opposite).collect());
+        }
+        grid
     }
 }
 
@@ -128,14 +202,51 @@ mod tests {
         }
     }
 
+    fn image(height: i64, width: i64) -> Tensor {
+        Tensor::ones([1, 3, height, width], (Kind::Float, tch::Device::Cpu))
+    }
+
+    #[test]
+    fn a_mask_is_its_grid_upsampled_bilinearly_and_cropped() {
+        let rise = Rise { cells: 3, ..Rise::default() };
+        let masks = rise.masks(&image(20, 12), ChaCha8Rng::seed_from_u64(3))(5);
+        // The same draws, and libtorch's own interpolation in two dimensions.
+        let mut grids = Grids { rise, rng: ChaCha8Rng::seed_from_u64(3), opposite: None };
+        for n in 0..5 {
+            let grid: Vec<f32> =
+                grids.next().into_iter().map(|kept| f32::from(u8::from(kept))).collect();
+            let (top, left) = (grids.rng.random_range(0..7), grids.rng.random_range(0..4));
+            let large = cam_core::upsample(&Tensor::from_slice(&grid).view([3, 3]), [28, 16]);
+            let expected = large.narrow(0, top, 20).narrow(1, left, 12);
+            let difference = (masks.get(n).squeeze_dim(0) - expected).abs().max().double_value(&[]);
+            assert!(difference < 1e-6, "{difference}");
+        }
+    }
+
+    #[test]
+    fn the_masks_of_an_antithetic_pair_keep_what_the_other_one_drops() {
+        let rise = Rise { sampling: Sampling::Antithetic, ..Rise::default() };
+        let mut grids = Grids { rise, rng: ChaCha8Rng::seed_from_u64(5), opposite: None };
+        let (first, second, third) = (grids.next(), grids.next(), grids.next());
+        assert!(first.iter().zip(&second).all(|(a, b)| a != b));
+        assert_ne!(first, third);
+    }
+
     #[test]
     fn masks_lie_between_zero_and_one_and_keep_the_share_p() {
-        for p in [0.1, 0.5] {
-            let rise = Rise { p, ..Rise::default() };
-            let masks = rise.masks(400, [56, 42], &mut ChaCha8Rng::seed_from_u64(1));
+        for (p, sampling) in [
+            (0.1, Sampling::Independent),
+            (0.5, Sampling::Independent),
+            (0.1, Sampling::Antithetic),
+            (0.5, Sampling::Antithetic),
+            (0.8, Sampling::Antithetic),
+        ] {
+            let rise = Rise { p, sampling, ..Rise::default() };
+            let masks = rise.masks(&image(56, 42), ChaCha8Rng::seed_from_u64(1))(400);
             assert_eq!(masks.size(), [400, 1, 56, 42]);
             assert!(masks.min().double_value(&[]) >= 0.0 && masks.max().double_value(&[]) <= 1.0);
-            assert!((masks.mean(Kind::Double).double_value(&[]) - p).abs() < 0.02);
+            let mean = masks.mean(Kind::Double).double_value(&[]);
+            assert!((mean - p).abs() < 0.02, "{sampling:?}, p = {p}: {mean}");
         }
     }
 
@@ -157,7 +268,7 @@ mod tests {
         let image = Tensor::ones([1, 3, 14, 14], (Kind::Float, tch::Device::Cpu));
         let subject = Subject::new(&Constant, image, Target::Class(0), 7);
         let rise = Rise { n_masks: 20, ..Rise::default() };
-        let mean = rise.masks(20, [14, 14], &mut ChaCha8Rng::seed_from_u64(7)).mean_dim(
+        let mean = rise.masks(subject.image(), ChaCha8Rng::seed_from_u64(7))(20).mean_dim(
             &[0_i64, 1][..],
             false,
             None::<Kind>,
