@@ -81,7 +81,7 @@ impl Photo {
     }
 
     /// The network's input, `[1, 3, height, width]` in `f32`: pixels in `[0, 1]`, mean subtracted, divided by the
-    /// standard deviation.
+    /// standard deviation. It lies channels-last in memory, as pixels do in a file and as networks want it.
     pub fn tensor(&self, preprocessing: &Preprocessing) -> Tensor {
         let channels = |values: [f64; 3]| {
             Tensor::from_slice(&values.map(|value| value as f32)).view([1, 3, 1, 1])
@@ -93,7 +93,7 @@ impl Photo {
             3,
         ]);
         let scaled = pixels.permute([0, 3, 1, 2]).to_kind(Kind::Float) / 255.0;
-        ((scaled - channels(preprocessing.mean)) / channels(preprocessing.std)).contiguous()
+        (scaled - channels(preprocessing.mean)) / channels(preprocessing.std)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use tch::Device;
+use tch::{Device, Tensor};
 
 /// Where to compute, as asked for: `auto`, `cpu`, `cuda` or `cuda:1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,17 +69,17 @@ impl FromStr for DeviceChoice {
 
 /// The device for a choice. Call it before the first tensor and the first thread: CUDA's part of libtorch is loaded here.
 ///
-/// Single precision is single precision on CUDA too: TF32, which multiplies with ten bits, is switched off unless
-/// `NVIDIA_TF32_OVERRIDE` is set.
+/// Single precision is single precision on CUDA too: TF32, which multiplies with ten bits, is switched off unless it is
+/// asked for. The first call decides for the whole process, as CUDA's libraries read the switch when they are loaded.
 ///
 /// # Errors
 ///
 /// CUDA is asked for by name and is not there.
-pub fn device(choice: DeviceChoice) -> Result<Device, DeviceError> {
+pub fn device(choice: DeviceChoice, multiply: Multiply) -> Result<Device, DeviceError> {
     if choice == DeviceChoice::Cpu {
         return Ok(Device::Cpu);
     }
-    let loaded = load_cuda();
+    let loaded = load_cuda(multiply);
     let present = if tch::Cuda::is_available() { tch::Cuda::device_count() as usize } else { 0 };
     match choice {
         DeviceChoice::Cuda(_) if present == 0 => Err(match loaded {
@@ -95,6 +95,24 @@ pub fn device(choice: DeviceChoice) -> Result<Device, DeviceError> {
     }
 }
 
+/// How single precision is multiplied on CUDA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Multiply {
+    /// With all of its 23 bits.
+    Exactly,
+    /// With ten bits, on tensor cores.
+    InTf32,
+}
+
+/// A copy of an input on a device. The copy to CUDA starts from pinned memory and is not waited for.
+pub fn upload(input: &Tensor, device: Device) -> Tensor {
+    if device.is_cuda() {
+        input.pin_memory(device).internal_to_copy((input.kind(), device), true)
+    } else {
+        input.to_device(device)
+    }
+}
+
 /// How many threads the calling thread's tensor operators use; other threads keep their own number.
 ///
 /// libtorch keeps the number per thread, so each thread that computes calls this itself.
@@ -103,10 +121,10 @@ pub fn set_threads(n_threads: usize) {
 }
 
 /// Loads libtorch's CUDA part, or says why not; tried once.
-fn load_cuda() -> &'static Result<(), String> {
+fn load_cuda(multiply: Multiply) -> &'static Result<(), String> {
     static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
     LOADED.get_or_init(|| {
-        forbid_tf32();
+        set_tf32(multiply);
         let mut reasons = Vec::new();
         for path in cuda_libraries(libtorch_folder().as_deref()) {
             match open_globally(&path) {
@@ -118,14 +136,16 @@ fn load_cuda() -> &'static Result<(), String> {
     })
 }
 
-/// CUDA's libraries read this switch when they are loaded; tch has no other that holds for gradients as well.
+/// CUDA's libraries and libtorch read these switches when they are loaded; tch has no others.
 #[expect(unsafe_code, reason = "setting an environment variable has no safe form")]
-fn forbid_tf32() {
-    const SWITCH: &str = "NVIDIA_TF32_OVERRIDE";
-    if env::var_os(SWITCH).is_none() {
-        // SAFETY: Rust's own readers are locked out, and no thread of libtorch runs before the first tensor.
-        unsafe { env::set_var(SWITCH, "0") };
-    }
+fn set_tf32(multiply: Multiply) {
+    let (switch, value) = match multiply {
+        Multiply::Exactly => ("NVIDIA_TF32_OVERRIDE", "0"),
+        // Convolutions use TF32 unless they are forbidden to; matrix products have to be allowed.
+        Multiply::InTf32 => ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "1"),
+    };
+    // SAFETY: Rust's own readers are locked out, and no thread of libtorch runs before the first tensor.
+    unsafe { env::set_var(switch, value) };
 }
 
 /// Where the CUDA part may lie: as `cargo xtask setup --cuda` lays it down, beside libtorch, or where the loader looks.
@@ -183,9 +203,9 @@ mod tests {
 
     #[test]
     fn auto_always_finds_a_device_and_cuda_is_there_or_explained() {
-        let auto = device(DeviceChoice::Auto).unwrap();
-        assert!(env::var_os("NVIDIA_TF32_OVERRIDE").is_some(), "TF32 is left on");
-        match device(DeviceChoice::Cuda(0)) {
+        let auto = device(DeviceChoice::Auto, Multiply::Exactly).unwrap();
+        assert_eq!(env::var("NVIDIA_TF32_OVERRIDE").as_deref(), Ok("0"), "TF32 is left on");
+        match device(DeviceChoice::Cuda(0), Multiply::Exactly) {
             Ok(cuda) => assert_eq!(auto, cuda),
             Err(error) => {
                 assert_eq!(auto, Device::Cpu);

@@ -25,7 +25,7 @@ pub mod plan;
 mod weights;
 mod zoo;
 
-pub use device::{DeviceChoice, DeviceError, device, set_threads};
+pub use device::{DeviceChoice, DeviceError, Multiply, device, set_threads, upload};
 pub use network::{Cut, Network, Options, Parameters, Precision};
 pub use plan::{Plan, UnknownLayer};
 pub use weights::{

@@ -53,6 +53,9 @@ pub enum Precision {
     F32,
     /// Eight bits of mantissa: up to twice as fast where the processor has it, and off by about a percent.
     Bf16,
+    /// Single precision whose products are of ten bits of mantissa, on NVIDIA's tensor cores; see
+    /// [`crate::device`]. Elsewhere it is single precision.
+    Tf32,
 }
 
 /// A backbone with weights, ready to be cut at any stage.
@@ -85,7 +88,7 @@ impl Network {
         allocator::keep_memory();
         let _no_grad = tch::no_grad_guard();
         let kind = match options.precision {
-            Precision::F32 => Kind::Float,
+            Precision::F32 | Precision::Tf32 => Kind::Float,
             Precision::Bf16 => Kind::BFloat16,
         };
         let builder = Builder { parameters, device: options.device, kind };
@@ -244,12 +247,29 @@ impl Classifier for Cut<'_> {
 #[derive(Debug)]
 enum Step {
     Convolution(Box<Convolution>),
-    MaxPool { kernel: i64, stride: i64, padding: i64 },
-    AveragePool { side: i64 },
-    Residual { main: Vec<Step>, shortcut: Vec<Step>, activation: Activation, kind: Kind },
+    MaxPool {
+        kernel: i64,
+        stride: i64,
+        padding: i64,
+    },
+    AveragePool {
+        side: i64,
+    },
+    Residual {
+        main: Vec<Step>,
+        /// The main branch's last convolution, to which the shortcut is added.
+        last: Box<Convolution>,
+        shortcut: Vec<Step>,
+        activation: Activation,
+        kind: Kind,
+    },
     GlobalPool,
     Flatten,
-    Linear { weight: Tensor, bias: Tensor, activation: Activation },
+    Linear {
+        weight: Tensor,
+        bias: Tensor,
+        activation: Activation,
+    },
 }
 
 /// Runs steps in order. No step changes its input: what is changed in place was made by the step itself.
@@ -265,11 +285,14 @@ impl Step {
                 x.max_pool2d([*kernel; 2], [*stride; 2], [*padding; 2], [1; 2], false)
             }
             Self::AveragePool { side } => x.adaptive_avg_pool2d([*side; 2]),
-            Self::Residual { main, shortcut, activation, kind } => {
+            Self::Residual { main, last, shortcut, activation, kind } => {
                 let x = arranged(x, *kind);
-                // The main branch ends in a convolution, so this sum is made in a tensor that nobody else has.
-                let sum = run(main, &x).g_add_(&run(shortcut, &x));
-                activate(sum, *activation)
+                let main = run(main, &x);
+                let shortcut = run(shortcut, &x);
+                last.fused(&main, Some(&shortcut), *activation).unwrap_or_else(|| {
+                    // This sum is made in what the convolution made, which nobody else has.
+                    activate(last.run(&main).g_add_(&shortcut), *activation)
+                })
             }
             Self::GlobalPool => x.mean_dim(&[-2_i64, -1][..], false, Kind::Float),
             Self::Flatten => x.flatten(1, -1),
@@ -295,9 +318,54 @@ struct Convolution {
 
 impl Convolution {
     fn run(&self, x: &Tensor) -> Tensor {
+        self.fused(x, None, self.activation).unwrap_or_else(|| {
+            let (kernel, padding) = self.kernel_and_padding(x);
+            let y = arranged(x, kernel.kind()).conv2d(
+                kernel,
+                Some(&self.bias),
+                [self.stride; 2],
+                padding,
+                [1; 2],
+                self.groups,
+            );
+            activate(y, self.activation)
+        })
+    }
+
+    /// The convolution, plus `shortcut` where there is one, and a ReLU, in one kernel of cuDNN's: on CUDA and without
+    /// gradients, which cuDNN's fused kernels have none of. `None` where there is no such kernel.
+    fn fused(
+        &self,
+        x: &Tensor,
+        shortcut: Option<&Tensor>,
+        activation: Activation,
+    ) -> Option<Tensor> {
+        let is_fusible = self.bias.device().is_cuda()
+            && activation == Activation::Relu
+            && self.groups == 1
+            && !x.requires_grad()
+            && shortcut.is_none_or(|shortcut| !shortcut.requires_grad());
+        if !is_fusible {
+            return None;
+        }
+        let (kernel, padding) = self.kernel_and_padding(x);
+        let x = arranged(x, kernel.kind());
+        let (bias, stride) = (Some(&self.bias), [self.stride; 2]);
+        let y = match shortcut {
+            None => x.f_cudnn_convolution_relu(kernel, bias, stride, padding, [1; 2], 1),
+            Some(z) => {
+                x.f_cudnn_convolution_add_relu(kernel, z, 1.0, bias, stride, padding, [1; 2], 1)
+            }
+        };
+        y.ok()
+    }
+
+    /// The kernel for an input of this size, and the zeros on both sides of rows and columns.
+    ///
+    /// A zero more after than before is a kernel with a row of zeros more in front, between equal paddings: no copy of the
+    /// activations. Which one is needed depends on the size that comes in.
+    fn kernel_and_padding(&self, x: &Tensor) -> (&Tensor, [i64; 2]) {
         let size = x.size();
-        // A zero more after than before is a kernel with a row of zeros more in front, between equal paddings: no copy of
-        // the activations. Which one is needed depends on the size that comes in.
         let zeros = |size: i64| match self.padding {
             Padding::Fixed(zeros) => (zeros, 0),
             Padding::Same => {
@@ -306,16 +374,7 @@ impl Convolution {
             }
         };
         let ((rows, odd_rows), (columns, odd_columns)) = (zeros(size[2]), zeros(size[3]));
-        let kernel = &self.kernels[odd_rows][odd_columns];
-        let y = arranged(x, kernel.kind()).conv2d(
-            kernel,
-            Some(&self.bias),
-            [self.stride; 2],
-            [rows, columns],
-            [1; 2],
-            self.groups,
-        );
-        activate(y, self.activation)
+        (&self.kernels[odd_rows][odd_columns], [rows, columns])
     }
 }
 
@@ -355,11 +414,13 @@ impl Builder<'_> {
             }
             Layer::AveragePool { side } => Step::AveragePool { side: *side },
             Layer::Residual { main, shortcut, activation } => {
-                debug_assert!(
-                    matches!(main.last(), Some(Layer::Convolution(c)) if c.activation == Activation::None)
-                );
+                let Some((Layer::Convolution(last), main)) = main.split_last() else {
+                    panic!("a main branch ends in a convolution");
+                };
+                debug_assert!(last.activation == Activation::None);
                 Step::Residual {
                     main: self.steps(main),
+                    last: Box::new(self.convolution(last)),
                     shortcut: self.steps(shortcut),
                     activation: *activation,
                     kind: self.kind,

@@ -124,6 +124,18 @@ pub enum Precision {
     F32,
     /// 16-bit brain floats: faster, with scores off by up to a few percent of a point.
     Bf16,
+    /// 32-bit floats multiplied as TF32, on CUDA devices only; one choice for all networks of a sweep that are `f32`.
+    Tf32,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Tf32 => "tf32",
+        })
+    }
 }
 
 /// A method with its options, under a name of its own.

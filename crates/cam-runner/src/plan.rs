@@ -136,6 +136,17 @@ pub enum PlanError {
         /// Which layers there are.
         source: UnknownLayer,
     },
+    /// TF32 without CUDA.
+    #[error("model `{model}`: `tf32` is of CUDA devices; use `precision: f32` here")]
+    NoTf32 {
+        /// Its name in results.
+        model: String,
+    },
+    /// TF32 beside single precision.
+    #[error(
+        "`tf32` and `f32` networks cannot run in one process; put them into two sweeps, or give all of them one precision"
+    )]
+    TwoPrecisions,
     /// A list of class names.
     #[error("model `{model}`: {message}")]
     Classes {
@@ -254,6 +265,7 @@ impl ModelSpec {
             precision: match self.precision {
                 Precision::F32 => cam_models::Precision::F32,
                 Precision::Bf16 => cam_models::Precision::Bf16,
+                Precision::Tf32 => cam_models::Precision::Tf32,
             },
             memory_bytes: memory.0,
             classes: self.classes.as_ref().map(|names| names.len() as i64),
@@ -331,7 +343,11 @@ impl Plan {
         provenance: &Provenance,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, PlanError> {
-        let device = cam_models::device(overrides.device)?;
+        let device = cam_models::device(overrides.device, multiply(&sweep)?)?;
+        let tf32 = sweep.models.iter().find(|model| model.precision == Precision::Tf32);
+        if let (Some(model), false) = (tf32, device.is_cuda()) {
+            return Err(PlanError::NoTf32 { model: model.label().to_string() });
+        }
         let threads = overrides
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -530,10 +546,7 @@ impl PlannedModel {
                 sha256: Some(model.sha256.clone()),
                 seeded: model.is_seeded,
             },
-            precision: match spec.precision {
-                Precision::F32 => "f32".to_string(),
-                Precision::Bf16 => "bf16".to_string(),
-            },
+            precision: spec.precision.to_string(),
             batch: cut.batch(),
             head_batch: cut.head_batch(),
             n_classes,
@@ -576,6 +589,16 @@ impl PlannedModel {
             protocol: PROTOCOL.to_string(),
             image: image.to_string(),
         }
+    }
+}
+
+/// How the networks of a sweep multiply single precision: one choice for the process.
+fn multiply(sweep: &Sweep) -> Result<cam_models::Multiply, PlanError> {
+    let has = |precision| sweep.models.iter().any(|model| model.precision == precision);
+    match (has(Precision::Tf32), has(Precision::F32)) {
+        (true, true) => Err(PlanError::TwoPrecisions),
+        (true, false) => Ok(cam_models::Multiply::InTf32),
+        (false, _) => Ok(cam_models::Multiply::Exactly),
     }
 }
 

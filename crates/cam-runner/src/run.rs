@@ -8,6 +8,7 @@ use std::{
 
 use cam_core::{Classifier, Cost, Counted, Explained, Map, Method, Subject, Target};
 use cam_data::{DataError, Loaded as LoadedPhoto, prefetch};
+use cam_models::upload;
 use cam_results::{Curve, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc};
 use tch::{Device, Kind, Tensor};
 
@@ -172,7 +173,7 @@ pub(crate) struct Prepared<'a> {
 
 impl<'a> Cell<'a> {
     pub(crate) fn subject(&self, photo: &LoadedPhoto, device: Device) -> Prepared<'a> {
-        let image = photo.photo.tensor(&self.model.preprocessing).to_device(device);
+        let image = upload(&photo.photo.tensor(&self.model.preprocessing), device);
         let target = match (self.plan.sweep.target, self.label) {
             (TargetRule::Label, Some(label)) => Target::Class(label),
             _ => Target::Predicted,

@@ -35,7 +35,7 @@ struct Explanation {
 
 pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
     check_names(&args.images)?;
-    let device = cam_models::device(args.device)?;
+    let device = cam_models::device(args.device, cam_models::Multiply::Exactly)?;
     if let Some(threads) = args.threads {
         cam_models::set_threads(usize::from(threads));
     }
