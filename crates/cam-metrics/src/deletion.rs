@@ -6,7 +6,7 @@
 use cam_core::{About, Better, Explained, Fill, Metric, Order, Probe, Score};
 use serde::{Deserialize, Serialize};
 
-use crate::perturbation::{Direction, Perturbation};
+use crate::perturbation::{Direction, Perturbation, Sampling};
 
 /// Deletion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,11 +19,18 @@ pub struct Deletion {
     pub fill: Fill,
     /// Which pixels go first: the most salient ones, or the least salient ones as a control.
     pub order: Order,
+    /// Which points of the curve go through the network.
+    pub sampling: Sampling,
 }
 
 impl Default for Deletion {
     fn default() -> Self {
-        Self { steps: 224, fill: Fill::Zero, order: Order::MostSalient }
+        Self {
+            steps: 224,
+            fill: Fill::Zero,
+            order: Order::MostSalient,
+            sampling: Sampling::EveryStep,
+        }
     }
 }
 
@@ -49,13 +56,13 @@ impl Metric for Deletion {
     }
 
     fn forwards(&self, _: u64) -> u64 {
-        u64::from(self.steps)
+        self.perturbation().forwards()
     }
 }
 
 impl Deletion {
     fn perturbation(&self) -> Perturbation {
-        let Self { steps, fill, order } = *self;
-        Perturbation { direction: Direction::Delete, order, fill, steps }
+        let Self { steps, fill, order, sampling } = *self;
+        Perturbation { direction: Direction::Delete, order, fill, steps, sampling }
     }
 }

@@ -6,7 +6,7 @@
 use cam_core::{About, Better, Explained, Fill, Metric, Order, Probe, Score};
 use serde::{Deserialize, Serialize};
 
-use crate::perturbation::{Direction, Perturbation};
+use crate::perturbation::{Direction, Perturbation, Sampling};
 
 /// Insertion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,11 +19,18 @@ pub struct Insertion {
     pub start: Fill,
     /// Which pixels come back first: the most salient ones, or the least salient ones as a control.
     pub order: Order,
+    /// Which points of the curve go through the network.
+    pub sampling: Sampling,
 }
 
 impl Default for Insertion {
     fn default() -> Self {
-        Self { steps: 224, start: Fill::Blur, order: Order::MostSalient }
+        Self {
+            steps: 224,
+            start: Fill::Blur,
+            order: Order::MostSalient,
+            sampling: Sampling::EveryStep,
+        }
     }
 }
 
@@ -49,13 +56,13 @@ impl Metric for Insertion {
     }
 
     fn forwards(&self, _: u64) -> u64 {
-        u64::from(self.steps)
+        self.perturbation().forwards()
     }
 }
 
 impl Insertion {
     fn perturbation(&self) -> Perturbation {
-        let Self { steps, start: fill, order } = *self;
-        Perturbation { direction: Direction::Insert, order, fill, steps }
+        let Self { steps, start: fill, order, sampling } = *self;
+        Perturbation { direction: Direction::Insert, order, fill, steps, sampling }
     }
 }

@@ -19,6 +19,7 @@ pub use deletion::Deletion;
 pub use drop::Drop;
 pub use increase::Increase;
 pub use insertion::Insertion;
+pub use perturbation::Sampling;
 
 cam_core::registry! {
     /// Every metric of one image.

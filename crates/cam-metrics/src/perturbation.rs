@@ -1,6 +1,9 @@
 //! The confidence while pixels are replaced in order of saliency, and the area under it.
 
+use std::collections::BTreeMap;
+
 use cam_core::{Explained, Fill, Order, Probe, Score};
+use serde::{Deserialize, Serialize};
 
 /// Pixels that go, a step at a time, from the image to a fill or the other way.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +16,19 @@ pub(crate) struct Perturbation {
     pub(crate) fill: Fill,
     /// Intervals of the curve.
     pub(crate) steps: u32,
+    /// Which of its points are asked for.
+    pub(crate) sampling: Sampling,
+}
+
+/// Which points of a curve go through the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// All of them.
+    EveryStep,
+    /// At most a fifth of them: a coarse curve first, then four times the middles of the intervals where it bends most. What
+    /// is not asked for is interpolated. Curves of fewer than 80 steps are asked for as a whole.
+    Adaptive,
 }
 
 /// Which way pixels go.
@@ -25,16 +41,37 @@ pub(crate) enum Direction {
 }
 
 impl Perturbation {
-    /// The images of the whole curve, both ends included, for images of `[H, W]`.
+    /// The images that the score is sure to need, for images of `[H, W]`.
     pub(crate) fn probes(self, size: [i64; 2]) -> Vec<Probe> {
-        (0..=self.n_steps(size)).map(|step| self.probe(size, step)).collect()
+        self.first_steps(size).into_iter().map(|step| self.probe(size, step)).collect()
+    }
+
+    /// How many images one score runs, the clean image left out.
+    pub(crate) fn forwards(self) -> u64 {
+        let steps = u64::from(self.steps);
+        match Refinement::of(self.sampling, i64::from(self.steps)) {
+            None => steps,
+            Some(refinement) => refinement.forwards() as u64,
+        }
     }
 
     /// The curve and the area under it by the trapezoid rule, over the share of pixels.
     pub(crate) fn score(self, explained: &Explained<'_>) -> Score {
         let size = explained.subject().size();
-        let answers = explained.answers(&self.probes(size));
-        let curve: Vec<f64> = answers.into_iter().map(|answer| answer.probability).collect();
+        let mut points = BTreeMap::new();
+        let ask = |points: &mut BTreeMap<i64, f64>, steps: &[i64]| {
+            let probes: Vec<Probe> = steps.iter().map(|&step| self.probe(size, step)).collect();
+            let answers = explained.answers(&probes).into_iter();
+            points.extend(steps.iter().copied().zip(answers.map(|answer| answer.probability)));
+        };
+        ask(&mut points, &self.first_steps(size));
+        if let Some(refinement) = Refinement::of(self.sampling, self.n_steps(size)) {
+            for _ in 0..Refinement::ROUNDS {
+                let next = refinement.next_steps(&points);
+                ask(&mut points, &next);
+            }
+        }
+        let curve = self.interpolated(size, &points);
         let area = curve
             .windows(2)
             .zip(0..)
@@ -45,6 +82,28 @@ impl Perturbation {
             .sum::<f64>()
             / n_pixels(size) as f64;
         Score { value: area, curve: Some(curve) }
+    }
+
+    fn first_steps(self, size: [i64; 2]) -> Vec<i64> {
+        let n_steps = self.n_steps(size);
+        match Refinement::of(self.sampling, n_steps) {
+            None => (0..=n_steps).collect(),
+            Some(refinement) => refinement.first_steps(),
+        }
+    }
+
+    /// The confidence after every step: a straight line over the pixels between two points that are known.
+    fn interpolated(self, size: [i64; 2], points: &BTreeMap<i64, f64>) -> Vec<f64> {
+        let points: Vec<(i64, f64)> = points.iter().map(|(&step, &value)| (step, value)).collect();
+        let mut curve = vec![points[0].1];
+        for pair in points.windows(2) {
+            let [(start, from), (end, to)] = [pair[0], pair[1]];
+            let gone = |step| (self.n_gone(size, step) - self.n_gone(size, start)) as f64;
+            let line = |step| from + (to - from) * gone(step) / gone(end);
+            curve.extend((start + 1..end).map(line));
+            curve.push(to);
+        }
+        curve
     }
 
     /// The image after some steps.
@@ -71,4 +130,83 @@ impl Perturbation {
 
 fn n_pixels([height, width]: [i64; 2]) -> i64 {
     height * width
+}
+
+/// How a curve is refined: [`Refinement::COARSE`] intervals, then some of them halved in each of [`Refinement::ROUNDS`].
+#[derive(Clone, Copy, Debug)]
+struct Refinement {
+    n_steps: i64,
+    /// Intervals halved in a round.
+    halved: usize,
+}
+
+impl Refinement {
+    const COARSE: i64 = 16;
+    const ROUNDS: usize = 4;
+    /// One in so many points may be asked for.
+    const SHARE: i64 = 5;
+
+    /// `None` where every step is asked for.
+    fn of(sampling: Sampling, n_steps: i64) -> Option<Self> {
+        let to_spend = n_steps / Self::SHARE - (Self::COARSE - 1);
+        let halved = usize::try_from(to_spend).ok()? / Self::ROUNDS;
+        (sampling == Sampling::Adaptive).then_some(Self { n_steps, halved })
+    }
+
+    /// Points inside of the curve, and the end that is not the clean image.
+    fn forwards(self) -> i64 {
+        Self::COARSE + (Self::ROUNDS * self.halved) as i64
+    }
+
+    fn first_steps(self) -> Vec<i64> {
+        (0..=Self::COARSE).map(|at| at * self.n_steps / Self::COARSE).collect()
+    }
+
+    /// The middles of the intervals whose trapezoids may be most wrong: by the largest change of the slope at one of their
+    /// ends, times the square of their width.
+    fn next_steps(self, points: &BTreeMap<i64, f64>) -> Vec<i64> {
+        let points: Vec<(i64, f64)> = points.iter().map(|(&step, &value)| (step, value)).collect();
+        let width = |i: usize| points[i + 1].0 - points[i].0;
+        let slope = |i: usize| (points[i + 1].1 - points[i].1) / width(i) as f64;
+        let n_intervals = points.len() - 1;
+        let error = |i: usize| {
+            let before = if i > 0 { (slope(i) - slope(i - 1)).abs() } else { 0.0 };
+            let after = if i + 1 < n_intervals { (slope(i + 1) - slope(i)).abs() } else { 0.0 };
+            before.max(after) * (width(i) as f64).powi(2)
+        };
+        let mut intervals: Vec<usize> = (0..n_intervals).filter(|&i| width(i) > 1).collect();
+        // Stable: of equals, those further in front.
+        intervals.sort_by(|&a, &b| error(b).total_cmp(&error(a)));
+        intervals.truncate(self.halved);
+        intervals.into_iter().map(|i| i64::midpoint(points[i].0, points[i + 1].0)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refined_curve_asks_for_a_fifth_of_its_points_where_it_bends() {
+        let refinement = Refinement::of(Sampling::Adaptive, 224).unwrap();
+        // A fall between steps 100 and 102, flat everywhere else.
+        let value = |step: i64| if step <= 100 { 0.9 } else { 0.1 };
+        let mut points: BTreeMap<i64, f64> =
+            refinement.first_steps().into_iter().map(|step| (step, value(step))).collect();
+        for _ in 0..Refinement::ROUNDS {
+            let next = refinement.next_steps(&points);
+            points.extend(next.into_iter().map(|step| (step, value(step))));
+        }
+        assert!(points.len() - 2 <= 224 / 5, "{} inner points", points.len() - 2);
+        assert_eq!(refinement.forwards(), points.len() as i64 - 1);
+        let nearest = |range: std::ops::RangeInclusive<i64>| points.range(range).count();
+        assert!(nearest(96..=104) >= 5, "the fall is looked at closely: {points:?}");
+    }
+
+    #[test]
+    fn short_curves_are_asked_for_as_a_whole() {
+        assert!(Refinement::of(Sampling::Adaptive, 74).is_none());
+        assert!(Refinement::of(Sampling::Adaptive, 80).is_some());
+        assert!(Refinement::of(Sampling::EveryStep, 224).is_none());
+    }
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use cam_core::{Counted, Explained, Map, Probe, Subject, Target, toy::Toy};
-use cam_metrics::{AnyMetric, Deletion, Fill, Insertion, Metric, Order};
+use cam_metrics::{AnyMetric, Deletion, Fill, Insertion, Metric, Order, Sampling};
 use tch::Tensor;
 
 const SIZE: [i64; 2] = [4, 4];
@@ -57,8 +57,8 @@ fn a_curve_that_is_another_one_read_backwards_is_not_run_again() {
     let subject = Subject::new(&counted, Toy::waves(4, 4), Target::Class(0), 0);
     let map = map(Tensor::cos);
     let explained = Explained::new(&subject, &map, None);
-    let insertion = Insertion { steps: 8, start: Fill::Zero, order: Order::MostSalient };
-    let deletion = Deletion { steps: 8, fill: Fill::Zero, order: Order::LeastSalient };
+    let insertion = Insertion { steps: 8, start: Fill::Zero, ..Insertion::default() };
+    let deletion = Deletion { steps: 8, order: Order::LeastSalient, ..Deletion::default() };
     let inserted = insertion.score(&explained).unwrap();
     let before = counted.forwards();
     let mut deleted = deletion.score(&explained).unwrap();
@@ -80,4 +80,27 @@ fn the_explanation_image_keeps_what_the_network_saw_of_it() {
     assert_eq!(shared.masked().image(), alone.masked().image());
     assert_eq!(shared.masked().features(), alone.masked().features());
     assert_eq!(answer, alone.masked().answer());
+}
+
+#[test]
+fn an_adaptive_curve_beside_the_whole_one_is_free_and_near_it() {
+    let toy = Toy::network_a().with_batch(32);
+    let counted = Counted::new(&toy);
+    let subject = Subject::new(&counted, Toy::waves(16, 16), Target::Class(0), 0);
+    let map = Map::new(&Toy::waves(16, 16).view([16, 16]), [16, 16]).unwrap();
+    let explained = Explained::new(&subject, &map, None);
+    let adaptive = Deletion { steps: 200, sampling: Sampling::Adaptive, ..Deletion::default() };
+    let alone = adaptive.score(&explained).unwrap();
+    assert!(counted.forwards() - 1 <= 200 / 5 + 1, "{} images", counted.forwards());
+    assert_eq!(counted.forwards() - 1, adaptive.forwards(0));
+
+    let whole = Deletion { steps: 200, ..Deletion::default() }.score(&explained).unwrap();
+    let before = counted.forwards();
+    assert_eq!(adaptive.score(&explained).unwrap(), alone);
+    assert_eq!(counted.forwards(), before);
+    let (sparse, dense) = (alone.curve.unwrap(), whole.curve.unwrap());
+    assert_eq!(sparse.len(), dense.len());
+    let n_equal = sparse.iter().zip(&dense).filter(|(a, b)| a == b).count();
+    assert!(n_equal >= 40, "{n_equal} points are those of the whole curve");
+    assert!((alone.value - whole.value).abs() < 2e-3, "{} and {}", alone.value, whole.value);
 }
