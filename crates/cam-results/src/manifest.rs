@@ -211,19 +211,9 @@ impl RunManifest {
     pub fn plan(&self) -> impl Iterator<Item = Key> + '_ {
         self.models.iter().flat_map(move |model| {
             self.images.iter().flat_map(move |image| {
-                self.methods.iter().map(move |method| self.key(model, image, method))
+                self.methods.iter().map(move |method| key(model, image, method))
             })
         })
-    }
-
-    fn key(&self, model: &ModelEntry, image: &ImageEntry, method: &MethodEntry) -> Key {
-        Key {
-            model: model.name.clone(),
-            layer: model.layer.clone(),
-            method: method.name.clone(),
-            protocol: method.protocol.clone(),
-            image: image.image.clone(),
-        }
     }
 
     /// How many rows the run has when it is complete.
@@ -255,7 +245,7 @@ impl RunManifest {
         if self.n_rows() == 0 || (model, method, image) == (None, None, None) {
             return Ok(());
         }
-        let key = self.key(
+        let key = key(
             &self.models[model.unwrap_or_default()],
             &self.images[image.unwrap_or_default()],
             &self.methods[method.unwrap_or_default()],
@@ -283,6 +273,17 @@ pub fn clashing_column<'a>(metrics: impl IntoIterator<Item = &'a str>) -> Option
         .into_iter()
         .flat_map(|metric| ["", "_lo", "_hi"].map(|suffix| format!("{metric}{suffix}")))
         .find(|name| !columns.insert(name.clone()))
+}
+
+/// What identifies a row of a run.
+fn key(model: &ModelEntry, image: &ImageEntry, method: &MethodEntry) -> Key {
+    Key {
+        model: model.name.clone(),
+        layer: model.layer.clone(),
+        method: method.name.clone(),
+        protocol: method.protocol.clone(),
+        image: image.image.clone(),
+    }
 }
 
 /// The place of the first item that was there before.
