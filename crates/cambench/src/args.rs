@@ -57,6 +57,7 @@ pub(crate) struct RunArgs {
     pub(crate) json: bool,
     /// Write where the time went, for Perfetto or `about:tracing`; `trace.json` in the run's folder unless given
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "not given, given without a file, given with one")]
     pub(crate) trace: Option<Option<PathBuf>>,
     #[command(flatten)]
     pub(crate) how: HowArgs,

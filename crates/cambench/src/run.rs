@@ -48,7 +48,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         match path {
             Some(path) => trace.write(path)?,
             None if was_finished => {
-                eprintln!("no trace: the run was finished before, and its folder is never changed")
+                eprintln!("no trace: the run was finished before, and its folder is never changed");
             }
             None => trace.write(&folder.join("trace.json"))?,
         }
