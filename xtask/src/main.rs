@@ -1,4 +1,4 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | growth`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -12,6 +12,7 @@ mod checkout;
 mod ci;
 mod docs;
 mod download;
+mod growth;
 mod libtorch;
 mod pip;
 mod run;
@@ -38,8 +39,12 @@ cargo xtask ci
     formatting, tests, clippy, documentation: what continuous integration runs
 cargo xtask docs [--check]
     write the generated tables into the Markdown files, or only say whether they would change
+cargo xtask growth [--images A,B,...]
+    measure whether forwards, time and memory grow as images, steps and masks do, into results/speed (about an hour;
+    with fewer images, minutes)
 
 Environment:
+    IMAGENET_SAMPLES                 a folder of images for `growth` and some tests (else the demo's photographs)
     LIBTORCH, LIBTORCH_USE_PYTORCH   use this libtorch 2.11.0, download none
     CAMBENCH_CACHE                   where downloads are kept (else ~/.cache/cambench)
     PIP_INDEX_URL, PIP_PROXY, ...    files are found through pip, so pip's configuration holds
@@ -68,6 +73,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("ci", []) => ci::command(),
         ("docs", []) => docs::command(false),
         ("docs", [flag]) if flag == "--check" => docs::command(true),
+        ("growth", _) => growth::command(args),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

@@ -9,6 +9,7 @@ use std::{
 
 use cam_core::{Preprocessing, hex};
 use sha2::{Digest, Sha256};
+use tracing::info_span;
 
 use crate::{DataError, Item, Orientation, Photo};
 
@@ -85,6 +86,7 @@ fn load(
     preprocessing: &Preprocessing,
     orientation: Orientation,
 ) -> Result<Loaded, DataError> {
+    let _span = info_span!("decode", image = item.image).entered();
     let bytes = fs::read(&item.path).map_err(DataError::read(&item.path))?;
     let sha256 = hex(&Sha256::digest(&bytes));
     if let Some(expected) = item.sha256.as_ref().filter(|expected| **expected != sha256) {

@@ -4,7 +4,6 @@
 //! or damaged is no row, and no line depends on another.
 
 use std::{
-    collections::HashMap,
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -27,8 +26,11 @@ const CRC_DIGITS: usize = 8;
 pub(crate) struct Journal {
     path: PathBuf,
     file: File,
-    /// Where each row lies; of two rows with one key the first counts.
-    rows: HashMap<Key, Span>,
+    plan: Plan,
+    /// Where each row of the plan lies; of two rows with one key the first counts.
+    rows: Vec<Option<Span>>,
+    /// How many of them are there.
+    n_rows: usize,
     /// The end of the last whole line.
     end: u64,
     /// How many lines are no row of the plan.
@@ -62,15 +64,17 @@ pub(crate) struct MapOnly {
 
 impl Journal {
     /// Reads the journal of a run's folder through, up to its last whole line.
-    pub(crate) fn open(folder: &Path, plan: &Plan) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, plan: Plan) -> Result<Self> {
         let path = folder.join(JOURNAL);
         let file = File::open(&path).map_err(|source| Error::read(&path, source))?;
         Self::scan(path, file, plan)
     }
 
-    fn scan(path: PathBuf, file: File, plan: &Plan) -> Result<Self> {
-        let mut journal = Self { path, file, rows: HashMap::new(), end: 0, dropped: 0 };
-        let mut lines = BufReader::with_capacity(1 << 20, &journal.file);
+    fn scan(path: PathBuf, file: File, plan: Plan) -> Result<Self> {
+        let rows = vec![None; plan.n_rows()];
+        let lines = file.try_clone().map_err(|source| Error::read(&path, source))?;
+        let mut lines = BufReader::with_capacity(1 << 20, lines);
+        let mut journal = Self { path, file, plan, rows, n_rows: 0, end: 0, dropped: 0 };
         let (mut at, mut line) = (0_u64, Vec::new());
         loop {
             line.clear();
@@ -81,9 +85,9 @@ impl Journal {
                 return Ok(journal);
             }
             let row: Option<RecordOnly> = decode(&line);
-            match row.map(|row| row.record).filter(|record| plan.has(record)) {
+            match row.map(|row| row.record).filter(|record| journal.plan.has(record)) {
                 Some(record) => {
-                    journal.rows.entry(record.key()).or_insert(Span { at, len });
+                    journal.insert(&record.key(), Span { at, len });
                     journal.end = at + len as u64;
                 }
                 None => journal.dropped += 1,
@@ -92,14 +96,32 @@ impl Journal {
         }
     }
 
+    fn insert(&mut self, key: &Key, span: Span) {
+        if let Some(place) = self.plan.place(key)
+            && self.rows[place].is_none()
+        {
+            self.rows[place] = Some(span);
+            self.n_rows += 1;
+        }
+    }
+
+    fn span(&self, key: &Key) -> Option<Span> {
+        self.rows[self.plan.place(key)?]
+    }
+
+    /// Which rows may be there.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// Whether a row is there.
     pub(crate) fn contains(&self, key: &Key) -> bool {
-        self.rows.contains_key(key)
+        self.span(key).is_some()
     }
 
     /// How many rows are there.
     pub(crate) fn n_rows(&self) -> usize {
-        self.rows.len()
+        self.n_rows
     }
 
     /// How many lines are no row of the plan.
@@ -109,7 +131,7 @@ impl Journal {
 
     /// The row of a key, or a part of it, where it is there.
     pub(crate) fn row<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>> {
-        let Some(span) = self.rows.get(key) else { return Ok(None) };
+        let Some(span) = self.span(key) else { return Ok(None) };
         let mut line = vec![0; span.len];
         let mut file = &self.file;
         file.seek(SeekFrom::Start(span.at))
@@ -132,7 +154,7 @@ pub(crate) struct JournalWriter {
 
 impl JournalWriter {
     /// Opens the journal of a run's folder, made where there is none; a torn or damaged tail is cut off.
-    pub(crate) fn open(folder: &Path, plan: &Plan) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, plan: Plan) -> Result<Self> {
         let path = folder.join(JOURNAL);
         let file = OpenOptions::new()
             .read(true)
@@ -150,22 +172,30 @@ impl JournalWriter {
         &self.journal
     }
 
-    /// Appends a row, which is on the disk when this returns.
-    pub(crate) fn append(&mut self, row: &Row) -> Result<()> {
+    /// Appends rows, which are on the disk when this returns; one sync serves all of them.
+    pub(crate) fn append<'a>(&mut self, rows: impl IntoIterator<Item = &'a Row>) -> Result<()> {
         self.mend()?;
-        let line = encode(row);
+        let mut lines = Vec::new();
+        let mut spans = vec![];
+        for row in rows {
+            let at = lines.len();
+            encode(row, &mut lines);
+            let span = Span { at: self.journal.end + at as u64, len: lines.len() - at };
+            spans.push((row.record.key(), span));
+        }
         self.torn = true;
         let file = &mut self.journal.file;
-        if let Err(source) = file.write_all(&line).and_then(|()| file.sync_data()) {
+        if let Err(source) = file.write_all(&lines).and_then(|()| file.sync_data()) {
             let error = Error::write(&self.journal.path, source);
             // Half a line may stand there now. If it cannot be cut off now, the next append or open does it.
             let _ = self.mend();
             return Err(error);
         }
         self.torn = false;
-        let span = Span { at: self.journal.end, len: line.len() };
-        self.journal.end += line.len() as u64;
-        self.journal.rows.entry(row.record.key()).or_insert(span);
+        self.journal.end += lines.len() as u64;
+        for (key, span) in spans {
+            self.journal.insert(&key, span);
+        }
         Ok(())
     }
 
@@ -190,12 +220,13 @@ fn crc_digits(json: &[u8]) -> String {
     format!("{:08x}", crc32fast::hash(json))
 }
 
-fn encode(row: &Row) -> Vec<u8> {
+fn encode(row: &Row, lines: &mut Vec<u8>) {
     let json = serde_json::to_vec(row).expect("a row is always JSON");
-    let mut line = format!("{CRC}{}{ROW}", crc_digits(&json)).into_bytes();
-    line.extend(json);
-    line.extend(END.bytes());
-    line
+    for part in
+        [CRC.as_bytes(), crc_digits(&json).as_bytes(), ROW.as_bytes(), &json, END.as_bytes()]
+    {
+        lines.extend(part);
+    }
 }
 
 fn decode<T: DeserializeOwned>(line: &[u8]) -> Option<T> {

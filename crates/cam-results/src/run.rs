@@ -32,7 +32,7 @@ impl Run {
         let mut manifest = RunManifest::read(folder)?;
         let mut journal = None;
         if manifest.status == RunStatus::Running {
-            match Journal::open(folder, &Plan::of(&manifest)) {
+            match Journal::open(folder, Plan::of(&manifest)) {
                 Ok(found) => journal = Some(found),
                 // Either nothing was appended yet, or the run was finished just now.
                 Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

@@ -30,7 +30,6 @@ const LOCK: &str = ".lock";
 pub struct Store {
     folder: PathBuf,
     manifest: RunManifest,
-    plan: Plan,
     /// `None` in a finished run.
     writer: Option<Writer>,
 }
@@ -52,9 +51,8 @@ impl Store {
     /// writing it; and where two metrics or two rows would have the same name.
     pub fn create_or_continue(folder: &Path, manifest: RunManifest) -> Result<Self> {
         manifest.check_names()?;
-        let plan = Plan::of(&manifest);
         fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
-        let store = |manifest, writer| Self { folder: folder.to_owned(), manifest, plan, writer };
+        let store = |manifest, writer| Self { folder: folder.to_owned(), manifest, writer };
         // A finished run with nothing to tidy up is only looked at.
         let leftover = [JOURNAL, LOCK].iter().any(|name| folder.join(name).exists());
         if !leftover
@@ -83,10 +81,8 @@ impl Store {
                 new
             }
         };
-        let mut store = store(manifest, None);
-        let journal = JournalWriter::open(folder, &store.plan)?;
-        store.writer = Some(Writer { journal, _lock: lock });
-        Ok(store)
+        let journal = JournalWriter::open(folder, Plan::of(&manifest))?;
+        Ok(store(manifest, Some(Writer { journal, _lock: lock })))
     }
 
     /// The manifest as it stands in the folder.
@@ -117,17 +113,29 @@ impl Store {
     /// Appends a row, which is on the disk when this returns; a row that is there already stays as it is.
     ///
     /// # Errors
-    /// Where the journal cannot be written ([`Error::DiskFull`] and others; the run can be continued afterwards), the
-    /// run is finished, or its plan has no such row.
+    /// As [`Store::append_all`].
     pub fn append(&mut self, row: &Row) -> Result<()> {
+        self.append_all(std::slice::from_ref(row))
+    }
+
+    /// Appends rows, which are on the disk when this returns; rows that are there already stay as they are. A disk is
+    /// slow to sync and not to write: many rows at once take little longer than one.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written ([`Error::DiskFull`] and others; none of the rows is there then, and the run
+    /// can be continued afterwards), the run is finished, or its plan has no such row.
+    pub fn append_all(&mut self, rows: &[Row]) -> Result<()> {
         let Some(writer) = &mut self.writer else {
             return Err(Error::Finished { folder: self.folder.clone() });
         };
-        let key = row.record.key();
-        if !self.plan.has(&row.record) {
-            return Err(Error::NotPlanned { folder: self.folder.clone(), row: key.to_string() });
+        let journal = writer.journal.journal();
+        if let Some(row) = rows.iter().find(|row| !journal.plan().has(&row.record)) {
+            let row = row.record.key().to_string();
+            return Err(Error::NotPlanned { folder: self.folder.clone(), row });
         }
-        if writer.journal.journal().contains(&key) { Ok(()) } else { writer.journal.append(row) }
+        let new: Vec<&Row> =
+            rows.iter().filter(|row| !journal.contains(&row.record.key())).collect();
+        if new.is_empty() { Ok(()) } else { writer.journal.append(new) }
     }
 
     /// Writes the run's tables in the order of the plan and closes it for good; killed anywhere, the same call

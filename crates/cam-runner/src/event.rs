@@ -34,7 +34,8 @@ pub enum Event<'a> {
         /// The image.
         image: &'a str,
     },
-    /// A row was finished and is safe on disk.
+    /// A row was finished and is safe on disk. Told in the order in which rows were begun, and while other rows are
+    /// begun already.
     RowFinished {
         /// The row, which may be a failed one.
         record: &'a Record,

@@ -15,6 +15,7 @@ mod publish;
 mod run;
 mod seed;
 mod suggest;
+mod writer;
 
 pub use check::{CellEstimate, Estimate, check};
 pub use config::{ConfigError, Sweep};

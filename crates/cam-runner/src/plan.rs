@@ -18,6 +18,7 @@ use cam_results::{
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
+use tracing::info_span;
 
 use crate::{
     Event, clock,
@@ -260,6 +261,7 @@ impl ModelSpec {
         memory: Bytes,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Loaded, PlanError> {
+        let _span = info_span!("load", name = label).entered();
         let options = Options {
             device,
             precision: match self.precision {
@@ -323,6 +325,7 @@ impl Plan {
         provenance: &Provenance,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, PlanError> {
+        let _span = info_span!("plan").entered();
         Self::look_up(sweep, text, path, overrides, provenance, on_event).map_err(|error| {
             match error {
                 PlanError::Config(_) | PlanError::Device(_) => error,
@@ -386,6 +389,7 @@ impl Plan {
             models.push(model);
             entries.push(entry);
         }
+        let hashing = info_span!("hash images", n_images = dataset.items.len()).entered();
         let images: Vec<ImageEntry> = dataset
             .items
             .par_iter()
@@ -396,6 +400,7 @@ impl Plan {
                 label: item.label,
             })
             .collect();
+        drop(hashing);
         let manifest = RunManifest {
             schema: SCHEMA,
             status: RunStatus::Running,

@@ -13,6 +13,7 @@ use cam_results::{
     summarize, write_bytes,
 };
 use tch::Tensor;
+use tracing::info_span;
 
 /// How many photographs a grid shows: the first ones of the run.
 const GRID_ROWS: usize = 6;
@@ -38,10 +39,11 @@ impl Format {
 /// # Errors
 /// Where the run cannot be read or a file cannot be written.
 pub fn publish(run: &Run, formats: &[Format]) -> Result<Vec<String>> {
-    let summary = summarize(run.manifest(), run.records());
+    let summary = info_span!("summary").in_scope(|| summarize(run.manifest(), run.records()));
     let mut left_out = vec![];
     // The report looks at which plots there are.
     for format in Format::ALL.into_iter().filter(|format| formats.contains(format)) {
+        let _span = info_span!("publish", name = ?format).entered();
         match format {
             Format::Plots => left_out = publish_plots(run, &summary)?,
             Format::Csv => summary.write(run.folder())?,

@@ -1,9 +1,12 @@
-//! The loop: models, then images, then methods, then metrics; every row safe on disk before the next one starts.
+//! The loop: models, then images, then methods, then metrics. Photographs are decoded ahead of it and rows are written
+//! behind it, so that the network never waits for a disk.
 
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use cam_core::{Classifier, Cost, Counted, Explained, Map, Method, Subject, Target};
@@ -11,6 +14,7 @@ use cam_data::{DataError, Loaded as LoadedPhoto, prefetch};
 use cam_models::upload;
 use cam_results::{Curve, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc};
 use tch::{Device, Kind, Tensor};
+use tracing::info_span;
 
 use crate::{
     clock,
@@ -19,10 +23,11 @@ use crate::{
     guard::guard,
     plan::{PROTOCOL, Plan, PlanError, PlannedModel},
     seed::image_seed,
+    writer::Writer,
 };
 
 /// How a run ended.
-#[derive(Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Outcome {
     /// Its folder.
     pub folder: PathBuf,
@@ -36,6 +41,13 @@ pub struct Outcome {
     pub n_degenerate: usize,
     /// Whether all rows are there and the tables are written.
     pub is_finished: bool,
+    /// Images that went through the networks, for methods and metrics, in this start of the run.
+    pub executed_forwards: u64,
+    /// Activations that went through the networks' heads.
+    pub executed_head_forwards: u64,
+    /// In `[0, 1]`: for how much of the time from the first photograph to the last row on disk the thread of the network
+    /// was computing, and not waiting for photographs, for the disk, or for the next network; `None` where no row was made.
+    pub network_busy: Option<f64>,
 }
 
 /// Why a run ended early. What was done until then is kept.
@@ -49,7 +61,8 @@ pub enum RunError {
     Store(#[from] cam_results::Error),
 }
 
-/// Runs a plan in `folder`, or what is missing of it. Stops after the row in hand when `stop` becomes true.
+/// Runs a plan in `folder`, or what is missing of it. Stops after the row in hand when `stop` becomes true; what was
+/// computed until then is written.
 ///
 /// # Errors
 /// Where the folder cannot be used or written. A method that panics or an image that cannot be read is a failed row.
@@ -67,21 +80,32 @@ pub fn run(
         n_dropped: store.n_dropped(),
     });
     if store.is_finished() {
-        return Ok(Outcome::of(&Run::read(folder)?));
+        return Ok(Outcome::of(&Run::read(folder)?, &Effort::default()));
     }
-    for model in &plan.models {
-        run_model(plan, model, &mut store, stop, on_event)?;
-    }
+    let missing: Vec<_> = plan.models.iter().map(|model| missing(plan, model, &store)).collect();
+    let (computed, written, effort) = thread::scope(|scope| {
+        let writer = Writer::start(scope, |rows| store.append_all(rows));
+        let mut work = Work { plan, writer, stop, on_event, effort: Effort::default() };
+        let computed = work.run_models(&missing);
+        let Work { writer, on_event, mut effort, .. } = work;
+        let written = writer.finish(|record| on_event(Event::RowFinished { record }));
+        effort.last_row = Some(Instant::now());
+        (computed, written, effort)
+    });
+    let outcome = |run: &Run| Outcome::of(run, &effort);
+    written?;
+    computed?;
     if store.n_rows() < plan.n_rows() {
-        return Ok(Outcome::of(&Run::read(folder)?));
+        return Ok(outcome(&Run::read(folder)?));
     }
     on_event(Event::Writing);
-    Ok(Outcome::of(&store.finish(&clock::now())?))
+    let _span = info_span!("tables").entered();
+    Ok(outcome(&store.finish(&clock::now())?))
 }
 
 impl Outcome {
     /// What became of the rows of a run.
-    fn of(run: &Run) -> Self {
+    fn of(run: &Run, effort: &Effort) -> Self {
         let count = |status| run.records().iter().filter(|record| record.status == status).count();
         Self {
             folder: run.folder().to_path_buf(),
@@ -90,70 +114,148 @@ impl Outcome {
             n_failed: count(Status::Failed),
             n_degenerate: count(Status::Degenerate),
             is_finished: run.manifest().status == RunStatus::Finished,
+            executed_forwards: effort.forwards,
+            executed_head_forwards: effort.head_forwards,
+            network_busy: effort.busy(),
         }
     }
 }
 
-fn run_model(
-    plan: &Plan,
-    model: &PlannedModel,
-    store: &mut Store,
-    stop: &AtomicBool,
-    on_event: &mut dyn FnMut(Event<'_>),
-) -> Result<(), RunError> {
-    let missing = |store: &Store, image: &str| -> Vec<&MethodChoice> {
-        plan.sweep
-            .methods
-            .iter()
-            .filter(|method| !store.contains(&model.key(method, image)))
-            .collect()
-    };
-    let items: Vec<_> = plan
-        .dataset
-        .items
-        .iter()
-        .filter(|item| !missing(store, &item.image).is_empty())
-        .cloned()
-        .collect();
-    if items.is_empty() || stop.load(Ordering::Relaxed) {
-        return Ok(());
-    }
-    on_event(Event::Loading { model: &model.name });
-    let loaded = model.load(plan.device, plan.memory(), on_event)?;
-    let cut = loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
-    let cut = cut.with_batch(model.batch, model.head_batch);
-    let hashes =
-        plan.manifest().images.iter().map(|image| (image.image.as_str(), image.sha256.as_deref()));
-    let hashes: std::collections::BTreeMap<_, _> = hashes.collect();
+/// The images of a model that lack rows, by their places in the data set, with the methods that they lack.
+type Missing<'a> = Vec<(usize, Vec<&'a MethodChoice>)>;
 
-    for (index, photo) in prefetch(items.clone(), &model.preprocessing, plan.dataset.exif) {
-        let item = &items[index];
-        let cell = Cell { plan, model, cut: &cut, image: &item.image, label: item.label };
-        let subject = photo.map_err(|error: DataError| error.to_string()).and_then(|photo| {
-            if hashes.get(item.image.as_str()).copied().flatten() != Some(photo.sha256.as_str()) {
-                return Err(format!("{} changed since the run was planned", item.path.display()));
+fn missing<'a>(plan: &'a Plan, model: &PlannedModel, store: &Store) -> Missing<'a> {
+    let methods = |image: &str| -> Vec<_> {
+        let is_missing = |method: &&MethodChoice| !store.contains(&model.key(method, image));
+        plan.sweep.methods.iter().filter(is_missing).collect()
+    };
+    let images = plan.dataset.items.iter().map(|item| methods(&item.image)).enumerate();
+    images.filter(|(_, methods)| !methods.is_empty()).collect()
+}
+
+/// The loop, with all that it needs.
+struct Work<'a, 'scope> {
+    plan: &'a Plan,
+    writer: Writer<'scope, cam_results::Error>,
+    stop: &'a AtomicBool,
+    on_event: &'a mut dyn FnMut(Event<'_>),
+    effort: Effort,
+}
+
+/// What one start of a run took.
+#[derive(Default)]
+struct Effort {
+    forwards: u64,
+    head_forwards: u64,
+    first_photo: Option<Instant>,
+    computing: Duration,
+    last_row: Option<Instant>,
+}
+
+impl Work<'_, '_> {
+    /// Computes what is missing and hands it to the writer. Ends early where it is to stop or the writer has failed.
+    fn run_models(&mut self, missing: &[Missing<'_>]) -> Result<(), PlanError> {
+        for (model, missing) in self.plan.models.iter().zip(missing) {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
             }
-            guard(|| cell.subject(&photo, plan.device))
-        });
-        for method in missing(store, &item.image) {
-            on_event(Event::RowStarted {
-                model: &model.name,
-                method: method.label(),
-                image: &item.image,
-            });
-            let row = match &subject {
-                Ok(subject) => guard(|| cell.explain(subject, method)).and_then(|row| row),
-                Err(error) => Err(error.clone()),
-            };
-            let row = row.unwrap_or_else(|error| cell.failed(subject.as_ref().ok(), method, error));
-            store.append(&row)?;
-            on_event(Event::RowFinished { record: &row.record });
-            if stop.load(Ordering::Relaxed) {
-                return Ok(());
+            if !missing.is_empty() && self.run_model(model, missing)?.is_break() {
+                break;
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn run_model(
+        &mut self,
+        model: &PlannedModel,
+        missing: &Missing<'_>,
+    ) -> Result<ControlFlow<()>, PlanError> {
+        let plan = self.plan;
+        (self.on_event)(Event::Loading { model: &model.name });
+        let loaded = model.load(plan.device, plan.memory(), self.on_event)?;
+        let cut =
+            loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
+        let cut = cut.with_batch(model.batch, model.head_batch);
+        let counted = Counted::new(&cut);
+        let flow = self.run_images(model, &counted, missing);
+        self.effort.forwards += counted.forwards();
+        self.effort.head_forwards += counted.head_forwards();
+        Ok(flow)
+    }
+
+    fn run_images(
+        &mut self,
+        model: &PlannedModel,
+        cut: &dyn Classifier,
+        missing: &Missing<'_>,
+    ) -> ControlFlow<()> {
+        let plan = self.plan;
+        let items: Vec<_> =
+            missing.iter().map(|(place, _)| plan.dataset.items[*place].clone()).collect();
+        let mut photos = prefetch(items, &model.preprocessing, plan.dataset.exif);
+        while let Some((index, photo)) = info_span!("wait for photo").in_scope(|| photos.next()) {
+            let (place, methods) = &missing[index];
+            let item = &plan.dataset.items[*place];
+            let planned = plan.manifest().images[*place].sha256.as_deref();
+            let cell = Cell { plan, model, cut, image: &item.image, label: item.label };
+            let subject = photo.map_err(|error: DataError| error.to_string()).and_then(|photo| {
+                if planned != Some(photo.sha256.as_str()) {
+                    let path = item.path.display();
+                    return Err(format!("{path} changed since the run was planned"));
+                }
+                let _span = info_span!("subject", image = item.image).entered();
+                self.effort.compute(|| guard(|| cell.subject(&photo, plan.device)))
+            });
+            for method in methods {
+                (self.on_event)(Event::RowStarted {
+                    model: &model.name,
+                    method: method.label(),
+                    image: &item.image,
+                });
+                let row = self.effort.compute(|| {
+                    let _span = info_span!("row", image = item.image).entered();
+                    let row = match &subject {
+                        Ok(subject) => guard(|| cell.explain(subject, method)).and_then(|row| row),
+                        Err(error) => Err(error.clone()),
+                    };
+                    row.unwrap_or_else(|error| cell.failed(subject.as_ref().ok(), method, error))
+                });
+                self.hand_over(row)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Tells of the rows that are written by now. Breaks where the loop is to stop.
+    fn hand_over(&mut self, row: Row) -> ControlFlow<()> {
+        let is_writing = info_span!("hand over").in_scope(|| self.writer.hand_over(row));
+        for record in self.writer.written() {
+            (self.on_event)(Event::RowFinished { record: &record });
+        }
+        if is_writing && !self.stop.load(Ordering::Relaxed) {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    }
+}
+
+impl Effort {
+    /// Does something that is no waiting; the first time, a photograph is there.
+    fn compute<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        self.first_photo.get_or_insert(start);
+        let result = work();
+        self.computing += start.elapsed();
+        result
+    }
+
+    /// For which share of the time from the first photograph to the last row it was computing.
+    fn busy(&self) -> Option<f64> {
+        let elapsed = self.last_row?.duration_since(self.first_photo?);
+        Some(self.computing.as_secs_f64() / elapsed.as_secs_f64())
+    }
 }
 
 /// One image in one model.
@@ -194,6 +296,7 @@ impl<'a> Cell<'a> {
     ) -> Result<Row, String> {
         let subject = &prepared.subject;
         let counted = Counted::new(subject.classifier());
+        let span = info_span!("explain", name = method.label()).entered();
         let start = Instant::now();
         let raw = match &method.source {
             MapSource::Method(method) => method.explain(&subject.through(&counted)),
@@ -205,6 +308,7 @@ impl<'a> Cell<'a> {
         // Copying the map back waits for the device, so this is all of the time.
         let stored = stored(&raw);
         let own_secs = start.elapsed().as_secs_f64();
+        drop(span);
 
         let mut row = self.row(Some(prepared), method);
         // An image that goes through the whole network passes the cut and the head.

@@ -4,12 +4,18 @@
 
 mod support;
 
-use std::{fs, sync::Arc};
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use cam_core::{About, Cost, FeatureShape, Method, Subject};
 use cam_results::{Record, Status};
 use cam_runner::{
-    Overrides,
+    Event, Overrides,
     config::{Bytes, CustomMethod, MapSource},
 };
 use support::{Workshop, contents, files, timeless};
@@ -106,6 +112,48 @@ fn a_run_stopped_after_every_row_ends_like_one_that_was_not() {
         assert_eq!((outcome.n_done, outcome.is_finished), (done, false));
     }
     assert_eq!(contents(&workshop.run(&plan, "pieces")), contents(&whole));
+}
+
+#[test]
+fn a_row_is_reported_in_its_turn_and_when_it_is_on_the_disk() {
+    let workshop = Workshop::with_photographs(3);
+    let plan = workshop.plan(SOME);
+    let (folder, stop) = (workshop.path("run"), AtomicBool::new(false));
+    let (mut begun, mut reported) = (vec![], vec![]);
+    let mut on_event = |event: Event<'_>| match event {
+        Event::RowStarted { model, method, image } => {
+            begun.push([model, method, image].map(str::to_owned));
+            stop.store(begun.len() == 7, Ordering::Relaxed);
+        }
+        Event::RowFinished { record } => {
+            let Record { model, method, image, .. } = record;
+            let journal = fs::read_to_string(folder.join("journal.jsonl")).unwrap();
+            let line = journal.lines().nth(reported.len()).unwrap();
+            for word in [model, method, image] {
+                assert!(line.contains(&format!("\"{word}\"")), "{word} is not in {line}");
+            }
+            reported.push([model, method, image].map(Clone::clone));
+        }
+        _ => {}
+    };
+    let outcome = cam_runner::run(&plan, &folder, &stop, &mut on_event).unwrap();
+    assert_eq!((begun.len(), outcome.n_done), (7, 7), "the row in hand is finished, and no other");
+    assert_eq!(reported, begun, "all that was begun is on the disk when the run returns");
+}
+
+#[test]
+fn a_run_says_how_much_its_networks_did() {
+    let workshop = Workshop::with_photographs(2);
+    let plan = workshop.plan("[{ name: rise, n_masks: 20 }]");
+    let outcome = workshop.run_until(&plan, "run", 1);
+    // The image itself, and 20 masks. Then drop and increase share the explanation image, deletion and insertion have
+    // 8 points each, and coherency has 20 masks more.
+    assert!(outcome.executed_forwards >= 21 + 1 + 20, "{outcome:?}");
+    assert!(outcome.network_busy.is_some_and(|busy| busy > 0.0 && busy <= 1.0), "{outcome:?}");
+    let rest = workshop.run_until(&plan, "run", usize::MAX);
+    assert_eq!(rest.executed_forwards, outcome.executed_forwards, "one image each");
+    let nothing = workshop.run_until(&plan, "run", usize::MAX);
+    assert_eq!((nothing.executed_forwards, nothing.network_busy), (0, None));
 }
 
 #[test]

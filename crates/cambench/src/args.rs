@@ -39,6 +39,7 @@ Examples:
   cambench run configs/demo.yaml
   cambench run sweep.yaml --limit 10 --out /tmp/try
   cambench run sweep.yaml --device cuda:1 --max-failed 0%
+  cambench run sweep.yaml --trace --json
 
 The same command again continues where a run stopped and does only what is missing.
 Without SWEEP it runs the built-in demo on the photographs of `cargo xtask setup`.")]
@@ -51,6 +52,13 @@ pub(crate) struct RunArgs {
     /// How many failed rows are tolerated: a share (1%) or a number of rows (3)
     #[arg(long, value_name = "N|P%", default_value = "1%")]
     pub(crate) max_failed: MaxFailed,
+    /// Print how it ended as JSON, and no table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write where the time went, for Perfetto or `about:tracing`; `trace.json` in the run's folder unless given
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "not given, given without a file, given with one")]
+    pub(crate) trace: Option<Option<PathBuf>>,
     #[command(flatten)]
     pub(crate) how: HowArgs,
 }

@@ -11,6 +11,7 @@ mod progress;
 mod report;
 mod run;
 mod table;
+mod trace;
 
 use clap::Parser;
 

@@ -18,9 +18,11 @@ use crate::{
     exit::Exit,
     progress::Progress,
     table,
+    trace::Trace,
 };
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
+    let trace = args.trace.as_ref().map(|_| Trace::start()).transpose()?;
     let sweep = match &args.sweep {
         Some(path) => path.clone(),
         None => demo()?,
@@ -30,28 +32,32 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     // Until here nothing is lost by stopping at once.
     let stop = stop_on_interrupt()?;
     let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
-    let was_published = is_finished(&folder) && folder.join("report.md").is_file();
+    let was_finished = is_finished(&folder);
+    let was_published = was_finished && folder.join("report.md").is_file();
     let outcome = cam_runner::run(&plan, &folder, &stop, &mut |event| progress.on(&event))?;
-    if !outcome.is_finished {
-        progress.finish();
-        eprintln!(
-            "stopped with {} of {} rows in {}; the same command continues",
-            outcome.n_done,
-            outcome.n_rows,
-            folder.display()
-        );
-        return Ok(Exit::Interrupted);
-    }
-    let run = Run::read(&folder)?;
-    if !was_published {
-        let left_out = cam_runner::publish(&run, &cam_runner::Format::ALL)
+    let run = if outcome.is_finished { Some(Run::read(&folder)?) } else { None };
+    if let Some(run) = run.as_ref().filter(|_| !was_published) {
+        let left_out = cam_runner::publish(run, &cam_runner::Format::ALL)
             .context("the run is finished, and its report cannot be written")?;
         for sentence in left_out {
             progress.say(&sentence);
         }
     }
     progress.finish();
-    print_means(&run);
+    if let (Some(trace), Some(path)) = (trace, &args.trace) {
+        match path {
+            Some(path) => trace.write(path)?,
+            None if was_finished => {
+                eprintln!("no trace: the run was finished before, and its folder is never changed");
+            }
+            None => trace.write(&folder.join("trace.json"))?,
+        }
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&outcome)?);
+    } else if let Some(run) = &run {
+        print_means(run);
+    }
     Ok(conclude(args, &outcome))
 }
 
@@ -89,11 +95,23 @@ fn print_means(run: &Run) {
 
 /// Says how it ended.
 fn conclude(args: &RunArgs, outcome: &Outcome) -> Exit {
-    let Outcome { folder, n_rows, n_failed, n_degenerate, .. } = outcome;
-    println!(
-        "{n_rows} rows, {n_degenerate} degenerate, {n_failed} failed: {}",
-        folder.join("report.md").display()
-    );
+    let Outcome { folder, n_rows, n_done, n_failed, n_degenerate, network_busy, .. } = outcome;
+    if let Some(busy) = network_busy {
+        eprintln!("network busy {:.1} %", 100.0 * busy);
+    }
+    if !outcome.is_finished {
+        eprintln!(
+            "stopped with {n_done} of {n_rows} rows in {}; the same command continues",
+            folder.display()
+        );
+        return Exit::Interrupted;
+    }
+    if !args.json {
+        println!(
+            "{n_rows} rows, {n_degenerate} degenerate, {n_failed} failed: {}",
+            folder.join("report.md").display()
+        );
+    }
     if !args.max_failed.tolerates(*n_failed, *n_rows) {
         eprintln!(
             "error: {n_failed} of {n_rows} rows failed, more than --max-failed allows; the report lists them. A row is made once: to try them again, give another --out"

@@ -229,6 +229,85 @@ fn a_finished_run_has_every_file_and_a_second_run_changes_none() {
 }
 
 #[test]
+fn a_run_tells_a_program_how_it_ended() {
+    let workshop = Workshop::with_photographs(2);
+    let ended = workshop.output(&["run", "sweep.yaml", "--out", "run", "--json"]);
+    ended.is(0, &["network busy"]);
+    let said: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        (&said["n_rows"], &said["n_done"], &said["n_failed"]),
+        (&8.into(), &8.into(), &0.into())
+    );
+    assert_eq!(said["folder"], "run");
+    assert!(said["executed_forwards"].as_u64().unwrap() > 2 * 24, "{said}");
+    let busy = said["network_busy"].as_f64().unwrap();
+    assert!(busy > 0.0 && busy <= 1.0, "{said}");
+}
+
+#[test]
+fn a_trace_shows_what_every_thread_did_and_when() {
+    let workshop = Workshop::with_photographs(3);
+    let traced = ["run", "sweep.yaml", "--out", "run", "--trace"];
+    workshop.output(&traced).is(0, &["network busy"]);
+    let read = |name: &str| {
+        let text = fs::read_to_string(workshop.path(name)).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let trace = read("run/trace.json");
+    let events = trace["traceEvents"].as_array().unwrap();
+
+    let threads: Vec<&str> = events
+        .iter()
+        .filter(|event| event["ph"] == "M")
+        .map(|event| event["args"]["name"].as_str().unwrap())
+        .collect();
+    let thread = |event: &serde_json::Value| threads[event["tid"].as_u64().unwrap() as usize];
+    let spans: Vec<_> = events.iter().filter(|event| event["ph"] == "X").collect();
+    for (name, on, n) in [
+        ("plan", "main", 1),
+        ("hash images", "main", 1),
+        ("load tf_efficientnet_lite0", "main", 2),
+        ("wait for photo", "main", 4),
+        ("subject", "main", 3),
+        ("explain rise", "main", 3),
+        ("explain cam", "main", 3),
+        ("row", "main", 12),
+        ("hand over", "main", 12),
+        ("tables", "main", 1),
+        ("publish Plots", "main", 1),
+        ("publish Md", "main", 1),
+    ] {
+        let found = spans.iter().filter(|span| span["name"] == name && thread(span) == on).count();
+        assert_eq!(found, n, "{name} on {on}");
+    }
+    let decoded = spans.iter().filter(|span| span["name"] == "decode");
+    assert!(decoded.clone().count() >= 3 && decoded.clone().all(|span| thread(span) != "main"));
+    let written = spans.iter().filter(|span| span["name"] == "write" && thread(span) == "writer");
+    assert_eq!(written.map(|span| span["args"]["n_rows"].as_u64().unwrap()).sum::<u64>(), 12);
+
+    // What a thread does lies side by side, or one within another.
+    let times = |span: &serde_json::Value| {
+        let [at, long] = ["ts", "dur"].map(|field| span[field].as_f64().unwrap());
+        (at, at + long)
+    };
+    for a in &spans {
+        for b in spans.iter().filter(|b| b["tid"] == a["tid"]) {
+            let ((a0, a1), (b0, b1)) = (times(a), times(b));
+            assert!(
+                a1 <= b0 || b1 <= a0 || a0 <= b0 && b1 <= a1 || b0 <= a0 && a1 <= b1,
+                "{a} {b}"
+            );
+        }
+    }
+
+    let before = fs::read(workshop.path("run/trace.json")).unwrap();
+    workshop.output(&traced).is(0, &["no trace: the run was finished before"]);
+    assert!(fs::read(workshop.path("run/trace.json")).unwrap() == before);
+    workshop.output(&["run", "sweep.yaml", "--out", "run", "--trace=mine.json"]).is(0, &[]);
+    assert!(read("mine.json")["traceEvents"].as_array().unwrap().len() > 1);
+}
+
+#[test]
 fn a_run_without_out_lands_below_results_and_is_found_again() {
     let workshop = Workshop::with_photographs(1);
     workshop.write_sweep("[cam]");

@@ -70,14 +70,14 @@ impl Workshop {
         Run::read(&self.path(name)).unwrap()
     }
 
-    /// Runs a plan and asks it to stop after so many rows.
+    /// Runs a plan and asks it to stop while so many rows are begun, as Ctrl-C does.
     pub(crate) fn run_until(&self, plan: &Plan, name: &str, n_rows: usize) -> Outcome {
         let stop = AtomicBool::new(false);
-        let mut done = 0;
+        let mut begun = 0;
         let mut on_event = |event: Event<'_>| {
-            if let Event::RowFinished { .. } = event {
-                done += 1;
-                stop.store(done >= n_rows, Ordering::Relaxed);
+            if let Event::RowStarted { .. } = event {
+                begun += 1;
+                stop.store(begun >= n_rows, Ordering::Relaxed);
             }
         };
         run(plan, &self.path(name), &stop, &mut on_event).unwrap()
