@@ -287,7 +287,7 @@ fn markdown(rows: &[Measured]) -> Result<String> {
         let unit = if is_images { "image" } else { "step or mask" };
         let _ = writeln!(
             text,
-            "| | forwards | forwards a {unit} | CPU s | CPU ms a {unit} | peak MiB | network busy | degenerate |"
+            "| | forwards | forwards per {unit} | CPU s | CPU ms per {unit} | peak MiB | network busy | degenerate |"
         );
         text.push_str("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
         for row in group {
@@ -316,7 +316,7 @@ const HEAD: &str = "\
 # How a run grows
 
 Written by `cargo xtask growth`. The first line of a table is the base: one image, or none of what is varied. What
-stands by the image, step or mask is what the run took more than its base.
+stands per image, step or mask is what the run took more than its base.
 
 ";
 
@@ -342,7 +342,7 @@ fn verdict(base: &Measured, measured: &[Measured], is_images: bool) -> String {
         let peak = spread(&peaks);
         let _ = write!(
             text,
-            "Between these sizes, forwards an image differ by {:.2} % ({}; 0 where no map is degenerate), CPU time an image \
+            "Between these sizes, forwards per image differ by {:.2} % ({}; 0 where no map is degenerate), CPU time per image \
              by {:.1} % ({}; up to 10 %), peak memory by {:.1} % ({}; up to 5 %).",
             100.0 * forwards,
             holds(forwards == 0.0),
