@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cam_core::{Classifier, Cost, Counted, Explained, Map, Method, Subject, Target};
+use cam_core::{Classifier, Cost, Counted, Explained, Map, Method, Probe, Subject, Target};
 use cam_data::{DataError, Loaded as LoadedPhoto, prefetch};
 use cam_models::upload;
 use cam_results::{Curve, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc};
@@ -339,9 +339,11 @@ impl<'a> Cell<'a> {
         let metrics = &self.plan.sweep.metrics;
         // What all metrics ask the network fills common batches.
         let probes = metrics.iter().flat_map(|metric| metric.metric.probes(subject.size()));
-        explained.answers(&probes.collect::<Vec<_>>());
+        let probes: Vec<Probe> = probes.collect();
+        info_span!("probes", n = probes.len()).in_scope(|| explained.answers(&probes));
         for (metric, value) in metrics.iter().zip(&mut row.record.metrics) {
-            if let Some(score) = metric.metric.score(&explained) {
+            let span = info_span!("metric", name = metric.label());
+            if let Some(score) = span.in_scope(|| metric.metric.score(&explained)) {
                 if !score.value.is_finite() {
                     return Err(format!("{} is not finite", metric.label()));
                 }
