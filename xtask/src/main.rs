@@ -1,4 +1,4 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | peers`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -13,6 +13,7 @@ mod ci;
 mod docs;
 mod download;
 mod libtorch;
+mod peers;
 mod pip;
 mod run;
 mod setup;
@@ -38,6 +39,11 @@ cargo xtask ci
     formatting, tests, clippy, documentation: what continuous integration runs
 cargo xtask docs [--check]
     write the generated tables into the Markdown files, or only say whether they would change
+cargo xtask peers [--device cpu|cuda] [--models A,B] [--jobs A,B] [--rounds N] [--minutes M] [--threads N] [--out DIR]
+    measure cambench beside torch, torch-cam, pytorch-grad-cam, OpenVINO-XAI and authors' code, into results/speed;
+    what is measured already is kept. Needs Python 3.11 or 3.12 with venv, and 6 GB on the disk
+cargo xtask peers --poster [--device cpu|cuda] [--threads N] [--out DIR]
+    measure the speed claims of the Recipro-CAM poster on our engine alone
 
 Environment:
     LIBTORCH, LIBTORCH_USE_PYTORCH   use this libtorch 2.11.0, download none
@@ -68,6 +74,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("ci", []) => ci::command(),
         ("docs", []) => docs::command(false),
         ("docs", [flag]) if flag == "--check" => docs::command(true),
+        ("peers", _) => peers::command(args),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
