@@ -1,4 +1,4 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs | growth`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | growth | peers`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -14,6 +14,7 @@ mod docs;
 mod download;
 mod growth;
 mod libtorch;
+mod peers;
 mod pip;
 mod run;
 mod setup;
@@ -42,6 +43,11 @@ cargo xtask docs [--check]
 cargo xtask growth [--images A,B,...]
     measure whether forwards, time and memory grow as images, steps and masks do, into results/speed (about an hour;
     with fewer images, minutes)
+cargo xtask peers [--device cpu|cuda] [--models A,B] [--jobs A,B] [--rounds N] [--minutes M] [--threads N] [--out DIR]
+    measure cambench beside torch, torch-cam, pytorch-grad-cam, OpenVINO-XAI and authors' code, into results/speed;
+    what is measured already is kept. Needs Python 3.11 or 3.12 with venv, and 6 GB on the disk
+cargo xtask peers --poster [--device cpu|cuda] [--threads N] [--out DIR]
+    measure the speed claims of the Recipro-CAM poster on our engine alone
 
 Environment:
     IMAGENET_SAMPLES                 a folder of images for `growth` and some tests (else the demo's photographs)
@@ -74,6 +80,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("docs", []) => docs::command(false),
         ("docs", [flag]) if flag == "--check" => docs::command(true),
         ("growth", _) => growth::command(args),
+        ("peers", _) => peers::command(args),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

@@ -47,21 +47,23 @@ pub(crate) fn test_command(args: &[String]) -> Result<Command> {
 
 /// Builds `cambench`: the binary's path, or cargo's exit code.
 pub(crate) fn build() -> Result<Result<PathBuf, ExitCode>> {
+    build_target(&["--package=cambench"], "cambench")
+}
+
+/// Builds what the arguments of `cargo build` name: the path of one binary or example of it, or cargo's exit code.
+pub(crate) fn build_target(args: &[&str], name: &str) -> Result<Result<PathBuf, ExitCode>> {
     let output = cargo()
-        .args([
-            "build",
-            "--release",
-            "--package=cambench",
-            "--message-format=json-render-diagnostics",
-        ])
+        .args(["build", "--release", "--message-format=json-render-diagnostics"])
+        .args(args)
         .stderr(Stdio::inherit())
         .output()
         .context("starting cargo")?;
     if !output.status.success() {
         return Ok(Err(exit_code(output.status)));
     }
-    let binary = output.stdout.split(|byte| *byte == b'\n').find_map(binary_in);
-    Ok(Ok(binary.context("cargo built no binary named cambench")?))
+    let mut messages = output.stdout.split(|byte| *byte == b'\n');
+    let binary = messages.find_map(|message| binary_in(message, name));
+    Ok(Ok(binary.with_context(|| format!("cargo built no binary named {name}"))?))
 }
 
 /// The cargo that runs this, at the checkout's root.
@@ -107,10 +109,10 @@ fn weights_in(sweep: &str) -> Vec<Part> {
         .collect()
 }
 
-/// The path in one of cargo's messages, if it tells of the binary `cambench`.
-fn binary_in(message: &[u8]) -> Option<PathBuf> {
+/// The path in one of cargo's messages, if it tells of the binary of that name.
+fn binary_in(message: &[u8], name: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_slice(message).ok()?;
-    (message["target"]["name"] == "cambench")
+    (message["target"]["name"] == name)
         .then(|| message["executable"].as_str().map(PathBuf::from))
         .flatten()
 }
@@ -165,8 +167,10 @@ mod tests {
     #[test]
     fn the_binary_is_found_in_cargos_messages() {
         let message = br#"{"reason":"compiler-artifact","target":{"name":"cambench"},"executable":"/t/release/cambench"}"#;
-        assert_eq!(binary_in(message).unwrap(), Path::new("/t/release/cambench"));
-        assert_eq!(binary_in(br#"{"target":{"name":"cam_core"},"executable":null}"#), None);
-        assert_eq!(binary_in(b""), None);
+        assert_eq!(binary_in(message, "cambench").unwrap(), Path::new("/t/release/cambench"));
+        let library = br#"{"target":{"name":"cam_core"},"executable":null}"#;
+        assert_eq!(binary_in(library, "cam_core"), None);
+        assert_eq!(binary_in(message, "other"), None);
+        assert_eq!(binary_in(b"", "cambench"), None);
     }
 }

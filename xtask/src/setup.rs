@@ -149,7 +149,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// Holds the cache against a second set-up at the same time, until the file is dropped.
-fn lock(path: &Path) -> Result<File> {
+pub(crate) fn lock(path: &Path) -> Result<File> {
     let context = || format!("locking {}", path.display());
     let file = File::create(path).with_context(context)?;
     match file.try_lock() {

@@ -1,0 +1,140 @@
+"""A long-lived peer of `cargo xtask peers`: one JSON object a line in, one a line out.
+
+    python3 worker.py --folder FOLDER --device cpu|cuda --threads N --variant stock|tuned
+
+FOLDER holds what our own worker exported: weights, inputs, and what else is equal for everyone. In:
+`{"job": "rise", "peer": "authors", "model": "resnet50", "at_least": 0.3}`; out: `{"secs": 1.2, "check": [...]}`, where
+`secs` is the mean over as many runs as fill `at_least` seconds (one run where it is 0), or `{"error": "..."}`.
+"""
+
+import argparse
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+
+import torch
+
+import explain
+import measure
+import sweep
+from networks import Network, Settings
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", required=True)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--variant", choices=["stock", "tuned"], default="stock")
+    args = parser.parse_args()
+    # What libraries print (progress bars, logs) must not stand between the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.stderr = open(os.devnull, "w")
+    torch.set_num_threads(args.threads)
+    worker = Worker(Settings(args.folder, args.device, args.threads, args.variant == "tuned"))
+    requests = queue.SimpleQueue()
+    threading.Thread(target=read, args=(requests,), daemon=True).start()
+    while True:
+        try:
+            answer = worker.answer(json.loads(requests.get()))
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def read(requests):
+    """Ends the process with the one that asks, even in the middle of a job."""
+    for line in sys.stdin:
+        requests.put(line)
+    os._exit(0)
+
+
+class Worker:
+    """Keeps the network and the task of the last request, so that only the first one of a kind sets them up."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.network = None
+        self.task = None
+        self.task_of = None
+
+    def answer(self, request):
+        if request["job"] == "versions":
+            return {"versions": versions()}
+        key = (request["job"], request["peer"], request["model"])
+        if key != self.task_of:
+            self.close()
+            if self.network is None or self.network.name != request["model"]:
+                self.network = None  # frees the old one before the new one comes
+                self.network = Network(request["model"], self.settings)
+            self.task = task(request["job"], request["peer"], self.network)
+            self.task_of = key
+        return timed(self.task, request["at_least"], self.settings.synchronize)
+
+    def close(self):
+        if self.task is not None and hasattr(self.task, "close"):
+            self.task.close()
+        self.task = self.task_of = None
+
+
+def timed(task, at_least, synchronize):
+    """Mean seconds of a run. A short job is run once before, untimed; a long one needs no warming up."""
+    if at_least > 0:
+        task()
+    synchronize()
+    runs = 0
+    start = time.perf_counter()
+    while True:
+        check = task()
+        synchronize()
+        runs += 1
+        secs = time.perf_counter() - start
+        if secs >= at_least:
+            return {"secs": secs / runs, "runs": runs, "check": check}
+
+
+def task(job, peer, network):
+    """Something to call: it does the job once and returns the numbers that everyone must agree on."""
+    if peer == "openvino-xai":
+        import openvino_peer
+
+        return openvino_peer.ReciproCam(network)
+    if job.startswith("forward_"):
+        return measure.Forward(network, int(job.removeprefix("forward_")), peer)
+    tasks = {
+        ("cam", "torch-cam"): lambda: explain.TorchCam("CAM", network),
+        ("grad_cam", "torch-cam"): lambda: explain.TorchCam("GradCAM", network),
+        ("grad_cam_pp", "torch-cam"): lambda: explain.TorchCam("GradCAMpp", network),
+        ("smooth_grad_cam_pp", "torch-cam"): lambda: explain.TorchCam("SmoothGradCAMpp", network),
+        ("score_cam", "torch-cam"): lambda: explain.TorchCam("ScoreCAM", network),
+        ("grad_cam", "grad-cam"): lambda: explain.PytorchGradCam("GradCAM", network),
+        ("grad_cam_pp", "grad-cam"): lambda: explain.PytorchGradCam("GradCAMPlusPlus", network),
+        ("score_cam", "grad-cam"): lambda: explain.PytorchGradCam("ScoreCAM", network),
+        ("rise", "authors"): lambda: explain.Rise(network, network.masks),
+        ("recipro_cam", "torch"): lambda: explain.ReciproCam(network),
+        ("deletion_insertion", "authors"): lambda: measure.DeletionInsertion(network),
+        ("adcc", "torch-cam"): lambda: measure.Adcc(network),
+        ("sweep", "script"): lambda: sweep.Sweep(network),
+    }
+    return tasks[job, peer]()
+
+
+def versions():
+    from importlib.metadata import version
+
+    names = ["torch", "torchvision", "torchcam", "grad-cam", "openvino", "openvino-xai", "numpy"]
+    found = {name: version(name) for name in names}
+    found["python"] = sys.version.split()[0]
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name(0)
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+//! The peers' Python: a virtual environment in the cache, made of pinned packages.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use sha2::{Digest as _, Sha256};
+
+use crate::{checkout, pip, setup};
+
+/// The pinned packages.
+pub(super) const REQUIREMENTS: &str = include_str!("../../peers/requirements.txt");
+
+/// Written last: without it an environment is not whole.
+const COMPLETE: &str = "complete";
+
+/// The folder of the peers' scripts.
+pub(super) fn scripts() -> PathBuf {
+    checkout::root().join("xtask/peers")
+}
+
+/// The first digits of the SHA-256 of what is installed.
+pub(super) fn version() -> String {
+    let digest = Sha256::digest(REQUIREMENTS);
+    let first = [digest[0], digest[1], digest[2], digest[3]];
+    format!("{:08x}", u32::from_be_bytes(first))
+}
+
+/// The environment's Python, which is made where it is not there.
+pub(super) fn python() -> Result<PathBuf> {
+    let cache = checkout::cache()?;
+    fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
+    let _lock = setup::lock(&cache.join("lock"))?;
+    let folder = cache.join(format!("peers-{}", version()));
+    let python = folder.join("bin/python");
+    if !folder.join(COMPLETE).exists() {
+        make(&folder, &python)?;
+    }
+    Ok(python)
+}
+
+fn make(folder: &Path, python: &Path) -> Result<()> {
+    check_version()?;
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("removing the unfinished {}", folder.display()))?;
+    }
+    eprintln!(
+        "installing the peers (torch, torch-cam, pytorch-grad-cam, OpenVINO-XAI; 2.7 GB to download, 6 GB on the \
+         disk) into {}",
+        folder.display()
+    );
+    let run = |command: &mut Command, advice: &str| {
+        let status = command
+            .stdin(Stdio::null())
+            .stdout(io::stderr())
+            .status()
+            .with_context(|| format!("starting {}", command.get_program().display()))?;
+        ensure!(status.success(), "{advice}");
+        anyhow::Ok(())
+    };
+    run(
+        Command::new(pip::PYTHON).args(["-m", "venv"]).arg(folder),
+        "python3 cannot make a virtual environment; install its part for that (Debian, Ubuntu: `apt install python3-venv`)",
+    )?;
+    run(
+        Command::new(python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
+            .arg("--requirement")
+            .arg(scripts().join("requirements.txt")),
+        "pip could not install the peers (its reasons are above)",
+    )?;
+    fs::write(folder.join(COMPLETE), "").with_context(|| format!("writing {}", folder.display()))
+}
+
+/// The pinned NumPy has wheels up to Python 3.12, the pinned torch-cam from 3.11 on.
+fn check_version() -> Result<()> {
+    let script = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))";
+    let status = Command::new(pip::PYTHON).args(["-c", script]).stdin(Stdio::null()).status();
+    ensure!(
+        status.is_ok_and(|status| status.success()),
+        "the peers need Python 3.11 or 3.12 as `{}`",
+        pip::PYTHON
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_package_is_pinned_once() {
+        let lines: Vec<&str> = REQUIREMENTS
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .collect();
+        let names: Vec<&str> = lines
+            .iter()
+            .map(|line| line.split_once("==").unwrap_or_else(|| panic!("{line} is not pinned")).0)
+            .collect();
+        for (i, name) in names.iter().enumerate() {
+            assert!(!names[..i].contains(name), "{name} is pinned twice");
+        }
+        for name in ["torch", "torchvision", "torchcam", "grad-cam", "openvino-xai"] {
+            assert!(names.contains(&name), "{name} is missing");
+        }
+    }
+}
