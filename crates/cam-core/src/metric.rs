@@ -112,6 +112,14 @@ impl<'a> Explained<'a> {
         probes.iter().map(|probe| self.known(*probe).expect("it was asked")).collect()
     }
 
+    /// Runs what several metrics are sure to need in common batches, so that scoring by them finds it known.
+    pub fn prepare<'m>(&self, metrics: impl IntoIterator<Item = &'m dyn Metric>) {
+        let size = self.subject.size();
+        let probes: Vec<Probe> =
+            metrics.into_iter().flat_map(|metric| metric.probes(size)).collect();
+        self.answers(&probes);
+    }
+
     fn known(&self, probe: Probe) -> Option<Answer> {
         let [height, width] = self.subject.size();
         match probe {

@@ -14,8 +14,7 @@ fn map(of: impl Fn(&Tensor) -> Tensor) -> Map {
 
 /// Scores as a sweep does: what all metrics are sure to need first.
 fn score_all(explained: &Explained<'_>, metrics: &[&dyn Metric]) -> Vec<f64> {
-    let probes: Vec<Probe> = metrics.iter().flat_map(|metric| metric.probes(SIZE)).collect();
-    explained.answers(&probes);
+    explained.prepare(metrics.iter().copied());
     metrics.iter().filter_map(|metric| Some(metric.score(explained)?.value)).collect()
 }
 

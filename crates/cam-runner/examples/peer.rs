@@ -19,10 +19,10 @@ use std::{
     time::Instant,
 };
 
-use cam_core::{Classifier, Counted, Explained, FeatureShape, Map, Method as _, Subject, Target};
+use cam_core::{Classifier, Counted, Explained, FeatureShape, Map, Subject, Target};
 use cam_data::{Orientation, Photo};
 use cam_methods::AnyMethod;
-use cam_metrics::{AnyMetric, Metric as _};
+use cam_metrics::AnyMetric;
 use cam_models::{
     Cut, DeviceChoice, Loaded, Multiply, Options, Precision, Source, WeightsChoice, WeightsFile,
     device, load, set_threads,
@@ -173,7 +173,7 @@ impl Worker {
     fn sweep(&self, model: &Model) -> Result<Vec<f64>> {
         const CHECKED: [&str; 2] = ["grad_cam", "recipro_cam"];
         let precision = match self.precision {
-            Precision::F32 => "f32",
+            Precision::F32 | Precision::Tf32 => "f32",
             Precision::Bf16 => "bf16",
         };
         let weights = self.folder.join(format!("{}.safetensors", model.name));
@@ -276,11 +276,14 @@ fn configured(name: &str, options: &Value) -> Result<AnyMethod> {
     Ok(AnyMethod::configure(name, options).ok_or_else(|| format!("no method `{name}`"))??)
 }
 
-fn scores(metrics: &[&str], explained: &Explained<'_>) -> Result<Vec<f64>> {
-    let score = |name: &&str| {
-        let metric = AnyMetric::by_name(name).ok_or_else(|| format!("no metric `{name}`"))?;
-        let score = metric.score(explained).ok_or_else(|| format!("{name} is not defined"))?;
-        Ok(score.value)
+fn scores(names: &[&str], explained: &Explained<'_>) -> Result<Vec<f64>> {
+    let metric =
+        |name: &&str| AnyMetric::by_name(name).ok_or_else(|| format!("no metric `{name}`").into());
+    let metrics: Vec<AnyMetric> = names.iter().map(metric).collect::<Result<_>>()?;
+    explained.prepare(metrics.iter().map(|metric| &**metric));
+    let score = |metric: &AnyMetric| {
+        let score = metric.score(explained);
+        Ok(score.ok_or_else(|| format!("{} is not defined", metric.name()))?.value)
     };
     metrics.iter().map(score).collect()
 }
@@ -345,7 +348,7 @@ fn peak(precision: Precision, device: Device) -> Result<Value> {
     ];
     let _no_grad = tch::no_grad_guard();
     let kind = match precision {
-        Precision::F32 => Kind::Float,
+        Precision::F32 | Precision::Tf32 => Kind::Float,
         Precision::Bf16 => Kind::BFloat16,
     };
     let channels_last = |shape: [i64; 4]| {

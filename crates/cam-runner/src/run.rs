@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cam_core::{Classifier, Cost, Counted, Explained, Map, Method, Probe, Subject, Target};
+use cam_core::{Classifier, Cost, Counted, Explained, Map, Method, Subject, Target};
 use cam_data::{DataError, Loaded as LoadedPhoto, prefetch};
 use cam_models::upload;
 use cam_results::{Curve, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc};
@@ -337,10 +337,9 @@ impl<'a> Cell<'a> {
     ) -> Result<(), String> {
         let explained = Explained::new(subject, map, method.source.method());
         let metrics = &self.plan.sweep.metrics;
-        // What all metrics ask the network fills common batches.
-        let probes = metrics.iter().flat_map(|metric| metric.metric.probes(subject.size()));
-        let probes: Vec<Probe> = probes.collect();
-        info_span!("probes", n = probes.len()).in_scope(|| explained.answers(&probes));
+        info_span!("probes").in_scope(|| {
+            explained.prepare(metrics.iter().map(|metric| &*metric.metric));
+        });
         for (metric, value) in metrics.iter().zip(&mut row.record.metrics) {
             let span = info_span!("metric", name = metric.label());
             if let Some(score) = span.in_scope(|| metric.metric.score(&explained)) {
