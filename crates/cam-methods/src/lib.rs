@@ -19,7 +19,7 @@ pub use grad_cam::GradCam;
 pub use grad_cam_pp::GradCamPp;
 pub use ops::Output;
 pub use recipro_cam::ReciproCam;
-pub use rise::Rise;
+pub use rise::{Rise, Sampling as RiseSampling};
 pub use score_cam::{ScoreCam, Weighting};
 pub use smooth_grad_cam_pp::SmoothGradCamPp;
 

@@ -107,8 +107,11 @@ pub struct ModelEntry {
     pub layer: String,
     /// Where its parameters come from.
     pub weights: WeightsEntry,
-    /// The number format that it runs in: `f32` or `bf16`.
+    /// The number format that it runs in: `f32`, `bf16` or `tf32`.
     pub precision: String,
+    /// What `bf16` costs on some of the run's images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding: Option<Rounding>,
     /// Images per pass through the whole network.
     pub batch: i64,
     /// Activations per pass through the head.
@@ -121,6 +124,17 @@ pub struct ModelEntry {
     pub feature_shape: [i64; 3],
     /// Top-1 accuracy on ImageNet's validation images as published with the weights, a fraction.
     pub published_top1: Option<f64>,
+}
+
+/// How far a network in a short number format is from the same one in `f32`, over the first images of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rounding {
+    /// Over how many images.
+    pub n_images: usize,
+    /// For how many of them both predict the same class.
+    pub n_same_class: usize,
+    /// The largest difference of the softmax probability of the class that `f32` predicts.
+    pub max_confidence_difference: f64,
 }
 
 /// Where a network's parameters come from.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::{
-    Accuracy, Better, Cell, Estimate, MethodEntry, MetricEntry, Record, Run, RunManifest, Status,
-    Summary,
+    Accuracy, Better, Cell, Estimate, MethodEntry, MetricEntry, Record, Rounding, Run, RunManifest,
+    Status, Summary,
 };
 
 /// How many degenerate and failed rows are listed.
@@ -326,6 +326,22 @@ fn provenance(md: &mut String, manifest: &RunManifest) {
         ]
     });
     table(md, &head.map(str::to_owned), rows);
+    for model in &manifest.models {
+        if let Some(Rounding { n_images, n_same_class, max_confidence_difference }) =
+            &model.rounding
+        {
+            let points = 100.0 * max_confidence_difference;
+            line(
+                md,
+                &format!(
+                    "{} runs in {}. On the run's first {n_images} images its confidence is at most {points:.2} points off \
+                     from `f32`, and {n_same_class} of {n_images} predictions are the same.\n",
+                    escape(&model.name),
+                    code(&model.precision)
+                ),
+            );
+        }
+    }
     let versions: Vec<String> =
         manifest.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     line(

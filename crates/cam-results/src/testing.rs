@@ -63,6 +63,7 @@ pub(crate) fn model(name: &str) -> ModelEntry {
             seeded: false,
         },
         precision: "f32".into(),
+        rounding: None,
         batch: 16,
         head_batch: 64,
         n_classes: 1000,

@@ -12,6 +12,7 @@ mod event;
 mod guard;
 mod plan;
 mod publish;
+mod rounding;
 mod run;
 mod seed;
 mod suggest;

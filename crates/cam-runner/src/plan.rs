@@ -26,6 +26,7 @@ use crate::{
         Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, Precision, Sweep, TargetRule,
         line_of_word,
     },
+    rounding::rounding,
 };
 
 /// The rules by which maps are made and scored: papers' formulas, made numerically safe.
@@ -537,6 +538,17 @@ impl PlannedModel {
             cut.features(&Tensor::zeros([1, 3, side, side], (Kind::Float, device)))
         };
         let shape = FeatureShape::of(&features);
+        let rounding = match spec.precision {
+            Precision::Bf16 => {
+                let exact = ModelSpec { precision: Precision::F32, ..spec.clone() };
+                let exact = exact.load(&name, device, memory, on_event)?;
+                let exact =
+                    exact.network.cut(&layer).expect("the same network has the same layers");
+                Some(rounding(&cut, &exact, dataset, &preprocessing, device))
+            }
+            // TF32 is switched for the whole process, so there is no exact network to compare with.
+            Precision::F32 | Precision::Tf32 => None,
+        };
         let path = match &spec.weights {
             WeightsChoice::Path(path) => Some(path.to_string_lossy().into_owned()),
             _ => None,
@@ -552,6 +564,7 @@ impl PlannedModel {
                 seeded: model.is_seeded,
             },
             precision: spec.precision.to_string(),
+            rounding,
             batch: cut.batch(),
             head_batch: cut.head_batch(),
             n_classes,

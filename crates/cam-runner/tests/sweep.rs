@@ -142,6 +142,22 @@ fn a_row_is_reported_in_its_turn_and_when_it_is_on_the_disk() {
 }
 
 #[test]
+fn a_network_in_bf16_says_how_far_it_is_from_single_precision() {
+    let workshop = Workshop::with_photographs(3);
+    let sweep = Workshop::sweep(SOME).replace("seeded", "seeded, precision: bf16");
+    let plan = workshop.try_plan(&sweep, &Overrides::default()).unwrap();
+    let rounding = plan.manifest().models[0].rounding.clone().unwrap();
+    assert_eq!(rounding.n_images, 3);
+    assert!(rounding.max_confidence_difference > 0.0, "{rounding:?}");
+    assert!(rounding.max_confidence_difference < 0.05, "{rounding:?}");
+    assert!(workshop.plan(SOME).manifest().models[0].rounding.is_none());
+    let run = workshop.run(&plan, "short");
+    let report =
+        cam_results::report_md(&run, &cam_results::summarize(run.manifest(), run.records()), &[]);
+    assert!(report.contains("runs in `bf16`. On the run's first 3 images"), "{report}");
+}
+
+#[test]
 fn a_run_says_how_much_its_networks_did() {
     let workshop = Workshop::with_photographs(2);
     let plan = workshop.plan("[{ name: rise, n_masks: 20 }]");
