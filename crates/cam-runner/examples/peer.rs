@@ -411,7 +411,8 @@ fn export(name: &str, folder: &Path, device: Device) -> Result<Value> {
             |path| Ok(Photo::open(path, preprocessing, Orientation::Ignore)?.tensor(preprocessing)),
         )
         .collect::<Result<Vec<_>>>()?;
-    let images = Tensor::cat(&images, 0).to_device(device);
+    // Channels first, as everyone expects them.
+    let images = Tensor::cat(&images, 0).contiguous().to_device(device);
 
     let cut = loaded.network.cut(backbone.layer())?;
     let subject = Subject::new(&cut, images.narrow(0, 0, 1), Target::Predicted, SEED);
@@ -419,7 +420,7 @@ fn export(name: &str, folder: &Path, device: Device) -> Result<Value> {
     let map = Map::new(&rise.explain(&subject), subject.size())?;
     let masks = masks_of(&rise, subject.image());
     Tensor::write_safetensors(
-        &[("images", &images), ("masks", &masks), ("map", map.unit())],
+        &[("images", &images), ("masks", &masks), ("map", &map.unit().contiguous())],
         folder.join(format!("{name}.inputs.safetensors")),
     )?;
 
@@ -467,5 +468,5 @@ fn masks_of(rise: &AnyMethod, image: &Tensor) -> Tensor {
     let subject = Subject::new(&recorder, image.ones_like(), Target::Class(0), SEED);
     recorder.0.borrow_mut().clear(); // the clean image
     let _ = rise.explain(&subject);
-    Tensor::cat(&recorder.0.take(), 0)
+    Tensor::cat(&recorder.0.take(), 0).contiguous()
 }
