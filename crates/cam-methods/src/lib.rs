@@ -4,24 +4,38 @@
 //! for, and the module's doc is citation, formula, and what is ours. To add one, write the file, then add its `mod`
 //! line and its line in the list below; the laws in `tests/laws.rs`, the configuration and `cambench list` pick it up.
 
+mod ablation_cam;
 mod cam;
+mod eigen_cam;
+mod eigen_grad_cam;
 mod grad_cam;
+mod grad_cam_elementwise;
 mod grad_cam_pp;
+mod hi_res_cam;
+mod layer_cam;
 mod ops;
 mod recipro_cam;
 mod rise;
 mod score_cam;
 mod smooth_grad_cam_pp;
+mod x_grad_cam;
 
+pub use ablation_cam::{AblationCam, Denominator};
 pub use cam::Cam;
 pub use cam_core::Method;
+pub use eigen_cam::EigenCam;
+pub use eigen_grad_cam::EigenGradCam;
 pub use grad_cam::GradCam;
+pub use grad_cam_elementwise::GradCamElementwise;
 pub use grad_cam_pp::GradCamPp;
+pub use hi_res_cam::HiResCam;
+pub use layer_cam::LayerCam;
 pub use ops::Output;
 pub use recipro_cam::ReciproCam;
 pub use rise::Rise;
 pub use score_cam::{ScoreCam, Weighting};
 pub use smooth_grad_cam_pp::SmoothGradCamPp;
+pub use x_grad_cam::XGradCam;
 
 cam_core::registry! {
     /// Every explanation method.
@@ -33,5 +47,12 @@ cam_core::registry! {
         "score_cam" => ScoreCam(ScoreCam),
         "rise" => Rise(Rise),
         "recipro_cam" => ReciproCam(ReciproCam),
+        "layer_cam" => LayerCam(LayerCam),
+        "x_grad_cam" => XGradCam(XGradCam),
+        "hi_res_cam" => HiResCam(HiResCam),
+        "grad_cam_elementwise" => GradCamElementwise(GradCamElementwise),
+        "eigen_cam" => EigenCam(EigenCam),
+        "eigen_grad_cam" => EigenGradCam(EigenGradCam),
+        "ablation_cam" => AblationCam(AblationCam),
     }
 }

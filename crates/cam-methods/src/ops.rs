@@ -1,6 +1,6 @@
-//! What several methods share: the gradient at the cut, and weighted sums of channels.
+//! What several methods share: gradients at the cut, sums over channels, and the first principal component.
 
-use cam_core::Subject;
+use cam_core::{FeatureShape, Subject};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -27,6 +27,39 @@ impl Output {
 /// `Σ_k w_k F_k`: activations `[1, K, h, w]` and weights `[K]` to `[h, w]`.
 pub(crate) fn weighted_sum(features: &Tensor, weights: &Tensor) -> Tensor {
     (features.squeeze_dim(0) * weights.view([-1, 1, 1])).sum_dim_intlist(0_i64, false, None::<Kind>)
+}
+
+/// `Σ_k` over the channels of `[1, K, h, w]`: `[h, w]`.
+pub(crate) fn sum_channels(tensor: &Tensor) -> Tensor {
+    tensor.squeeze_dim(0).sum_dim_intlist(0_i64, false, None::<Kind>)
+}
+
+/// The indices of the channels of `[1, K, h, w]` that are not zero everywhere.
+pub(crate) fn live_channels(features: &Tensor) -> Tensor {
+    let largest = features.squeeze_dim(0).abs().amax(&[-2_i64, -1][..], false);
+    largest.gt(0.0).nonzero().squeeze_dim(1)
+}
+
+/// The columns of `[1, K, h, w]`, one of length `K` a position, projected onto their first right singular vector: `[h, w]`.
+///
+/// The sign is that of agreement with the columns' sums. `center` subtracts the mean column first. In double precision.
+pub(crate) fn first_component(features: &Tensor, center: bool) -> Tensor {
+    let _no_grad = tch::no_grad_guard();
+    let FeatureShape { channels, height, width } = FeatureShape::of(features);
+    let columns = features.squeeze_dim(0).flatten(1, 2).transpose(0, 1).to_kind(Kind::Double);
+    let columns =
+        if center { &columns - columns.mean_dim(0_i64, true, None::<Kind>) } else { columns };
+    // The smaller of the two Gram matrices has the same first component: `X v = σ u`.
+    let component = if height * width <= channels {
+        let (values, vectors) = columns.matmul(&columns.transpose(0, 1)).linalg_eigh("L");
+        vectors.select(1, -1) * values.select(0, -1).clamp_min(0.0).sqrt()
+    } else {
+        let (_, vectors) = columns.transpose(0, 1).matmul(&columns).linalg_eigh("L");
+        columns.mv(&vectors.select(1, -1))
+    };
+    let sums = columns.sum_dim_intlist(1_i64, false, None::<Kind>);
+    let sign = if component.dot(&sums).double_value(&[]) < 0.0 { -1.0 } else { 1.0 };
+    (component * sign).to_kind(features.kind()).view([height, width])
 }
 
 /// The gradient of the class's logit in the activations at the cut: `[1, K, h, w]`.

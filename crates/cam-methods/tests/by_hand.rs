@@ -7,7 +7,8 @@
 
 use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
-    Cam, GradCam, GradCamPp, Output, ReciproCam, ScoreCam, SmoothGradCamPp, Weighting,
+    AblationCam, Cam, Denominator, EigenCam, EigenGradCam, GradCam, GradCamElementwise, GradCamPp,
+    HiResCam, LayerCam, Output, ReciproCam, ScoreCam, SmoothGradCamPp, Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -26,6 +27,20 @@ fn check(method: &dyn Method, expected: [[f64; 4]; 2], normalize: bool) {
             for (got, want) in got.iter().zip(expected) {
                 assert!((got - want).abs() < 1e-9, "class {class}: {got} is not {want}");
             }
+        }
+    }
+}
+
+/// Raw maps for class 0 and class 1 on the network with a squeezing head, whose gradients vary with the position.
+///
+/// Its class maps before the ReLU are [2.5, 5.5, -.5, 8.5] and [-1.25, -1.75, .75, -2.25]: the gradient is a quarter of
+/// V = [[2, -1, 1], [-1, 1, .5]] where they are positive, and 0 elsewhere.
+fn check_squeeze(method: &dyn Method, expected: [[f64; 4]; 2]) {
+    let toy = Toy::squeeze();
+    for (class, expected) in expected.iter().enumerate() {
+        let raw = method.explain(&Subject::new(&toy, Toy::image(), Target::Class(class as i64), 0));
+        for (got, want) in values(&raw).iter().zip(expected) {
+            assert!((got - want).abs() < 1e-12, "class {class}: {got} is not {want}");
         }
     }
 }
@@ -86,6 +101,105 @@ fn smooth_grad_cam_pp_is_grad_cam_pp_where_gradients_are_constant() {
             [0.0, 0.473_684_210_5, 1.0, 0.947_368_421_1],
         ],
         true,
+    );
+}
+
+#[test]
+fn layer_cam_weighs_each_position_by_its_positive_gradient() {
+    // Gradients (.5, -.25, .25) and (-.25, .25, .125) everywhere.
+    check(&LayerCam {}, [[0.5, 1.25, 0.0, 2.0], [0.0, 0.125, 0.25, 0.25]], false);
+    check_squeeze(&LayerCam {}, [[0.5, 1.25, 0.0, 2.0], [0.0, 0.0, 0.25, 0.0]]);
+}
+
+#[test]
+fn x_grad_cam_weighs_channels_by_their_gradient_where_they_are_active() {
+    // Constant gradients: the average does not depend on the weights. CAM/4.
+    check(&XGradCam { relu: false }, [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]], false);
+    // Channel 2 is active only where the gradient for class 0 is zero: weights (.5, 0, .25) and (0, .25, 0).
+    check_squeeze(&XGradCam::default(), [[0.5, 1.25, 0.0, 2.0], [0.0, 0.0, 0.25, 0.0]]);
+}
+
+#[test]
+fn hi_res_cam_is_the_sum_of_activations_times_gradients() {
+    check(&HiResCam { relu: false }, [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]], false);
+    check(&HiResCam::default(), [[0.25, 0.625, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0]], true);
+    check_squeeze(&HiResCam { relu: false }, [[0.5, 1.25, 0.0, 2.0], [0.0, 0.0, 0.25, 0.0]]);
+}
+
+#[test]
+fn element_wise_grad_cam_drops_negative_products_before_the_sum() {
+    // Class 1 at pixel 2: products (-.5, 0, .125), so .125 is left of -.375.
+    check(&GradCamElementwise {}, [[0.5, 1.25, 0.0, 2.0], [0.0, 0.125, 0.25, 0.25]], false);
+    check_squeeze(&GradCamElementwise {}, [[0.5, 1.25, 0.0, 2.0], [0.0, 0.0, 0.25, 0.0]]);
+}
+
+#[test]
+fn eigen_cam_projects_onto_the_first_singular_vector() {
+    // X'X = [[14, 0, 8], [0, 1, 0], [8, 0, 5]]: the largest eigenvalue is (19 + √337)/2, its vector (8, 0, λ - 14).
+    let lambda = f64::midpoint(19.0, 337.0_f64.sqrt());
+    let norm = 8.0_f64.hypot(lambda - 14.0);
+    let (v1, v3) = (8.0 / norm, (lambda - 14.0) / norm);
+    let expected = [v1, 2.0 * v1 + v3, 0.0, 3.0 * v1 + 2.0 * v3];
+    check(&EigenCam::default(), [expected; 2], false);
+}
+
+#[test]
+fn eigen_grad_cam_projects_products_and_speaks_for_the_class() {
+    // Products (.5 F1, -.25 F2, .25 F3): in channels 1 and 3 the matrix is [[3.5, 1], [1, .3125]].
+    let lambda = f64::midpoint(3.8125, 3.1875_f64.hypot(2.0));
+    let norm = 1.0_f64.hypot(lambda - 3.5);
+    let (v1, v3) = (1.0 / norm, (lambda - 3.5) / norm);
+    let class_0 = [0.5 * v1, v1 + 0.25 * v3, 0.0, 1.5 * v1 + 0.5 * v3];
+    // Products (-.25 F1, .25 F2, .125 F3): [[.875, -.25], [-.25, .078125]]; where F1 is large, they speak against it.
+    let lambda = f64::midpoint(0.953_125, 0.796_875_f64.hypot(0.5));
+    let norm = 0.25_f64.hypot(lambda - 0.875);
+    let (v1, v3) = (0.25 / norm, (0.875 - lambda) / norm);
+    let class_1 = [-0.25 * v1, -0.5 * v1 + 0.125 * v3, 0.0, -0.75 * v1 + 0.25 * v3];
+    check(&EigenGradCam { center: false }, [class_0, class_1], false);
+}
+
+#[test]
+fn a_centered_component_is_the_one_that_power_iteration_finds() {
+    fn component(mut rows: [[f64; 3]; 4]) -> [f64; 4] {
+        for channel in 0..3 {
+            let mean = rows.iter().map(|row| row[channel]).sum::<f64>() / 4.0;
+            rows.iter_mut().for_each(|row| row[channel] -= mean);
+        }
+        let dot = |a: &[f64; 3], b: &[f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let mut v = [1.0, 0.1, 0.2];
+        for _ in 0..2000 {
+            let mut next = [0.0; 3];
+            for row in &rows {
+                let along = dot(row, &v);
+                next.iter_mut().zip(row).for_each(|(sum, value)| *sum += along * value);
+            }
+            let norm = dot(&next, &next).sqrt();
+            v = next.map(|value| value / norm);
+        }
+        let projected = rows.map(|row| dot(&row, &v));
+        let agreement: f64 =
+            projected.iter().zip(&rows).map(|(p, row)| p * row.iter().sum::<f64>()).sum();
+        projected.map(|value| value * agreement.signum())
+    }
+    let rows = [[1.0, 0.0, 0.0], [2.0, 0.0, 1.0], [0.0, 1.0, 0.0], [3.0, 0.0, 2.0]];
+    let products = |[a, b, c]: [f64; 3]| component(rows.map(|[x, y, z]| [a * x, b * y, c * z]));
+    check(&EigenCam { center: true }, [component(rows); 2], false);
+    let by_class = [products([0.5, -0.25, 0.25]), products([-0.25, 0.25, 0.125])];
+    check(&EigenGradCam::default(), by_class, false);
+}
+
+#[test]
+fn ablation_cam_weighs_channels_by_the_share_of_the_logit_lost_without_them() {
+    // Weights w_k mean(F_k) / |y|: (3, -.25, .75)/4 and (-1.5, .25, .375)/1.375.
+    let class_0 = [0.75, 1.6875, 0.0, 2.625];
+    check(&AblationCam::default(), [class_0, [0.0, 0.0, 0.25 / 1.375, 0.0]], false);
+    // The paper divides by y = -1.375, and the map shows what speaks against the class.
+    let signed = AblationCam { denominator: Denominator::Signed };
+    check(&signed, [class_0, [1.5 / 1.375, 2.625 / 1.375, 0.0, 3.75 / 1.375]], false);
+    // Behind a ReLU: logit 4.125, and 1.125, 4.25, 3.375 without each channel; .1875, and .4375, 0, .1875.
+    check_squeeze(
+        &AblationCam::default(),
+        [[3.0, 6.75, 0.0, 10.5].map(|value| value / 4.125), [0.0, 0.0, 1.0, 0.0]],
     );
 }
 
