@@ -12,12 +12,19 @@ mod grad_cam;
 mod grad_cam_elementwise;
 mod grad_cam_pp;
 mod hi_res_cam;
+mod input_x_gradient;
+mod integrated_gradients;
+mod is_cam;
 mod layer_cam;
+mod occlusion;
 mod ops;
 mod recipro_cam;
 mod rise;
+mod saliency;
 mod score_cam;
+mod smooth_grad;
 mod smooth_grad_cam_pp;
+mod ss_cam;
 mod x_grad_cam;
 
 pub use ablation_cam::{AblationCam, Denominator};
@@ -29,12 +36,19 @@ pub use grad_cam::GradCam;
 pub use grad_cam_elementwise::GradCamElementwise;
 pub use grad_cam_pp::GradCamPp;
 pub use hi_res_cam::HiResCam;
+pub use input_x_gradient::InputXGradient;
+pub use integrated_gradients::{IntegratedGradients, Rule};
+pub use is_cam::IsCam;
 pub use layer_cam::LayerCam;
-pub use ops::Output;
+pub use occlusion::Occlusion;
+pub use ops::{Colors, Output};
 pub use recipro_cam::ReciproCam;
 pub use rise::Rise;
+pub use saliency::Saliency;
 pub use score_cam::{ScoreCam, Weighting};
+pub use smooth_grad::SmoothGrad;
 pub use smooth_grad_cam_pp::SmoothGradCamPp;
+pub use ss_cam::SsCam;
 pub use x_grad_cam::XGradCam;
 
 cam_core::registry! {
@@ -54,5 +68,12 @@ cam_core::registry! {
         "eigen_cam" => EigenCam(EigenCam),
         "eigen_grad_cam" => EigenGradCam(EigenGradCam),
         "ablation_cam" => AblationCam(AblationCam),
+        "ss_cam" => SsCam(SsCam),
+        "is_cam" => IsCam(IsCam),
+        "occlusion" => Occlusion(Occlusion),
+        "saliency" => Saliency(Saliency),
+        "input_x_gradient" => InputXGradient(InputXGradient),
+        "integrated_gradients" => IntegratedGradients(IntegratedGradients),
+        "smooth_grad" => SmoothGrad(SmoothGrad),
     }
 }

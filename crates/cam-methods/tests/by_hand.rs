@@ -7,8 +7,9 @@
 
 use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
-    AblationCam, Cam, Denominator, EigenCam, EigenGradCam, GradCam, GradCamElementwise, GradCamPp,
-    HiResCam, LayerCam, Output, ReciproCam, ScoreCam, SmoothGradCamPp, Weighting, XGradCam,
+    AblationCam, Cam, Colors, Denominator, EigenCam, EigenGradCam, GradCam, GradCamElementwise,
+    GradCamPp, HiResCam, InputXGradient, IntegratedGradients, IsCam, LayerCam, Occlusion, Output,
+    ReciproCam, Saliency, ScoreCam, SmoothGrad, SmoothGradCamPp, SsCam, Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -201,6 +202,132 @@ fn ablation_cam_weighs_channels_by_the_share_of_the_logit_lost_without_them() {
         &AblationCam::default(),
         [[3.0, 6.75, 0.0, 10.5].map(|value| value / 4.125), [0.0, 0.0, 1.0, 0.0]],
     );
+}
+
+#[test]
+fn ss_cam_without_noise_is_score_cam_with_a_softmax_over_channels() {
+    check(
+        &SsCam { sigma: 0.0, n: 3 },
+        [[0.223_989_845_3, 0.611_994_922_7, 0.0, 1.0], [0.0, 0.5, 0.487_593_080_1, 1.0]],
+        true,
+    );
+}
+
+/// The map of channels weighted by the softmax of their scores.
+fn softmax_map(scores: [f64; 3]) -> [f64; 4] {
+    let total: f64 = scores.iter().map(|score| score.exp()).sum();
+    let [a, b, c] = scores.map(|score| score.exp() / total);
+    [a, 2.0 * a + c, b, 3.0 * a + 2.0 * c]
+}
+
+#[test]
+fn is_cam_averages_scores_while_the_masked_image_fades_in() {
+    // Masked images [1/3, 4/3, 0, 3], [0, 0, -1, 0], [0, 1, 0, 3]. Their logits at 1/2: 43/24, 3/8, 13/8 and
+    // -49/48, -3/8, -15/16; at 1: 41/12, 1/4, 3 and -11/8, -1/4, -5/4; at 3/2: 41/8, 1/8, 9/2 and -27/16, -1/8, -3/2.
+    let mean = |a: [f64; 3], b: [f64; 3]| softmax_map([0, 1, 2].map(|k| f64::midpoint(a[k], b[k])));
+    let half = [[43.0 / 24.0, 0.375, 1.625], [-49.0 / 48.0, -0.375, -0.9375]];
+    let whole = [[41.0 / 12.0, 0.25, 3.0], [-1.375, -0.25, -1.25]];
+    let more = [[5.125, 0.125, 4.5], [-1.6875, -0.125, -1.5]];
+    let at = |end: [[f64; 3]; 2]| [mean(half[0], end[0]), mean(half[1], end[1])];
+    check(&IsCam { n: 2, accumulate: false }, at(whole), false);
+    check(&IsCam { n: 2, accumulate: true }, at(more), false);
+    check(&IsCam { n: 1, ..IsCam::default() }, whole.map(softmax_map), false);
+}
+
+#[test]
+fn occlusion_by_single_pixels_is_what_each_adds_to_the_logit() {
+    // Pixels of network A do not see each other, and a pixel of 0 adds nothing: CAM/4.
+    let pixels = Occlusion { window: 1, n: 2, score: Output::Logit };
+    let cam = [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]];
+    check(&pixels, cam, false);
+    let probability = |difference: f64| 1.0 / (1.0 + (-difference).exp());
+    let falls: Vec<f64> =
+        (0..4).map(|i| probability(5.375) - probability(5.375 - cam[0][i] + cam[1][i])).collect();
+    let falls: [f64; 4] = falls.try_into().unwrap();
+    check(&Occlusion { score: Output::Softmax, ..pixels }, [falls, falls.map(|fall| -fall)], false);
+    // Squares larger than the image are the image: one fall, everywhere.
+    check(
+        &Occlusion { n: 1, score: Output::Logit, ..Occlusion::default() },
+        [[3.5; 4], [-0.875; 4]],
+        false,
+    );
+}
+
+#[test]
+fn pixels_under_two_squares_of_occlusion_have_the_mean_of_both() {
+    // A row of three pixels under squares of two: pixels 1, 2 fall together, and 2, 3.
+    let toy = Toy::network_a();
+    let image = Tensor::from_slice(&[1.0_f64, 2.0, 3.0]).view([1, 1, 1, 3]);
+    let subject = Subject::new(&toy, image, Target::Class(0), 0);
+    let map = Occlusion { window: 2, n: 2, score: Output::Logit }.explain(&subject);
+    // Each adds (2 F1 + F3)/3 = 2/3, 5/3, 8/3.
+    let [a, b] = [7.0 / 3.0, 13.0 / 3.0];
+    for (got, want) in values(&map).iter().zip([a, f64::midpoint(a, b), b]) {
+        assert!((got - want).abs() < 1e-12, "{got} is not {want}");
+    }
+}
+
+/// The logits' gradients in the pixels: channel 1 and 3 where x is positive (3 only above 1), channel 2 where it is not.
+const PIXEL_GRADIENTS: [[f64; 4]; 2] = [[0.5, 0.75, 0.25, 0.75], [-0.25, -0.125, -0.25, -0.125]];
+
+#[test]
+fn saliency_is_the_size_of_the_pixel_gradient() {
+    let sizes = PIXEL_GRADIENTS.map(|class| class.map(f64::abs));
+    check(&Saliency::default(), sizes, false);
+    check(&SmoothGrad { noise: 0.0, ..SmoothGrad::default() }, sizes, false);
+    let squares = PIXEL_GRADIENTS.map(|class| class.map(|g| g * g));
+    check(&SmoothGrad { noise: 0.0, squared: true, ..SmoothGrad::default() }, squares, false);
+}
+
+#[test]
+fn the_gradient_of_a_probability_is_that_of_the_difference_of_logits_by_p_times_one_minus_p() {
+    let p = 1.0 / (1.0 + (-5.375_f64).exp());
+    let [a, b] = PIXEL_GRADIENTS;
+    let sizes = [0, 1, 2, 3].map(|i| ((a[i] - b[i]) * p * (1.0 - p)).abs());
+    check(&Saliency { score: Output::Softmax, ..Saliency::default() }, [sizes; 2], false);
+}
+
+#[test]
+fn input_times_gradient_has_the_sign_of_both() {
+    check(
+        &InputXGradient::default(),
+        [[0.5, 1.5, -0.25, 2.25], [-0.25, -0.25, 0.25, -0.375]],
+        false,
+    );
+}
+
+#[test]
+fn integrated_gradients_are_what_each_pixel_adds_to_the_logit() {
+    // Six steps of the middle rule meet the kinks of channel 3, at 1/2 of pixel 2 and 1/3 of pixel 4, between two steps.
+    check(
+        &IntegratedGradients { n: 6, ..IntegratedGradients::default() },
+        [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]],
+        false,
+    );
+}
+
+#[test]
+fn three_colors_become_one_number_in_three_ways() {
+    // One pixel; logit = 1 r - 2 g + 0.5 b.
+    struct Linear;
+    impl Classifier for Linear {
+        fn features(&self, images: &Tensor) -> Tensor {
+            images.shallow_clone()
+        }
+        fn head(&self, features: &Tensor) -> Tensor {
+            let weights = Tensor::from_slice(&[1.0_f64, -2.0, 0.5]).view([1, 3]);
+            features.flatten(1, -1).linear(&weights, None::<Tensor>)
+        }
+        fn batch(&self) -> i64 {
+            1
+        }
+    }
+    let image = Tensor::from_slice(&[3.0_f64, 1.0, -2.0]).view([1, 3, 1, 1]);
+    let subject = Subject::new(&Linear, image, Target::Class(0), 0);
+    for (colors, want) in [(Colors::Sum, 0.0), (Colors::SumAbs, 6.0), (Colors::MaxAbs, 3.0)] {
+        let method = InputXGradient { colors, ..InputXGradient::default() };
+        assert_eq!(values(&method.explain(&subject)), [want], "{colors:?}");
+    }
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use cam_core::{Classifier, Counted, FeatureShape, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
-    AnyMethod, Cam, GradCam, GradCamElementwise, GradCamPp, HiResCam, LayerCam, ReciproCam, Rise,
-    SmoothGradCamPp, XGradCam,
+    AnyMethod, Cam, GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient,
+    IntegratedGradients, IsCam, LayerCam, Occlusion, ReciproCam, Rise, Saliency, SmoothGrad,
+    SmoothGradCamPp, SsCam, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -19,6 +20,11 @@ fn methods_for(classifier: &dyn Classifier) -> Vec<AnyMethod> {
         .filter(|method| method.requirement().met_by(classifier))
         .map(|method| match method {
             AnyMethod::Rise(rise) => AnyMethod::Rise(Rise { n_masks: 50, ..rise }),
+            AnyMethod::SsCam(ss_cam) => AnyMethod::SsCam(SsCam { n: 3, ..ss_cam }),
+            AnyMethod::IsCam(is_cam) => AnyMethod::IsCam(IsCam { n: 3, ..is_cam }),
+            AnyMethod::Occlusion(occlusion) => {
+                AnyMethod::Occlusion(Occlusion { window: 2, n: 2, ..occlusion })
+            }
             other => other,
         })
         .collect()
@@ -119,6 +125,10 @@ fn the_stated_cost_is_what_the_general_path_runs() {
                 | "eigen_grad_cam" => [1, 0, 1],
                 "eigen_cam" => [1, 0, 0],
                 "ablation_cam" => [1, k, 0],
+                "ss_cam" | "is_cam" => [1 + 3 * k, 0, 0],
+                "occlusion" => [5, 0, 0],
+                "saliency" | "input_x_gradient" => [1, 0, 1],
+                "integrated_gradients" | "smooth_grad" => [50, 0, 50],
                 "smooth_grad_cam_pp" => [5, 0, 4],
                 "score_cam" => [1 + k, 0, 0],
                 "rise" => [stated[0], 0, 0],
@@ -323,12 +333,19 @@ fn a_softmax_recipro_cam_of_two_classes_orders_positions_as_the_difference_of_ca
     assert!(max_difference(&map, &expected) < 1e-12);
 }
 
+/// Whether a method draws anything: its map moves with the seed.
+fn is_random(method: &AnyMethod) -> bool {
+    let toy = Toy::network_a();
+    let map = |seed| method.explain(&Subject::new(&toy, Toy::waves(5, 3), Target::Class(0), seed));
+    map(1) != map(2)
+}
+
 #[test]
 fn mirrored_activations_give_mirrored_maps() {
     // A pooled head does not know left from right: mirrored activations give mirrored maps.
     let toy = Toy::network_a();
     let image = Toy::waves(5, 3);
-    for method in methods_for(&toy).into_iter().filter(|method| method.name() != "rise") {
+    for method in methods_for(&toy).into_iter().filter(|method| !is_random(method)) {
         let map = |image: Tensor| method.explain(&Subject::new(&toy, image, Target::Class(0), 1));
         let flipped = map(image.flip([3]));
         assert!(
@@ -337,6 +354,50 @@ fn mirrored_activations_give_mirrored_maps() {
             method.name()
         );
     }
+}
+
+#[test]
+fn the_gradient_at_the_image_equals_central_differences() {
+    let toy = Toy::squeeze();
+    let subject = subject(&toy, 0);
+    let map = InputXGradient::default().explain(&subject);
+    let step = 1e-6;
+    for (y, x) in (0..5).flat_map(|y| (0..3).map(move |x| (y, x))) {
+        let moved = |by: f64| {
+            let copy = subject.image().copy();
+            let _ = copy.get(0).get(0).get(y).get(x).g_add_scalar_(by);
+            toy.logits(&copy).double_value(&[0, 0])
+        };
+        let gradient = (moved(step) - moved(-step)) / (2.0 * step);
+        let expected = gradient * subject.image().double_value(&[0, 0, y, x]);
+        assert!((map.double_value(&[y, x]) - expected).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn integrated_gradients_sum_to_what_the_image_adds_to_the_logit() {
+    for toy in networks() {
+        for class in [0, 1] {
+            let subject = subject(&toy, class);
+            let empty = subject.with_image(subject.image().zeros_like());
+            let logit = |subject: &Subject<'_>| subject.logit(subject.logits()).double_value(&[0]);
+            let method = IntegratedGradients { n: 4000, ..IntegratedGradients::default() };
+            let total = method.explain(&subject).sum(Kind::Double).double_value(&[]);
+            let expected = logit(&subject) - logit(&empty);
+            assert!((total - expected).abs() < 1e-3, "{total} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn noise_changes_smooth_grad_and_ss_cam_where_the_network_is_not_linear() {
+    let toy = Toy::squeeze();
+    let subject = subject(&toy, 0);
+    let smooth = |noise| SmoothGrad { noise, ..SmoothGrad::default() }.explain(&subject);
+    assert!(max_difference(&smooth(0.0), &Saliency::default().explain(&subject)) < 1e-12);
+    assert!(max_difference(&smooth(0.3), &smooth(0.0)) > 1e-3);
+    let ss_cam = |sigma| SsCam { n: 3, sigma }.explain(&subject);
+    assert!(max_difference(&ss_cam(2.0), &ss_cam(0.0)) > 1e-3);
 }
 
 #[test]
