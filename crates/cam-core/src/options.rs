@@ -21,6 +21,15 @@ pub fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
     within(value, |value| *value >= 0.0 && value.is_finite(), "0 or more")
 }
 
+/// A number above 0.
+///
+/// # Errors
+/// On 0, on negative numbers, and on what is no finite number.
+pub fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    within(value, |value| *value > 0.0 && value.is_finite(), "more than 0")
+}
+
 /// A probability that leaves both outcomes possible.
 ///
 /// # Errors

@@ -5,7 +5,9 @@
 //! line and its line in the list below; the laws in `tests/laws.rs`, the configuration and `cambench list` pick it up.
 
 mod ablation_cam;
+mod all_ones;
 mod cam;
+mod center_gaussian;
 mod eigen_cam;
 mod eigen_grad_cam;
 mod grad_cam;
@@ -18,18 +20,22 @@ mod is_cam;
 mod layer_cam;
 mod occlusion;
 mod ops;
+mod random;
 mod recipro_cam;
 mod rise;
 mod saliency;
 mod score_cam;
 mod smooth_grad;
 mod smooth_grad_cam_pp;
+mod sobel;
 mod ss_cam;
 mod x_grad_cam;
 
 pub use ablation_cam::{AblationCam, Denominator};
+pub use all_ones::AllOnes;
 pub use cam::Cam;
 pub use cam_core::Method;
+pub use center_gaussian::CenterGaussian;
 pub use eigen_cam::EigenCam;
 pub use eigen_grad_cam::EigenGradCam;
 pub use grad_cam::GradCam;
@@ -42,12 +48,14 @@ pub use is_cam::IsCam;
 pub use layer_cam::LayerCam;
 pub use occlusion::Occlusion;
 pub use ops::{Colors, Output};
+pub use random::Random;
 pub use recipro_cam::ReciproCam;
 pub use rise::Rise;
 pub use saliency::Saliency;
 pub use score_cam::{ScoreCam, Weighting};
 pub use smooth_grad::SmoothGrad;
 pub use smooth_grad_cam_pp::SmoothGradCamPp;
+pub use sobel::Sobel;
 pub use ss_cam::SsCam;
 pub use x_grad_cam::XGradCam;
 
@@ -75,5 +83,9 @@ cam_core::registry! {
         "input_x_gradient" => InputXGradient(InputXGradient),
         "integrated_gradients" => IntegratedGradients(IntegratedGradients),
         "smooth_grad" => SmoothGrad(SmoothGrad),
+        "random" => Random(Random),
+        "center_gaussian" => CenterGaussian(CenterGaussian),
+        "sobel" => Sobel(Sobel),
+        "all_ones" => AllOnes(AllOnes),
     }
 }

@@ -7,9 +7,10 @@
 
 use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
-    AblationCam, Cam, Colors, Denominator, EigenCam, EigenGradCam, GradCam, GradCamElementwise,
-    GradCamPp, HiResCam, InputXGradient, IntegratedGradients, IsCam, LayerCam, Occlusion, Output,
-    ReciproCam, Saliency, ScoreCam, SmoothGrad, SmoothGradCamPp, SsCam, Weighting, XGradCam,
+    AblationCam, AllOnes, Cam, CenterGaussian, Colors, Denominator, EigenCam, EigenGradCam,
+    GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient, IntegratedGradients, IsCam,
+    LayerCam, Occlusion, Output, Random, ReciproCam, Saliency, ScoreCam, SmoothGrad,
+    SmoothGradCamPp, Sobel, SsCam, Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -328,6 +329,24 @@ fn three_colors_become_one_number_in_three_ways() {
         let method = InputXGradient { colors, ..InputXGradient::default() };
         assert_eq!(values(&method.explain(&subject)), [want], "{colors:?}");
     }
+}
+
+#[test]
+fn controls_do_not_look_at_the_network() {
+    check(&AllOnes {}, [[1.0; 4]; 2], false);
+    // Half a pixel from the middle along both axes, the standard deviation being half a pixel: exp(-(1/4 + 1/4) / (2/4)).
+    check(&CenterGaussian { sigma: 0.25 }, [[(-1.0_f64).exp(); 4]; 2], false);
+    // With the border repeated, G_x is 3 (2 - 1) + (3 + 1) above and (2 - 1) + 3 (3 + 1) below; G_y is
+    // 3 (-1 - 1) + (3 - 2) at the left and (-1 - 1) + 3 (3 - 2) at the right.
+    let [above, below, left, right] = [7.0_f64, 13.0, -5.0, 1.0];
+    let edges = [above.hypot(left), above.hypot(right), below.hypot(left), below.hypot(right)];
+    check(&Sobel {}, [edges; 2], false);
+    let toy = Toy::network_a();
+    let noise = Random {}.explain(&Subject::new(&toy, Toy::waves(60, 50), Target::Predicted, 4));
+    let mean = noise.mean(Kind::Double).double_value(&[]);
+    let variance = noise.to_kind(Kind::Double).var(true).double_value(&[]);
+    assert!((mean - 0.5).abs() < 0.02 && (variance - 1.0 / 12.0).abs() < 0.005);
+    assert!(noise.min().double_value(&[]) >= 0.0 && noise.max().double_value(&[]) < 1.0);
 }
 
 #[test]

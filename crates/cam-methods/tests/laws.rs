@@ -49,6 +49,23 @@ fn every_map_is_finite_and_has_two_dimensions() {
 }
 
 #[test]
+fn a_map_that_is_not_to_be_normalized_lies_between_zero_and_one() {
+    let toy = Toy::network_a();
+    let subject = Subject::new(&toy, Toy::waves(6, 4), Target::Predicted, 3);
+    let declared: Vec<&str> = AnyMethod::all()
+        .iter()
+        .filter(|method| method.is_unit())
+        .map(|method| {
+            let map = method.explain(&subject);
+            let bounds = [map.min().double_value(&[]), map.max().double_value(&[])];
+            assert!(bounds[0] >= 0.0 && bounds[1] <= 1.0, "{}", method.name());
+            method.name()
+        })
+        .collect();
+    assert_eq!(declared, ["all_ones"], "only controls are not normalized");
+}
+
+#[test]
 fn equal_seeds_give_equal_maps_bit_for_bit() {
     for toy in networks() {
         for method in methods_for(&toy) {
@@ -129,6 +146,7 @@ fn the_stated_cost_is_what_the_general_path_runs() {
                 "occlusion" => [5, 0, 0],
                 "saliency" | "input_x_gradient" => [1, 0, 1],
                 "integrated_gradients" | "smooth_grad" => [50, 0, 50],
+                "random" | "center_gaussian" | "sobel" | "all_ones" => [0, 0, 0],
                 "smooth_grad_cam_pp" => [5, 0, 4],
                 "score_cam" => [1 + k, 0, 0],
                 "rise" => [stated[0], 0, 0],
