@@ -17,7 +17,9 @@ mod hi_res_cam;
 mod input_x_gradient;
 mod integrated_gradients;
 mod is_cam;
+mod kernel_shap;
 mod layer_cam;
+mod lime;
 mod occlusion;
 mod ops;
 mod random;
@@ -29,6 +31,7 @@ mod smooth_grad;
 mod smooth_grad_cam_pp;
 mod sobel;
 mod ss_cam;
+mod superpixels;
 mod x_grad_cam;
 
 pub use ablation_cam::{AblationCam, Denominator};
@@ -45,7 +48,9 @@ pub use hi_res_cam::HiResCam;
 pub use input_x_gradient::InputXGradient;
 pub use integrated_gradients::{IntegratedGradients, Rule};
 pub use is_cam::IsCam;
+pub use kernel_shap::KernelShap;
 pub use layer_cam::LayerCam;
+pub use lime::Lime;
 pub use occlusion::Occlusion;
 pub use ops::{Colors, Output};
 pub use random::Random;
@@ -57,6 +62,7 @@ pub use smooth_grad::SmoothGrad;
 pub use smooth_grad_cam_pp::SmoothGradCamPp;
 pub use sobel::Sobel;
 pub use ss_cam::SsCam;
+pub use superpixels::Hide;
 pub use x_grad_cam::XGradCam;
 
 cam_core::registry! {
@@ -83,6 +89,8 @@ cam_core::registry! {
         "input_x_gradient" => InputXGradient(InputXGradient),
         "integrated_gradients" => IntegratedGradients(IntegratedGradients),
         "smooth_grad" => SmoothGrad(SmoothGrad),
+        "lime" => Lime(Lime),
+        "kernel_shap" => KernelShap(KernelShap),
         "random" => Random(Random),
         "center_gaussian" => CenterGaussian(CenterGaussian),
         "sobel" => Sobel(Sobel),

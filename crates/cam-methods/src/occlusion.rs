@@ -6,7 +6,7 @@
 
 use cam_core::{About, Cost, FeatureShape, Method, Subject, logits_in_chunks};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::Output;
 
@@ -43,9 +43,10 @@ impl Method for Occlusion {
             images
         });
         let clean = self.score.of(subject, subject.logits());
-        let falls =
-            Vec::<f64>::try_from((clean - self.score.of(subject, &logits)).to_kind(Kind::Double))
-                .expect("a vector of numbers");
+        let falls = Vec::<f64>::try_from(
+            (clean - self.score.of(subject, &logits)).to_kind(Kind::Double).to_device(Device::Cpu),
+        )
+        .expect("a vector of numbers");
         let sum = Tensor::zeros(subject.size(), (image.kind(), image.device()));
         let covered = sum.zeros_like();
         for (square, fall) in squares.iter().zip(falls) {

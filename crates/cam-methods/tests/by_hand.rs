@@ -9,8 +9,8 @@ use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
     AblationCam, AllOnes, Cam, CenterGaussian, Colors, Denominator, EigenCam, EigenGradCam,
     GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient, IntegratedGradients, IsCam,
-    LayerCam, Occlusion, Output, Random, ReciproCam, Saliency, ScoreCam, SmoothGrad,
-    SmoothGradCamPp, Sobel, SsCam, Weighting, XGradCam,
+    KernelShap, LayerCam, Lime, Occlusion, Output, Random, ReciproCam, Saliency, ScoreCam,
+    SmoothGrad, SmoothGradCamPp, Sobel, SsCam, Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -329,6 +329,18 @@ fn three_colors_become_one_number_in_three_ways() {
         let method = InputXGradient { colors, ..InputXGradient::default() };
         assert_eq!(values(&method.explain(&subject)), [want], "{colors:?}");
     }
+}
+
+#[test]
+fn lime_and_kernel_shap_find_what_each_pixel_adds() {
+    // Pixels of network A add up: the game of the logit is additive, and a ridge near 0 leaves its coefficients alone.
+    let adds = [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]];
+    let lime = Lime { superpixels: 4, ridge: 1e-12, score: Output::Logit, ..Lime::default() };
+    check(&lime, adds, false);
+    let shap = KernelShap { superpixels: 4, ..KernelShap::default() };
+    check(&shap, adds, false);
+    let phi = [0.055_281_261_6, 0.107_231_412_2, -0.041_346_888_8, 0.143_166_064_3];
+    check(&KernelShap { score: Output::Softmax, ..shap }, [phi, phi.map(|value| -value)], false);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use cam_core::{Classifier, Counted, FeatureShape, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
     AnyMethod, Cam, GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient,
-    IntegratedGradients, IsCam, LayerCam, Occlusion, ReciproCam, Rise, Saliency, SmoothGrad,
-    SmoothGradCamPp, SsCam, XGradCam,
+    IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output, ReciproCam, Rise,
+    Saliency, SmoothGrad, SmoothGradCamPp, SsCam, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -24,6 +24,12 @@ fn methods_for(classifier: &dyn Classifier) -> Vec<AnyMethod> {
             AnyMethod::IsCam(is_cam) => AnyMethod::IsCam(IsCam { n: 3, ..is_cam }),
             AnyMethod::Occlusion(occlusion) => {
                 AnyMethod::Occlusion(Occlusion { window: 2, n: 2, ..occlusion })
+            }
+            AnyMethod::Lime(lime) => {
+                AnyMethod::Lime(Lime { n_samples: 60, superpixels: 24, ..lime })
+            }
+            AnyMethod::KernelShap(shap) => {
+                AnyMethod::KernelShap(KernelShap { n_samples: 60, superpixels: 24, ..shap })
             }
             other => other,
         })
@@ -146,6 +152,8 @@ fn the_stated_cost_is_what_the_general_path_runs() {
                 "occlusion" => [5, 0, 0],
                 "saliency" | "input_x_gradient" => [1, 0, 1],
                 "integrated_gradients" | "smooth_grad" => [50, 0, 50],
+                "lime" => [60, 0, 0],
+                "kernel_shap" => [62, 0, 0],
                 "random" | "center_gaussian" | "sobel" | "all_ones" => [0, 0, 0],
                 "smooth_grad_cam_pp" => [5, 0, 4],
                 "score_cam" => [1 + k, 0, 0],
@@ -404,6 +412,49 @@ fn integrated_gradients_sum_to_what_the_image_adds_to_the_logit() {
             let expected = logit(&subject) - logit(&empty);
             assert!((total - expected).abs() < 1e-3, "{total} is not {expected}");
         }
+    }
+}
+
+#[test]
+fn enumerated_kernel_shap_is_the_shapley_value_and_complete() {
+    let toy = Toy::squeeze();
+    let subject = Subject::new(&toy, Toy::waves(2, 4), Target::Class(0), 0);
+    for score in [Output::Logit, Output::Softmax] {
+        let value = |shown: usize| {
+            let mask: Vec<f64> =
+                (0..8).map(|player| f64::from(shown >> player as u8 & 1 == 1)).collect();
+            let image = subject.image() * Tensor::from_slice(&mask).view([1, 1, 2, 4]);
+            let logits = toy.logits(&image);
+            match score {
+                Output::Logit => subject.logit(&logits),
+                Output::Softmax => subject.probability(&logits),
+            }
+            .double_value(&[0])
+        };
+        let values: Vec<f64> = (0..256).map(value).collect();
+        let factorial = |n: u32| (1..=n).map(f64::from).product::<f64>();
+        let expected: Vec<f64> = (0..8)
+            .map(|player| {
+                (0..256_usize)
+                    .filter(|without| without >> player & 1 == 0)
+                    .map(|without| {
+                        let s = without.count_ones();
+                        let share = factorial(s) * factorial(7 - s) / factorial(8);
+                        share * (values[without | 1 << player] - values[without])
+                    })
+                    .sum()
+            })
+            .collect();
+        let shap = KernelShap { superpixels: 8, score, ..KernelShap::default() };
+        let map = shap.explain(&subject).flatten(0, -1);
+        assert!(max_difference(&map, &Tensor::from_slice(&expected)) < 1e-9);
+        let total = map.sum(Kind::Double).double_value(&[]);
+        assert!((total - (values[255] - values[0])).abs() < 1e-9);
+        // Fewer coalitions than there are: no longer exact where pixels interact, and still complete.
+        let drawn = KernelShap { n_samples: 100, ..shap }.explain(&subject);
+        let off = max_difference(&drawn.flatten(0, -1), &map);
+        assert_eq!(off > 1e-6, score == Output::Softmax, "{off}");
+        assert!((drawn.sum(Kind::Double).double_value(&[]) - total).abs() < 1e-9);
     }
 }
 
