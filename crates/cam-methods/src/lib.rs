@@ -10,6 +10,7 @@ mod cam;
 mod center_gaussian;
 mod eigen_cam;
 mod eigen_grad_cam;
+mod extremal_perturbation;
 mod grad_cam;
 mod grad_cam_elementwise;
 mod grad_cam_pp;
@@ -41,6 +42,7 @@ pub use cam_core::Method;
 pub use center_gaussian::CenterGaussian;
 pub use eigen_cam::EigenCam;
 pub use eigen_grad_cam::EigenGradCam;
+pub use extremal_perturbation::{ExtremalPerturbation, Reward, Variant};
 pub use grad_cam::GradCam;
 pub use grad_cam_elementwise::GradCamElementwise;
 pub use grad_cam_pp::GradCamPp;
@@ -91,6 +93,7 @@ cam_core::registry! {
         "smooth_grad" => SmoothGrad(SmoothGrad),
         "lime" => Lime(Lime),
         "kernel_shap" => KernelShap(KernelShap),
+        "extremal_perturbation" => ExtremalPerturbation(ExtremalPerturbation),
         "random" => Random(Random),
         "center_gaussian" => CenterGaussian(CenterGaussian),
         "sobel" => Sobel(Sobel),

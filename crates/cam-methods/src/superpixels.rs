@@ -26,7 +26,7 @@ pub(crate) struct Superpixels {
 }
 
 /// Weight of a distance of one cell of the grid against a distance of one standard deviation of color.
-const COMPACTNESS: f64 = 0.5;
+const COMPACTNESS: f64 = 1.0;
 
 /// Rounds of k-means.
 const ROUNDS: usize = 10;

@@ -165,7 +165,9 @@ fn a_centered_component_is_the_one_that_power_iteration_finds() {
     fn component(mut rows: [[f64; 3]; 4]) -> [f64; 4] {
         for channel in 0..3 {
             let mean = rows.iter().map(|row| row[channel]).sum::<f64>() / 4.0;
-            rows.iter_mut().for_each(|row| row[channel] -= mean);
+            for row in &mut rows {
+                row[channel] -= mean;
+            }
         }
         let dot = |a: &[f64; 3], b: &[f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let mut v = [1.0, 0.1, 0.2];

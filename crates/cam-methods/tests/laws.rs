@@ -2,9 +2,9 @@
 
 use cam_core::{Classifier, Counted, FeatureShape, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
-    AnyMethod, Cam, GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient,
-    IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output, ReciproCam, Rise,
-    Saliency, SmoothGrad, SmoothGradCamPp, SsCam, XGradCam,
+    AnyMethod, Cam, ExtremalPerturbation, GradCam, GradCamElementwise, GradCamPp, HiResCam,
+    InputXGradient, IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output,
+    ReciproCam, Rise, Saliency, SmoothGrad, SmoothGradCamPp, SsCam, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -30,6 +30,13 @@ fn methods_for(classifier: &dyn Classifier) -> Vec<AnyMethod> {
             }
             AnyMethod::KernelShap(shap) => {
                 AnyMethod::KernelShap(KernelShap { n_samples: 60, superpixels: 24, ..shap })
+            }
+            AnyMethod::ExtremalPerturbation(extremal) => {
+                AnyMethod::ExtremalPerturbation(ExtremalPerturbation {
+                    areas: vec![0.1, 0.3],
+                    iterations: 6,
+                    ..extremal
+                })
             }
             other => other,
         })
@@ -138,22 +145,23 @@ fn the_stated_cost_is_what_the_general_path_runs() {
             let [k, positions] = [channels, height * width].map(|count| count as u64);
             let stated = [cost.forwards, cost.head_forwards, cost.backwards];
             let expected = match method.name() {
-                "cam" => [1, 0, 0],
+                "cam" | "eigen_cam" => [1, 0, 0],
                 "grad_cam"
                 | "grad_cam_pp"
                 | "layer_cam"
                 | "x_grad_cam"
                 | "hi_res_cam"
                 | "grad_cam_elementwise"
-                | "eigen_grad_cam" => [1, 0, 1],
-                "eigen_cam" => [1, 0, 0],
+                | "eigen_grad_cam"
+                | "saliency"
+                | "input_x_gradient" => [1, 0, 1],
                 "ablation_cam" => [1, k, 0],
                 "ss_cam" | "is_cam" => [1 + 3 * k, 0, 0],
                 "occlusion" => [5, 0, 0],
-                "saliency" | "input_x_gradient" => [1, 0, 1],
                 "integrated_gradients" | "smooth_grad" => [50, 0, 50],
                 "lime" => [60, 0, 0],
                 "kernel_shap" => [62, 0, 0],
+                "extremal_perturbation" => [12, 0, 12],
                 "random" | "center_gaussian" | "sobel" | "all_ones" => [0, 0, 0],
                 "smooth_grad_cam_pp" => [5, 0, 4],
                 "score_cam" => [1 + k, 0, 0],
@@ -368,10 +376,14 @@ fn is_random(method: &AnyMethod) -> bool {
 
 #[test]
 fn mirrored_activations_give_mirrored_maps() {
-    // A pooled head does not know left from right: mirrored activations give mirrored maps.
+    // A pooled head does not know left from right: mirrored activations give mirrored maps. The grid on which extremal
+    // perturbation draws its masks begins at the left.
     let toy = Toy::network_a();
     let image = Toy::waves(5, 3);
-    for method in methods_for(&toy).into_iter().filter(|method| !is_random(method)) {
+    for method in methods_for(&toy)
+        .into_iter()
+        .filter(|method| !is_random(method) && method.name() != "extremal_perturbation")
+    {
         let map = |image: Tensor| method.explain(&Subject::new(&toy, image, Target::Class(0), 1));
         let flipped = map(image.flip([3]));
         assert!(
