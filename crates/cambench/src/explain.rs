@@ -14,7 +14,7 @@ use cam_runner::{
     DEFAULT_MEMORY, ModelSpec,
     config::{IMPORTED, ModelChoice, Precision},
 };
-use tch::{Kind, Tensor};
+use tch::Kind;
 
 use crate::{
     args::ExplainArgs,
