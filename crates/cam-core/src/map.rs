@@ -2,6 +2,8 @@
 
 use tch::{Kind, Tensor};
 
+use crate::Method;
+
 /// What a method says about one image: the raw map, and the same normalized to `[0, 1]` at the image's size.
 ///
 /// The raw map is min-max normalized at its own resolution and then upsampled bilinearly (half-pixel centers), so an
@@ -32,6 +34,20 @@ impl Map {
         // Interpolating between two ones may round to a hair above one.
         let unit = upsample(&min_max(raw)?, size).clamp(0.0, 1.0);
         Ok(Self { raw: raw.shallow_clone(), unit })
+    }
+
+    /// From a raw map `[h, w]` of a method: as [`Map::new`], or only upsampled where [`Method::is_unit`].
+    ///
+    /// # Errors
+    /// [`Degenerate`] where the raw map is not finite, or constant and to be normalized.
+    pub fn made_by(method: &dyn Method, raw: &Tensor, size: [i64; 2]) -> Result<Self, Degenerate> {
+        match Self::new(raw, size) {
+            Ok(_) | Err(Degenerate::Constant) if method.is_unit() => {
+                let unit = upsample(raw, size).clamp(0.0, 1.0);
+                Ok(Self { raw: raw.shallow_clone(), unit })
+            }
+            map => map,
+        }
     }
 
     /// As the method made it, `[h, w]`.
@@ -120,6 +136,32 @@ mod tests {
                 (up.mean(Kind::Double) - raw.mean(Kind::Double)).abs().double_value(&[]);
             assert!(difference < 1e-12, "{small} to {large}: {difference}");
         }
+    }
+
+    #[test]
+    fn a_map_that_is_in_range_by_construction_is_taken_as_it_is() {
+        struct Control;
+        impl Method for Control {
+            fn explain(&self, subject: &crate::Subject<'_>) -> Tensor {
+                subject.image().shallow_clone()
+            }
+            fn cost(&self, _: crate::FeatureShape) -> crate::Cost {
+                crate::Cost::default()
+            }
+            fn about(&self) -> crate::About {
+                crate::About { title: "", summary: "", source: "" }
+            }
+            fn is_unit(&self) -> bool {
+                true
+            }
+        }
+        let raw = Tensor::from_slice(&[0.5_f64, 0.5, 0.5, 0.75]).view([2, 2]);
+        let map = Map::made_by(&Control, &raw, [2, 2]).unwrap();
+        assert_eq!(values(map.unit()), [0.5, 0.5, 0.5, 0.75]);
+        let ones = Map::made_by(&Control, &raw.ones_like(), [4, 4]).unwrap();
+        assert_eq!(values(ones.unit()), [1.0; 16]);
+        let broken = Map::made_by(&Control, &(raw * f64::NAN), [2, 2]);
+        assert_eq!(broken.unwrap_err(), Degenerate::NotFinite);
     }
 
     #[test]

@@ -18,6 +18,11 @@ pub trait Method {
     /// Name and source for people.
     fn about(&self) -> About;
 
+    /// Whether its maps lie in `[0, 1]` by construction and are scored as they are, constant ones too: for controls.
+    fn is_unit(&self) -> bool {
+        false
+    }
+
     /// What the method asks of the classifier.
     fn requirement(&self) -> Requirement {
         Requirement::Any

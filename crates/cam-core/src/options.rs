@@ -21,6 +21,15 @@ pub fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
     within(value, |value| *value >= 0.0 && value.is_finite(), "0 or more")
 }
 
+/// A number above 0.
+///
+/// # Errors
+/// On 0, on negative numbers, and on what is no finite number.
+pub fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    within(value, |value| *value > 0.0 && value.is_finite(), "more than 0")
+}
+
 /// A probability that leaves both outcomes possible.
 ///
 /// # Errors
@@ -28,6 +37,21 @@ pub fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
 pub fn open_share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let value = f64::deserialize(deserializer)?;
     within(value, |value| *value > 0.0 && *value < 1.0, "more than 0 and less than 1")
+}
+
+/// At least one number, each more than 0 and less than 1.
+///
+/// # Errors
+/// On an empty list, and where [`open_share`] fails.
+pub fn open_shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let values = Vec::<f64>::deserialize(deserializer)?;
+    if values.is_empty() {
+        return Err(D::Error::custom("an empty list where at least one number is needed"));
+    }
+    for value in &values {
+        within(*value, |value| *value > 0.0 && *value < 1.0, "more than 0 and less than 1")?;
+    }
+    Ok(values)
 }
 
 fn within<T: Display, E: Error>(

@@ -4,24 +4,68 @@
 //! for, and the module's doc is citation, formula, and what is ours. To add one, write the file, then add its `mod`
 //! line and its line in the list below; the laws in `tests/laws.rs`, the configuration and `cambench list` pick it up.
 
+mod ablation_cam;
+mod all_ones;
 mod cam;
+mod center_gaussian;
+mod eigen_cam;
+mod eigen_grad_cam;
+mod extremal_perturbation;
 mod grad_cam;
+mod grad_cam_elementwise;
 mod grad_cam_pp;
+mod hi_res_cam;
+mod input_x_gradient;
+mod integrated_gradients;
+mod is_cam;
+mod kernel_shap;
+mod layer_cam;
+mod lime;
+mod occlusion;
 mod ops;
+mod random;
 mod recipro_cam;
 mod rise;
+mod saliency;
 mod score_cam;
+mod smooth_grad;
 mod smooth_grad_cam_pp;
+mod sobel;
+mod ss_cam;
+mod superpixels;
+mod x_grad_cam;
 
+pub use ablation_cam::{AblationCam, Denominator};
+pub use all_ones::AllOnes;
 pub use cam::Cam;
 pub use cam_core::Method;
+pub use center_gaussian::CenterGaussian;
+pub use eigen_cam::EigenCam;
+pub use eigen_grad_cam::EigenGradCam;
+pub use extremal_perturbation::{ExtremalPerturbation, Reward, Variant};
 pub use grad_cam::GradCam;
+pub use grad_cam_elementwise::GradCamElementwise;
 pub use grad_cam_pp::GradCamPp;
-pub use ops::Output;
+pub use hi_res_cam::HiResCam;
+pub use input_x_gradient::InputXGradient;
+pub use integrated_gradients::{IntegratedGradients, Rule};
+pub use is_cam::IsCam;
+pub use kernel_shap::KernelShap;
+pub use layer_cam::LayerCam;
+pub use lime::Lime;
+pub use occlusion::Occlusion;
+pub use ops::{Colors, Output};
+pub use random::Random;
 pub use recipro_cam::ReciproCam;
 pub use rise::{Rise, Sampling as RiseSampling};
+pub use saliency::Saliency;
 pub use score_cam::{ScoreCam, Weighting};
+pub use smooth_grad::SmoothGrad;
 pub use smooth_grad_cam_pp::SmoothGradCamPp;
+pub use sobel::Sobel;
+pub use ss_cam::SsCam;
+pub use superpixels::Hide;
+pub use x_grad_cam::XGradCam;
 
 cam_core::registry! {
     /// Every explanation method.
@@ -33,5 +77,26 @@ cam_core::registry! {
         "score_cam" => ScoreCam(ScoreCam),
         "rise" => Rise(Rise),
         "recipro_cam" => ReciproCam(ReciproCam),
+        "layer_cam" => LayerCam(LayerCam),
+        "x_grad_cam" => XGradCam(XGradCam),
+        "hi_res_cam" => HiResCam(HiResCam),
+        "grad_cam_elementwise" => GradCamElementwise(GradCamElementwise),
+        "eigen_cam" => EigenCam(EigenCam),
+        "eigen_grad_cam" => EigenGradCam(EigenGradCam),
+        "ablation_cam" => AblationCam(AblationCam),
+        "ss_cam" => SsCam(SsCam),
+        "is_cam" => IsCam(IsCam),
+        "occlusion" => Occlusion(Occlusion),
+        "saliency" => Saliency(Saliency),
+        "input_x_gradient" => InputXGradient(InputXGradient),
+        "integrated_gradients" => IntegratedGradients(IntegratedGradients),
+        "smooth_grad" => SmoothGrad(SmoothGrad),
+        "lime" => Lime(Lime),
+        "kernel_shap" => KernelShap(KernelShap),
+        "extremal_perturbation" => ExtremalPerturbation(ExtremalPerturbation),
+        "random" => Random(Random),
+        "center_gaussian" => CenterGaussian(CenterGaussian),
+        "sobel" => Sobel(Sobel),
+        "all_ones" => AllOnes(AllOnes),
     }
 }

@@ -7,11 +7,12 @@
 use cam_core::{About, Cost, FeatureShape, Method, Subject};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::ops::{gradient, gradient_at, gradient_is_constant, sum_positions, weighted_sum};
+use crate::ops::{
+    gradient, gradient_at, gradient_is_constant, normal, sum_positions, weighted_sum,
+};
 
 /// Smooth Grad-CAM++.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,7 +67,8 @@ impl SmoothGradCamPp {
         let mut sums: Option<[Tensor; 3]> = None;
         for start in (0..n).step_by(subject.classifier().batch() as usize) {
             let len = subject.classifier().batch().min(n - start);
-            let noisy = subject.image() + self.noise(subject.image(), len, &mut rng);
+            let clean = subject.image().repeat([len, 1, 1, 1]);
+            let noisy = &clean + normal(&clean, &mut rng) * self.sigma;
             let features = {
                 let _no_grad = tch::no_grad_guard();
                 subject.classifier().features(&noisy)
@@ -83,17 +85,5 @@ impl SmoothGradCamPp {
             });
         }
         sums.expect("at least one noisy copy").map(|sum| sum / n as f64)
-    }
-
-    /// `[len, 3, H, W]` of independent normal values; the same whatever the batch size.
-    fn noise(&self, image: &Tensor, len: i64, rng: &mut ChaCha8Rng) -> Tensor {
-        let values: Vec<f32> =
-            StandardNormal.sample_iter(rng).take(image.numel() * len as usize).collect();
-        let mut shape = image.size();
-        shape[0] = len;
-        (Tensor::from_slice(&values) * self.sigma)
-            .to_kind(image.kind())
-            .to_device(image.device())
-            .view(&shape[..])
     }
 }

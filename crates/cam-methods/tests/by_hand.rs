@@ -7,7 +7,10 @@
 
 use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
-    Cam, GradCam, GradCamPp, Output, ReciproCam, ScoreCam, SmoothGradCamPp, Weighting,
+    AblationCam, AllOnes, Cam, CenterGaussian, Colors, Denominator, EigenCam, EigenGradCam,
+    GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient, IntegratedGradients, IsCam,
+    KernelShap, LayerCam, Lime, Occlusion, Output, Random, ReciproCam, Saliency, ScoreCam,
+    SmoothGrad, SmoothGradCamPp, Sobel, SsCam, Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -26,6 +29,20 @@ fn check(method: &dyn Method, expected: [[f64; 4]; 2], normalize: bool) {
             for (got, want) in got.iter().zip(expected) {
                 assert!((got - want).abs() < 1e-9, "class {class}: {got} is not {want}");
             }
+        }
+    }
+}
+
+/// Raw maps for class 0 and class 1 on the network with a squeezing head, whose gradients vary with the position.
+///
+/// Its class maps before the ReLU are [2.5, 5.5, -.5, 8.5] and [-1.25, -1.75, .75, -2.25]: the gradient is a quarter of
+/// V = [[2, -1, 1], [-1, 1, .5]] where they are positive, and 0 elsewhere.
+fn check_squeeze(method: &dyn Method, expected: [[f64; 4]; 2]) {
+    let toy = Toy::squeeze();
+    for (class, expected) in expected.iter().enumerate() {
+        let raw = method.explain(&Subject::new(&toy, Toy::image(), Target::Class(class as i64), 0));
+        for (got, want) in values(&raw).iter().zip(expected) {
+            assert!((got - want).abs() < 1e-12, "class {class}: {got} is not {want}");
         }
     }
 }
@@ -87,6 +104,263 @@ fn smooth_grad_cam_pp_is_grad_cam_pp_where_gradients_are_constant() {
         ],
         true,
     );
+}
+
+#[test]
+fn layer_cam_weighs_each_position_by_its_positive_gradient() {
+    // Gradients (.5, -.25, .25) and (-.25, .25, .125) everywhere.
+    check(&LayerCam {}, [[0.5, 1.25, 0.0, 2.0], [0.0, 0.125, 0.25, 0.25]], false);
+    check_squeeze(&LayerCam {}, [[0.5, 1.25, 0.0, 2.0], [0.0, 0.0, 0.25, 0.0]]);
+}
+
+#[test]
+fn x_grad_cam_weighs_channels_by_their_gradient_where_they_are_active() {
+    // Constant gradients: the average does not depend on the weights. CAM/4.
+    check(&XGradCam { relu: false }, [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]], false);
+    // Channel 2 is active only where the gradient for class 0 is zero: weights (.5, 0, .25) and (0, .25, 0).
+    check_squeeze(&XGradCam::default(), [[0.5, 1.25, 0.0, 2.0], [0.0, 0.0, 0.25, 0.0]]);
+}
+
+#[test]
+fn hi_res_cam_is_the_sum_of_activations_times_gradients() {
+    check(&HiResCam { relu: false }, [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]], false);
+    check(&HiResCam::default(), [[0.25, 0.625, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0]], true);
+    check_squeeze(&HiResCam { relu: false }, [[0.5, 1.25, 0.0, 2.0], [0.0, 0.0, 0.25, 0.0]]);
+}
+
+#[test]
+fn element_wise_grad_cam_drops_negative_products_before_the_sum() {
+    // Class 1 at pixel 2: products (-.5, 0, .125), so .125 is left of -.375.
+    check(&GradCamElementwise {}, [[0.5, 1.25, 0.0, 2.0], [0.0, 0.125, 0.25, 0.25]], false);
+    check_squeeze(&GradCamElementwise {}, [[0.5, 1.25, 0.0, 2.0], [0.0, 0.0, 0.25, 0.0]]);
+}
+
+#[test]
+fn eigen_cam_projects_onto_the_first_singular_vector() {
+    // X'X = [[14, 0, 8], [0, 1, 0], [8, 0, 5]]: the largest eigenvalue is (19 + √337)/2, its vector (8, 0, λ - 14).
+    let lambda = f64::midpoint(19.0, 337.0_f64.sqrt());
+    let norm = 8.0_f64.hypot(lambda - 14.0);
+    let (v1, v3) = (8.0 / norm, (lambda - 14.0) / norm);
+    let expected = [v1, 2.0 * v1 + v3, 0.0, 3.0 * v1 + 2.0 * v3];
+    check(&EigenCam::default(), [expected; 2], false);
+}
+
+#[test]
+fn eigen_grad_cam_projects_products_and_speaks_for_the_class() {
+    // Products (.5 F1, -.25 F2, .25 F3): in channels 1 and 3 the matrix is [[3.5, 1], [1, .3125]].
+    let lambda = f64::midpoint(3.8125, 3.1875_f64.hypot(2.0));
+    let norm = 1.0_f64.hypot(lambda - 3.5);
+    let (v1, v3) = (1.0 / norm, (lambda - 3.5) / norm);
+    let class_0 = [0.5 * v1, v1 + 0.25 * v3, 0.0, 1.5 * v1 + 0.5 * v3];
+    // Products (-.25 F1, .25 F2, .125 F3): [[.875, -.25], [-.25, .078125]]; where F1 is large, they speak against it.
+    let lambda = f64::midpoint(0.953_125, 0.796_875_f64.hypot(0.5));
+    let norm = 0.25_f64.hypot(lambda - 0.875);
+    let (v1, v3) = (0.25 / norm, (0.875 - lambda) / norm);
+    let class_1 = [-0.25 * v1, -0.5 * v1 + 0.125 * v3, 0.0, -0.75 * v1 + 0.25 * v3];
+    check(&EigenGradCam { center: false }, [class_0, class_1], false);
+}
+
+#[test]
+fn a_centered_component_is_the_one_that_power_iteration_finds() {
+    fn component(mut rows: [[f64; 3]; 4]) -> [f64; 4] {
+        for channel in 0..3 {
+            let mean = rows.iter().map(|row| row[channel]).sum::<f64>() / 4.0;
+            for row in &mut rows {
+                row[channel] -= mean;
+            }
+        }
+        let dot = |a: &[f64; 3], b: &[f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let mut v = [1.0, 0.1, 0.2];
+        for _ in 0..2000 {
+            let mut next = [0.0; 3];
+            for row in &rows {
+                let along = dot(row, &v);
+                next.iter_mut().zip(row).for_each(|(sum, value)| *sum += along * value);
+            }
+            let norm = dot(&next, &next).sqrt();
+            v = next.map(|value| value / norm);
+        }
+        let projected = rows.map(|row| dot(&row, &v));
+        let agreement: f64 =
+            projected.iter().zip(&rows).map(|(p, row)| p * row.iter().sum::<f64>()).sum();
+        projected.map(|value| value * agreement.signum())
+    }
+    let rows = [[1.0, 0.0, 0.0], [2.0, 0.0, 1.0], [0.0, 1.0, 0.0], [3.0, 0.0, 2.0]];
+    let products = |[a, b, c]: [f64; 3]| component(rows.map(|[x, y, z]| [a * x, b * y, c * z]));
+    check(&EigenCam { center: true }, [component(rows); 2], false);
+    let by_class = [products([0.5, -0.25, 0.25]), products([-0.25, 0.25, 0.125])];
+    check(&EigenGradCam::default(), by_class, false);
+}
+
+#[test]
+fn ablation_cam_weighs_channels_by_the_share_of_the_logit_lost_without_them() {
+    // Weights w_k mean(F_k) / |y|: (3, -.25, .75)/4 and (-1.5, .25, .375)/1.375.
+    let class_0 = [0.75, 1.6875, 0.0, 2.625];
+    check(&AblationCam::default(), [class_0, [0.0, 0.0, 0.25 / 1.375, 0.0]], false);
+    // The paper divides by y = -1.375, and the map shows what speaks against the class.
+    let signed = AblationCam { denominator: Denominator::Signed };
+    check(&signed, [class_0, [1.5 / 1.375, 2.625 / 1.375, 0.0, 3.75 / 1.375]], false);
+    // Behind a ReLU: logit 4.125, and 1.125, 4.25, 3.375 without each channel; .1875, and .4375, 0, .1875.
+    check_squeeze(
+        &AblationCam::default(),
+        [[3.0, 6.75, 0.0, 10.5].map(|value| value / 4.125), [0.0, 0.0, 1.0, 0.0]],
+    );
+}
+
+#[test]
+fn ss_cam_without_noise_is_score_cam_with_a_softmax_over_channels() {
+    check(
+        &SsCam { sigma: 0.0, n: 3 },
+        [[0.223_989_845_3, 0.611_994_922_7, 0.0, 1.0], [0.0, 0.5, 0.487_593_080_1, 1.0]],
+        true,
+    );
+}
+
+/// The map of channels weighted by the softmax of their scores.
+fn softmax_map(scores: [f64; 3]) -> [f64; 4] {
+    let total: f64 = scores.iter().map(|score| score.exp()).sum();
+    let [a, b, c] = scores.map(|score| score.exp() / total);
+    [a, 2.0 * a + c, b, 3.0 * a + 2.0 * c]
+}
+
+#[test]
+fn is_cam_averages_scores_while_the_masked_image_fades_in() {
+    // Masked images [1/3, 4/3, 0, 3], [0, 0, -1, 0], [0, 1, 0, 3]. Their logits at 1/2: 43/24, 3/8, 13/8 and
+    // -49/48, -3/8, -15/16; at 1: 41/12, 1/4, 3 and -11/8, -1/4, -5/4; at 3/2: 41/8, 1/8, 9/2 and -27/16, -1/8, -3/2.
+    let mean = |a: [f64; 3], b: [f64; 3]| softmax_map([0, 1, 2].map(|k| f64::midpoint(a[k], b[k])));
+    let half = [[43.0 / 24.0, 0.375, 1.625], [-49.0 / 48.0, -0.375, -0.9375]];
+    let whole = [[41.0 / 12.0, 0.25, 3.0], [-1.375, -0.25, -1.25]];
+    let more = [[5.125, 0.125, 4.5], [-1.6875, -0.125, -1.5]];
+    let at = |end: [[f64; 3]; 2]| [mean(half[0], end[0]), mean(half[1], end[1])];
+    check(&IsCam { n: 2, accumulate: false }, at(whole), false);
+    check(&IsCam { n: 2, accumulate: true }, at(more), false);
+    check(&IsCam { n: 1, ..IsCam::default() }, whole.map(softmax_map), false);
+}
+
+#[test]
+fn occlusion_by_single_pixels_is_what_each_adds_to_the_logit() {
+    // Pixels of network A do not see each other, and a pixel of 0 adds nothing: CAM/4.
+    let pixels = Occlusion { window: 1, n: 2, score: Output::Logit };
+    let cam = [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]];
+    check(&pixels, cam, false);
+    let probability = |difference: f64| 1.0 / (1.0 + (-difference).exp());
+    let falls: Vec<f64> =
+        (0..4).map(|i| probability(5.375) - probability(5.375 - cam[0][i] + cam[1][i])).collect();
+    let falls: [f64; 4] = falls.try_into().unwrap();
+    check(&Occlusion { score: Output::Softmax, ..pixels }, [falls, falls.map(|fall| -fall)], false);
+    // Squares larger than the image are the image: one fall, everywhere.
+    check(
+        &Occlusion { n: 1, score: Output::Logit, ..Occlusion::default() },
+        [[3.5; 4], [-0.875; 4]],
+        false,
+    );
+}
+
+#[test]
+fn pixels_under_two_squares_of_occlusion_have_the_mean_of_both() {
+    // A row of three pixels under squares of two: pixels 1, 2 fall together, and 2, 3.
+    let toy = Toy::network_a();
+    let image = Tensor::from_slice(&[1.0_f64, 2.0, 3.0]).view([1, 1, 1, 3]);
+    let subject = Subject::new(&toy, image, Target::Class(0), 0);
+    let map = Occlusion { window: 2, n: 2, score: Output::Logit }.explain(&subject);
+    // Each adds (2 F1 + F3)/3 = 2/3, 5/3, 8/3.
+    let [a, b] = [7.0 / 3.0, 13.0 / 3.0];
+    for (got, want) in values(&map).iter().zip([a, f64::midpoint(a, b), b]) {
+        assert!((got - want).abs() < 1e-12, "{got} is not {want}");
+    }
+}
+
+/// The logits' gradients in the pixels: channel 1 and 3 where x is positive (3 only above 1), channel 2 where it is not.
+const PIXEL_GRADIENTS: [[f64; 4]; 2] = [[0.5, 0.75, 0.25, 0.75], [-0.25, -0.125, -0.25, -0.125]];
+
+#[test]
+fn saliency_is_the_size_of_the_pixel_gradient() {
+    let sizes = PIXEL_GRADIENTS.map(|class| class.map(f64::abs));
+    check(&Saliency::default(), sizes, false);
+    check(&SmoothGrad { noise: 0.0, ..SmoothGrad::default() }, sizes, false);
+    let squares = PIXEL_GRADIENTS.map(|class| class.map(|g| g * g));
+    check(&SmoothGrad { noise: 0.0, squared: true, ..SmoothGrad::default() }, squares, false);
+}
+
+#[test]
+fn the_gradient_of_a_probability_is_that_of_the_difference_of_logits_by_p_times_one_minus_p() {
+    let p = 1.0 / (1.0 + (-5.375_f64).exp());
+    let [a, b] = PIXEL_GRADIENTS;
+    let sizes = [0, 1, 2, 3].map(|i| ((a[i] - b[i]) * p * (1.0 - p)).abs());
+    check(&Saliency { score: Output::Softmax, ..Saliency::default() }, [sizes; 2], false);
+}
+
+#[test]
+fn input_times_gradient_has_the_sign_of_both() {
+    check(
+        &InputXGradient::default(),
+        [[0.5, 1.5, -0.25, 2.25], [-0.25, -0.25, 0.25, -0.375]],
+        false,
+    );
+}
+
+#[test]
+fn integrated_gradients_are_what_each_pixel_adds_to_the_logit() {
+    // Six steps of the middle rule meet the kinks of channel 3, at 1/2 of pixel 2 and 1/3 of pixel 4, between two steps.
+    check(
+        &IntegratedGradients { n: 6, ..IntegratedGradients::default() },
+        [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]],
+        false,
+    );
+}
+
+#[test]
+fn three_colors_become_one_number_in_three_ways() {
+    // One pixel; logit = 1 r - 2 g + 0.5 b.
+    struct Linear;
+    impl Classifier for Linear {
+        fn features(&self, images: &Tensor) -> Tensor {
+            images.shallow_clone()
+        }
+        fn head(&self, features: &Tensor) -> Tensor {
+            let weights = Tensor::from_slice(&[1.0_f64, -2.0, 0.5]).view([1, 3]);
+            features.flatten(1, -1).linear(&weights, None::<Tensor>)
+        }
+        fn batch(&self) -> i64 {
+            1
+        }
+    }
+    let image = Tensor::from_slice(&[3.0_f64, 1.0, -2.0]).view([1, 3, 1, 1]);
+    let subject = Subject::new(&Linear, image, Target::Class(0), 0);
+    for (colors, want) in [(Colors::Sum, 0.0), (Colors::SumAbs, 6.0), (Colors::MaxAbs, 3.0)] {
+        let method = InputXGradient { colors, ..InputXGradient::default() };
+        assert_eq!(values(&method.explain(&subject)), [want], "{colors:?}");
+    }
+}
+
+#[test]
+fn lime_and_kernel_shap_find_what_each_pixel_adds() {
+    // Pixels of network A add up: the game of the logit is additive, and a ridge near 0 leaves its coefficients alone.
+    let adds = [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]];
+    let lime = Lime { superpixels: 4, ridge: 1e-12, score: Output::Logit, ..Lime::default() };
+    check(&lime, adds, false);
+    let shap = KernelShap { superpixels: 4, ..KernelShap::default() };
+    check(&shap, adds, false);
+    let phi = [0.055_281_261_6, 0.107_231_412_2, -0.041_346_888_8, 0.143_166_064_3];
+    check(&KernelShap { score: Output::Softmax, ..shap }, [phi, phi.map(|value| -value)], false);
+}
+
+#[test]
+fn controls_do_not_look_at_the_network() {
+    check(&AllOnes {}, [[1.0; 4]; 2], false);
+    // Half a pixel from the middle along both axes, the standard deviation being half a pixel: exp(-(1/4 + 1/4) / (2/4)).
+    check(&CenterGaussian { sigma: 0.25 }, [[(-1.0_f64).exp(); 4]; 2], false);
+    // With the border repeated, G_x is 3 (2 - 1) + (3 + 1) above and (2 - 1) + 3 (3 + 1) below; G_y is
+    // 3 (-1 - 1) + (3 - 2) at the left and (-1 - 1) + 3 (3 - 2) at the right.
+    let [above, below, left, right] = [7.0_f64, 13.0, -5.0, 1.0];
+    let edges = [above.hypot(left), above.hypot(right), below.hypot(left), below.hypot(right)];
+    check(&Sobel {}, [edges; 2], false);
+    let toy = Toy::network_a();
+    let noise = Random {}.explain(&Subject::new(&toy, Toy::waves(60, 50), Target::Predicted, 4));
+    let mean = noise.mean(Kind::Double).double_value(&[]);
+    let variance = noise.to_kind(Kind::Double).var(true).double_value(&[]);
+    assert!((mean - 0.5).abs() < 0.02 && (variance - 1.0 / 12.0).abs() < 0.005);
+    assert!(noise.min().double_value(&[]) >= 0.0 && noise.max().double_value(&[]) < 1.0);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::{
 
 use cam_core::{Map, Preprocessing};
 use cam_data::{DatasetManifest, Item, prefetch};
+use cam_methods::AnyMethod;
 use cam_results::{
     Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, RawMap, Record, Result, Run,
     Section, Status, Summary, cost_plot, curves_plot, grid_plot, metrics_plot, report_md,
@@ -146,7 +147,7 @@ fn grid(run: &Run, model: &ModelEntry) -> Result<std::result::Result<Vec<GridRow
         let maps = run.manifest().methods.iter().map(|method| {
             let raw = maps.get(&(image.clone(), method.name.clone()));
             GridMap {
-                unit: raw.and_then(|raw| unit(raw, size)),
+                unit: raw.and_then(|raw| unit(&method.method, raw, size)),
                 caption: caption(records.get(&(&*image, &*method.name)).copied()),
             }
         });
@@ -192,9 +193,13 @@ fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Pic
 }
 
 /// As the metrics saw it; `None` where the map says nothing.
-fn unit(raw: &RawMap, size: [i64; 2]) -> Option<Vec<f32>> {
+fn unit(method: &str, raw: &RawMap, size: [i64; 2]) -> Option<Vec<f32>> {
     let map = Tensor::from_slice(&raw.values).view([i64::from(raw.height), i64::from(raw.width)]);
-    let map = Map::new(&map, size).ok()?;
+    let map = match AnyMethod::by_name(method) {
+        Some(method) => Map::made_by(&*method, &map, size),
+        None => Map::new(&map, size),
+    };
+    let map = map.ok()?;
     Some(Vec::try_from(map.unit().contiguous().view([-1])).expect("a vector of numbers"))
 }
 

@@ -317,7 +317,12 @@ impl<'a> Cell<'a> {
             row.record.explain_secs = prepared.forward_secs + own_secs;
         }
         row.map = Some(stored);
-        match Map::new(&raw, subject.size()) {
+        let size = subject.size();
+        let map = method
+            .source
+            .method()
+            .map_or_else(|| Map::new(&raw, size), |method| Map::made_by(method, &raw, size));
+        match map {
             Ok(map) => self.score(subject, &map, method, &mut row)?,
             Err(degenerate) => {
                 row.record.status = Status::Degenerate;

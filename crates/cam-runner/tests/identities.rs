@@ -97,12 +97,42 @@ fn batches_of_1_7_and_64_give_the_same_maps() {
             for method in AnyMethod::all() {
                 let method = match method.name() {
                     // Hundreds of forwards for each map: one image at one layer is enough.
-                    "score_cam" if is_inner || *name != images[0].0 => continue,
-                    // RISE never looks at a layer. Smooth Grad-CAM++ has weights with poles, where 2 D2 + ΣF D3 is 0;
+                    "score_cam" | "ss_cam" | "is_cam" if is_inner || *name != images[0].0 => {
+                        continue;
+                    }
+                    // These never look at a layer.
+                    "rise"
+                    | "occlusion"
+                    | "saliency"
+                    | "input_x_gradient"
+                    | "integrated_gradients"
+                    | "smooth_grad"
+                    | "lime"
+                    | "kernel_shap"
+                    | "extremal_perturbation"
+                    | "random"
+                    | "center_gaussian"
+                    | "sobel"
+                    | "all_ones"
+                        if is_inner =>
+                    {
+                        continue;
+                    }
+                    // Smooth Grad-CAM++ has weights with poles, where 2 D2 + ΣF D3 is 0;
                     // near them the rounding of a gradient is magnified a thousandfold. Behind a pooled linear head
                     // gradients are constant, and there are none.
-                    "rise" | "smooth_grad_cam_pp" if is_inner => continue,
+                    "smooth_grad_cam_pp" if is_inner => continue,
                     "rise" => self::method("rise", &[("n_masks", 70.into())]),
+                    name @ ("lime" | "kernel_shap") => {
+                        self::method(name, &[("n_samples", 70.into())])
+                    }
+                    name @ ("integrated_gradients" | "smooth_grad") => {
+                        self::method(name, &[("n", 10.into())])
+                    }
+                    name @ ("ss_cam" | "is_cam") => self::method(name, &[("n", 1.into())]),
+                    name @ "extremal_perturbation" => {
+                        self::method(name, &[("iterations", 5.into())])
+                    }
                     _ => method,
                 };
                 if !method.requirement().met_by(&cuts[0]) {
@@ -111,7 +141,7 @@ fn batches_of_1_7_and_64_give_the_same_maps() {
                 let maps = cuts.each_ref().map(|cut| {
                     let subject = Subject::new(cut, image.shallow_clone(), Target::Predicted, 0);
                     let raw = method.explain(&subject);
-                    Map::new(&raw, subject.size()).unwrap().unit().shallow_clone()
+                    Map::made_by(&*method, &raw, subject.size()).unwrap().unit().shallow_clone()
                 });
                 let off = largest_difference(&maps[0], &maps[1])
                     .max(largest_difference(&maps[0], &maps[2]));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use cam_core::{Map, Subject, Target};
+use cam_core::{Map, Method, Subject, Target};
 use cam_data::{Orientation, Photo};
 use cam_methods::AnyMethod;
 use cam_results::{Picture, write_bytes};
@@ -14,7 +14,7 @@ use cam_runner::{
     DEFAULT_MEMORY, ModelSpec,
     config::{IMPORTED, ModelChoice, Precision},
 };
-use tch::{Kind, Tensor};
+use tch::Kind;
 
 use crate::{
     args::ExplainArgs,
@@ -90,7 +90,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
         let image = photo.tensor(preprocessing).to_device(device);
         let subject = Subject::new(&cut, image, target, args.seed);
         let name = |class| spec.class_name(class, n_classes);
-        match explained(&subject, &method.explain(&subject), photo, path, &name, args)? {
+        match explained(&subject, &*method, photo, path, &name, args)? {
             Ok(explanation) => print(&explanation, args.json)?,
             Err(degenerate) => {
                 eprintln!("error: {}: {degenerate}", path.display());
@@ -104,13 +104,13 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
 /// Writes an image's overlay and map.
 fn explained(
     subject: &Subject<'_>,
-    raw: &Tensor,
+    method: &dyn Method,
     photo: Photo,
     path: &Path,
     class_name: &dyn Fn(i64) -> Option<String>,
     args: &ExplainArgs,
 ) -> Result<std::result::Result<Explanation, cam_core::Degenerate>> {
-    let map = match Map::new(raw, subject.size()) {
+    let map = match Map::made_by(method, &method.explain(subject), subject.size()) {
         Ok(map) => map,
         Err(degenerate) => return Ok(Err(degenerate)),
     };
