@@ -27,12 +27,12 @@ pub(super) fn run(options: &Options, binary: &Path, python: &Path) -> Result<()>
     let about =
         machine::keep(&options.out.join("peers.json"), &machine::describe(options, &versions))?;
     let mut rows = Rows::open(&options.out.join("peers.csv"))?;
-    let mut models = BTreeMap::new();
+    let mut models: tables::Models = Vec::new();
     let cells = options.cells();
     for (i, cell) in cells.iter().enumerate() {
-        if !models.contains_key(&cell.model) {
+        if models.iter().all(|(model, _)| *model != cell.model) {
             let request = json!({ "job": "export", "model": cell.model });
-            models.insert(cell.model.clone(), workers.of("f32")?.ask(&request)?);
+            models.push((cell.model.clone(), workers.of("f32")?.ask(&request)?));
         }
         eprintln!("[{}/{}] {}, {}", i + 1, cells.len(), cell.job.title, cell.model);
         measure(options, cell, &mut workers, &mut rows)?;
