@@ -210,6 +210,8 @@ fn npy_bytes([height, width]: [i64; 2], values: &[f32]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use tch::Tensor;
+
     use super::*;
 
     #[test]
