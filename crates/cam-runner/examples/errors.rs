@@ -1,7 +1,8 @@
-//! What faster ways of getting a number cost in accuracy, as Markdown for `results/speed/errors.md`.
+//! What faster ways of getting a number cost in accuracy, as Markdown for `results/speed`.
 //!
-//! `IMAGENET_SAMPLES=… cargo run --release --example errors RUN...` compares, within each run, every column and every model
-//! called `NAME.WAY` with `NAME`, and then the variance of RISE's maps over seeds with and without antithetic masks.
+//! `errors RUN` compares, within a run, every column and every model called `NAME.WAY` with `NAME`: the runs of
+//! `configs/precision.yaml` and `configs/fewer-forwards.yaml`. `IMAGENET_SAMPLES=… errors rise` compares the variance of
+//! RISE's maps over seeds with and without antithetic masks.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -17,12 +18,13 @@ use tch::{Kind, Tensor};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
-    for folder in env::args().skip(1) {
-        let run = Run::read(Path::new(&folder))?;
-        scores(&run);
-        maps(&run)?;
+    let what = env::args().nth(1).ok_or("give a run's folder, or `rise`")?;
+    if what == "rise" {
+        return rise();
     }
-    rise()
+    let run = Run::read(Path::new(&what))?;
+    scores(&run);
+    maps(&run)
 }
 
 /// Every pair of a column with itself, computed the other way.

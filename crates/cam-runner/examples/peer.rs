@@ -221,7 +221,7 @@ impl Worker {
         if !outcome.is_finished || outcome.n_failed > 0 {
             return Err(format!("{} rows of the sweep failed", outcome.n_failed).into());
         }
-        let checked = CHECKED.iter().flat_map(|name| rows.iter().find(|row| row.method == *name));
+        let checked = CHECKED.iter().filter_map(|name| rows.iter().find(|row| row.method == *name));
         checked
             .flat_map(|row| row.metrics.iter().chain([&row.adcc_per_image]))
             .map(|value| value.ok_or_else(|| "a map of the sweep is degenerate".into()))

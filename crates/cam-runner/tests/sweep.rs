@@ -31,7 +31,7 @@ impl Method for Touchy {
         // A panic amidst a backward pass is the worst place for one.
         let image = subject.image().copy().set_requires_grad(true);
         let mean = image.mean(Kind::Float);
-        assert!(subject.seed() % 3 != 0, "cannot stand the seed {}", subject.seed());
+        assert!(!subject.seed().is_multiple_of(3), "cannot stand the seed {}", subject.seed());
         tch::Tensor::run_backward(&[mean], &[&image], false, false)[0].abs().sum_dim_intlist(
             [0, 1].as_slice(),
             false,

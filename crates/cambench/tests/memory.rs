@@ -1,11 +1,7 @@
 //! A run stays within the memory that it was given, under a hard limit on its address space.
 
 #![cfg(target_os = "linux")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may panic, and says what it skips"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may panic, and says what it skips")]
 
 use std::{
     fs,
