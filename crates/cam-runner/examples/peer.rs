@@ -420,7 +420,8 @@ fn export(name: &str, folder: &Path, device: Device) -> Result<Value> {
     let map = Map::new(&rise.explain(&subject), subject.size())?;
     let masks = masks_of(&rise, subject.image());
     Tensor::write_safetensors(
-        &[("images", &images), ("masks", &masks), ("map", &map.unit().contiguous())],
+        &[("images", &images), ("masks", &masks), ("map", &map.unit().contiguous())]
+            .map(|(name, tensor)| (name, tensor.to_device(Device::Cpu))),
         folder.join(format!("{name}.inputs.safetensors")),
     )?;
 
