@@ -164,7 +164,7 @@ impl<'a> Explained<'a> {
             .map(|alike| match form(&alike[0]) {
                 None => self.masked_image(),
                 Some((order, fill)) => {
-                    image.where_self(&self.kept(order, alike), &fill.image(image))
+                    image.where_self(&self.kept(order, alike), &self.subject.fill(fill))
                 }
             })
             .collect();

@@ -35,6 +35,7 @@ struct Clean {
     seed: u64,
     features: OnceCell<Tensor>,
     logits: OnceCell<Tensor>,
+    fills: RefCell<BTreeMap<Fill, Tensor>>,
     filled: RefCell<BTreeMap<Fill, Answer>>,
 }
 
@@ -46,6 +47,7 @@ impl Clean {
             seed,
             features: OnceCell::new(),
             logits: OnceCell::new(),
+            fills: RefCell::default(),
             filled: RefCell::default(),
         }
     }
@@ -184,13 +186,19 @@ impl<'a> Subject<'a> {
         self.answers(self.logits())[0]
     }
 
+    /// A fill of the whole image, `[1, 3, H, W]`; made once for all metrics and batches.
+    pub fn fill(&self, fill: Fill) -> Tensor {
+        let mut fills = self.clean.fills.borrow_mut();
+        fills.entry(fill).or_insert_with(|| fill.image(self.image())).shallow_clone()
+    }
+
     /// The network's answer to a fill of the whole image; asked once for all methods and metrics.
     pub fn filled(&self, fill: Fill) -> Answer {
         if let Some(answer) = self.clean.filled.borrow().get(&fill) {
             return *answer;
         }
         let _no_grad = tch::no_grad_guard();
-        let answer = self.answers(&self.classifier.logits(&fill.image(self.image())))[0];
+        let answer = self.answers(&self.classifier.logits(&self.fill(fill)))[0];
         self.clean.filled.borrow_mut().insert(fill, answer);
         answer
     }
