@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// List what there is
     List(ListArgs),
+    /// Show where a network can be cut
+    Inspect(InspectArgs),
 }
 
 #[derive(clap::Args)]
@@ -99,12 +101,13 @@ pub(crate) struct HowArgs {
 #[command(after_help = "\
 Examples:
   cambench explain cat.jpg --model tf_efficientnet_lite0 --method recipro_cam --out maps
+  cambench explain cat.jpg --model model.onnx --method grad_cam --classes classes.txt
   cambench explain *.jpg --model resnet50 --method rise --option n_masks=500 --class 281 --json")]
 pub(crate) struct ExplainArgs {
     /// JPEG or PNG files
     #[arg(required = true)]
     pub(crate) images: Vec<PathBuf>,
-    /// A network of `cambench list models`
+    /// A network of `cambench list models`, or an ONNX file
     #[arg(long)]
     pub(crate) model: String,
     /// A method of `cambench list methods`
@@ -122,6 +125,9 @@ pub(crate) struct ExplainArgs {
     /// A weights file, a published version, or `seeded`
     #[arg(long)]
     pub(crate) weights: Option<String>,
+    /// How images become inputs, e.g. `{ resize: 256, crop: 224, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }`
+    #[arg(long, value_name = "YAML")]
+    pub(crate) preprocessing: Option<String>,
     /// A text file of class names, one a line
     #[arg(long, value_name = "FILE")]
     pub(crate) classes: Option<PathBuf>,
@@ -188,6 +194,22 @@ pub(crate) struct ListArgs {
     /// What to list
     #[arg(value_enum)]
     pub(crate) what: What,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cambench inspect model.onnx
+  cambench inspect resnet50 --json")]
+pub(crate) struct InspectArgs {
+    /// An ONNX file, or a network of `cambench list models`
+    pub(crate) model: String,
+    /// Side of the images in pixels, where the model takes any [default: 224, or that of the zoo]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) side: Option<u16>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod exit;
 mod explain;
+mod inspect;
 mod list;
 mod progress;
 mod report;
@@ -34,6 +35,7 @@ fn dispatch(args: Args) -> Exit {
         Command::Explain(args) => explain::explain(&args),
         Command::Report(args) => Ok(report::report(&args)),
         Command::List(args) => list::list(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {}", described(&error));
