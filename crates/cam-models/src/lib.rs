@@ -20,6 +20,7 @@
 mod device;
 pub mod families;
 mod network;
+mod onednn;
 pub mod plan;
 mod weights;
 mod zoo;
