@@ -12,8 +12,8 @@ use std::ops::Range;
 use cam_core::{Classifier, PooledLinear};
 use tch::{Device, Kind, Tensor};
 
+use crate::onednn;
 use crate::plan::{self, Activation, Layer, Padding, Plan, UnknownLayer};
-use crate::{allocator, onednn};
 
 /// Parameters by name, `f32` on the processor.
 pub type Parameters = BTreeMap<String, Tensor>;

@@ -25,6 +25,7 @@ mod cuts;
 mod error;
 mod evaluate;
 mod graph;
+mod hook;
 mod network;
 mod ops;
 mod passes;
@@ -36,6 +37,7 @@ use std::ops::RangeInclusive;
 
 pub use error::{OnnxError, Problem, UnknownTensor};
 pub use evaluate::{Evaluator, operators, read_tensor};
+pub use hook::{Hook, HookError, Hooked, OUTPUT, Scale, has_external_data, hook};
 pub use network::{Cut, CutPoint, INPUT, Network, Options};
 
 /// Versions of the operators that are read.

@@ -205,6 +205,27 @@ impl Network {
         [self.image[place], self.image[place + 1]]
     }
 
+    /// Whether images are `[N, H, W, 3]` in the file.
+    pub(crate) fn is_channels_last(&self) -> bool {
+        self.is_channels_last
+    }
+
+    /// An image's shape in the file, without the batch.
+    pub(crate) fn image(&self) -> &[i64] {
+        &self.image
+    }
+
+    /// Whether the file is written for one image at a time.
+    pub(crate) fn takes_one(&self) -> bool {
+        self.graph.inputs[0].shape.as_ref().is_some_and(|shape| shape[0] == Some(1))
+    }
+
+    /// The shape of one of the file's tensors, for the smallest batch.
+    pub(crate) fn shape_of(&self, name: &str) -> Option<&[i64]> {
+        let value = self.graph.names.iter().position(|own| own == name)?;
+        self.shapes[value].as_deref()
+    }
+
     /// The version of the operators in the file.
     pub fn opset(&self) -> i64 {
         self.graph.opset

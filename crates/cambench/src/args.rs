@@ -33,6 +33,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Show where a network can be cut
     Inspect(InspectArgs),
+    /// Give an ONNX file one more output: its own explanation
+    Hook(HookArgs),
 }
 
 #[derive(clap::Args)]
@@ -213,6 +215,44 @@ pub(crate) struct InspectArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cambench hook model.onnx -o hooked.onnx
+  cambench hook model.onnx --layer relu_48 --scale none --class 281 -o hooked.onnx
+
+The new output `saliency_map` [N, classes, h, w] is Recipro-CAM's maps; the others stay as they are, bit by bit. The graph
+runs wherever ONNX does, with no code of cambench's. A file that has the output already is written as it is.")]
+pub(crate) struct HookArgs {
+    /// The ONNX file
+    pub(crate) model: PathBuf,
+    /// Where the new file goes
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// The layer under explanation [default: the one that `cambench inspect` shows]
+    #[arg(long)]
+    pub(crate) layer: Option<String>,
+    /// Spread every position over its neighborhood
+    #[arg(long)]
+    pub(crate) gaussian: bool,
+    /// How every map is scaled: to 0..255, to 0..1, or not at all
+    #[arg(long, value_enum, default_value = "u8")]
+    pub(crate) scale: Scale,
+    /// Only this class's map, by its index [default: all classes]
+    #[arg(long, value_name = "C")]
+    pub(crate) class: Option<i64>,
+    /// Side of the images in pixels, where the model takes any [default: 224]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) side: Option<u16>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scale {
+    U8,
+    F32,
+    None,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

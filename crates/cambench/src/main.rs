@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod exit;
 mod explain;
+mod hook;
 mod inspect;
 mod list;
 mod progress;
@@ -36,6 +37,7 @@ fn dispatch(args: Args) -> Exit {
         Command::Report(args) => Ok(report::report(&args)),
         Command::List(args) => list::list(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Hook(args) => hook::hook(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {}", described(&error));
