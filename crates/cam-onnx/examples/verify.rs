@@ -39,7 +39,7 @@ fn backend(folder: &Path) -> Result<(), Box<dyn Error>> {
                 Err(_) if is_short(name) => {
                     ("unsupported", "short floats are computed in f32".into())
                 }
-                Err(error) if is_unsupported(&error) => ("unsupported", error.to_string()),
+                Err(error) if is_unsupported(&*error) => ("unsupported", error.to_string()),
                 Err(error) => ("failed", error.to_string()),
             }
         };
@@ -58,7 +58,7 @@ fn is_short(name: &str) -> bool {
 }
 
 /// Whether an error says that something is not supported, and not that it went wrong.
-fn is_unsupported(error: &Box<dyn Error>) -> bool {
+fn is_unsupported(error: &(dyn Error + 'static)) -> bool {
     let text = error.to_string();
     error.downcast_ref::<Problem>().is_some() || text.contains("support") || text.contains("opset")
 }

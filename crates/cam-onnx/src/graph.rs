@@ -88,6 +88,7 @@ impl Graph {
     }
 
     /// Reads the bytes of a file.
+    #[expect(clippy::too_many_lines, reason = "one pass over the file, in its order")]
     pub(crate) fn read(bytes: Vec<u8>, external: &ExternalData) -> Result<Self, Problem> {
         let model = ModelProto::decode(Bytes::from(bytes))
             .map_err(|error| Problem::Damaged(error.to_string()))?;

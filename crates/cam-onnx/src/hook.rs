@@ -242,11 +242,11 @@ impl Surgeon<'_> {
             if node.op_type() == "Reshape"
                 && network.takes_one()
                 && let (Some(output), Some(shape)) = (node.output.first(), copy.input.get_mut(1))
-                && !renamed.values().any(|name| name == shape)
+                && !renamed.values().any(|name| name.as_str() == shape.as_str())
                 && let Some(sides) = network.shape_of(output)
             {
                 let name = format!("{OUTPUT}/{output}_shape");
-                let sides = [&[-1], &sides[1..]].concat();
+                let sides = [&[-1][..], &sides[1..]].concat();
                 shapes.push(initializer(&name, &Tensor::from_slice(&sides)));
                 *shape = name;
             }

@@ -112,7 +112,7 @@ impl Network {
         };
         let input = input.clone();
         let (image, is_channels_last, fixed) =
-            image_shape(&graph.names[input.value], &input.shape, options)?;
+            image_shape(&graph.names[input.value], input.shape.as_deref(), options)?;
         if !matches!(input.kind, Kind::Float) {
             return Err(Problem::Interface(format!(
                 "its input `{}` is of type {:?}; images are of 32-bit floats",
@@ -437,11 +437,11 @@ impl Network {
 #[expect(clippy::type_complexity, reason = "a shape as the file has it")]
 fn image_shape(
     name: &str,
-    shape: &Option<Vec<Option<i64>>>,
+    shape: Option<&[Option<i64>]>,
     options: &Options,
 ) -> Result<(Vec<i64>, bool, Option<i64>), Problem> {
     let wrong = || {
-        let sides = |shape: &Vec<Option<i64>>| {
+        let sides = |shape: &[Option<i64>]| {
             let sides: Vec<String> = shape
                 .iter()
                 .map(|side| side.map_or("?".to_owned(), |side| side.to_string()))
@@ -450,10 +450,10 @@ fn image_shape(
         };
         Problem::Interface(format!(
             "its input `{name}` has the shape {}; images are [N, 3, H, W] or [N, H, W, 3]",
-            shape.as_ref().map_or_else(|| "?".to_owned(), sides)
+            shape.map_or_else(|| "?".to_owned(), sides)
         ))
     };
-    let Some([batch, one, two, three]) = shape.as_deref() else { return Err(wrong()) };
+    let Some([batch, one, two, three]) = shape else { return Err(wrong()) };
     let (is_channels_last, [height, width]) = match (one, three) {
         (Some(3) | None, _) if *three != Some(3) || *one == Some(3) => (false, [*two, *three]),
         (_, Some(3)) => (true, [*one, *two]),

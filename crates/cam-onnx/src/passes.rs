@@ -151,7 +151,8 @@ impl Rewrite<'_> {
         let node = self.node(index);
         let Op::Conv(window) = &*node.op else { return vec![] };
         let (Some(input), Some(output)) = (node.inputs[0], node.outputs[0]) else { return vec![] };
-        let Some(weight) = self.constant(node, 1).filter(|weight| weight.dim() == 4) else {
+        let is_kernel = |weight: &&Tensor| weight.dim() == 4 && weight.kind() == Kind::Float;
+        let Some(weight) = self.constant(node, 1).filter(is_kernel) else {
             return vec![];
         };
         let has_bias = node.inputs.get(2).copied().flatten().is_some();
@@ -241,7 +242,8 @@ impl Rewrite<'_> {
             let node = self.node(index);
             let (input, output) = (node.inputs[0]?, node.outputs[0]?);
             let double = |tensor: &Tensor| tensor.to_kind(Kind::Double);
-            let second = self.constant(node, 1).filter(|b| b.dim() == 2)?;
+            let second =
+                self.constant(node, 1).filter(|b| b.dim() == 2 && b.kind() == Kind::Float)?;
             let finished = |weight: Tensor, bias: Tensor| {
                 let float = |tensor: &Tensor| tensor.to_kind(Kind::Float).to_device(self.device);
                 Linear { weight: float(&weight).contiguous(), bias: float(&bias).contiguous() }

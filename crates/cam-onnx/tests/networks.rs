@@ -1,5 +1,7 @@
 //! Laws of networks from ONNX files, over small ones in every style that exporters have.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 #[allow(dead_code, reason = "not every test uses all of it")]
 mod support;
 

@@ -1,5 +1,7 @@
 //! Every operator does what ONNX Runtime does.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 #[allow(dead_code, reason = "not every test uses all of it")]
 mod support;
 

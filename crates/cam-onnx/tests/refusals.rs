@@ -1,5 +1,7 @@
 //! Files that must be refused: with an error that says why, no panic, and no more memory than they are worth.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 #[allow(dead_code, reason = "not every test uses all of it")]
 mod support;
 

@@ -72,6 +72,7 @@ pub(crate) enum Variadic {
     Min,
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm an operator")]
 pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
     let unary = |unary| Ok(Some(Op::Unary(unary)));
     let binary = |binary| Ok(Some(Op::Binary(binary)));
@@ -153,7 +154,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
         "Cast" => {
             let _ = (source.int("saturate")?, source.string("round_mode")?);
             let to = source.required("to", source.int("to")?)?;
-            let to = i32::try_from(to).map_err(|_| format!("element type {to} is unknown"))?;
+            let to = i32::try_from(to).map_err(|_error| format!("element type {to} is unknown"))?;
             Ok(Some(Op::Cast(tensors::kind(to)?)))
         }
         "CastLike" => {

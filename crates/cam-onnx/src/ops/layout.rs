@@ -102,6 +102,7 @@ fn block(source: &Source<'_>) -> Result<i64, Wrong> {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm an operator")]
 pub(super) fn run(op: &Op, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, Wrong> {
     let x = inputs.need(0)?;
     let size = x.size();
