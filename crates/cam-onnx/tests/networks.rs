@@ -18,6 +18,11 @@ fn each(mut law: impl FnMut(&str, &Network, &Value)) {
     }
 }
 
+/// Three of them, `[3, 3, 16, 16]`.
+fn images() -> Tensor {
+    tensor(&expected("networks")["images"])
+}
+
 fn open(name: &str) -> Network {
     let options = Options { input_side: Some(16), ..Options::default() };
     let file = vectors("networks").join(format!("{name}.onnx"));
@@ -28,7 +33,7 @@ fn open(name: &str) -> Network {
 fn head_of_features_is_logits_at_every_cut_for_one_image_and_for_many() {
     each(|name, network, entry| {
         let _no_grad = tch::no_grad_guard();
-        let (images, logits) = (tensor(&entry["images"]), tensor(&entry["logits"]));
+        let (images, logits) = (images(), tensor(&entry["logits"]));
         let tolerance = entry["tolerance"].as_f64().unwrap();
         let mut n_maps = 0;
         for point in network.points().iter().filter(|point| point.is_map()) {
@@ -64,7 +69,7 @@ fn head_of_features_is_logits_at_every_cut_for_one_image_and_for_many() {
 #[test]
 fn gradients_in_the_image_are_those_of_pytorch() {
     each(|name, network, entry| {
-        let images = tensor(&entry["images"]).set_requires_grad(true);
+        let images = images().set_requires_grad(true);
         let score = network.cut(INPUT).unwrap().head(&images).select(1, 1).sum(Kind::Float);
         let found = Tensor::run_backward(&[score], &[&images], false, false);
         let off = off(&found[0], &tensor(&entry["gradient"]));
@@ -77,7 +82,7 @@ fn gradients_in_the_image_are_those_of_pytorch() {
 fn gradients_at_the_default_cut_are_central_differences() {
     let network = open("excited");
     let cut = network.cut(network.default_layer().unwrap()).unwrap();
-    let image = tensor(&expected("networks")["networks"][0]["images"]).narrow(0, 0, 1);
+    let image = images().narrow(0, 0, 1);
     let features = tch::no_grad(|| cut.features(&image));
     let score = |features: &Tensor| cut.head(features).select(1, 2).sum(Kind::Float);
     let leaf = features.copy().set_requires_grad(true);
@@ -107,7 +112,7 @@ fn the_default_layer_is_the_last_map_before_pooling_and_a_pooled_linear_head_is_
     {
         let network = open(name);
         let cut = network.cut(network.default_layer().unwrap()).unwrap();
-        let image = tensor(&expected("networks")["networks"][0]["images"]);
+        let image = images();
         let features = tch::no_grad(|| cut.features(&image));
         assert_eq!(features.size(), [3, 6, 4, 4], "{name}");
         let head =

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_core::{Better, Classifier, FeatureShape, Method, Preprocessing, Requirement, hex};
+use cam_core::{Better, FeatureShape, Method, Preprocessing, Requirement, hex};
 use cam_data::{DataError, Dataset, Limits, imagenet};
 use cam_models::{DeviceChoice, DeviceError, ModelError, Options, WeightsChoice};
 use cam_results::{
@@ -310,7 +310,7 @@ impl ModelSpec {
             OnnxModel::open(path, self.preprocessing.clone(), &options).map_err(|source| {
                 PlanError::Onnx { model: label.to_string(), source: Box::new(source) }
             })?;
-        let n_classes = model.n_classes();
+        let n_classes = model.network.n_classes();
         match &self.classes {
             Some(names) if names.len() as i64 != n_classes => Err(PlanError::Classes {
                 model: label.to_string(),
