@@ -147,7 +147,7 @@ fn agree(a: &Trace, b: &Trace, output: Value, n: i64) -> bool {
         return false;
     }
     (a_size[0], b_size[0]) = (n, n);
-    if a_size != b_size {
+    if a_size != b_size || a_size.contains(&0) {
         return false;
     }
     let (a, b) = (a.narrow(0, 0, n).to_kind(Kind::Double), b.narrow(0, 0, n).to_kind(Kind::Double));

@@ -420,7 +420,15 @@ fn check(
             outputs.iter().filter_map(|value| trace.tensors.get(value).map(Tensor::shallow_clone));
         Ok::<Vec<Tensor>, Problem>(found.collect())
     };
-    let (found, expected) = (run(&hooked).map_err(file)?, run(&plain).map_err(file)?);
+    let found = run(&hooked).map_err(|problem| {
+        if network.takes_one() {
+            let why = format!("the model is written for one image, its head behind `{layer}` too ({problem}); export it with a dynamic batch");
+            HookError::Graph(why)
+        } else {
+            file(problem).into()
+        }
+    })?;
+    let expected = run(&plain).map_err(file)?;
     let Some((maps, rest)) = found.split_last() else {
         return Err(HookError::Graph("the new graph has no output".into()));
     };

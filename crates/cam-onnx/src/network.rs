@@ -133,7 +133,7 @@ impl Network {
         let smallest = fixed.unwrap_or(1);
         let n_classes = match first.shapes[output].as_deref() {
             Some([n, n_classes, rest @ ..])
-                if *n == smallest && rest.iter().all(|&side| side == 1) =>
+                if *n == smallest && *n_classes > 0 && rest.iter().all(|&side| side == 1) =>
             {
                 *n_classes
             }

@@ -9,7 +9,7 @@ use cam_core::Classifier;
 use cam_onnx::{INPUT, Network, Options};
 use serde_json::Value;
 use support::{expected, off, tensor, vectors};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 fn each(mut law: impl FnMut(&str, &Network, &Value)) {
     for entry in expected("networks")["networks"].as_array().unwrap() {
@@ -89,7 +89,7 @@ fn gradients_at_the_default_cut_are_central_differences() {
     let gradient = &Tensor::run_backward(&[score(&leaf)], &[&leaf], false, false)[0];
     for place in [0, 7, 40] {
         let _no_grad = tch::no_grad_guard();
-        let step = Tensor::zeros_like(&features);
+        let step = Tensor::zeros(features.size(), (Kind::Float, Device::Cpu));
         let _ = step.view([-1]).get(place).fill_(1e-2);
         let difference = (score(&(&features + &step)) - score(&(&features - &step))) / 2e-2;
         let found = gradient.reshape([-1]).double_value(&[place]);

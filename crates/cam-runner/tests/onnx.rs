@@ -38,7 +38,7 @@ fn methods_and_metrics_run_on_files_and_the_manifest_says_which() {
     let classes = format!(", as: own, classes: {}", workshop.path("classes.txt").display());
     let models = [entry("residual", &classes), entry("tokens", ""), entry("mixed", "")].concat();
     let methods = "[grad_cam, grad_cam_pp, layer_cam, score_cam, recipro_cam, ablation_cam, { name: rise, n_masks: 20 }, \
-                   { name: integrated_gradients, steps: 4 }]";
+                   { name: integrated_gradients, n: 4 }]";
     let plan = workshop.try_plan(&sweep(&models, methods), &Overrides::default()).unwrap();
     let run = workshop.run(&plan, "run");
     assert_eq!(run.records().len(), 3 * 2 * 8);

@@ -58,7 +58,7 @@ fn explain_takes_a_file_with_preprocessing_and_names_of_classes() {
     fs::write(path("classes.txt"), "ant\nbee\ncat\ndog\n").unwrap();
     let model = small("excited");
     let mut args =
-        vec!["explain", "a.png", "--model", &model, "--method", "grad_cam", "--class", "2"];
+        vec!["explain", "a.png", "--model", &model, "--method", "recipro_cam", "--class", "2"];
     args.extend([
         "--preprocessing",
         "{ resize: 18, crop: 16 }",
@@ -75,22 +75,16 @@ fn explain_takes_a_file_with_preprocessing_and_names_of_classes() {
     assert_eq!(code, Some(0), "{text}");
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&found["class"], &found["class_name"]), (&2.into(), &"cat".into()));
-    let map = tch::Tensor::read_npy(path("a.grad_cam.npy")).unwrap();
+    let map = tch::Tensor::read_npy(path("a.recipro_cam.npy")).unwrap();
     assert_eq!(map.size(), [16, 16]);
 }
 
 #[test]
 fn a_hooked_file_has_recipro_cams_maps_beside_outputs_that_are_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
-    for name in [
-        "residual",
-        "residual_opset11",
-        "excited",
-        "excited_one",
-        "tokens",
-        "tokens_one",
-        "residual_softmax",
-    ] {
+    for name in
+        ["residual", "residual_opset11", "excited", "excited_one", "tokens", "residual_softmax"]
+    {
         for more in [&[][..], &["--gaussian"]] {
             let out = folder.path().join(format!("{name}.onnx"));
             let mut args =
@@ -124,6 +118,12 @@ fn a_hooked_file_has_recipro_cams_maps_beside_outputs_that_are_as_they_were() {
             }
         }
     }
+    // A head that holds a token of one image cannot be repeated.
+    let out = folder.path().join("no.onnx");
+    let (code, text) =
+        said(&cambench(&["hook", &small("tokens_one"), "-o", out.to_str().unwrap()]));
+    assert!(code == Some(3) && text.contains("export it with a dynamic batch"), "{text}");
+    assert!(!out.exists());
     // Hooking what is hooked changes nothing.
     let once = folder.path().join("residual.onnx").display().to_string();
     let twice = folder.path().join("twice.onnx").display().to_string();

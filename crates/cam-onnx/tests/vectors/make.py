@@ -305,7 +305,7 @@ def networks():
         path = folder / f"{name}.onnx"
         axes = None if one else {"images": {0: "batch"}}
         example = images[:1] if one else images[:2]
-        exported = nn.Sequential(module, nn.Softmax(1)) if how.get("softmax") else module
+        exported = nn.Sequential(module, nn.Softmax(1)).eval() if how.get("softmax") else module
         torch.onnx.export(
             exported, (example,), str(path), input_names=["images"], output_names=["scores"], opset_version=opset,
             dynamic_axes=axes, dynamo=False, do_constant_folding=how.get("fold", True),
