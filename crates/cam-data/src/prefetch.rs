@@ -38,22 +38,40 @@ impl Item {
     /// # Errors
     /// [`DataError`] where a file cannot be read.
     pub fn digest(&self) -> Result<String, DataError> {
-        let of = |path: &PathBuf| Ok(digest(&fs::read(path).map_err(DataError::read(path))?));
+        let of = |path: &PathBuf| Ok(digest(&read(path)?));
         match &self.collage {
             None => of(&self.path),
             Some(collage) => {
-                Ok(digest_of_all(&collage.paths.iter().map(of).collect::<Result<Vec<_>, _>>()?))
+                let digests: Vec<String> =
+                    collage.paths.iter().map(of).collect::<Result<_, DataError>>()?;
+                Ok(digest_of_all(digests.into_iter()))
             }
         }
     }
+
+    /// Whether what was read is what the list says.
+    fn verify(&self, found: &str) -> Result<(), DataError> {
+        match &self.sha256 {
+            Some(expected) if expected != found => Err(DataError::Hash {
+                path: self.path.clone(),
+                expected: expected.clone(),
+                found: found.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn read(path: &PathBuf) -> Result<Vec<u8>, DataError> {
+    fs::read(path).map_err(DataError::read(path))
 }
 
 fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn digest_of_all(digests: &[String]) -> String {
-    digest(digests.concat().as_bytes())
+fn digest_of_all(digests: impl Iterator<Item = String>) -> String {
+    digest(digests.collect::<String>().as_bytes())
 }
 
 /// Images in the order of their items, each with its index; a few are decoded ahead.
@@ -123,23 +141,18 @@ fn load(
 ) -> Result<Loaded, DataError> {
     let _span = info_span!("decode", image = item.image).entered();
     if let Some(collage) = &item.collage {
-        return load_collage(collage, preprocessing, orientation);
+        return load_collage(item, collage, preprocessing, orientation);
     }
-    let bytes = fs::read(&item.path).map_err(DataError::read(&item.path))?;
+    let bytes = read(&item.path)?;
     let sha256 = digest(&bytes);
-    if let Some(expected) = item.sha256.as_ref().filter(|expected| **expected != sha256) {
-        return Err(DataError::Hash {
-            path: item.path.clone(),
-            expected: expected.clone(),
-            found: sha256,
-        });
-    }
+    item.verify(&sha256)?;
     let (photo, frame) = Photo::framed(&bytes, &item.path, preprocessing, orientation)?;
     let boxes = item.boxes.iter().filter_map(|bounds| frame.place(bounds)).collect();
     Ok(Loaded { photo, sha256, boxes })
 }
 
 fn load_collage(
+    item: &Item,
     collage: &Collage,
     preprocessing: &Preprocessing,
     orientation: Orientation,
@@ -150,17 +163,17 @@ fn load_collage(
     let around = u64::from(resize) * u64::from(cell) / u64::from(crop.max(1));
     let preprocessing =
         Preprocessing { resize: around as u32, crop: cell, ..preprocessing.clone() };
-    let mut cells = vec![];
-    let mut digests = vec![];
-    for path in &collage.paths {
-        let bytes = fs::read(path).map_err(DataError::read(path))?;
-        digests.push(digest(&bytes));
-        cells.push(Photo::from_bytes(&bytes, path, &preprocessing, orientation)?);
-    }
+    let files: Vec<Vec<u8>> = collage.paths.iter().map(read).collect::<Result<_, _>>()?;
+    let sha256 = digest_of_all(files.iter().map(|bytes| digest(bytes)));
+    item.verify(&sha256)?;
+    let open = |(path, bytes): (&PathBuf, &Vec<u8>)| {
+        Photo::from_bytes(bytes, path, &preprocessing, orientation)
+    };
+    let cells: Vec<Photo> = collage.paths.iter().zip(&files).map(open).collect::<Result<_, _>>()?;
     let [left, top, right, bottom] = collage.cell_bounds(collage.cell, crop);
     Ok(Loaded {
         photo: collage.assemble(&cells, crop),
-        sha256: digest_of_all(&digests),
+        sha256,
         boxes: vec![PixelBox { left, top, right, bottom }],
     })
 }

@@ -14,10 +14,8 @@ pub struct AverageGain {}
 impl Metric for AverageGain {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
         let (y, o) = (explained.subject().confidence(), explained.masked().confidence());
-        // Rounding may bring a probability above 1.
-        let gain = if y >= 1.0 { 0.0 } else { ((o - y) / (1.0 - y)).min(1.0) };
-        // Not `max`, which would make a score of NaN.
-        Some(if gain < 0.0 { 0.0 } else { gain }.into())
+        // Not `max` and `min`, which would make scores of NaN.
+        Some(if y >= 1.0 { 0.0 } else { ((o - y) / (1.0 - y)).clamp(0.0, 1.0) }.into())
     }
 
     fn probes(&self, _: [i64; 2]) -> Vec<Probe> {

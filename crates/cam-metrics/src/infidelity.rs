@@ -43,10 +43,9 @@ impl Metric for Infidelity {
             .map(|square| square.of(&map).sum(Kind::Double).double_value(&[]))
             .collect();
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let factor = match dot(&below, &below) {
-            0.0 => 0.0,
-            square => dot(&below, &falls) / square,
-        };
+        // A map that squares see nothing of has no scale.
+        let square = dot(&below, &below);
+        let factor = if square == 0.0 { 0.0 } else { dot(&below, &falls) / square };
         let error = |(below, fall): (&f64, &f64)| (factor * below - fall).powi(2);
         Some(mean(below.iter().zip(&falls).map(error)).into())
     }

@@ -46,13 +46,10 @@ impl Metric for MaxSensitivity {
                 Err(Degenerate::Constant) => norm(map),
                 Err(Degenerate::NotFinite) => f64::NAN,
             };
-            // Not `max`, which would pass over NaN.
-            if change.is_nan() || change > largest {
-                largest = change;
+            if change.is_nan() {
+                return Some(change.into());
             }
-            if largest.is_nan() {
-                break;
-            }
+            largest = change.max(largest);
         }
         Some((largest / norm(map)).into())
     }

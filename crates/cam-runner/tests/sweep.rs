@@ -331,12 +331,12 @@ fn pointing_games_are_scored_where_an_image_has_a_box_and_null_elsewhere() {
 #[test]
 fn a_method_on_a_randomized_network_is_a_row_of_its_own_for_the_same_class() {
     let workshop = Workshop::with_photographs(2);
-    let methods = "[grad_cam, { name: grad_cam, network: randomized }, recipro_cam, { name: recipro_cam, as: other, network: 'randomized:1' }]";
+    let methods = "[layer_cam, { name: layer_cam, network: randomized }, recipro_cam, { name: recipro_cam, as: other, network: 'randomized:1' }]";
     let run = workshop.run(&workshop.plan(methods), "run");
     let by = |method: &str| -> Vec<&Record> {
         run.records().iter().filter(|record| record.method == method).collect()
     };
-    for (trained, random) in [("grad_cam", "grad_cam_randomized"), ("recipro_cam", "other")] {
+    for (trained, random) in [("layer_cam", "layer_cam_randomized"), ("recipro_cam", "other")] {
         for (trained, random) in by(trained).into_iter().zip(by(random)) {
             assert_eq!((trained.status, random.status), (Status::Ok, Status::Ok));
             assert_eq!(trained.target, random.target);
@@ -345,7 +345,7 @@ fn a_method_on_a_randomized_network_is_a_row_of_its_own_for_the_same_class() {
         }
     }
     let entry = &run.manifest().methods[1];
-    assert_eq!((&*entry.name, &*entry.method), ("grad_cam_randomized", "grad_cam"));
+    assert_eq!((&*entry.name, &*entry.method), ("layer_cam_randomized", "layer_cam"));
     assert_eq!(entry.options["network"], "randomized");
 }
 
