@@ -100,7 +100,19 @@ impl<'a> Explained<'a> {
 
     /// The explanation image `x ⊙ M`, in normalized space, as a subject of its own; made once for all metrics.
     pub fn masked(&self) -> &Subject<'a> {
-        self.masked.get_or_init(|| self.subject.with_image(self.masked_image()))
+        self.masked.get_or_init(|| {
+            if self.shows_all() {
+                // In another batch, rounding would make a rise or fall of what is the same image.
+                self.subject.through(self.subject.classifier())
+            } else {
+                self.subject.with_image(self.masked_image())
+            }
+        })
+    }
+
+    /// Whether the map is 1 everywhere, as that of a control may be, and the explanation image is the image.
+    fn shows_all(&self) -> bool {
+        self.map.unit().min().double_value(&[]) >= 1.0
     }
 
     /// What made the map, where it can be asked again; imported maps were made elsewhere.
@@ -138,6 +150,7 @@ impl<'a> Explained<'a> {
     fn known(&self, probe: Probe) -> Option<Answer> {
         let [height, width] = self.subject.size();
         match probe {
+            Probe::Masked if self.shows_all() => Some(self.subject.answer()),
             Probe::Masked => self.masked.get().map(Subject::answer),
             Probe::Kept { pixels: 0, fill, .. } => Some(self.subject.filled(fill)),
             Probe::Kept { pixels, .. } | Probe::Imputed { pixels, .. }

@@ -4,7 +4,7 @@
 //! map, for the same class, of the network whose last `i/n` of stages have random weights; the last one is random as a
 //! whole. A map that stays what it was does not explain what the network has learned. Ours: stages of the network instead
 //! of single layers, the clean map itself not among them (Quantus averages it in), and a random map that is constant
-//! counts as correlation 0.
+//! counts as correlation 0, and one that is the same as 1.
 
 use cam_core::{About, Better, Degenerate, Explained, Map, Metric, Score, Subject, Target};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ impl Metric for ModelRandomization {
             let randomized = Subject::new(&*classifier, image, class, subject.seed());
             let raw = method.explain(&randomized);
             correlations.push(match Map::made_by(method, &raw, subject.size()) {
+                // The same map again is the same also where it is constant.
+                Ok(map) if map.unit() == explained.map().unit() => 1.0,
                 Ok(map) => spearman(explained.map().unit(), map.unit()),
                 Err(Degenerate::Constant) => 0.0,
                 Err(Degenerate::NotFinite) => f64::NAN,

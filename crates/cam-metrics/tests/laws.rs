@@ -7,9 +7,9 @@ use cam_core::{
     toy::Toy,
 };
 use cam_metrics::{
-    AnyMetric, Coherency, Complexity, Deletion, Drop, EffectiveComplexity, EnergyPointingGame,
-    Entropy, Fill, Increase, Infidelity, Insertion, PointingGame, RelevanceRank, Road, Sparseness,
-    Sufficiency,
+    AnyMetric, AverageGain, Coherency, Complexity, Deletion, Drop, EffectiveComplexity,
+    EnergyPointingGame, Entropy, Fill, Increase, Infidelity, Insertion, MaxSensitivity,
+    ModelRandomization, PointingGame, RelevanceRank, Road, Sparseness, Sufficiency,
 };
 use proptest::prelude::*;
 use tch::{Kind, Tensor};
@@ -292,6 +292,9 @@ fn a_map_of_ones_points_everywhere_and_a_single_pixel_at_one_place() {
     close(score_unit(&Sparseness {}, ones()), 0.0);
     close(score_unit(&Entropy {}, ones()), 1.0);
     close(score_unit(&EffectiveComplexity::default(), ones()), 1.0);
+    // What never changes explains no network.
+    close(score_unit(&ModelRandomization::default(), ones()), 1.0);
+    close(score_unit(&MaxSensitivity::default(), ones()), 0.0);
 
     let one = || {
         let map = ones().zeros_like();
@@ -373,4 +376,20 @@ fn sufficiency_of_all_pixels_in_the_best_order_is_never_above_that_of_the_worst(
     let image = Tensor::from_slice(&[1.5_f64, 3.0, 0.5, 2.0]).view([1, 1, 2, 2]);
     let of = |map: Tensor| score(&Sufficiency::default(), &image, &map);
     assert!(of(image.view([2, 2])) < of(image.neg().view([2, 2])));
+}
+
+#[test]
+fn a_map_of_ones_asks_the_network_nothing_new_so_it_neither_drops_nor_gains() {
+    let toy = Toy::network_a();
+    let counted = cam_core::Counted::new(&toy);
+    let subject = Subject::new(&counted, Toy::waves(4, 6), Target::Class(0), 0);
+    let method = Unit(Tensor::ones([4, 6], (Kind::Double, tch::Device::Cpu)));
+    let map = Map::made_by(&method, &method.0, [4, 6]).unwrap();
+    let metrics: [&dyn Metric; 3] = [&Drop {}, &Increase {}, &AverageGain {}];
+    let explained = Explained::new(&subject, &map, None);
+    explained.prepare(metrics);
+    for metric in metrics {
+        assert_eq!(metric.score(&explained).unwrap().value.to_bits(), 0.0_f64.to_bits());
+    }
+    assert_eq!(counted.forwards(), 1);
 }
