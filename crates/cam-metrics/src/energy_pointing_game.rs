@@ -1,4 +1,4 @@
-//! Energy-based pointing game (Wang et al. 2020, Score-CAM, <https://arxiv.org/abs/1910.01279>, section 4.3).
+//! Energy-based pointing game (Wang et al. 2020, Score-CAM, <https://arxiv.org/abs/1910.01279>).
 //!
 //! `Σ_{p in boxes} M_p / Σ_p M_p`: the share of the normalized map that lies in the object's boxes. A constant map scores the
 //! boxes' share of the area. On collages (`layout: grid`) it is GridPG (Rao et al. 2022,

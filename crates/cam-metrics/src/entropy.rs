@@ -1,4 +1,4 @@
-//! Entropy complexity (Bhatt et al. 2020, <https://arxiv.org/abs/2005.00631>, definition 3).
+//! Entropy complexity (Bhatt et al. 2020, <https://arxiv.org/abs/2005.00631>).
 //!
 //! `-Σ_i p_i ln p_i / ln n`, `p = M / Σ M`, over the `n` pixels: 1 for a constant map, 0 for a single pixel. Ours: divided by its
 //! largest value `ln n`, so that it is a fraction; times `ln n` it is the "Complexity" of Quantus, Xplique and LATEC.

@@ -1,4 +1,4 @@
-//! Infidelity (Yeh et al. 2019, <https://arxiv.org/abs/1901.09392>, definition 2.1, square removal).
+//! Infidelity (Yeh et al. 2019, <https://arxiv.org/abs/1901.09392>, square removal).
 //!
 //! `min_β mean_I (β Σ_{p in I} M_p - (f(x) - f(x without I)))²`, `f` the class's softmax probability, over squares `I` at `n × n` places,
 //! evenly from edge to edge. A map is the share that a pixel has in the score, so what a square takes is the sum of the map

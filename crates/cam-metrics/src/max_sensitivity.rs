@@ -1,4 +1,4 @@
-//! Max-sensitivity (Yeh et al. 2019, <https://arxiv.org/abs/1901.09392>, definition 3.1).
+//! Max-sensitivity (Yeh et al. 2019, <https://arxiv.org/abs/1901.09392>).
 //!
 //! `max_δ ‖M(x + δ) - M(x)‖ / ‖M(x)‖`, Euclidean norms over pixels, for `n` perturbations of uniform noise in `[-r, r]`, same class.
 //! `n` and `r` are Captum's. Ours: normalized maps at the image's size, so that a method's scale and offset do not matter;

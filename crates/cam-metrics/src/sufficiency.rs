@@ -1,4 +1,4 @@
-//! Sufficiency (DeYoung et al. 2020, ERASER, <https://arxiv.org/abs/1911.03429>, section 4.2).
+//! Sufficiency (DeYoung et al. 2020, ERASER, <https://arxiv.org/abs/1911.03429>).
 //!
 //! `y - mean_k o_k`, with `y` the class's softmax probability on the image and `o_k` where only the most salient share `k` of
 //! the pixels is left. The shares are the paper's: 1, 5, 10, 20 and 50 percent. Ours: pixels take the place of tokens, and
