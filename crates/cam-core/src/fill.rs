@@ -11,6 +11,8 @@ pub enum Fill {
     Zero,
     /// The image blurred with the exact kernel of RISE's evaluation code.
     Blur,
+    /// The smallest value of the whole image, in every channel: nearly black.
+    Minimum,
 }
 
 impl Fill {
@@ -19,6 +21,7 @@ impl Fill {
         match self {
             Self::Zero => images.zeros_like(),
             Self::Blur => blur(images),
+            Self::Minimum => images.amin([1, 2, 3], true).expand_as(images),
         }
     }
 }

@@ -21,6 +21,14 @@ pub enum Probe {
         /// What stands everywhere else.
         fill: Fill,
     },
+    /// The image where only so many pixels are left and the others are made of their neighbors: ROAD's noisy linear
+    /// imputation, with noise from the image's seed.
+    Imputed {
+        /// How many pixels are left, from 1 to `H·W`.
+        pixels: i64,
+        /// Which pixels are left: the first ones in this order.
+        order: Order,
+    },
 }
 
 impl Probe {
@@ -28,7 +36,7 @@ impl Probe {
     pub(crate) fn pixels(self) -> Option<i64> {
         match self {
             Self::Masked => None,
-            Self::Kept { pixels, .. } => Some(pixels),
+            Self::Kept { pixels, .. } | Self::Imputed { pixels, .. } => Some(pixels),
         }
     }
 }

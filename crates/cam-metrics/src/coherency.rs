@@ -6,7 +6,8 @@
 
 use cam_core::{About, Better, Degenerate, Explained, Map, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+
+use crate::correlation::pearson;
 
 /// Coherency; not defined for imported maps, which cannot be made again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,7 +16,7 @@ pub struct Coherency {}
 
 impl Metric for Coherency {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
-        let again = Map::new(&explained.explain_masked()?, explained.subject().size());
+        let again = Map::new(explained.explain_masked()?, explained.subject().size());
         let correlation = match again {
             Ok(again) => pearson(explained.map().unit(), again.unit()),
             Err(Degenerate::Constant) => 0.0,
@@ -43,13 +44,4 @@ impl Metric for Coherency {
     fn forwards(&self, method_forwards: u64) -> u64 {
         method_forwards
     }
-}
-
-/// Pearson's correlation of two maps of one shape, in `[-1, 1]`; 0 where one of them is constant.
-fn pearson(a: &Tensor, b: &Tensor) -> f64 {
-    let centered = |map: &Tensor| map.to_kind(Kind::Double) - map.mean(Kind::Double);
-    let (a, b) = (centered(a), centered(b));
-    let dot = |x: &Tensor, y: &Tensor| (x * y).sum(Kind::Double).double_value(&[]);
-    let norm = (dot(&a, &a) * dot(&b, &b)).sqrt();
-    if norm > 0.0 { (dot(&a, &b) / norm).clamp(-1.0, 1.0) } else { 0.0 }
 }

@@ -21,8 +21,8 @@ use tracing::info_span;
 use crate::{
     Event, clock,
     config::{
-        Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, Precision, Sweep, TargetRule,
-        line_of_word,
+        Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, NETWORK, Precision, Sweep,
+        TargetRule, line_of_word, network_of,
     },
     model::{LayerError, Model, OnnxModel, OnnxModelError},
     rounding::rounding,
@@ -212,6 +212,19 @@ pub enum PlanError {
     Unlabeled {
         /// The first such image.
         image: String,
+    },
+    /// A collage whose class is not that of the cell to find.
+    #[error(
+        "collages (`layout: grid`) need `target: label`: the class to explain is that of the cell to find"
+    )]
+    CollageTarget,
+    /// A network that cannot be randomized.
+    #[error("method `{method}`: `{model}` cannot be randomized; leave out `network: randomized`")]
+    NotRandomizable {
+        /// The method's name in results.
+        method: String,
+        /// The network's name in results.
+        model: String,
     },
     /// A label that is no class.
     #[error("{image} is labeled {label}, and model `{model}` has only {n_classes} classes")]
@@ -422,6 +435,12 @@ impl Plan {
             return Err(PlanError::Unlabeled { image: item.image.clone() });
         }
 
+        if sweep.target == TargetRule::Predicted
+            && dataset.items.iter().any(|item| item.collage.is_some())
+        {
+            return Err(PlanError::CollageTarget);
+        }
+
         let mut models = vec![];
         let mut entries = vec![];
         for choice in &sweep.models {
@@ -437,8 +456,13 @@ impl Plan {
             // A file that cannot be read becomes failed rows; the plan stands without its hash.
             .map(|item| ImageEntry {
                 image: item.image.clone(),
-                sha256: cam_models::sha256(&item.path).ok(),
+                sha256: item.digest().ok(),
                 label: item.label,
+                boxes: item
+                    .boxes
+                    .iter()
+                    .map(|bounds| [bounds.xmin, bounds.ymin, bounds.xmax, bounds.ymax])
+                    .collect(),
             })
             .collect();
         drop(hashing);
@@ -556,6 +580,16 @@ impl PlannedModel {
                 });
             }
         }
+        let randomized = sweep.methods.iter().find_map(|method| match &method.source {
+            MapSource::Randomized(randomized) => Some((method, randomized.seed)),
+            _ => None,
+        });
+        if let Some((method, seed)) = randomized
+            && cut.randomized(1.0, seed).is_none()
+        {
+            let method = method.label().to_string();
+            return Err(PlanError::NotRandomizable { method, model: name });
+        }
         let n_classes = model.n_classes();
         if sweep.target == TargetRule::Label {
             let too_large = dataset
@@ -658,6 +692,13 @@ fn multiply(sweep: &Sweep) -> Result<cam_models::Multiply, PlanError> {
 fn method_entry(choice: &MethodChoice, dataset: &Dataset) -> Result<MethodEntry, PlanError> {
     let (title, options) = match &choice.source {
         MapSource::Method(method) => (method.about().title, serde_json::to_value(method)),
+        MapSource::Randomized(randomized) => {
+            let options = serde_json::to_value(&randomized.method).map(|mut options| {
+                options[NETWORK] = network_of(randomized).into();
+                options
+            });
+            (randomized.about().title, options)
+        }
         MapSource::Imported(maps) => {
             let sha256 = hash_of_maps(choice.label(), maps, dataset)?;
             let maps = maps.to_string_lossy();
