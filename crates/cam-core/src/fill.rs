@@ -21,9 +21,7 @@ impl Fill {
         match self {
             Self::Zero => images.zeros_like(),
             Self::Blur => blur(images),
-            Self::Mean => {
-                images.mean_dim(&[2_i64, 3][..], true, None::<Kind>).expand_as(images)
-            }
+            Self::Mean => images.mean_dim(&[2_i64, 3][..], true, None::<Kind>).expand_as(images),
         }
     }
 }

@@ -351,8 +351,12 @@ fn smoothing_without_noise_is_grad_cam_pp_and_noise_matters_where_gradients_vary
         let method = SmoothGradCamPp { sigma, ..SmoothGradCamPp::default() };
         method.explain(&Subject::new(&toy, image.shallow_clone(), Target::Class(0), 5))
     };
-    let plain =
-        GradCamPp::default().explain(&Subject::new(&toy, image.shallow_clone(), Target::Class(0), 5));
+    let plain = GradCamPp::default().explain(&Subject::new(
+        &toy,
+        image.shallow_clone(),
+        Target::Class(0),
+        5,
+    ));
     assert!(max_difference(&smooth(0.0), &plain) < 1e-12);
     assert!(max_difference(&smooth(1.0), &plain) > 1e-3);
 }

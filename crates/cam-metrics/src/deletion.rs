@@ -76,6 +76,15 @@ impl Metric for Deletion {
 impl Deletion {
     fn perturbation(&self) -> Perturbation {
         let Self { steps, unit, fill, order, sampling, score, area } = *self;
-        Perturbation { direction: Direction::Delete, unit, order, fill, steps, sampling, score, area }
+        Perturbation {
+            direction: Direction::Delete,
+            unit,
+            order,
+            fill,
+            steps,
+            sampling,
+            score,
+            area,
+        }
     }
 }

@@ -76,6 +76,15 @@ impl Metric for Insertion {
 impl Insertion {
     fn perturbation(&self) -> Perturbation {
         let Self { steps, unit, start: fill, order, sampling, score, area } = *self;
-        Perturbation { direction: Direction::Insert, unit, order, fill, steps, sampling, score, area }
+        Perturbation {
+            direction: Direction::Insert,
+            unit,
+            order,
+            fill,
+            steps,
+            sampling,
+            score,
+            area,
+        }
     }
 }

@@ -185,6 +185,16 @@ pub struct MethodEntry {
     pub protocol: String,
     /// All of its options, defaults included.
     pub options: Value,
+    /// Models of the sweep that it leaves out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
+}
+
+impl MethodEntry {
+    /// Whether the plan has its rows for a model.
+    pub fn runs_on(&self, model: &str) -> bool {
+        !self.except.iter().any(|name| name == model)
+    }
 }
 
 /// One metric with its options.
@@ -250,14 +260,18 @@ impl RunManifest {
     pub fn plan(&self) -> impl Iterator<Item = Key> + '_ {
         self.models.iter().flat_map(move |model| {
             self.images.iter().flat_map(move |image| {
-                self.methods.iter().map(move |method| key(model, image, method))
+                let methods = self.methods.iter().filter(|method| method.runs_on(&model.name));
+                methods.map(move |method| key(model, image, method))
             })
         })
     }
 
     /// How many rows the run has when it is complete.
     pub fn n_rows(&self) -> usize {
-        self.models.len() * self.images.len() * self.methods.len()
+        let of_model = |model: &ModelEntry| {
+            self.methods.iter().filter(|method| method.runs_on(&model.name)).count()
+        };
+        self.images.len() * self.models.iter().map(of_model).sum::<usize>()
     }
 
     /// The first field in which `new` plans something else than this one, with both values, or `None` where the plans
@@ -335,11 +349,19 @@ fn twice<T: Eq + Hash>(items: impl Iterator<Item = T>) -> Option<usize> {
 #[derive(Debug)]
 pub(crate) struct Plan {
     models: Vec<(String, String)>,
-    methods: Vec<(String, String)>,
+    methods: Vec<MethodKey>,
     images: HashMap<String, usize>,
     /// More than there are names, where a manifest from elsewhere has one twice.
     n_images: usize,
     n_metrics: usize,
+}
+
+/// What identifies a method's rows, and the models that have none.
+#[derive(Debug)]
+struct MethodKey {
+    name: String,
+    protocol: String,
+    except: Vec<String>,
 }
 
 impl Plan {
@@ -351,7 +373,11 @@ impl Plan {
             methods: manifest
                 .methods
                 .iter()
-                .map(|m| (m.name.clone(), m.protocol.clone()))
+                .map(|m| MethodKey {
+                    name: m.name.clone(),
+                    protocol: m.protocol.clone(),
+                    except: m.except.clone(),
+                })
                 .collect(),
             images: images.enumerate().map(|(place, image)| (image, place)).collect(),
             n_images: manifest.images.len(),
@@ -359,16 +385,19 @@ impl Plan {
         }
     }
 
-    /// How many rows there are.
-    pub(crate) fn n_rows(&self) -> usize {
+    /// More than any row's place.
+    pub(crate) fn n_places(&self) -> usize {
         self.models.len() * self.n_images * self.methods.len()
     }
 
     /// A row's place among them; `None` where it is none of them.
     pub(crate) fn place(&self, key: &Key) -> Option<usize> {
         let Key { model, layer, method, protocol, image } = key;
+        let is_meant = |entry: &MethodKey| {
+            entry.name == *method && entry.protocol == *protocol && !entry.except.contains(model)
+        };
+        let method = self.methods.iter().position(is_meant)?;
         let model = self.models.iter().position(|(name, at)| name == model && at == layer)?;
-        let method = self.methods.iter().position(|(name, by)| name == method && by == protocol)?;
         let image = *self.images.get(image)?;
         Some((model * self.n_images + image) * self.methods.len() + method)
     }

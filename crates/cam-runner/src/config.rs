@@ -170,6 +170,8 @@ pub struct MethodChoice {
     pub alias: Option<String>,
     /// Where options come from that the entry leaves out; the sweep's protocol where left out.
     pub protocol: Option<&'static Protocol>,
+    /// Models that it leaves out, by their names in results: such as have no head that it needs.
+    pub except: Vec<String>,
     /// What makes the maps.
     pub source: MapSource,
 }
@@ -207,6 +209,11 @@ impl PartialEq for CustomMethod {
 }
 
 impl MethodChoice {
+    /// Whether it explains a model, by the model's name in results.
+    pub fn runs_on(&self, model: &str) -> bool {
+        !self.except.iter().any(|name| name == model)
+    }
+
     /// Its name in results.
     pub fn label(&self) -> &str {
         self.alias.as_deref().unwrap_or_else(|| self.source.name())
@@ -330,6 +337,15 @@ impl Sweep {
         }
         distinct("methods", self.methods.iter().map(MethodChoice::label), fits)?;
         distinct("metrics", self.metrics.iter().map(MetricChoice::label), fits)?;
+        for method in &self.methods {
+            let models: Vec<&str> = self.models.iter().map(ModelChoice::label).collect();
+            if let Some(name) = method.except.iter().find(|name| !models.contains(&name.as_str())) {
+                return Err(format!(
+                    "methods: except: unknown model `{name}`{}",
+                    hint(name, &models)
+                ));
+            }
+        }
         // A column's name is all that many readers know of it.
         let is_ambiguous = |metric: &&MetricChoice| {
             metric.alias.is_none() && metric.protocol.is_some_and(|own| own != self.protocol)
@@ -592,18 +608,22 @@ pub fn method(name: &str, options: Mapping) -> Result<AnyMethod, String> {
 impl MethodChoice {
     fn new(mut entry: Entry, sweeps: &'static Protocol) -> Result<Self, String> {
         let protocol = entry.own_protocol()?;
+        let except = entry.take("except").map_or(Ok(vec![]), serde_yaml::from_value);
+        let except = except.map_err(|error| format!("{}: except: {error}", entry.name))?;
         let source = if entry.name == IMPORTED {
-            let maps = entry.take("maps").ok_or("`imported` needs `maps`, a folder of .npy files")?;
+            let maps =
+                entry.take("maps").ok_or("`imported` needs `maps`, a folder of .npy files")?;
             if let Some(key) = entry.options.keys().next().and_then(Value::as_str) {
                 return Err(format!("unknown option `{key}` of imported{}", hint(key, &["maps"])));
             }
-            let maps = serde_yaml::from_value(maps).map_err(|error| format!("imported: {error}"))?;
+            let maps =
+                serde_yaml::from_value(maps).map_err(|error| format!("imported: {error}"))?;
             MapSource::Imported(maps)
         } else {
             let preset = protocol.unwrap_or(sweeps).method_options(&entry.name);
             MapSource::Method(configure(&entry.name, over(entry.options, preset))?)
         };
-        Ok(Self { alias: entry.alias, protocol, source })
+        Ok(Self { alias: entry.alias, protocol, except, source })
     }
 }
 
@@ -622,6 +642,7 @@ fn serialize_entry<S: Serializer>(
     name: &str,
     label: &str,
     protocol: Option<&Protocol>,
+    except: &[String],
     options: &impl Serialize,
 ) -> Result<S::Ok, S::Error> {
     use serde::ser::Error;
@@ -631,6 +652,9 @@ fn serialize_entry<S: Serializer>(
     map.serialize_entry("as", label)?;
     if let Some(protocol) = protocol {
         map.serialize_entry("protocol", protocol)?;
+    }
+    if !except.is_empty() {
+        map.serialize_entry("except", except)?;
     }
     for (key, value) in options.as_mapping().into_iter().flatten() {
         map.serialize_entry(key, value)?;
@@ -642,17 +666,31 @@ impl Serialize for MethodChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let name = self.source.name();
         match &self.source {
-            MapSource::Method(method) => serialize_entry(serializer, name, self.label(), self.protocol, method),
+            MapSource::Method(method) => {
+                serialize_entry(serializer, name, self.label(), self.protocol, &self.except, method)
+            }
             MapSource::Imported(maps) => {
                 let options = Mapping::from_iter([(
                     "maps".into(),
                     maps.to_string_lossy().into_owned().into(),
                 )]);
-                serialize_entry(serializer, name, self.label(), self.protocol, &options)
+                serialize_entry(
+                    serializer,
+                    name,
+                    self.label(),
+                    self.protocol,
+                    &self.except,
+                    &options,
+                )
             }
-            MapSource::Custom(_) => {
-                serialize_entry(serializer, name, self.label(), self.protocol, &Mapping::new())
-            }
+            MapSource::Custom(_) => serialize_entry(
+                serializer,
+                name,
+                self.label(),
+                self.protocol,
+                &self.except,
+                &Mapping::new(),
+            ),
         }
     }
 }
@@ -664,6 +702,7 @@ impl Serialize for MetricChoice {
             self.metric.name(),
             self.label(),
             self.protocol,
+            &[],
             &self.metric,
         )
     }
@@ -836,6 +875,10 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
             (
                 "methods: [cam]\nmetrics: [{ name: deletion, protocol: byun-2022 }]\n",
                 "t.yaml:6: metrics: `deletion` follows another protocol than the sweep (corrected); give it a name",
+            ),
+            (
+                "methods: [{ name: cam, except: [resnet8] }]\nmetrics: [drop]\n",
+                "t.yaml:5: methods: except: unknown model `resnet8`; did you mean `resnet18`?",
             ),
             (
                 "methods:\n  - rise\n  - name: rise\n    as: b\n    n_masks: 0\nmetrics: [drop]\n",

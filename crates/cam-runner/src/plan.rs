@@ -12,8 +12,8 @@ use cam_models::{
     DeviceChoice, DeviceError, Loaded, ModelError, Options, UnknownLayer, WeightsChoice,
 };
 use cam_results::{
-    DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, RunManifest, RunStatus,
-    ProtocolEntry, SCHEMA, WeightsEntry,
+    DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
+    RunManifest, RunStatus, SCHEMA, WeightsEntry,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -166,7 +166,7 @@ pub enum PlanError {
     /// A method that cannot explain a network.
     #[error(
         "method `{method}` needs a head of average pooling and one linear layer, and `{model}` has none behind layer \
-         `{layer}`; leave one of them out, or name another layer"
+         `{layer}`; leave the model out of the method (`except: [{model}]`), or name another layer"
     )]
     Impossible {
         /// The method's name in results.
@@ -408,9 +408,10 @@ impl Plan {
             })
             .collect();
         drop(hashing);
-        let reference = sweep.reference.as_deref().map(|path| {
-            reference::read(path, &sweep, &entries, dataset.items.len())
-        });
+        let reference = sweep
+            .reference
+            .as_deref()
+            .map(|path| reference::read(path, &sweep, &entries, dataset.items.len()));
         let reference = reference.transpose()?;
         let manifest = RunManifest {
             schema: SCHEMA,
@@ -463,7 +464,7 @@ impl Plan {
 
     /// How many rows the run will have.
     pub fn n_rows(&self) -> usize {
-        self.models.len() * self.dataset.items.len() * self.sweep.methods.len()
+        self.manifest.n_rows()
     }
 
     /// What identifies the row of a network, a method and an image.
@@ -538,7 +539,7 @@ impl PlannedModel {
             .network
             .cut(&layer)
             .map_err(|source| PlanError::Layer { model: name.clone(), source })?;
-        for method in &sweep.methods {
+        for method in sweep.methods.iter().filter(|method| method.runs_on(&name)) {
             let needs = method.source.method().map_or(Requirement::Any, Method::requirement);
             if !needs.met_by(&cut) {
                 return Err(PlanError::Impossible {
@@ -563,10 +564,10 @@ impl PlannedModel {
                 });
             }
         }
-        let preprocessing =
-            spec.preprocessing
-                .clone()
-                .unwrap_or_else(|| sweep.protocol.preprocessing(&model.preprocessing));
+        let preprocessing = spec
+            .preprocessing
+            .clone()
+            .unwrap_or_else(|| sweep.protocol.preprocessing(&model.preprocessing));
         let side = i64::from(preprocessing.crop);
         let features = {
             let _no_grad = tch::no_grad_guard();
@@ -675,6 +676,7 @@ fn method_entry(
         title: title.to_string(),
         protocol: choice.protocol_in(sweep),
         options: options.expect("options are plain data"),
+        except: choice.except.clone(),
     })
 }
 

@@ -197,19 +197,17 @@ fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Pic
 }
 
 /// As the metrics saw it, within the range of colors; `None` where the map says nothing.
-fn unit(
-    method: &str,
-    raw: &RawMap,
-    size: [i64; 2],
-    upsampling: Upsampling,
-) -> Option<Vec<f32>> {
+fn unit(method: &str, raw: &RawMap, size: [i64; 2], upsampling: Upsampling) -> Option<Vec<f32>> {
     let map = Tensor::from_slice(&raw.values).view([i64::from(raw.height), i64::from(raw.width)]);
     let map = match AnyMethod::by_name(method) {
         Some(method) => Map::made_by(&*method, &map, size),
         None => Map::new(&map, size),
     };
     let map = map.ok()?.upsampled(upsampling);
-    Some(Vec::try_from(map.unit().clamp(0.0, 1.0).contiguous().view([-1])).expect("a vector of numbers"))
+    Some(
+        Vec::try_from(map.unit().clamp(0.0, 1.0).contiguous().view([-1]))
+            .expect("a vector of numbers"),
+    )
 }
 
 fn caption(record: Option<&Record>) -> String {

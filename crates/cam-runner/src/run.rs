@@ -127,7 +127,8 @@ type Missing<'a> = Vec<(usize, Vec<&'a MethodChoice>)>;
 fn missing<'a>(plan: &'a Plan, model: &PlannedModel, store: &Store) -> Missing<'a> {
     let methods = |image: &str| -> Vec<_> {
         let is_missing = |method: &&MethodChoice| !store.contains(&plan.key(model, method, image));
-        plan.sweep.methods.iter().filter(is_missing).collect()
+        let of_model = plan.sweep.methods.iter().filter(|method| method.runs_on(&model.name));
+        of_model.filter(is_missing).collect()
     };
     let images = plan.dataset.items.iter().map(|item| methods(&item.image)).enumerate();
     images.filter(|(_, methods)| !methods.is_empty()).collect()
