@@ -181,10 +181,10 @@ pub struct MethodEntry {
     pub method: String,
     /// As it is printed.
     pub title: String,
-    /// The rules that turn its raw maps into scores.
-    pub protocol: String,
     /// All of its options, defaults included.
     pub options: Value,
+    /// The rules that turn its raw maps into scores: the protocol's name, and what departs from it.
+    pub protocol: String,
     /// Models of the sweep that it leaves out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
@@ -211,10 +211,10 @@ pub struct MetricEntry {
     /// The worst score that there is; `None` where scores have no end.
     #[serde(default)]
     pub worst: Option<f64>,
-    /// The rules that it is computed by.
-    pub protocol: String,
     /// All of its options, defaults included.
     pub options: Value,
+    /// The rules that it is computed by: the protocol's name, and what departs from it.
+    pub protocol: String,
 }
 
 /// Which direction of a metric is good.

@@ -869,8 +869,8 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
                 "t.yaml:7: unknown protocol `popi-2021`; did you mean `poppi-2021`?",
             ),
             (
-                "methods:\n  - { name: cam, protocol: rise }\nmetrics: [drop]\n",
-                "t.yaml:6: methods: unknown protocol `rise`; did you mean `rise-2018`?",
+                "methods:\n  - { name: cam, protocol: rise-2017 }\nmetrics: [drop]\n",
+                "t.yaml:6: methods: unknown protocol `rise-2017`; did you mean `rise-2018`?",
             ),
             (
                 "methods: [cam]\nmetrics: [{ name: deletion, protocol: byun-2022 }]\n",

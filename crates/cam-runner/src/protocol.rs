@@ -118,8 +118,7 @@ type Options = (&'static str, &'static str);
 // As torch-cam runs them at the version that the ADCC paper's code asks for.
 const TORCH_CAM_PP: Options = ("grad_cam_pp", "{ weights: torch_cam }");
 const TORCH_CAM_SMOOTH: Options = ("smooth_grad_cam_pp", "{ weights: torch_cam }");
-const TORCH_CAM_SCORE: Options =
-    ("score_cam", "{ weighting: probability, masks: normalize_first, channels: normalized }");
+const TORCH_CAM_SCORE: Options = ("score_cam", "{ masks: normalize_first, channels: normalized }");
 
 // Recipro-CAM's authors compare with torch-cam, and the other rows of their table were made with it.
 const BYUN: [Options; 4] =
