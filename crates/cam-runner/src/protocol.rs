@@ -320,12 +320,8 @@ mod tests {
              metrics: [insertion, complexity, drop]\n",
         );
         assert_eq!((byun.target, byun.upsampling), (TargetRule::Label, Upsampling::Bicubic));
-        let options = |choice: Value| choice;
         let MapSource::Method(recipro) = &byun.methods[0].source else { panic!("no method") };
-        assert_eq!(
-            options(json(recipro)),
-            serde_json::json!({ "score": "softmax", "gaussian": true })
-        );
+        assert_eq!(json(recipro), serde_json::json!({ "score": "softmax", "gaussian": true }));
         let insertion = json(&byun.metrics[0].metric);
         assert_eq!(insertion["unit"], "overlapping_cells");
         assert_eq!((&insertion["start"], &insertion["area"]), (&"mean".into(), &"points".into()));

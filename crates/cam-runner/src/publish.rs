@@ -95,17 +95,19 @@ fn grid_name(run: &Run, model: &ModelEntry) -> String {
 /// The plots that lie in the run's folder.
 fn figures(run: &Run) -> Vec<Figure> {
     let figure = |section, file: String, caption: String| Figure { section, file, caption };
+    let protocol = &run.manifest().protocol.name;
     let mut figures = vec![
         figure(
             Section::Scores,
             format!("{METRICS}.svg"),
-            "Every metric of every method with its 95 % interval".into(),
+            format!("Every metric of every method with its 95 % interval; protocol {protocol}"),
         ),
         figure(
             Section::Curves,
             format!("{CURVES}.svg"),
-            "Mean confidence while pixels are deleted or inserted; bands are 1.96 standard errors"
-                .into(),
+            format!(
+                "Mean confidence while pixels are deleted or inserted; bands are 1.96 standard errors; protocol {protocol}"
+            ),
         ),
         figure(
             Section::Cost,
