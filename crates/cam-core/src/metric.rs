@@ -8,7 +8,10 @@ use std::{
 
 use tch::Tensor;
 
-use crate::{About, Answer, Fill, Map, Method, Order, Probe, Subject, impute, probe::ranks};
+use crate::{
+    About, Answer, Fill, Map, Method, Order, Probe, Subject, impute,
+    probe::{ranks, ranks_of_pixels},
+};
 
 /// A measure of one explanation.
 ///
@@ -30,6 +33,15 @@ pub trait Metric {
     /// Between which values its scores lie.
     fn range(&self) -> RangeInclusive<f64> {
         0.0..=1.0
+    }
+
+    /// The bad end of the range, which a degenerate map has under the policy of that name; `None` where scores have no end.
+    fn worst(&self) -> Option<f64> {
+        let worst = match self.better() {
+            Better::Higher => *self.range().start(),
+            Better::Lower => *self.range().end(),
+        };
+        worst.is_finite().then_some(worst)
     }
 
     /// Name and source for people.
@@ -127,6 +139,22 @@ impl<'a> Explained<'a> {
         self.again.get_or_init(again).as_ref()
     }
 
+    /// A map at the size of the layer under explanation, `[h, w]`: as it is where it has that size, as of most methods that
+    /// work at the layer, else averaged.
+    pub fn at_layer(&self, map: &Map) -> Tensor {
+        let grid = &self.subject.features().size()[2..];
+        if map.small().size() == grid {
+            map.small().shallow_clone()
+        } else {
+            map.small().unsqueeze(0).adaptive_avg_pool2d(grid).squeeze_dim(0)
+        }
+    }
+
+    /// How many cells the layer's grid has.
+    pub fn n_cells(&self) -> i64 {
+        self.subject.features().size()[2..].iter().product()
+    }
+
     /// The network's answers to probes, in their order. Each is asked once, however many metrics ask for it, and what is
     /// not known yet goes through the network together, [`Classifier::batch`](crate::Classifier::batch) at a time.
     pub fn answers(&self, probes: &[Probe]) -> Vec<Answer> {
@@ -158,7 +186,11 @@ impl<'a> Explained<'a> {
             {
                 Some(self.subject.answer())
             }
-            Probe::Kept { .. } | Probe::Imputed { .. } => {
+            Probe::Cells { cells, hidden, fill, .. } if cells == 0 || cells == self.n_cells() => {
+                let is_whole = (cells == 0) == hidden;
+                Some(if is_whole { self.subject.answer() } else { self.subject.filled(fill) })
+            }
+            Probe::Kept { .. } | Probe::Imputed { .. } | Probe::Cells { .. } => {
                 self.answers.borrow().get(&probe).copied()
             }
         }
@@ -199,6 +231,12 @@ impl<'a> Explained<'a> {
                 Form::Imputed(order) => {
                     impute::images(image, &self.kept(order, alike), self.subject.seed())
                 }
+                Form::Cells { order, hidden, fill, overlapping } => {
+                    let ranks = self.cell_ranks(order, overlapping);
+                    let first = ranks.less_tensor(&counts(alike, &ranks));
+                    let kept = if hidden { first.logical_not() } else { first };
+                    image.where_self(&kept, &self.subject.fill(fill))
+                }
             })
             .collect();
         if parts.len() == 1 { parts[0].shallow_clone() } else { Tensor::cat(&parts, 0) }
@@ -211,13 +249,21 @@ impl<'a> Explained<'a> {
     /// Which pixels are left, `[N, 1, H, W]` of truths.
     fn kept(&self, order: Order, probes: &[Probe]) -> Tensor {
         let ranks = self.ranks();
-        let pixels = probes.iter().filter_map(|probe| probe.pixels());
-        let pixels = Tensor::from_slice(&pixels.collect::<Vec<_>>());
-        let pixels = pixels.to_device(ranks.device()).view([-1, 1, 1, 1]);
+        let pixels = counts(probes, ranks);
         match order {
             Order::MostSalient => ranks.less_tensor(&pixels),
             Order::LeastSalient => ranks.greater_equal_tensor(&(ranks.numel() as i64 - pixels)),
         }
+    }
+
+    /// The first place of a cell that covers each pixel, in an order of the layer's cells: `[1, 1, H, W]`.
+    fn cell_ranks(&self, order: Order, overlapping: bool) -> Tensor {
+        let most = ranks(&self.at_layer(self.map));
+        let ranks = match order {
+            Order::MostSalient => most,
+            Order::LeastSalient => self.n_cells() - 1 - most,
+        };
+        ranks_of_pixels(&ranks, self.subject.size(), overlapping).unsqueeze(0).unsqueeze(0)
     }
 
     /// The place of every pixel in decreasing order of salience, equal values in row-major order: `[1, 1, H, W]`.
@@ -232,6 +278,7 @@ enum Form {
     Masked,
     Kept(Order, Fill),
     Imputed(Order),
+    Cells { order: Order, hidden: bool, fill: Fill, overlapping: bool },
 }
 
 impl Form {
@@ -240,6 +287,15 @@ impl Form {
             Probe::Masked => Self::Masked,
             Probe::Kept { order, fill, .. } => Self::Kept(order, fill),
             Probe::Imputed { order, .. } => Self::Imputed(order),
+            Probe::Cells { order, hidden, fill, overlapping, .. } => {
+                Self::Cells { order, hidden, fill, overlapping }
+            }
         }
     }
+}
+
+/// How many pixels or cells each probe is about, `[N, 1, 1, 1]`, beside ranks.
+fn counts(probes: &[Probe], ranks: &Tensor) -> Tensor {
+    let counts: Vec<i64> = probes.iter().filter_map(|probe| probe.count()).collect();
+    Tensor::from_slice(&counts).to_device(ranks.device()).view([-1, 1, 1, 1])
 }

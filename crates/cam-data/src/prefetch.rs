@@ -8,7 +8,7 @@ use std::{
     sync::mpsc::{Receiver, sync_channel},
 };
 
-use cam_core::{Preprocessing, hex};
+use cam_core::{Preprocessing, Resize, hex};
 use sha2::{Digest, Sha256};
 use tch::Tensor;
 use tracing::info_span;
@@ -160,9 +160,12 @@ fn load_collage(
     let Preprocessing { resize, crop, .. } = *preprocessing;
     // The largest cell, and the image around it in the proportion that it has elsewhere.
     let cell = crop.div_ceil(collage.side);
-    let around = u64::from(resize) * u64::from(cell) / u64::from(crop.max(1));
-    let preprocessing =
-        Preprocessing { resize: around as u32, crop: cell, ..preprocessing.clone() };
+    let around = |side: u32| (u64::from(side) * u64::from(cell) / u64::from(crop.max(1))) as u32;
+    let resize = match resize {
+        Resize::Shorter(side) => Resize::Shorter(around(side)),
+        Resize::Exact(sides) => Resize::Exact(sides.map(around)),
+    };
+    let preprocessing = Preprocessing { resize, crop: cell, ..preprocessing.clone() };
     let files: Vec<Vec<u8>> = collage.paths.iter().map(read).collect::<Result<_, _>>()?;
     let sha256 = digest_of_all(files.iter().map(|bytes| digest(bytes)));
     item.verify(&sha256)?;

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_core::{Interpolation, Preprocessing};
+use cam_core::{Interpolation, Preprocessing, Resize};
 use cam_data::{Bounds, DataError, Dataset, Limits, Orientation, prefetch};
 use tempfile::TempDir;
 
@@ -365,7 +365,7 @@ fn images_come_in_order_with_their_hashes_and_failures_in_their_places() {
         &format!("path,sha256\n{}\n", lines.join("\n")).replace("05.png,", "05.png,00ff"),
     );
     let preprocessing = Preprocessing {
-        resize: 8,
+        resize: Resize::Shorter(8),
         crop: 8,
         interpolation: Interpolation::Bilinear,
         mean: [0.0; 3],
@@ -480,7 +480,7 @@ fn a_collage_has_its_images_in_its_cells_and_the_region_of_one() {
         let folder = colored(GRID, 4, 1);
         let items = folder.load().unwrap().items;
         let preprocessing = Preprocessing {
-            resize: crop + 4,
+            resize: Resize::Shorter(crop + 4),
             crop,
             interpolation: Interpolation::Bilinear,
             mean: [0.0; 3],

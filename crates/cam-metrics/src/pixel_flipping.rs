@@ -4,10 +4,10 @@
 //! The area under the class's softmax probability while pixels are replaced by the image's smallest value, the most
 //! salient first: deletion to black. Ours: all channels of a pixel go at once, and the area is deletion's.
 
-use cam_core::{About, Better, Explained, Fill, Metric, Order, Probe, Score};
+use cam_core::{About, Better, Explained, Fill, Metric, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
-use crate::perturbation::{Direction, Perturbation, Sampling};
+use crate::perturbation::{Area, Direction, Perturbation, Sampling, Unit};
 
 /// Pixel flipping.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,7 +57,15 @@ impl Metric for PixelFlipping {
 impl PixelFlipping {
     fn perturbation(&self) -> Perturbation {
         let Self { steps, fill, order } = *self;
-        let sampling = Sampling::EveryStep;
-        Perturbation { direction: Direction::Delete, order, fill, steps, sampling }
+        Perturbation {
+            direction: Direction::Delete,
+            unit: Unit::Pixels,
+            order,
+            fill,
+            steps,
+            sampling: Sampling::EveryStep,
+            score: Output::Softmax,
+            area: Area::Trapezoid,
+        }
     }
 }

@@ -160,7 +160,7 @@ fn the_batch_size_changes_no_score() {
 fn coherency_is_one_with_itself_zero_with_its_inverse_and_a_half_with_a_constant() {
     let image = Toy::waves(4, 4);
     let map = image.view([4, 4]);
-    let coherency = |then: &Tensor| score_with(&Coherency {}, &image, &map, then);
+    let coherency = |then: &Tensor| score_with(&Coherency::default(), &image, &map, then);
     assert!((coherency(&map) - 1.0).abs() < 1e-12);
     assert!((coherency(&(&map * 3.0 + 1.0)) - 1.0).abs() < 1e-12);
     assert!(coherency(&map.neg()).abs() < 1e-12);
@@ -184,8 +184,8 @@ fn a_map_of_all_but_one_pixel_drops_nothing_and_is_complex() {
     // A pixel whose activations are all zero, so hiding it changes nothing.
     let quiet = image.view(-1).abs().argmin(None, false).int64_value(&[]);
     let _ = ones.view(-1).get(quiet).fill_(0.0);
-    assert!(score(&Drop {}, &image, &ones) < 0.05);
-    assert!((score(&Complexity {}, &image, &ones) - 15.0 / 16.0).abs() < 1e-12);
+    assert!(score(&Drop::default(), &image, &ones) < 0.05);
+    assert!((score(&Complexity::default(), &image, &ones) - 15.0 / 16.0).abs() < 1e-12);
 }
 
 #[test]
@@ -224,8 +224,8 @@ fn equal_confidence_is_no_increase() {
     // Network A sees nothing of a pixel at 0: masking it leaves the confidence as it is.
     let image = Tensor::from_slice(&[2.0_f64, 0.0, 2.0, 2.0]).view([1, 1, 2, 2]);
     let map = Tensor::from_slice(&[1.0_f64, 0.0, 1.0, 1.0]).view([2, 2]);
-    assert!(score(&Increase {}, &image, &map).abs() < 1e-12);
-    assert!(score(&Drop {}, &image, &map).abs() < 1e-12);
+    assert!(score(&Increase::default(), &image, &map).abs() < 1e-12);
+    assert!(score(&Drop::default(), &image, &map).abs() < 1e-12);
 }
 
 #[test]
@@ -385,7 +385,7 @@ fn a_map_of_ones_asks_the_network_nothing_new_so_it_neither_drops_nor_gains() {
     let subject = Subject::new(&counted, Toy::waves(4, 6), Target::Class(0), 0);
     let method = Unit(Tensor::ones([4, 6], (Kind::Double, tch::Device::Cpu)));
     let map = Map::made_by(&method, &method.0, [4, 6]).unwrap();
-    let metrics: [&dyn Metric; 3] = [&Drop {}, &Increase {}, &AverageGain {}];
+    let metrics: [&dyn Metric; 3] = [&Drop::default(), &Increase::default(), &AverageGain {}];
     let explained = Explained::new(&subject, &map, None);
     explained.prepare(metrics);
     for metric in metrics {

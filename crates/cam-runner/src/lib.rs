@@ -5,6 +5,7 @@
 //! what people read. Nothing here prints.
 
 pub mod config;
+pub mod protocol;
 
 mod check;
 mod clock;
@@ -13,6 +14,7 @@ mod guard;
 mod model;
 mod plan;
 mod publish;
+mod reference;
 mod rounding;
 mod run;
 mod seed;
@@ -25,8 +27,7 @@ pub use event::Event;
 pub use guard::is_guarded;
 pub use model::{LayerError, Model, OnnxModel, OnnxModelError};
 pub use plan::{
-    DEFAULT_MEMORY, ModelSpec, Overrides, PROTOCOL, Plan, PlanError, PlannedModel, Provenance,
-    locate,
+    DEFAULT_MEMORY, ModelSpec, Overrides, Plan, PlanError, PlannedModel, Provenance, locate,
 };
 pub use publish::{Format, publish};
 pub use run::{Outcome, RunError, run};

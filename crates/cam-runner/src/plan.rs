@@ -7,11 +7,11 @@ use std::{
 };
 
 use cam_core::{Better, FeatureShape, Method, Preprocessing, Requirement, hex};
-use cam_data::{DataError, Dataset, Limits, imagenet};
+use cam_data::{DataError, Dataset, Item, Limits, imagenet};
 use cam_models::{DeviceChoice, DeviceError, ModelError, Options, WeightsChoice};
 use cam_results::{
-    DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, RunManifest, RunStatus,
-    SCHEMA,
+    DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
+    RunManifest, RunStatus, SCHEMA,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -25,11 +25,9 @@ use crate::{
         TargetRule, line_of_word, network_of,
     },
     model::{LayerError, Model, OnnxModel, OnnxModelError},
+    reference,
     rounding::rounding,
 };
-
-/// The rules by which maps are made and scored: papers' formulas, made numerically safe.
-pub const PROTOCOL: &str = "corrected";
 
 /// How much memory the activations of one batch may take where the sweep does not say.
 pub const DEFAULT_MEMORY: Bytes = Bytes(2 << 30);
@@ -158,6 +156,14 @@ pub enum PlanError {
         "`tf32` and `f32` networks cannot run in one process; put them into two sweeps, or give all of them one precision"
     )]
     TwoPrecisions,
+    /// A list of printed values.
+    #[error("reference: {}: {message}", path.display())]
+    Reference {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
     /// A list of class names.
     #[error("model `{model}`: {message}")]
     Classes {
@@ -169,7 +175,7 @@ pub enum PlanError {
     /// A method that cannot explain a network.
     #[error(
         "method `{method}` needs a head of average pooling and one linear layer, and `{model}` has none behind layer \
-         `{layer}`; leave one of them out, or name another layer"
+         `{layer}`; leave the model out of the method (`except: [{model}]`), or name another layer"
     )]
     Impossible {
         /// The method's name in results.
@@ -430,16 +436,7 @@ impl Plan {
             seed: sweep.dataset.seed,
         };
         let dataset = Dataset::load(&sweep.dataset.manifest, &limits)?;
-        let unlabeled = dataset.items.iter().find(|item| item.label.is_none());
-        if let (TargetRule::Label, Some(item)) = (sweep.target, unlabeled) {
-            return Err(PlanError::Unlabeled { image: item.image.clone() });
-        }
-
-        if sweep.target == TargetRule::Predicted
-            && dataset.items.iter().any(|item| item.collage.is_some())
-        {
-            return Err(PlanError::CollageTarget);
-        }
+        check_target(sweep.target, &dataset)?;
 
         let mut models = vec![];
         let mut entries = vec![];
@@ -449,23 +446,11 @@ impl Plan {
             models.push(model);
             entries.push(entry);
         }
-        let hashing = info_span!("hash images", n_images = dataset.items.len()).entered();
-        let images: Vec<ImageEntry> = dataset
-            .items
-            .par_iter()
-            // A file that cannot be read becomes failed rows; the plan stands without its hash.
-            .map(|item| ImageEntry {
-                image: item.image.clone(),
-                sha256: item.digest().ok(),
-                label: item.label,
-                boxes: item
-                    .boxes
-                    .iter()
-                    .map(|bounds| [bounds.xmin, bounds.ymin, bounds.xmax, bounds.ymax])
-                    .collect(),
-            })
-            .collect();
-        drop(hashing);
+        let reference = sweep
+            .reference
+            .as_deref()
+            .map(|path| reference::read(path, &sweep, &entries, dataset.items.len()));
+        let reference = reference.transpose()?;
         let manifest = RunManifest {
             schema: SCHEMA,
             status: RunStatus::Running,
@@ -484,15 +469,20 @@ impl Plan {
             dataset: DatasetEntry {
                 name: dataset.name.clone(),
                 root: dataset.root_as_given.clone(),
-                n_images: images.len(),
+                n_images: dataset.items.len(),
             },
-            images,
+            images: hashed(&dataset),
+            protocol: ProtocolEntry {
+                name: sweep.protocol.name.to_string(),
+                version: sweep.protocol.version,
+            },
+            reference,
             methods: sweep
                 .methods
                 .iter()
-                .map(|method| method_entry(method, &dataset))
+                .map(|method| method_entry(method, &sweep, &dataset))
                 .collect::<Result<_, _>>()?,
-            metrics: sweep.metrics.iter().map(metric_entry).collect(),
+            metrics: sweep.metrics.iter().map(|metric| metric_entry(metric, &sweep)).collect(),
             target: sweep.target.to_string(),
             seed: sweep.seed,
             command: provenance.command.clone(),
@@ -512,7 +502,24 @@ impl Plan {
 
     /// How many rows the run will have.
     pub fn n_rows(&self) -> usize {
-        self.models.len() * self.dataset.items.len() * self.sweep.methods.len()
+        self.manifest.n_rows()
+    }
+
+    /// What identifies the row of a network, a method and an image.
+    pub fn key(&self, model: &PlannedModel, method: &MethodChoice, image: &str) -> Key {
+        Key {
+            model: model.name.clone(),
+            layer: model.layer.clone(),
+            method: method.label().to_string(),
+            protocol: self.protocol(method).to_string(),
+            image: image.to_string(),
+        }
+    }
+
+    /// The protocol that the rows of a method of the sweep follow.
+    pub(crate) fn protocol(&self, method: &MethodChoice) -> &str {
+        let entry = self.manifest.methods.iter().find(|entry| entry.name == method.label());
+        &entry.expect("a method of the sweep").protocol
     }
 
     /// The run's folder below `results`: `<sweep>/<date>-<plan>`, the one of an earlier start of the same plan if there is
@@ -541,6 +548,7 @@ impl Sweep {
     ) -> Self {
         self.memory = Some(memory);
         self.dataset.manifest = locate(&self.dataset.manifest);
+        self.reference = self.reference.as_deref().map(&locate);
         self.dataset.limit = limit.or(self.dataset.limit);
         for method in &mut self.methods {
             if let MapSource::Imported(folder) = &mut method.source {
@@ -570,7 +578,7 @@ impl PlannedModel {
             None => model.layer().map_err(layer_error)?.to_string(),
         };
         let cut = model.cut(&layer, None).map_err(layer_error)?;
-        for method in &sweep.methods {
+        for method in sweep.methods.iter().filter(|method| method.runs_on(&name)) {
             let needs = method.source.method().map_or(Requirement::Any, Method::requirement);
             if !needs.met_by(&*cut) {
                 return Err(PlanError::Impossible {
@@ -605,8 +613,10 @@ impl PlannedModel {
                 });
             }
         }
-        let preprocessing =
-            spec.preprocessing.clone().unwrap_or_else(|| model.preprocessing().clone());
+        let preprocessing = spec
+            .preprocessing
+            .clone()
+            .unwrap_or_else(|| sweep.protocol.preprocessing(model.preprocessing()));
         let side = i64::from(preprocessing.crop);
         let features = {
             let _no_grad = tch::no_grad_guard();
@@ -666,17 +676,6 @@ impl PlannedModel {
     ) -> Result<Model, PlanError> {
         self.choice.load(&self.name, device, memory, on_event)
     }
-
-    /// What identifies the row of a method and an image.
-    pub fn key(&self, method: &MethodChoice, image: &str) -> Key {
-        Key {
-            model: self.name.clone(),
-            layer: self.layer.clone(),
-            method: method.label().to_string(),
-            protocol: PROTOCOL.to_string(),
-            image: image.to_string(),
-        }
-    }
 }
 
 /// How the networks of a sweep multiply single precision: one choice for the process.
@@ -689,7 +688,11 @@ fn multiply(sweep: &Sweep) -> Result<cam_models::Multiply, PlanError> {
     }
 }
 
-fn method_entry(choice: &MethodChoice, dataset: &Dataset) -> Result<MethodEntry, PlanError> {
+fn method_entry(
+    choice: &MethodChoice,
+    sweep: &Sweep,
+    dataset: &Dataset,
+) -> Result<MethodEntry, PlanError> {
     let (title, options) = match &choice.source {
         MapSource::Method(method) => (method.about().title, serde_json::to_value(method)),
         MapSource::Randomized(randomized) => {
@@ -710,8 +713,9 @@ fn method_entry(choice: &MethodChoice, dataset: &Dataset) -> Result<MethodEntry,
         name: choice.label().to_string(),
         method: choice.source.name().to_string(),
         title: title.to_string(),
-        protocol: PROTOCOL.to_string(),
+        protocol: choice.protocol_in(sweep),
         options: options.expect("options are plain data"),
+        except: choice.except.clone(),
     })
 }
 
@@ -732,7 +736,39 @@ fn hash_of_maps(method: &str, folder: &Path, dataset: &Dataset) -> Result<String
     Ok(hex(&Sha256::digest(hashes.join("\n"))))
 }
 
-fn metric_entry(choice: &crate::config::MetricChoice) -> MetricEntry {
+/// Whether the data set can say which classes to explain.
+fn check_target(target: TargetRule, dataset: &Dataset) -> Result<(), PlanError> {
+    let find = |is_unfit: &dyn Fn(&&Item) -> bool| dataset.items.iter().find(is_unfit);
+    match target {
+        TargetRule::Label => match find(&|item| item.label.is_none()) {
+            Some(item) => Err(PlanError::Unlabeled { image: item.image.clone() }),
+            None => Ok(()),
+        },
+        TargetRule::Predicted => match find(&|item| item.collage.is_some()) {
+            Some(_) => Err(PlanError::CollageTarget),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Every image with the hash of its file.
+fn hashed(dataset: &Dataset) -> Vec<ImageEntry> {
+    let _span = info_span!("hash images", n_images = dataset.items.len()).entered();
+    let entry = |item: &Item| ImageEntry {
+        image: item.image.clone(),
+        // A file that cannot be read becomes failed rows; the plan stands without its hash.
+        sha256: item.digest().ok(),
+        label: item.label,
+        boxes: item
+            .boxes
+            .iter()
+            .map(|bounds| [bounds.xmin, bounds.ymin, bounds.xmax, bounds.ymax])
+            .collect(),
+    };
+    dataset.items.par_iter().map(entry).collect()
+}
+
+fn metric_entry(choice: &crate::config::MetricChoice, sweep: &Sweep) -> MetricEntry {
     MetricEntry {
         name: choice.label().to_string(),
         metric: choice.metric.name().to_string(),
@@ -741,7 +777,8 @@ fn metric_entry(choice: &crate::config::MetricChoice) -> MetricEntry {
             Better::Higher => cam_results::Better::Higher,
             Better::Lower => cam_results::Better::Lower,
         },
-        protocol: PROTOCOL.to_string(),
+        worst: choice.metric.worst(),
+        protocol: choice.protocol_in(sweep),
         options: serde_json::to_value(&choice.metric).expect("options are plain data"),
     }
 }

@@ -376,3 +376,136 @@ fn the_grid_pointing_game_explains_the_class_of_each_cell_of_a_collage() {
     let left_out = cam_runner::publish(&run, &[cam_runner::Format::Plots]).unwrap();
     assert!(left_out.is_empty(), "{left_out:?}");
 }
+
+#[test]
+fn constant_zero_and_nan_maps_are_counted_and_both_policies_are_told() {
+    let workshop = Workshop::with_photographs(4);
+    let maps = workshop.path("maps");
+    fs::create_dir(&maps).unwrap();
+    let ones = Tensor::ones([7, 7], (Kind::Float, Device::Cpu));
+    let broken = ones.copy();
+    let _ = broken.get(3).get(2).fill_(f64::NAN);
+    let good = Tensor::arange(49, (Kind::Float, Device::Cpu)).view([7, 7]);
+    for (i, map) in [&ones * 3.0, ones.zeros_like(), broken, good].iter().enumerate() {
+        map.write_npy(maps.join(format!("{i}.npy"))).unwrap();
+    }
+    let run = workshop.run(&workshop.plan("[{ name: imported, maps: maps }]"), "run");
+    let said: Vec<_> =
+        run.records().iter().map(|record| (record.status, record.error.as_deref())).collect();
+    let degenerate = |why| (Status::Degenerate, Some(why));
+    assert_eq!(
+        said,
+        [
+            degenerate("the map is constant"),
+            degenerate("the map is constant"),
+            degenerate("the map holds values that are not finite"),
+            (Status::Ok, None),
+        ]
+    );
+    assert!(run.records()[..3].iter().all(|record| record.metrics == [None; 6]));
+    let summary = cam_results::summarize(run.manifest(), run.records());
+    let cell = &summary.cells[0];
+    assert_eq!((cell.n, cell.n_degenerate, cell.n_failed), (1, 3, 0));
+    let drop = cell.metrics[0].unwrap().mean;
+    assert_eq!(Some(drop), run.records()[3].metrics[0], "left out");
+    assert!((cell.worst.metrics[0].unwrap() - (drop + 3.0) / 4.0).abs() < 1e-12, "at their worst");
+    let increase = cell.metrics[1].unwrap().mean;
+    assert!((cell.worst.metrics[1].unwrap() - increase / 4.0).abs() < 1e-12);
+    // Coherency of imported maps is not defined, however many of them are degenerate.
+    assert_eq!((cell.worst.metrics[4], cell.worst.adcc), (None, None));
+    let report = cam_results::report_md(&run, &summary, &[]);
+    assert!(report.contains("## Scores with degenerate maps at their worst"), "{report}");
+}
+
+#[test]
+fn a_protocol_reaches_photographs_maps_metrics_and_names() {
+    let workshop = Workshop::with_photographs(2);
+    let with = |protocol: &str| {
+        format!("{}protocol: {protocol}\ntarget: predicted\n", Workshop::sweep("[recipro_cam]"))
+    };
+    let plan = workshop.try_plan(&with("byun-2022"), &Overrides::default()).unwrap();
+    let resize = &plan.manifest().models[0].preprocessing["resize"];
+    assert_eq!(*resize, serde_json::json!([256, 256]));
+    let run = workshop.run(&plan, "byun");
+    for record in run.records() {
+        assert_eq!(record.protocol, "byun-2022+target=predicted");
+        assert_eq!(record.status, Status::Ok, "{:?}", record.error);
+    }
+    assert_eq!(run.manifest().metrics[2].protocol, "byun-2022+steps=7");
+    // Complexity is the mean of the small map, normalized.
+    run.visit_maps(|key, map| {
+        let record = run.records().iter().find(|record| record.key() == *key).unwrap();
+        let values: Vec<f64> = map.values.iter().map(|value| f64::from(*value)).collect();
+        let (min, max) = values
+            .iter()
+            .fold((f64::MAX, f64::MIN), |(min, max), value| (min.min(*value), max.max(*value)));
+        let mean = values.iter().map(|value| (value - min) / (max - min)).sum::<f64>() / 49.0;
+        assert!((record.metrics[5].unwrap() - mean).abs() < 1e-6, "{mean}");
+    })
+    .unwrap();
+
+    let poppi = workshop.try_plan(&with("poppi-2021"), &Overrides::default()).unwrap();
+    assert_eq!(poppi.manifest().methods[0].protocol, "poppi-2021");
+    assert_ne!(poppi.manifest().plan_id(), plan.manifest().plan_id());
+}
+
+#[test]
+fn printed_values_stand_beside_ours_with_every_setting_that_differs() {
+    let workshop = Workshop::with_photographs(1);
+    let list = "model,method,protocol,n_images,source,drop,adcc\n\
+        tf_efficientnet_lite0,recipro_cam,byun-2022,50000,a table,21.51,\n\
+        resnet18,recipro_cam,byun-2022,50000,a table,20.68,79.08\n";
+    fs::write(workshop.path("printed.csv"), list).unwrap();
+    let sweep = format!("{}reference: printed.csv\n", Workshop::sweep("[cam, recipro_cam]"));
+    let plan = workshop.try_plan(&sweep, &Overrides::default()).unwrap();
+    let reference = plan.manifest().reference.as_ref().unwrap();
+    assert_eq!(reference.rows.len(), 1, "one of our methods, in one of our networks");
+    let row = &reference.rows[0];
+    assert_eq!(row.method, "recipro_cam");
+    assert_eq!(
+        row.values.iter().map(|(k, v)| (k.as_str(), *v)).collect::<Vec<_>>(),
+        [("drop", 0.2151)]
+    );
+    for setting in [
+        "weights random, printed: trained",
+        "target predicted, printed: label",
+        "upsampling bilinear, printed: bicubic",
+        "resize 256, printed: [256,256]",
+        "recipro_cam score logit, printed: softmax",
+        "deletion steps 7, printed: 224",
+        "coherency at image, printed: layer",
+        "images 1, printed: 50000",
+    ] {
+        assert!(row.differs.iter().any(|differs| differs == setting), "{setting}: {row:?}");
+    }
+    fs::write(workshop.path("printed.csv"), list.replace("byun-2022", "byun-2020")).unwrap();
+    let error = workshop.try_plan(&sweep, &Overrides::default()).err().unwrap().to_string();
+    assert!(
+        error.contains("printed.csv: line 2: unknown protocol `byun-2020`; did you mean"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_method_leaves_out_the_models_that_it_is_told_to() {
+    let workshop = Workshop::with_photographs(2);
+    let sweep = "name: two\ndataset: { manifest: made.yaml }\nmodels:\n  \
+        - { name: tf_efficientnet_lite0, weights: seeded }\n  \
+        - { name: resnet18, weights: seeded, layer: layer3 }\n\
+        methods: [{ name: cam, except: [resnet18] }, recipro_cam]\nmetrics: [drop]\n";
+    let plan = workshop.try_plan(sweep, &Overrides::default()).unwrap();
+    assert_eq!(plan.n_rows(), 2 * 3);
+    let half = workshop.run_until(&plan, "run", 3);
+    assert!(!half.is_finished);
+    let run = workshop.run(&plan, "run");
+    let with_cam = run.records().iter().filter(|record| record.method == "cam");
+    assert!(with_cam.clone().all(|record| record.model == "tf_efficientnet_lite0"));
+    assert_eq!((run.records().len(), with_cam.count(), run.n_missing()), (6, 2, 0));
+    let report =
+        cam_results::report_md(&run, &cam_results::summarize(run.manifest(), run.records()), &[]);
+    assert!(!report.contains("only 0 images"), "{report}");
+
+    let everywhere = sweep.replace(", except: [resnet18]", "");
+    let error = workshop.try_plan(&everywhere, &Overrides::default()).err().unwrap().to_string();
+    assert!(error.contains("(`except: [resnet18]`)"), "{error}");
+}
