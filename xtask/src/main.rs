@@ -1,4 +1,4 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs | growth | peers`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | growth | peers | onnx-backend | onnx-zoo`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -14,6 +14,7 @@ mod docs;
 mod download;
 mod growth;
 mod libtorch;
+mod onnx;
 mod peers;
 mod pip;
 mod run;
@@ -48,6 +49,11 @@ cargo xtask peers [--device cpu|cuda] [--models A,B] [--jobs A,B] [--rounds N] [
     what is measured already is kept. Needs Python 3.11 or 3.12 with venv, and 6 GB on the disk
 cargo xtask peers --poster [--device cpu|cuda] [--threads N] [--out DIR]
     measure the speed claims of the Recipro-CAM poster on our engine alone
+cargo xtask onnx-backend
+    run the ONNX project's own test cases of every operator, into results/onnx/backend.md; needs what `peers` needs
+cargo xtask onnx-zoo [NAME...]
+    export networks from torchvision and timm (3 GB in the cache), compare logits with ONNX Runtime's and gradients with
+    PyTorch's, into results/onnx/zoo.md; with names (or beginnings of names) only those, and only printed
 
 Environment:
     IMAGENET_SAMPLES                 a folder of images for `growth` and some tests (else the demo's photographs)
@@ -81,6 +87,8 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("docs", [flag]) if flag == "--check" => docs::command(true),
         ("growth", _) => growth::command(args),
         ("peers", _) => peers::command(args),
+        ("onnx-backend", []) => onnx::backend(),
+        ("onnx-zoo", _) => onnx::zoo(args),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

@@ -12,7 +12,7 @@ use cam_methods::AnyMethod;
 use cam_results::{Picture, write_bytes};
 use cam_runner::{
     DEFAULT_MEMORY, ModelSpec,
-    config::{IMPORTED, ModelChoice, Precision},
+    config::{IMPORTED, ModelChoice},
 };
 use tch::Kind;
 
@@ -40,14 +40,17 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
         cam_models::set_threads(usize::from(threads));
     }
     let method = method(args)?;
-    let spec = ModelSpec::new(&model(args), Path::to_path_buf)?;
+    let spec = ModelSpec::new(&model(args)?, Path::to_path_buf)?;
     let mut progress = Progress::new();
     let loaded =
         spec.load(&args.model, device, DEFAULT_MEMORY, &mut |event| progress.on(&event))?;
     progress.finish();
-    let layer = spec.layer.clone().unwrap_or_else(|| loaded.backbone.layer().to_owned());
-    let cut = loaded.network.cut(&layer)?;
-    if !method.requirement().met_by(&cut) {
+    let layer = match &spec.layer {
+        Some(layer) => layer.clone(),
+        None => loaded.layer()?.to_owned(),
+    };
+    let cut = loaded.cut(&layer, None)?;
+    if !method.requirement().met_by(&*cut) {
         let (name, model) = (&args.method, &args.model);
         return Err(Unusable(format!(
             "{name} needs average pooling and one linear layer behind the explained layer, \
@@ -55,7 +58,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
         ))
         .into());
     }
-    let n_classes = loaded.network.n_classes();
+    let n_classes = loaded.n_classes();
     let target = match args.class {
         None => Target::Predicted,
         Some(class) if (0..n_classes).contains(&class) => Target::Class(class),
@@ -68,12 +71,12 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
             .into());
         }
     };
-    if loaded.is_seeded {
+    if loaded.is_seeded() {
         eprintln!("{} has random weights; its maps mean nothing", args.model);
     }
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot create the folder {}", args.out.display()))?;
-    let preprocessing = spec.preprocessing.as_ref().unwrap_or(&loaded.preprocessing);
+    let preprocessing = spec.preprocessing.as_ref().unwrap_or(loaded.preprocessing());
     let orientation = if args.exif { Orientation::Apply } else { Orientation::Ignore };
 
     // One file that cannot be read costs nothing but itself.
@@ -88,7 +91,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
             }
         };
         let image = photo.tensor(preprocessing).to_device(device);
-        let subject = Subject::new(&cut, image, target, args.seed);
+        let subject = Subject::new(&*cut, image, target, args.seed);
         let name = |class| spec.class_name(class, n_classes);
         match explained(&subject, &*method, photo, path, &name, args)? {
             Ok(explanation) => print(&explanation, args.json)?,
@@ -160,16 +163,24 @@ fn check_names(images: &[PathBuf]) -> Result<()> {
     }
 }
 
-fn model(args: &ExplainArgs) -> ModelChoice {
-    ModelChoice {
-        name: args.model.clone(),
-        alias: None,
+/// A network of the zoo, or a file by its extension.
+fn model(args: &ExplainArgs) -> Result<ModelChoice> {
+    let preprocessing = args
+        .preprocessing
+        .as_deref()
+        .map(serde_yaml::from_str)
+        .transpose()
+        .map_err(|error| Usage(format!("--preprocessing: {error}")))?;
+    let is_file = Path::new(&args.model).extension().is_some_and(|extension| extension == "onnx");
+    Ok(ModelChoice {
+        name: if is_file { String::new() } else { args.model.clone() },
+        onnx: is_file.then(|| PathBuf::from(&args.model)),
         weights: args.weights.clone(),
         layer: args.layer.clone(),
         classes: args.classes.clone(),
-        preprocessing: None,
-        precision: Precision::F32,
-    }
+        preprocessing,
+        ..ModelChoice::default()
+    })
 }
 
 /// The method with its options, which are the words of a sweep file.

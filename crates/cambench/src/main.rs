@@ -6,6 +6,8 @@ mod args;
 mod check;
 mod exit;
 mod explain;
+mod hook;
+mod inspect;
 mod list;
 mod progress;
 mod report;
@@ -34,6 +36,8 @@ fn dispatch(args: Args) -> Exit {
         Command::Explain(args) => explain::explain(&args),
         Command::Report(args) => Ok(report::report(&args)),
         Command::List(args) => list::list(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Hook(args) => hook::hook(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {}", described(&error));

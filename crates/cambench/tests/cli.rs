@@ -625,6 +625,8 @@ fn the_help_and_the_lists_stay_as_they_are() {
         &["check", "--help"],
         &["explain", "--help"],
         &["report", "--help"],
+        &["inspect", "--help"],
+        &["hook", "--help"],
         &["list", "methods"],
         &["list", "metrics"],
         &["list", "protocols"],

@@ -4,7 +4,7 @@
 //! another one works. Rounds begin with another contender each time. What is measured is on the disk at once, in
 //! `peers.csv`, and a run that was cut off goes on there; `peers.md` is made of it.
 
-mod environment;
+pub(crate) mod environment;
 mod jobs;
 mod machine;
 mod measure;
