@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+pub mod gate;
 mod journal;
 mod manifest;
 mod picture;
@@ -27,7 +28,9 @@ pub use manifest::{
     RunStatus, WeightsEntry, clashing_column,
 };
 pub use picture::{Picture, color};
-pub use plot::{GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot};
+pub use plot::{
+    GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
+};
 pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
 pub use report::{Figure, Section, report_md};
 pub use run::Run;
