@@ -36,8 +36,10 @@ impl Exit {
         if error.is::<Usage>() {
             return Self::Usage;
         }
-        if error.is::<NotComparable>() {
-            return Self::NotComparable;
+        match error.downcast_ref() {
+            Some(NotComparable::Differ { .. }) => return Self::NotComparable,
+            Some(NotComparable::NoSuchMetric { .. }) => return Self::Usage,
+            None => {}
         }
         if let Some(cam_results::Error::Incomplete { .. }) = error.downcast_ref() {
             return Self::Incomplete;
