@@ -27,7 +27,7 @@ pub(crate) fn command() -> Result<ExitCode> {
         Ok(binary) => binary,
         Err(code) => return Ok(code),
     };
-    let degrade = ["--package=cam-runner", "--example=degrade"];
+    let degrade = ["--workspace", "--example=degrade"];
     let degrade = match run::build_target(&degrade, "degrade")? {
         Ok(binary) => binary,
         Err(code) => return Ok(code),
