@@ -1,4 +1,5 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs | growth | peers | onnx-backend | onnx-zoo`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | gate | growth | peers | onnx-backend |
+//! onnx-zoo`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -12,6 +13,7 @@ mod checkout;
 mod ci;
 mod docs;
 mod download;
+mod gate;
 mod growth;
 mod libtorch;
 mod onnx;
@@ -31,7 +33,8 @@ use anyhow::Result;
 
 const HELP: &str = "\
 cargo xtask bench [SWEEP.yaml] [options of `cambench run`]
-    set up what is missing, build, run the sweep (configs/demo.yaml without one)
+    set up what is missing, build, run the sweep (configs/demo.yaml without one);
+    with --baseline NAME compare it with that baseline, too
 cargo xtask test [arguments of `cargo test`]
     set up what is missing, run every test
 cargo xtask setup [--cuda] [MODEL...]
@@ -41,6 +44,8 @@ cargo xtask ci
     formatting, tests, clippy, documentation: what continuous integration runs
 cargo xtask docs [--check]
     write the generated tables into the Markdown files, or only say whether they would change
+cargo xtask gate
+    the regression gate as CI would use it, on weights made worse step by step, into results/gate/gate.md
 cargo xtask growth [--images A,B,...]
     measure whether forwards, time and memory grow as images, steps and masks do, into results/speed (about an hour;
     with fewer images, minutes)
@@ -56,7 +61,7 @@ cargo xtask onnx-zoo [NAME...]
     PyTorch's, into results/onnx/zoo.md; with names (or beginnings of names) only those, and only printed
 
 Environment:
-    IMAGENET_SAMPLES                 a folder of images for `growth` and some tests (else the demo's photographs)
+    IMAGENET_SAMPLES                 a folder of images for `gate`, `growth` and some tests (else the demo's photographs)
     LIBTORCH, LIBTORCH_USE_PYTORCH   use this libtorch 2.11.0, download none
     CAMBENCH_CACHE                   where downloads are kept (else ~/.cache/cambench)
     PIP_INDEX_URL, PIP_PROXY, ...    files are found through pip, so pip's configuration holds
@@ -85,6 +90,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("ci", []) => ci::command(),
         ("docs", []) => docs::command(false),
         ("docs", [flag]) if flag == "--check" => docs::command(true),
+        ("gate", []) => gate::command(),
         ("growth", _) => growth::command(args),
         ("peers", _) => peers::command(args),
         ("onnx-backend", []) => onnx::backend(),

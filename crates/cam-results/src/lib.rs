@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+pub mod gate;
 mod journal;
 mod manifest;
 mod picture;
@@ -14,6 +15,7 @@ mod record;
 mod reference;
 mod report;
 mod run;
+pub mod stats;
 mod store;
 mod summary;
 mod tables;
@@ -28,7 +30,9 @@ pub use manifest::{
     Rounding, RunManifest, RunStatus, WeightsEntry, clashing_column,
 };
 pub use picture::{Picture, color};
-pub use plot::{GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot};
+pub use plot::{
+    GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
+};
 pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
 pub use reference::{Printed, Reference};
 pub use report::{Figure, Section, report_md};

@@ -10,8 +10,8 @@ use cam_data::{Collage, Dataset, DatasetManifest, Item, Layout, Limits, prefetch
 use cam_methods::AnyMethod;
 use cam_results::{
     Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, RawMap, Record, Result, Run,
-    Section, Status, Summary, cost_plot, curves_plot, grid_plot, metrics_plot, report_md,
-    summarize, write_bytes,
+    Section, Status, Summary, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
+    report_md, summarize, write_bytes,
 };
 use serde::Deserialize;
 use tch::Tensor;
@@ -27,7 +27,7 @@ const GRID_ROWS: usize = 6;
 pub enum Format {
     /// Plots, as SVG and PNG.
     Plots,
-    /// `summary.csv`.
+    /// `summary.csv` and `comparisons.csv`.
     Csv,
     /// `report.md`; it shows the plots that lie beside it.
     Md,
@@ -50,7 +50,10 @@ pub fn publish(run: &Run, formats: &[Format]) -> Result<Vec<String>> {
         let _span = info_span!("publish", name = ?format).entered();
         match format {
             Format::Plots => left_out = publish_plots(run, &summary)?,
-            Format::Csv => summary.write(run.folder())?,
+            Format::Csv => {
+                summary.write(run.folder())?;
+                summary.write_comparisons(run.folder())?;
+            }
             Format::Md => {
                 let report = report_md(run, &summary, &figures(run));
                 write_bytes(&run.folder().join("report.md"), report.as_bytes())?;
@@ -68,6 +71,9 @@ fn publish_plots(run: &Run, summary: &Summary) -> Result<Vec<String>> {
     }
     if let Some(plot) = cost_plot(manifest, summary) {
         plot.write(folder, COST)?;
+    }
+    if let Some(plot) = ranks_plot(&summary.methods, manifest.models.len() > 1) {
+        plot.write(folder, RANKS)?;
     }
     let mut left_out = vec![];
     for model in &manifest.models {
@@ -87,6 +93,7 @@ fn publish_plots(run: &Run, summary: &Summary) -> Result<Vec<String>> {
 }
 
 const METRICS: &str = "metrics";
+const RANKS: &str = "ranks";
 const CURVES: &str = "curves";
 const COST: &str = "cost";
 
@@ -103,6 +110,12 @@ fn figures(run: &Run) -> Vec<Figure> {
             Section::Scores,
             format!("{METRICS}.svg"),
             format!("Every metric of every method with its 95 % interval; protocol {protocol}"),
+        ),
+        figure(
+            Section::Differences,
+            format!("{RANKS}.svg"),
+            "Average rank of every method by every metric; a bar joins those that cannot be told apart"
+                .into(),
         ),
         figure(
             Section::Curves,

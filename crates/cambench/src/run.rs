@@ -15,13 +15,24 @@ use serde_json::{Map, Value};
 
 use crate::{
     args::{HowArgs, RunArgs},
-    exit::Exit,
+    compare,
+    exit::{Exit, Usage},
     progress::Progress,
     table,
     trace::Trace,
 };
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
+    // Before anything is computed for nothing.
+    match &args.baseline {
+        Some(base) => drop(compare::find(base, &args.gate.baselines)?),
+        None if args.gate.asks_for_something() => {
+            let message =
+                "--max-drop, --markdown and --junit are about a comparison; give --baseline";
+            return Err(Usage(message.into()).into());
+        }
+        None => {}
+    }
     let trace = args.trace.as_ref().map(|_| Trace::start()).transpose()?;
     let sweep = match &args.sweep {
         Some(path) => path.clone(),
@@ -58,7 +69,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     } else if let Some(run) = &run {
         print_means(run);
     }
-    Ok(conclude(args, &outcome))
+    let exit = conclude(args, &outcome);
+    match (&args.baseline, exit) {
+        (Some(base), Exit::Done) => {
+            compare::gate(base, &folder.to_string_lossy(), &args.gate, args.json)
+        }
+        _ => Ok(exit),
+    }
 }
 
 fn is_finished(folder: &Path) -> bool {
