@@ -1,0 +1,362 @@
+//! `report.html`: one file that needs no network, where people look at a run.
+//!
+//! The words and the tables are made here, by a template that escapes whatever it is given; the page reads without its
+//! script. Charts are drawn by `templates/report.js` from the data that lies in the page. Styles, script and data are in
+//! the file, and its content security policy keeps it from asking for anything else, or running any other script.
+
+mod agreement;
+mod choice;
+mod data;
+
+use askama::Template;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use sha2::{Digest, Sha256};
+
+pub use choice::{Choice, chosen_images};
+
+use crate::{
+    Better, Cell, Error, Estimate, Picture, Record, Result, Run, Status, Summary,
+    report::{self, heading, label},
+    stats::{CONTROLS, Contrast, below_controls, conclusions},
+};
+
+/// How many degenerate and failed rows the page lists.
+const N_LISTED: usize = 1000;
+
+/// A chosen image with its pictures, as far as they are at hand.
+pub struct Shown {
+    /// The model's name in the sweep.
+    pub model: String,
+    /// The image's path relative to the data set's root.
+    pub image: String,
+    /// As the network sees it, before normalization; `None` where the file is not at hand.
+    pub photo: Option<Picture>,
+    /// What the explained class is called.
+    pub class: Option<String>,
+    /// Height and width of the maps.
+    pub size: [u32; 2],
+    /// `[height, width]` in `[0, 1]`, one per method of the manifest; `None` where there is none or it says nothing.
+    pub maps: Vec<Option<Vec<f32>>>,
+}
+
+impl Shown {
+    /// A method's map: over the photograph, or alone where that is not at hand.
+    fn map(&self, method: usize) -> Option<Picture> {
+        let map = self.maps.get(method)?.as_ref()?;
+        Some(match &self.photo {
+            Some(photo) => photo.overlay(map),
+            None => Picture::of_map(self.size, map),
+        })
+    }
+}
+
+/// The page of a run, complete or not. `shown` has the pictures of [`chosen_images`]; `left_out` says in a sentence each
+/// what could not be had.
+///
+/// # Errors
+/// Where the run's curves cannot be read.
+pub fn report_html(
+    run: &Run,
+    summary: &Summary,
+    shown: &[Shown],
+    left_out: &[String],
+) -> Result<String> {
+    let manifest = run.manifest();
+    let script = SCRIPT.trim_end();
+    let page = Page {
+        title: &manifest.sweep,
+        facts: facts(run),
+        cautions: report::cautions(run, summary),
+        conclusions: conclusions(summary),
+        accuracies: accuracies(summary),
+        models: models(run, summary),
+        has_letters: summary.methods.iter().any(|contrast| !contrast.pairs.is_empty()),
+        controls: controls(summary),
+        pictures: left_out,
+        lead: choice::lead(run).map_or("", |(_, title, _)| title),
+        n_bad: bad(run).count(),
+        bad: bad(run).take(N_LISTED).collect(),
+        definitions: definitions(run),
+        provenance: provenance(run),
+        config: manifest.config_given.trim_end(),
+        command: manifest.command.as_deref(),
+        cambench: &manifest.cambench,
+        style: include_str!("../../templates/report.css"),
+        script,
+        script_hash: BASE64_STANDARD.encode(Sha256::digest(script)),
+        data: data::data(run, summary, shown)?,
+    };
+    page.render().map_err(|error| Error::Draw {
+        path: run.folder().join("report.html"),
+        message: error.to_string(),
+    })
+}
+
+const SCRIPT: &str = include_str!("../../templates/report.js");
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    title: &'a str,
+    facts: Vec<(&'static str, String)>,
+    cautions: Vec<String>,
+    conclusions: Vec<String>,
+    accuracies: Vec<String>,
+    models: Vec<Model<'a>>,
+    has_letters: bool,
+    controls: Vec<String>,
+    pictures: &'a [String],
+    lead: &'a str,
+    n_bad: usize,
+    bad: Vec<&'a Record>,
+    definitions: Vec<[String; 4]>,
+    provenance: Vec<[String; 7]>,
+    config: &'a str,
+    command: Option<&'a str>,
+    cambench: &'a str,
+    style: &'static str,
+    script: &'a str,
+    script_hash: String,
+    data: String,
+}
+
+/// The tables of one model.
+struct Model<'a> {
+    name: &'a str,
+    layer: &'a str,
+    columns: Vec<Column>,
+    rows: Vec<Line>,
+    costs: Vec<Cost>,
+}
+
+struct Column {
+    heading: String,
+    /// Whether sorting begins with the largest.
+    down: bool,
+}
+
+struct Line {
+    label: String,
+    is_control: bool,
+    values: Vec<Value>,
+    n: usize,
+    lost: String,
+}
+
+/// A cell of the table of scores.
+struct Value {
+    /// Percent; empty where there is none.
+    mean: String,
+    interval: String,
+    sort: String,
+    letters: String,
+    /// `first`, `second` or nothing.
+    mark: &'static str,
+    /// Ends and middle of the interval on the column's scale, in percent of its width.
+    at: [String; 3],
+}
+
+struct Cost {
+    label: String,
+    values: Vec<String>,
+}
+
+fn facts(run: &Run) -> Vec<(&'static str, String)> {
+    let manifest = run.manifest();
+    let threads = manifest.threads;
+    let commit = manifest.commit.as_deref().map_or(String::new(), |commit| {
+        let short = commit.get(..12).unwrap_or(commit);
+        format!(" ({short}{})", if manifest.dirty { ", with changes" } else { "" })
+    });
+    vec![
+        ("Data", format!("{}, {}", manifest.dataset.name, report::counted(manifest.images.len(), "image"))),
+        ("Explained class", manifest.target.clone()),
+        ("Protocol", report::protocols(manifest).join(", ")),
+        ("Seed", manifest.seed.to_string()),
+        ("Device", format!("{}, {}", manifest.device, report::counted(threads, "thread"))),
+        ("Made by", format!("cambench {}{commit}", manifest.cambench)),
+        ("Finished", manifest.finished.clone().unwrap_or_else(|| "not finished".into())),
+    ]
+}
+
+fn accuracies(summary: &Summary) -> Vec<String> {
+    let of = |accuracy: &crate::Accuracy| {
+        let Estimate { mean, lo, hi } = accuracy.estimate()?;
+        let published = accuracy
+            .published
+            .map_or(String::new(), |top1| format!("; published for ImageNet's validation images: {:.1} %", 100.0 * top1));
+        Some(format!(
+            "{} classifies {} of {} images as they are labeled: {:.1} % [{:.1}, {:.1}]{published}.",
+            accuracy.model,
+            accuracy.n_right,
+            accuracy.n,
+            100.0 * mean,
+            100.0 * lo,
+            100.0 * hi
+        ))
+    };
+    summary.accuracies.iter().filter_map(of).collect()
+}
+
+fn controls(summary: &Summary) -> Vec<String> {
+    let below = below_controls(&summary.methods);
+    below
+        .iter()
+        .map(|below| {
+            let verdict = if below.is_worse { "is worse than" } else { "cannot be told apart from" };
+            let d = &below.difference;
+            format!(
+                "{} {verdict} {} by {} in {}: difference {:+.1} [{:+.1}, {:+.1}] points.",
+                below.method, below.control, below.heading, below.model,
+                100.0 * d.mean, 100.0 * d.lo, 100.0 * d.hi
+            )
+        })
+        .collect()
+}
+
+fn models<'a>(run: &'a Run, summary: &Summary) -> Vec<Model<'a>> {
+    let manifest = run.manifest();
+    let has_adcc = summary.cells.iter().any(|cell| cell.adcc.is_some());
+    let mut columns: Vec<(String, &str, Better)> = manifest
+        .metrics
+        .iter()
+        .map(|metric| (heading(metric), &*metric.name, metric.better))
+        .collect();
+    if has_adcc {
+        columns.push(("ADCC ↑".into(), "adcc", Better::Higher));
+    }
+    let of_model = |model: &'a crate::ModelEntry| {
+        let cells: Vec<(usize, &Cell)> = summary
+            .cells
+            .iter()
+            .filter(|cell| cell.model == model.name)
+            .enumerate()
+            .filter(|(_, cell)| cell.n + cell.n_degenerate + cell.n_failed > 0)
+            .collect();
+        let scales: Vec<(f64, f64)> = (0..columns.len())
+            .map(|column| scale(cells.iter().filter_map(|(_, cell)| estimate(cell, column))))
+            .collect();
+        let contrasts: Vec<Option<&Contrast>> = columns
+            .iter()
+            .map(|(_, metric, _)| {
+                let is_it = |c: &&Contrast| c.within == model.name && c.metric == *metric;
+                summary.methods.iter().find(is_it)
+            })
+            .collect();
+        let rows = cells.iter().map(|(place, cell)| {
+            let method = &manifest.methods[*place];
+            let values = (0..columns.len()).map(|column| {
+                value(estimate(cell, column), contrasts[column], *place, scales[column])
+            });
+            let lost = report::lost(cell);
+            Line {
+                label: label(method),
+                is_control: CONTROLS.contains(&&*method.method),
+                values: values.collect(),
+                n: cell.n,
+                lost: lost.join(", "),
+            }
+        });
+        let costs = cells.iter().map(|(place, cell)| Cost {
+            label: label(&manifest.methods[*place]),
+            values: cell.cost.as_ref().map_or_else(
+                || vec![String::new(); 5],
+                |cost| {
+                    vec![
+                        report::number(cost.forwards),
+                        report::number(cost.head_forwards),
+                        report::number(cost.backwards),
+                        report::number(cost.executed_forwards),
+                        format!("{:.4}", cost.explain_secs),
+                    ]
+                },
+            ),
+        });
+        Model {
+            name: &model.name,
+            layer: &model.layer,
+            columns: columns
+                .iter()
+                .map(|(heading, _, better)| Column { heading: heading.clone(), down: *better == Better::Higher })
+                .collect(),
+            rows: rows.collect(),
+            costs: costs.collect(),
+        }
+    };
+    manifest.models.iter().map(of_model).collect()
+}
+
+/// A column's value in a cell; after the metrics comes ADCC.
+fn estimate(cell: &Cell, column: usize) -> Option<Estimate> {
+    cell.metrics.get(column).map_or(cell.adcc, |estimate| *estimate)
+}
+
+/// From the smallest to the largest end of an interval.
+fn scale(estimates: impl Iterator<Item = Estimate>) -> (f64, f64) {
+    estimates.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), e| (lo.min(e.lo), hi.max(e.hi)))
+}
+
+fn value(
+    estimate: Option<Estimate>,
+    contrast: Option<&Contrast>,
+    place: usize,
+    (least, most): (f64, f64),
+) -> Value {
+    let Some(Estimate { mean, lo, hi }) = estimate else {
+        return Value {
+            mean: String::new(),
+            interval: String::new(),
+            sort: String::new(),
+            letters: String::new(),
+            mark: "",
+            at: Default::default(),
+        };
+    };
+    let at = |x: f64| {
+        let share = if most > least { (x - least) / (most - least) } else { 0.5 };
+        format!("{:.1}", 100.0 * share)
+    };
+    let mark = match contrast {
+        Some(contrast) if contrast.first() == Some(place) => "first",
+        Some(contrast) if contrast.second() == Some(place) => "second",
+        _ => "",
+    };
+    Value {
+        mean: format!("{:.1}", 100.0 * mean),
+        interval: format!("{:.1}, {:.1}", 100.0 * lo, 100.0 * hi),
+        sort: format!("{mean:.6}"),
+        letters: contrast.map_or(String::new(), |contrast| contrast.items[place].letters.clone()),
+        mark,
+        at: [at(lo), at(mean), at(hi)],
+    }
+}
+
+fn bad(run: &Run) -> impl Iterator<Item = &Record> {
+    run.records().iter().filter(|record| record.status != Status::Ok)
+}
+
+fn definitions(run: &Run) -> Vec<[String; 4]> {
+    let manifest = run.manifest();
+    let row = |name: &str, title: &str, protocol: &str, options: &serde_json::Value| {
+        [name.to_owned(), title.to_owned(), protocol.to_owned(), options.to_string()]
+    };
+    let methods = manifest.methods.iter().map(|m| row(&m.name, &m.title, &m.protocol, &m.options));
+    let metrics = manifest.metrics.iter().map(|m| row(&m.name, &m.title, &m.protocol, &m.options));
+    methods.chain(metrics).collect()
+}
+
+fn provenance(run: &Run) -> Vec<[String; 7]> {
+    let of = |model: &crate::ModelEntry| {
+        let [channels, height, width] = model.feature_shape;
+        [
+            model.name.clone(),
+            model.architecture.clone(),
+            model.layer.clone(),
+            format!("{channels} × {height} × {width}"),
+            model.precision.clone(),
+            model.weights.source.clone(),
+            model.weights.sha256.clone().unwrap_or_default(),
+        ]
+    };
+    run.manifest().models.iter().map(of).collect()
+}
