@@ -13,6 +13,7 @@ mod plot;
 mod record;
 mod report;
 mod run;
+pub mod stats;
 mod store;
 mod summary;
 mod tables;

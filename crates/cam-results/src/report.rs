@@ -4,14 +4,11 @@ use std::fmt::Write as _;
 
 use crate::{
     Accuracy, Better, Cell, Estimate, MethodEntry, MetricEntry, Record, Rounding, Run, RunManifest,
-    Status, Summary,
+    Status, Summary, summary::FEW_IMAGES,
 };
 
 /// How many degenerate and failed rows are listed.
 const N_LISTED: usize = 20;
-
-/// Below so many scored images a percentile bootstrap is known to give intervals that are too short.
-const FEW_IMAGES: usize = 30;
 
 /// A plot that the report shows: its file in the run's folder and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
