@@ -1,4 +1,4 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs | growth | peers`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | growth | peers`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -8,6 +8,7 @@
     reason = "a command line tool speaks through its output"
 )]
 
+mod browse;
 mod checkout;
 mod ci;
 mod docs;
@@ -40,6 +41,9 @@ cargo xtask ci
     formatting, tests, clippy, documentation: what continuous integration runs
 cargo xtask docs [--check]
     write the generated tables into the Markdown files, or only say whether they would change
+cargo xtask browse [REPORT.html [FOLDER]]
+    look at a report in a headless Chromium (one of 10,000 synthetic images and 20 methods unless given), and leave
+    pictures of it in FOLDER; skips without Chromium, or a Python (PYTHON) with Playwright
 cargo xtask growth [--images A,B,...]
     measure whether forwards, time and memory grow as images, steps and masks do, into results/speed (about an hour;
     with fewer images, minutes)
@@ -79,6 +83,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("ci", []) => ci::command(),
         ("docs", []) => docs::command(false),
         ("docs", [flag]) if flag == "--check" => docs::command(true),
+        ("browse", _) => browse::command(args),
         ("growth", _) => growth::command(args),
         ("peers", _) => peers::command(args),
         ("help" | "--help" | "-h", _) => {

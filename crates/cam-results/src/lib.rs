@@ -6,30 +6,39 @@
 
 mod error;
 mod files;
+mod html;
+mod join;
 mod journal;
 mod manifest;
 mod picture;
 mod plot;
+mod preset;
 mod record;
 mod report;
 mod run;
 pub mod stats;
 mod store;
 mod summary;
+mod synthetic;
 mod tables;
+mod tex;
 #[cfg(test)]
 mod testing;
 
 pub use error::{Error, Result};
 pub use files::{write_atomically, write_bytes};
+pub use html::{Choice, Shown, chosen_images, report_html};
 pub use manifest::{
     Better, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, Rounding, RunManifest,
     RunStatus, WeightsEntry, clashing_column,
 };
 pub use picture::{Picture, color};
 pub use plot::{GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot};
+pub use preset::Preset;
 pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
 pub use report::{Figure, Section, report_md};
 pub use run::Run;
 pub use store::Store;
 pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, summarize};
+pub use synthetic::synthetic;
+pub use tex::{table_md, table_tex};

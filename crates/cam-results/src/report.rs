@@ -85,31 +85,39 @@ fn header(md: &mut String, manifest: &RunManifest) {
             "{} of {} · explained class: {target} · protocol {} · {}, {threads} · cambench {cambench}{commit} · {finished}\n",
             counted(dataset.n_images, "image"),
             escape(&dataset.name),
-            protocols(manifest),
+            protocols(manifest).iter().map(|name| code(name)).collect::<Vec<_>>().join(", "),
             escape(device),
         ),
     );
 }
 
 /// `1 image`, `8 images`.
-fn counted(n: usize, noun: &str) -> String {
+pub(crate) fn counted(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-fn protocols(manifest: &RunManifest) -> String {
+/// The protocols of the methods and metrics, each once.
+pub(crate) fn protocols(manifest: &RunManifest) -> Vec<String> {
     let methods = manifest.methods.iter().map(|method| &method.protocol);
-    let mut names: Vec<&String> =
-        methods.chain(manifest.metrics.iter().map(|metric| &metric.protocol)).collect();
+    let mut names: Vec<String> =
+        methods.chain(manifest.metrics.iter().map(|metric| &metric.protocol)).cloned().collect();
     names.sort();
     names.dedup();
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
 }
 
 fn warnings(md: &mut String, run: &Run, summary: &Summary) {
+    for caution in cautions(run, summary) {
+        line(md, &format!("> **Caution:** {}\n", escape(&caution)));
+    }
+}
+
+/// What weakens the numbers of a run, one sentence or two each; plain text.
+pub(crate) fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
     let manifest = run.manifest();
-    let mut warn = |text: String| line(md, &format!("> **Caution:** {text}\n"));
+    let mut cautions = run.cautions().to_vec();
     if run.n_missing() > 0 {
-        warn(format!(
+        cautions.push(format!(
             "the run is not complete: {} of {} are missing.",
             run.n_missing(),
             counted(manifest.n_rows(), "row")
@@ -117,27 +125,27 @@ fn warnings(md: &mut String, run: &Run, summary: &Summary) {
     }
     for model in &manifest.models {
         if model.weights.seeded {
-            warn(format!(
+            cautions.push(format!(
                 "{} has random weights. Its times mean something, its scores do not.",
-                escape(&model.name)
+                model.name
             ));
         }
         if model.precision != "f32" {
-            warn(format!(
+            cautions.push(format!(
                 "{} ran in {}, which rounds every number to a few bits.",
-                escape(&model.name),
-                model.precision
+                model.name, model.precision
             ));
         }
     }
     let fewest = summary.cells.iter().map(|cell| cell.n).min().unwrap_or(0);
     if fewest < FEW_IMAGES {
-        warn(format!(
+        cautions.push(format!(
             "behind some means there {} only {}. Intervals of so few are too short, and none of this supports a conclusion.",
             if fewest == 1 { "is" } else { "are" },
             counted(fewest, "image")
         ));
     }
+    cautions
 }
 
 fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
@@ -176,8 +184,8 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
             head.push("ADCC ↑".into());
         }
         head.push("n".into());
-        let rows = cells_of(summary, &model.name).map(|(method, cell)| {
-            let mut row = vec![escape(&label(&manifest.methods[method]))];
+        let rows = cells_of(manifest, summary, &model.name).map(|(method, cell)| {
+            let mut row = vec![escape(&label(method))];
             row.extend(cell.metrics.iter().map(|metric| percent(metric.as_ref())));
             if has_adcc {
                 row.push(percent(cell.adcc.as_ref()));
@@ -189,22 +197,32 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     }
 }
 
-/// The cells of a model with the number of their method; a summary has them in the manifest's order.
-fn cells_of<'a>(
+/// The cells of a model with their methods, in the manifest's order; a summary may lack some.
+pub(crate) fn cells_of<'a>(
+    manifest: &'a RunManifest,
     summary: &'a Summary,
     model: &'a str,
-) -> impl Iterator<Item = (usize, &'a Cell)> + 'a {
-    summary.cells.iter().filter(move |cell| cell.model == model).enumerate()
+) -> impl Iterator<Item = (&'a MethodEntry, &'a Cell)> + 'a {
+    let cells = summary.cells.iter().filter(move |cell| cell.model == model);
+    cells.filter_map(|cell| {
+        let is_its = |method: &&MethodEntry| method.name == cell.method && method.protocol == cell.protocol;
+        Some((manifest.methods.iter().find(is_its)?, cell))
+    })
 }
 
 /// `197`, or with those that are not in the mean: `195 (3 degenerate, 2 failed)`.
 fn with_lost(cell: &Cell) -> String {
-    let lost: Vec<String> = [(cell.n_degenerate, "degenerate"), (cell.n_failed, "failed")]
+    let lost = lost(cell);
+    if lost.is_empty() { cell.n.to_string() } else { format!("{} ({})", cell.n, lost.join(", ")) }
+}
+
+/// Those that are not in the mean: `3 degenerate`, `2 failed`.
+pub(crate) fn lost(cell: &Cell) -> Vec<String> {
+    [(cell.n_degenerate, "degenerate"), (cell.n_failed, "failed")]
         .into_iter()
         .filter(|(n, _)| *n > 0)
         .map(|(n, what)| format!("{n} {what}"))
-        .collect();
-    if lost.is_empty() { cell.n.to_string() } else { format!("{} ({})", cell.n, lost.join(", ")) }
+        .collect()
 }
 
 /// A metric as it heads a column or a panel: `Deletion ↓`.
@@ -245,8 +263,8 @@ fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {
             line(md, &format!("### {} at {}\n", escape(&model.name), code(&model.layer)));
         }
         let head = ["Method", "Forwards", "Head forwards", "Backwards", "Really run", "Seconds"];
-        let rows = cells_of(summary, &model.name).map(|(method, cell)| {
-            let name = escape(&label(&manifest.methods[method]));
+        let rows = cells_of(manifest, summary, &model.name).map(|(method, cell)| {
+            let name = escape(&label(method));
             let Some(cost) = &cell.cost else {
                 return vec![name, "–".into(), "–".into(), "–".into(), "–".into(), "–".into()];
             };
@@ -264,7 +282,7 @@ fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {
 }
 
 /// A mean of counts: whole where it is.
-fn number(mean: f64) -> String {
+pub(crate) fn number(mean: f64) -> String {
     let text = format!("{mean:.1}");
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
@@ -369,7 +387,7 @@ fn table(md: &mut String, head: &[String], rows: impl IntoIterator<Item = Vec<St
 }
 
 /// Text that stands for itself in Markdown and in the HTML that is made of it, on one line.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = ' ';
     let mut rest = text.chars().peekable();

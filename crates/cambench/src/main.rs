@@ -32,7 +32,7 @@ fn dispatch(args: Args) -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
-        Command::Report(args) => Ok(report::report(&args)),
+        Command::Report(args) => report::report(&args),
         Command::List(args) => list::list(&args),
     };
     result.unwrap_or_else(|error| {

@@ -42,7 +42,7 @@ pub(super) fn lead(run: &Run) -> Option<(Lead, &str, Better)> {
         return Some((Lead::Adcc, "ADCC", Better::Higher));
     }
     let metric = run.manifest().metrics.first()?;
-    Some((Lead::Metric, &metric.title, metric.better))
+    Some((Lead::Metric, &*metric.title, metric.better))
 }
 
 /// The value that [`lead`] names.

@@ -44,14 +44,8 @@ pub(super) fn data(run: &Run, summary: &Summary, shown: &[Shown]) -> Result<Stri
         "metrics": metrics(manifest),
         "models": manifest.models.iter().map(|model| json!({ "name": model.name, "layer": model.layer })).collect::<Vec<_>>(),
         "contrasts": summary.methods.iter().map(|contrast| contrast_json(contrast, &places)).collect::<Vec<_>>(),
-        "means": summary.cells.iter().map(|cell| {
-            let mut means: Vec<Value> = cell.metrics.iter().map(|m| fraction(m.map(|m| m.mean))).collect();
-            means.push(fraction(cell.adcc.map(|adcc| adcc.mean)));
-            means
-        }).collect::<Vec<_>>(),
-        "cost": summary.cells.iter().map(|cell| cell.cost.as_ref().map(|cost| json!({
-            "passes": cost.passes(), "executed": cost.executed_forwards, "secs": cost.explain_secs,
-        }))).collect::<Vec<_>>(),
+        "means": means(manifest, summary, &places),
+        "cost": costs(manifest, summary, &places),
         "n_images": manifest.images.len(),
         "images": sample.iter().map(|(image, _)| image).collect::<Vec<_>>(),
         "values": values,
@@ -78,6 +72,15 @@ impl<'a> Places<'a> {
             methods: manifest.methods.iter().map(|method| &*method.name).zip(0..).collect(),
             metrics: manifest.metrics.iter().map(|metric| &*metric.name).zip(0..).collect(),
         }
+    }
+
+    fn n_cells(&self) -> usize {
+        self.models.len() * self.methods.len()
+    }
+
+    /// Models, then methods.
+    fn cell(&self, model: &str, method: &str) -> Option<usize> {
+        Some(self.models.get(model)? * self.methods.len() + self.methods.get(method)?)
     }
 }
 
@@ -129,6 +132,33 @@ fn contrast_json(contrast: &Contrast, places: &Places<'_>) -> Value {
         "pairs": pairs.collect::<Vec<_>>(),
         "ranks": ranks,
     })
+}
+
+/// `[cell][metric]`, ADCC last.
+fn means(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Value {
+    let mut means = vec![vec![Value::Null; manifest.metrics.len() + 1]; places.n_cells()];
+    for cell in &summary.cells {
+        let Some(place) = places.cell(&cell.model, &cell.method) else { continue };
+        let all = cell.metrics.iter().copied().chain([cell.adcc]);
+        for (mean, estimate) in means[place].iter_mut().zip(all) {
+            *mean = fraction(estimate.map(|estimate| estimate.mean));
+        }
+    }
+    json!(means)
+}
+
+fn costs(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Value {
+    let mut costs = vec![Value::Null; manifest.models.len() * manifest.methods.len()];
+    for cell in &summary.cells {
+        if let Some(place) = places.cell(&cell.model, &cell.method)
+            && let Some(cost) = &cell.cost
+        {
+            costs[place] = json!({
+                "passes": cost.passes(), "executed": cost.executed_forwards, "secs": cost.explain_secs,
+            });
+        }
+    }
+    json!(costs)
 }
 
 /// As many images as the page has room for, in the order of the run, with their places.

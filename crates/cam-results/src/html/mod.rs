@@ -8,15 +8,16 @@ mod agreement;
 mod choice;
 mod data;
 
-use askama::Template;
 use base64::{Engine, prelude::BASE64_STANDARD};
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use choice::{Choice, chosen_images};
 
 use crate::{
-    Better, Cell, Error, Estimate, Picture, Record, Result, Run, Status, Summary,
-    report::{self, heading, label},
+    Better, Cell, Error, Estimate, MethodEntry, Picture, Preset, Record, Result, Run, Status, Summary,
+    report::{self, cells_of, label},
     stats::{CONTROLS, Contrast, below_controls, conclusions},
 };
 
@@ -86,16 +87,20 @@ pub fn report_html(
         script_hash: BASE64_STANDARD.encode(Sha256::digest(script)),
         data: data::data(run, summary, shown)?,
     };
-    page.render().map_err(|error| Error::Draw {
-        path: run.folder().join("report.html"),
-        message: error.to_string(),
-    })
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    // The name's ending switches escaping on.
+    engine
+        .render_named_str("report.html", include_str!("../../templates/report.html"), minijinja::Value::from_serialize(&page))
+        .map_err(|error| Error::Draw {
+            path: run.folder().join("report.html"),
+            message: error.to_string(),
+        })
 }
 
 const SCRIPT: &str = include_str!("../../templates/report.js");
 
-#[derive(Template)]
-#[template(path = "report.html")]
+#[derive(Serialize)]
 struct Page<'a> {
     title: &'a str,
     facts: Vec<(&'static str, String)>,
@@ -121,6 +126,7 @@ struct Page<'a> {
 }
 
 /// The tables of one model.
+#[derive(Serialize)]
 struct Model<'a> {
     name: &'a str,
     layer: &'a str,
@@ -129,21 +135,24 @@ struct Model<'a> {
     costs: Vec<Cost>,
 }
 
+#[derive(Serialize)]
 struct Column {
     heading: String,
     /// Whether sorting begins with the largest.
     down: bool,
 }
 
+#[derive(Serialize)]
 struct Line {
     label: String,
     is_control: bool,
-    values: Vec<Value>,
+    cells: Vec<Value>,
     n: usize,
     lost: String,
 }
 
 /// A cell of the table of scores.
+#[derive(Serialize)]
 struct Value {
     /// Percent; empty where there is none.
     mean: String,
@@ -156,9 +165,10 @@ struct Value {
     at: [String; 3],
 }
 
+#[derive(Serialize)]
 struct Cost {
     label: String,
-    values: Vec<String>,
+    cells: Vec<String>,
 }
 
 fn facts(run: &Run) -> Vec<(&'static str, String)> {
@@ -216,50 +226,29 @@ fn controls(summary: &Summary) -> Vec<String> {
 
 fn models<'a>(run: &'a Run, summary: &Summary) -> Vec<Model<'a>> {
     let manifest = run.manifest();
-    let has_adcc = summary.cells.iter().any(|cell| cell.adcc.is_some());
-    let mut columns: Vec<(String, &str, Better)> = manifest
-        .metrics
-        .iter()
-        .map(|metric| (heading(metric), &*metric.name, metric.better))
-        .collect();
-    if has_adcc {
-        columns.push(("ADCC ↑".into(), "adcc", Better::Higher));
-    }
+    let columns = Preset::All.columns(manifest, summary);
     let of_model = |model: &'a crate::ModelEntry| {
-        let cells: Vec<(usize, &Cell)> = summary
-            .cells
+        let cells: Vec<(&MethodEntry, &Cell)> = cells_of(manifest, summary, &model.name).collect();
+        let scales: Vec<(f64, f64)> = columns
             .iter()
-            .filter(|cell| cell.model == model.name)
-            .enumerate()
-            .filter(|(_, cell)| cell.n + cell.n_degenerate + cell.n_failed > 0)
+            .map(|column| scale(cells.iter().filter_map(|(_, cell)| column.estimate(cell))))
             .collect();
-        let scales: Vec<(f64, f64)> = (0..columns.len())
-            .map(|column| scale(cells.iter().filter_map(|(_, cell)| estimate(cell, column))))
-            .collect();
-        let contrasts: Vec<Option<&Contrast>> = columns
-            .iter()
-            .map(|(_, metric, _)| {
-                let is_it = |c: &&Contrast| c.within == model.name && c.metric == *metric;
-                summary.methods.iter().find(is_it)
-            })
-            .collect();
-        let rows = cells.iter().map(|(place, cell)| {
-            let method = &manifest.methods[*place];
-            let values = (0..columns.len()).map(|column| {
-                value(estimate(cell, column), contrasts[column], *place, scales[column])
+        let rows = cells.iter().map(|(method, cell)| {
+            let values = columns.iter().zip(&scales).map(|(column, scale)| {
+                value(column.estimate(cell), column.contrast(summary, &model.name), method, *scale)
             });
             let lost = report::lost(cell);
             Line {
                 label: label(method),
                 is_control: CONTROLS.contains(&&*method.method),
-                values: values.collect(),
+                cells: values.collect(),
                 n: cell.n,
                 lost: lost.join(", "),
             }
         });
-        let costs = cells.iter().map(|(place, cell)| Cost {
-            label: label(&manifest.methods[*place]),
-            values: cell.cost.as_ref().map_or_else(
+        let costs = cells.iter().map(|(method, cell)| Cost {
+            label: label(method),
+            cells: cell.cost.as_ref().map_or_else(
                 || vec![String::new(); 5],
                 |cost| {
                     vec![
@@ -277,18 +266,16 @@ fn models<'a>(run: &'a Run, summary: &Summary) -> Vec<Model<'a>> {
             layer: &model.layer,
             columns: columns
                 .iter()
-                .map(|(heading, _, better)| Column { heading: heading.clone(), down: *better == Better::Higher })
+                .map(|column| Column {
+                    heading: column.heading.clone(),
+                    down: column.better == Better::Higher,
+                })
                 .collect(),
             rows: rows.collect(),
             costs: costs.collect(),
         }
     };
     manifest.models.iter().map(of_model).collect()
-}
-
-/// A column's value in a cell; after the metrics comes ADCC.
-fn estimate(cell: &Cell, column: usize) -> Option<Estimate> {
-    cell.metrics.get(column).map_or(cell.adcc, |estimate| *estimate)
 }
 
 /// From the smallest to the largest end of an interval.
@@ -299,7 +286,7 @@ fn scale(estimates: impl Iterator<Item = Estimate>) -> (f64, f64) {
 fn value(
     estimate: Option<Estimate>,
     contrast: Option<&Contrast>,
-    place: usize,
+    method: &MethodEntry,
     (least, most): (f64, f64),
 ) -> Value {
     let Some(Estimate { mean, lo, hi }) = estimate else {
@@ -316,16 +303,19 @@ fn value(
         let share = if most > least { (x - least) / (most - least) } else { 0.5 };
         format!("{:.1}", 100.0 * share)
     };
+    let item = contrast.and_then(|contrast| contrast.items.iter().position(|item| item.name == method.name));
     let mark = match contrast {
-        Some(contrast) if contrast.first() == Some(place) => "first",
-        Some(contrast) if contrast.second() == Some(place) => "second",
+        Some(contrast) if item.is_some() && contrast.first() == item => "first",
+        Some(contrast) if item.is_some() && contrast.second() == item => "second",
         _ => "",
     };
     Value {
         mean: format!("{:.1}", 100.0 * mean),
         interval: format!("{:.1}, {:.1}", 100.0 * lo, 100.0 * hi),
         sort: format!("{mean:.6}"),
-        letters: contrast.map_or(String::new(), |contrast| contrast.items[place].letters.clone()),
+        letters: contrast
+            .zip(item)
+            .map_or(String::new(), |(contrast, item)| contrast.items[item].letters.clone()),
         mark,
         at: [at(lo), at(mean), at(hi)],
     }
