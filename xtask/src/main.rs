@@ -1,4 +1,4 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | growth | peers`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | gate | growth | peers`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -13,6 +13,7 @@ mod checkout;
 mod ci;
 mod docs;
 mod download;
+mod gate;
 mod growth;
 mod libtorch;
 mod peers;
@@ -31,7 +32,8 @@ use anyhow::Result;
 
 const HELP: &str = "\
 cargo xtask bench [SWEEP.yaml] [options of `cambench run`]
-    set up what is missing, build, run the sweep (configs/demo.yaml without one)
+    set up what is missing, build, run the sweep (configs/demo.yaml without one);
+    with --baseline NAME compare it with that baseline, too
 cargo xtask test [arguments of `cargo test`]
     set up what is missing, run every test
 cargo xtask setup [--cuda] [MODEL...]
@@ -44,6 +46,8 @@ cargo xtask docs [--check]
 cargo xtask browse [REPORT.html [FOLDER]]
     look at a report in a headless Chromium (one of 10,000 synthetic images and 20 methods unless given), and leave
     pictures of it in FOLDER; skips without Chromium, or a Python (PYTHON) with Playwright
+cargo xtask gate
+    the regression gate as CI would use it, on weights made worse step by step, into results/gate/gate.md
 cargo xtask growth [--images A,B,...]
     measure whether forwards, time and memory grow as images, steps and masks do, into results/speed (about an hour;
     with fewer images, minutes)
@@ -54,7 +58,7 @@ cargo xtask peers --poster [--device cpu|cuda] [--threads N] [--out DIR]
     measure the speed claims of the Recipro-CAM poster on our engine alone
 
 Environment:
-    IMAGENET_SAMPLES                 a folder of images for `growth` and some tests (else the demo's photographs)
+    IMAGENET_SAMPLES                 a folder of images for `gate`, `growth` and some tests (else the demo's photographs)
     LIBTORCH, LIBTORCH_USE_PYTORCH   use this libtorch 2.11.0, download none
     CAMBENCH_CACHE                   where downloads are kept (else ~/.cache/cambench)
     PIP_INDEX_URL, PIP_PROXY, ...    files are found through pip, so pip's configuration holds
@@ -84,6 +88,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("docs", []) => docs::command(false),
         ("docs", [flag]) if flag == "--check" => docs::command(true),
         ("browse", _) => browse::command(args),
+        ("gate", []) => gate::command(),
         ("growth", _) => growth::command(args),
         ("peers", _) => peers::command(args),
         ("help" | "--help" | "-h", _) => {

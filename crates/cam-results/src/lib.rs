@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+pub mod gate;
 mod html;
 mod join;
 mod journal;
@@ -33,7 +34,9 @@ pub use manifest::{
     RunStatus, WeightsEntry, clashing_column,
 };
 pub use picture::{Picture, color};
-pub use plot::{GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot};
+pub use plot::{
+    GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
+};
 pub use preset::Preset;
 pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
 pub use report::{Figure, Section, report_md};

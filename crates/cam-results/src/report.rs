@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     Accuracy, Better, Cell, Estimate, MethodEntry, MetricEntry, Record, Rounding, Run, RunManifest,
-    Status, Summary, summary::FEW_IMAGES,
+    Status, Summary, stats, summary::FEW_IMAGES,
 };
 
 /// How many degenerate and failed rows are listed.
@@ -26,6 +26,8 @@ pub struct Figure {
 pub enum Section {
     /// Metrics by method.
     Scores,
+    /// What can be told apart.
+    Differences,
     /// Deletion and insertion.
     Curves,
     /// What an explanation takes.
@@ -41,8 +43,11 @@ pub fn report_md(run: &Run, summary: &Summary, figures: &[Figure]) -> String {
     header(&mut md, manifest);
     warnings(&mut md, run, summary);
     accuracies(&mut md, &summary.accuracies);
+    stats::conclusions_md(&mut md, summary);
     scores(&mut md, manifest, summary);
     show(&mut md, figures, Section::Scores);
+    stats::differences_md(&mut md, summary);
+    show(&mut md, figures, Section::Differences);
     if figures.iter().any(|figure| figure.section == Section::Curves) {
         line(&mut md, "## Curves\n");
         show(&mut md, figures, Section::Curves);
@@ -168,10 +173,13 @@ fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
 
 fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     line(md, "## Scores\n");
+    let units = if summary.by_class { "classes" } else { "images" };
     line(
         md,
-        "Percent, with 95 % intervals (percentile bootstrap over images). ↑ more is better, ↓ less is better. \
-         ADCC is the harmonic mean of the means of coherency, 1 − complexity and 1 − drop. n images were scored.\n",
+        &format!(
+            "Percent, with 95 % intervals (percentile bootstrap over {units}). ↑ more is better, ↓ less is better. \
+         ADCC is the harmonic mean of the means of coherency, 1 − complexity and 1 − drop. n images were scored.\n"
+        ),
     );
     let has_adcc = summary.cells.iter().any(|cell| cell.adcc.is_some());
     for model in &manifest.models {
@@ -227,11 +235,21 @@ pub(crate) fn lost(cell: &Cell) -> Vec<String> {
 
 /// A metric as it heads a column or a panel: `Deletion ↓`.
 pub(crate) fn heading(metric: &MetricEntry) -> String {
-    let arrow = match metric.better {
+    let arrow = arrow(metric.better);
+    format!("{} {arrow}", entry_label(&metric.title, &metric.name, &metric.metric))
+}
+
+/// Where good is.
+pub(crate) fn arrow(better: Better) -> char {
+    match better {
         Better::Higher => '↑',
         Better::Lower => '↓',
-    };
-    format!("{} {arrow}", entry_label(&metric.title, &metric.name, &metric.metric))
+    }
+}
+
+/// `0.012`, or `< 0.0001`.
+pub(crate) fn p_value(p: f64) -> String {
+    if p < 1e-4 { "< 0.0001".into() } else { format!("{:.*}", if p < 0.01 { 4 } else { 3 }, p) }
 }
 
 /// A method as it stands in tables and plots: its title, and its name in the sweep where it has one of its own.
@@ -373,7 +391,7 @@ fn fenced(md: &mut String, text: &str) {
     let _ = writeln!(md, "{fence}yaml\n{text}\n{fence}");
 }
 
-fn table(md: &mut String, head: &[String], rows: impl IntoIterator<Item = Vec<String>>) {
+pub(crate) fn table(md: &mut String, head: &[String], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut write = |cells: &[String]| {
         let _ = writeln!(md, "| {} |", cells.join(" | "));
     };

@@ -55,9 +55,13 @@ impl Run {
                 }
             }
             None if manifest.status == RunStatus::Running => {}
-            None => read_parquet(&folder.join(RECORDS), SHORT_ROWS, |frame| {
-                read_records(frame, &manifest.metrics, &mut records)
-            })?,
+            None => {
+                read_parquet(&folder.join(RECORDS), SHORT_ROWS, |frame| {
+                    read_records(frame, &manifest.metrics, &mut records)
+                })?;
+                check(&manifest, &records)
+                    .map_err(|message| Error::Damaged { path: folder.join(RECORDS), message })?;
+            }
         }
         Ok(Self { folder: folder.to_owned(), manifest, records, journal, parts: vec![], cautions: vec![] })
     }
@@ -186,5 +190,142 @@ impl Run {
                 read_parquet(&self.folder.join(MAPS), GROUP, |frame| read_maps(frame, &mut visit))
             }
         }
+    }
+}
+
+/// Whether a finished run's table has every row of the plan once, and numbers that are numbers.
+fn check(manifest: &RunManifest, records: &[Record]) -> std::result::Result<(), String> {
+    let plan = Plan::of(manifest);
+    let mut seen = vec![false; plan.n_rows()];
+    for record in records {
+        let place = plan.place(&record.key());
+        let seen = place.and_then(|place| seen.get_mut(place)).ok_or_else(|| {
+            format!("it has a row for {}, which manifest.json does not plan", record.key())
+        })?;
+        if std::mem::replace(seen, true) {
+            return Err(format!("it has the row for {} twice", record.key()));
+        }
+        let numbers = record.metrics.iter().chain([&record.confidence, &record.adcc_per_image]);
+        if numbers.flatten().any(|number| !number.is_finite()) {
+            return Err(format!("a number is not finite in the row for {}", record.key()));
+        }
+    }
+    match seen.iter().filter(|seen| !**seen).count() {
+        0 => Ok(()),
+        missing => Err(format!("it lacks {missing} of {} rows", seen.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use polars::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        MetricEntry, RunManifest, Store, report_md, summarize,
+        tables::{records_frame, write_parquet},
+        testing::{manifest, rows},
+    };
+
+    /// A finished run.
+    fn finished(manifest: &RunManifest) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store =
+            Store::create_or_continue(&folder.path().join("run"), manifest.clone()).unwrap();
+        for row in rows(manifest) {
+            store.append(&row).unwrap();
+        }
+        store.finish("2026-01-02T04:00:00Z").unwrap();
+        folder
+    }
+
+    /// What reading says of a run whose records were tampered with; the other files are as they were.
+    fn read_with(tamper: impl Fn(&[MetricEntry], Vec<Record>) -> DataFrame) -> String {
+        let manifest = manifest();
+        let folder = finished(&manifest);
+        let path = folder.path().join("run");
+        let records = Run::read(&path).unwrap().records().to_vec();
+        let frame = tamper(&manifest.metrics, records);
+        write_parquet(&path.join(RECORDS), std::iter::once(Ok(frame))).unwrap();
+        let before = fs::read(path.join(MAPS)).unwrap();
+        let error = Run::read(&path).unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        assert_eq!(fs::read(path.join(MAPS)).unwrap(), before, "nothing is lost");
+        error.to_string()
+    }
+
+    #[test]
+    fn records_that_are_not_those_of_the_plan_are_named() {
+        let twice = read_with(|metrics, mut records| {
+            records[3] = records[2].clone();
+            records_frame(metrics, &records)
+        });
+        assert!(twice.contains("it has the row for recipro_cam of resnet18"), "{twice}");
+        assert!(twice.contains("twice"), "{twice}");
+        let foreign = read_with(|metrics, mut records| {
+            records[3].image = "elsewhere.jpg".into();
+            records_frame(metrics, &records)
+        });
+        assert!(
+            foreign.contains("on elsewhere.jpg, which manifest.json does not plan"),
+            "{foreign}"
+        );
+        let few = read_with(|metrics, records| records_frame(metrics, &records[..7]));
+        assert!(few.contains("lacks 2 of 9 rows"), "{few}");
+        let none = read_with(|metrics, _| records_frame(metrics, &[]));
+        assert!(none.contains("lacks 9 of 9 rows"), "{none}");
+    }
+
+    #[test]
+    fn a_missing_column_and_numbers_that_are_none_are_named() {
+        let without = read_with(|metrics, records| {
+            records_frame(metrics, &records).drop("coherency").unwrap()
+        });
+        assert!(without.contains("coherency"), "{without}");
+        let nan = read_with(|metrics, mut records| {
+            for record in &mut records {
+                record.metrics.fill(Some(f64::NAN));
+            }
+            records_frame(metrics, &records)
+        });
+        assert!(nan.contains("a number is not finite in the row for cam of resnet18"), "{nan}");
+        let other_type = read_with(|metrics, records| {
+            let mut frame = records_frame(metrics, &records);
+            let texts = Column::new("drop".into(), vec!["a"; records.len()]);
+            frame.with_column(texts).unwrap();
+            frame
+        });
+        assert!(other_type.contains("damaged"), "{other_type}");
+    }
+
+    #[test]
+    fn a_table_cut_off_anywhere_is_damaged() {
+        let folder = finished(&manifest());
+        let path = folder.path().join("run");
+        let whole = fs::read(path.join(RECORDS)).unwrap();
+        for length in [0, 3, whole.len() / 2, whole.len() - 1] {
+            fs::write(path.join(RECORDS), &whole[..length]).unwrap();
+            let error = Run::read(&path).unwrap_err();
+            assert!(matches!(error, Error::Damaged { .. }), "{length}: {error}");
+        }
+        fs::write(path.join(RECORDS), &whole).unwrap();
+        assert_eq!(Run::read(&path).unwrap().records().len(), 9);
+    }
+
+    #[test]
+    fn one_image_of_one_class_has_a_report_that_claims_nothing() {
+        let mut manifest = manifest();
+        manifest.images.truncate(1);
+        let folder = finished(&manifest);
+        let run = Run::read(&folder.path().join("run")).unwrap();
+        let summary = summarize(run.manifest(), run.records());
+        assert!(summary.methods.iter().all(|contrast| contrast.first().is_none()));
+        let mut pairs = summary.methods.iter().flat_map(|contrast| &contrast.pairs);
+        assert!(pairs.all(|pair| !pair.difference.is_significant()));
+        let md = report_md(&run, &summary, &[]);
+        assert!(md.contains("None of this supports a conclusion"), "{md}");
     }
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use polars::prelude::*;
 
 use crate::{
-    MethodEntry, ModelEntry, Record, Result, RunManifest, Status,
-    stats::{self, Contrast, Scores, Statistic, adcc_parts, quantile},
+    Error, MethodEntry, ModelEntry, Record, Result, RunManifest, Status,
+    stats::{self, Contrast, Difference, Pair, Scores, Statistic, adcc_parts, quantile},
     tables::write_csv,
 };
 
@@ -256,6 +256,59 @@ impl Summary {
     /// Where it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         write_csv(&folder.join(FILE), &mut self.frame())
+    }
+
+    /// Writes `comparisons.csv` into a run's folder: every pair of methods and of models by every metric, in fractions.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write_comparisons(&self, folder: &Path) -> Result<()> {
+        let pairs: Vec<(&Contrast, &Pair)> = self
+            .methods
+            .iter()
+            .chain(&self.models)
+            .flat_map(|contrast| contrast.pairs.iter().map(move |pair| (contrast, pair)))
+            .collect();
+        let text = |name: &str, of: &dyn Fn(&Contrast, &Pair) -> String| {
+            let column: Vec<String> =
+                pairs.iter().map(|(contrast, pair)| of(contrast, pair)).collect();
+            Column::new(name.into(), column)
+        };
+        let number = |name: &str, of: fn(&Difference) -> f64| {
+            let column: Vec<f64> = pairs.iter().map(|(_, pair)| of(&pair.difference)).collect();
+            Column::new(name.into(), column)
+        };
+        let n: Vec<u64> = pairs.iter().map(|(_, pair)| pair.difference.n as u64).collect();
+        let columns = vec![
+            text("within", &|contrast, _| contrast.within.clone()),
+            text("metric", &|contrast, _| contrast.metric.clone()),
+            text("first", &|contrast, pair| contrast.items[pair.a].name.clone()),
+            text("second", &|contrast, pair| contrast.items[pair.b].name.clone()),
+            Column::new("n".into(), n),
+            number("difference", |difference| difference.mean),
+            number("difference_lo", |difference| difference.lo),
+            number("difference_hi", |difference| difference.hi),
+            number("p", |difference| difference.p),
+            number("p_holm", |difference| difference.p_holm),
+            number("detectable", |difference| difference.detectable),
+        ];
+        let mut frame =
+            DataFrame::new(pairs.len(), columns).expect("columns of distinct names and one length");
+        write_csv(&folder.join("comparisons.csv"), &mut frame)
+    }
+
+    /// Whether `summary.csv` of a folder holds this summary.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn is_in(&self, folder: &Path) -> Result<bool> {
+        let path = folder.join(FILE);
+        let found = std::fs::read(&path).map_err(|source| Error::read(&path, source))?;
+        let mut expected = vec![];
+        CsvWriter::new(&mut expected)
+            .finish(&mut self.frame())
+            .map_err(|error| Error::Damaged { path, message: error.to_string() })?;
+        Ok(found == expected)
     }
 
     /// One row per cell: the table of `summary.csv`. Costs are means, `explain_secs` is the median.

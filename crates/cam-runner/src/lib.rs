@@ -16,6 +16,7 @@ mod rounding;
 mod run;
 mod seed;
 mod suggest;
+mod verify;
 mod writer;
 
 pub use check::{CellEstimate, Estimate, check};
@@ -28,3 +29,4 @@ pub use plan::{
 };
 pub use publish::{Format, publish};
 pub use run::{Outcome, RunError, run};
+pub use verify::{Mismatch, Verification, VerifyError, verify};

@@ -10,7 +10,7 @@ use cam_data::{DatasetManifest, Item, imagenet, prefetch};
 use cam_methods::AnyMethod;
 use cam_results::{
     Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, Preset, RawMap, Record, Result, Run,
-    Section, Shown, Status, Summary, chosen_images, cost_plot, curves_plot, grid_plot, metrics_plot,
+    Section, Shown, Status, Summary, chosen_images, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
     report_html, report_md, table_tex, write_bytes,
 };
 use tch::Tensor;
@@ -24,7 +24,7 @@ const GRID_ROWS: usize = 6;
 pub enum Format {
     /// Plots, as SVG and PNG.
     Plots,
-    /// `summary.csv`.
+    /// `summary.csv` and `comparisons.csv`.
     Csv,
     /// `report.md`; it shows the plots that lie beside it.
     Md,
@@ -57,7 +57,10 @@ pub fn publish(
         let _span = info_span!("publish", name = ?format).entered();
         match format {
             Format::Plots => left_out = publish_plots(run, folder, &summary, photographs)?,
-            Format::Csv => summary.write(folder)?,
+            Format::Csv => {
+                summary.write(folder)?;
+                summary.write_comparisons(folder)?;
+            }
             Format::Md => {
                 let report = report_md(run, &summary, &figures(run, folder));
                 write_bytes(&folder.join("report.md"), report.as_bytes())?;
@@ -90,6 +93,9 @@ fn publish_plots(
     if let Some(plot) = cost_plot(manifest, summary) {
         plot.write(folder, COST)?;
     }
+    if let Some(plot) = ranks_plot(&summary.methods, manifest.models.len() > 1) {
+        plot.write(folder, RANKS)?;
+    }
     let mut left_out = vec![];
     for model in manifest.models.iter().filter(|_| photographs) {
         match grid(run, model)? {
@@ -108,6 +114,7 @@ fn publish_plots(
 }
 
 const METRICS: &str = "metrics";
+const RANKS: &str = "ranks";
 const CURVES: &str = "curves";
 const COST: &str = "cost";
 
@@ -123,6 +130,12 @@ fn figures(run: &Run, folder: &Path) -> Vec<Figure> {
             Section::Scores,
             format!("{METRICS}.svg"),
             "Every metric of every method with its 95 % interval".into(),
+        ),
+        figure(
+            Section::Differences,
+            format!("{RANKS}.svg"),
+            "Average rank of every method by every metric; a bar joins those that cannot be told apart"
+                .into(),
         ),
         figure(
             Section::Curves,

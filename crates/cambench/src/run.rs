@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     args::{HowArgs, RunArgs},
+    compare,
     exit::Exit,
     progress::Progress,
     table,
@@ -22,6 +23,10 @@ use crate::{
 };
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
+    if let Some(base) = &args.baseline {
+        // Before anything is computed for nothing.
+        compare::find(base, &args.gate.baselines)?;
+    }
     let trace = args.trace.as_ref().map(|_| Trace::start()).transpose()?;
     let sweep = match &args.sweep {
         Some(path) => path.clone(),
@@ -58,7 +63,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     } else if let Some(run) = &run {
         print_means(run);
     }
-    Ok(conclude(args, &outcome))
+    let exit = conclude(args, &outcome);
+    match (&args.baseline, exit) {
+        (Some(base), Exit::Done) => {
+            compare::gate(base, &folder.to_string_lossy(), &args.gate, args.json)
+        }
+        _ => Ok(exit),
+    }
 }
 
 fn is_finished(folder: &Path) -> bool {

@@ -26,6 +26,7 @@
 
 mod contrast;
 mod letters;
+mod markdown;
 mod ranks;
 mod resample;
 mod scores;
@@ -34,6 +35,7 @@ mod words;
 
 pub use contrast::{BelowControl, Contrast, Item, Pair, below_controls};
 pub(crate) use contrast::{between_methods, between_models};
+pub(crate) use markdown::{conclusions_md, differences_md};
 pub use ranks::Ranks;
 pub(crate) use scores::{Scores, Statistic, adcc_parts};
 pub use test::Difference;

@@ -62,7 +62,6 @@ impl Resamples {
         self.units.len()
     }
 
-
     /// Whether units are classes.
     pub(crate) fn are_classes(&self) -> bool {
         self.n_units < self.units.len()
