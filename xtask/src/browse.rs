@@ -44,7 +44,8 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     let folder = folder.map_or_else(|| out.join("pictures"), PathBuf::from);
     let status = Command::new(&python)
         .args(["-c", SCRIPT])
-        .args([&chromium, &report, &folder])
+        .arg(chromium)
+        .args([report, folder])
         .arg(LIMIT)
         .status()
         .with_context(|| format!("starting {python}"))?;

@@ -153,3 +153,43 @@ fn spread(values: &[f64]) -> f64 {
     let mean = mean(values);
     values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Store,
+        testing::{manifest, rows},
+    };
+
+    #[test]
+    fn images_are_chosen_by_rules_that_can_be_checked_by_hand() {
+        let mut manifest = manifest();
+        manifest.images = (0..20)
+            .map(|i| crate::ImageEntry { image: format!("{i:02}.jpg"), sha256: None, label: None })
+            .collect();
+        let mut rows = rows(&manifest);
+        // Image i has the mean ADCC i / 20 over three methods that lie apart by 0, but for images 5 and 6.
+        for (place, row) in rows.iter_mut().enumerate() {
+            let (image, method) = (place / 3, place % 3);
+            let apart = if image == 5 || image == 6 { 0.2 * (method as f64 - 1.0) } else { 0.0 };
+            row.record.adcc_per_image = Some(image as f64 / 20.0 + apart);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::create_or_continue(folder.path(), manifest).unwrap();
+        store.append_all(&rows).unwrap();
+        let run = store.finish("2026-01-02T04:00:00Z").unwrap();
+        let choices = chosen_images(&run);
+        let by = |rule: &str| -> Vec<&str> {
+            let has = |choice: &&Choice| choice.rules.iter().any(|other| other.starts_with(rule));
+            choices.iter().filter(has).map(|choice| &*choice.image).collect()
+        };
+        assert_eq!(by("best mean ADCC"), ["19.jpg", "18.jpg"]);
+        assert_eq!(by("median mean ADCC"), ["10.jpg", "09.jpg"]);
+        assert_eq!(by("worst mean ADCC"), ["00.jpg", "01.jpg"]);
+        assert_eq!(by("largest disagreement"), ["05.jpg", "06.jpg"]);
+        assert_eq!(by("has a degenerate or failed map"), ["01.jpg"], "the fifth row is degenerate");
+        assert_eq!(by("random").len(), 4);
+        assert_eq!(choices, chosen_images(&run), "the same every time");
+    }
+}

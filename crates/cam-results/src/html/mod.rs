@@ -71,6 +71,7 @@ pub fn report_html(
         conclusions: conclusions(summary),
         accuracies: accuracies(summary),
         models: models(run, summary),
+        units: if summary.by_class { "classes" } else { "images" },
         has_letters: summary.methods.iter().any(|contrast| !contrast.pairs.is_empty()),
         controls: controls(summary),
         pictures: left_out,
@@ -91,7 +92,7 @@ pub fn report_html(
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     // The name's ending switches escaping on.
     engine
-        .render_named_str("report.html", include_str!("../../templates/report.html"), minijinja::Value::from_serialize(&page))
+        .render_named_str("report.html", include_str!("../../templates/report.html"), minijinja::value::Serde(&page))
         .map_err(|error| Error::Draw {
             path: run.folder().join("report.html"),
             message: error.to_string(),
@@ -108,6 +109,7 @@ struct Page<'a> {
     conclusions: Vec<String>,
     accuracies: Vec<String>,
     models: Vec<Model<'a>>,
+    units: &'static str,
     has_letters: bool,
     controls: Vec<String>,
     pictures: &'a [String],
@@ -349,4 +351,108 @@ fn provenance(run: &Run) -> Vec<[String; 7]> {
         ]
     };
     run.manifest().models.iter().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Store, synthetic};
+
+    /// A synthetic run, whose names hold markup.
+    fn run(n_images: usize, n_methods: usize) -> (tempfile::TempDir, Run) {
+        let folder = tempfile::tempdir().unwrap();
+        let (manifest, rows) = synthetic(n_images, n_methods);
+        let mut store = Store::create_or_continue(folder.path(), manifest).unwrap();
+        store.append_all(&rows.collect::<Vec<_>>()).unwrap();
+        (folder, store.finish("2026-01-02T04:00:00Z").unwrap())
+    }
+
+    fn page(run: &Run, shown: &[Shown]) -> String {
+        report_html(run, &run.summarize(), shown, &["no <b>file</b>".into()]).unwrap()
+    }
+
+    /// What the script reads.
+    fn data(page: &str) -> serde_json::Value {
+        let start = page.find("id=\"data\">").unwrap() + "id=\"data\">".len();
+        let end = start + page[start..].find("</script>").unwrap();
+        serde_json::from_str(&page[start..end]).unwrap()
+    }
+
+    #[test]
+    fn no_name_becomes_markup() {
+        let (_folder, run) = run(400, 3);
+        let page = page(&run, &[]);
+        assert_eq!(page.matches("<script").count(), 2, "the data and the script, and no other");
+        assert_eq!(page.matches("</script>").count(), 2);
+        for markup in ["<img", "<i>run", "Method <1>", "<b>file", "alert(1)</script>"] {
+            assert!(!page.contains(markup), "{markup}");
+        }
+        for text in ["synthetic &lt;i&gt;run&lt;", "Method &lt;1&gt;", "&lt;img src=x onerror=alert(1)&gt; &amp; "] {
+            assert!(page.contains(text), "{text}");
+        }
+        let data = data(&page);
+        assert_eq!(data["images"][3], "</script><b>3.jpg");
+        assert_eq!(data["methods"][1]["label"], "Method <1>");
+    }
+
+    #[test]
+    fn nothing_but_its_own_script_may_run_and_nothing_is_asked_for() {
+        let (_folder, run) = run(5, 2);
+        let page = page(&run, &[]);
+        let start = page.rfind("<script>").unwrap() + "<script>".len();
+        let script = &page[start..start + page[start..].find("</script>").unwrap()];
+        let hash = BASE64_STANDARD.encode(Sha256::digest(script));
+        assert!(page.contains(&format!(
+            "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{hash}'"
+        )));
+        for address in ["src=\"http", "href=\"http", "url(", "@import", "fetch(", "XMLHttpRequest"] {
+            assert!(!page.contains(address), "{address}");
+        }
+        assert!(!script.contains("innerHTML"), "text becomes text nodes");
+    }
+
+    #[test]
+    fn of_many_images_the_page_holds_a_sample_and_the_means_of_all() {
+        let (_folder, run) = run(2400, 5);
+        let page = page(&run, &[]);
+        let data = data(&page);
+        assert_eq!(data["n_images"], 2400);
+        let images = data["images"].as_array().unwrap();
+        assert_eq!(images.len(), 10_000 / 5);
+        assert_eq!(data["values"][4][6].as_array().unwrap().len(), images.len());
+        assert!(data["contrasts"][0]["pairs"][0][2].as_u64().unwrap() > 2300, "tests are over all");
+        assert_eq!(data, self::data(&self::page(&run, &[])), "the same sample every time");
+    }
+
+    #[test]
+    fn the_page_says_in_words_what_follows() {
+        let (_folder, run) = run(200, 4);
+        let page = page(&run, &[]);
+        assert!(page.contains("ADCC ↑: Method 0 is best with"), "{}", &page[..20_000.min(page.len())]);
+        assert!(page.contains("class=\"mean first\""));
+        assert!(page.contains("no &lt;b&gt;file"), "what is missing is said");
+    }
+
+    #[test]
+    fn an_image_is_shown_with_its_photograph_or_with_maps_alone() {
+        let (_folder, run) = run(30, 2);
+        let choice = chosen_images(&run).remove(0);
+        let shown = |photo: Option<Picture>| Shown {
+            model: choice.model.clone(),
+            image: choice.image.clone(),
+            photo,
+            class: Some("cat & <dog>".into()),
+            size: [4, 4],
+            maps: vec![Some(vec![0.5; 16]), None],
+        };
+        let of = |photo| data(&page(&run, &[shown(photo)]))["shown"][0].clone();
+        let with = of(Some(Picture::new(4, 4, vec![99; 48])));
+        assert_eq!(with["image"], choice.image.as_str());
+        assert_eq!(with["class"], "cat & <dog>");
+        for picture in [&with["photo"], &with["methods"][0]["map"], &of(None)["methods"][0]["map"]] {
+            assert!(picture.as_str().unwrap().starts_with("data:image/jpeg;base64,"), "{picture}");
+        }
+        assert!(with["methods"][1]["map"].is_null() && of(None)["photo"].is_null());
+        assert_eq!(with["methods"][0]["curves"].as_array().unwrap().len(), 2);
+    }
 }
