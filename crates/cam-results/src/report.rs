@@ -430,7 +430,7 @@ pub(crate) fn escape(text: &str) -> String {
 }
 
 /// Text in a code span in a table's cell.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     if text.contains(['`', '|', '\\']) || text.chars().any(char::is_control) {
         escape(text)
     } else {

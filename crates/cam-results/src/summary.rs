@@ -6,7 +6,7 @@ use polars::prelude::*;
 
 use crate::{
     Error, MethodEntry, ModelEntry, Record, Result, RunManifest, Status,
-    stats::{self, Contrast, Difference, Pair, Scores, Statistic, adcc_parts, quantile},
+    stats::{self, Contrast, Difference, Pair, Scores, Statistic, quantile},
     tables::write_csv,
 };
 
@@ -186,7 +186,7 @@ pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
         Cell {
             metrics: (0..n_metrics).map(|i| estimate(Statistic::Mean(i))).collect(),
             adcc_per_image: estimate(Statistic::Mean(n_metrics)),
-            adcc: adcc_parts(&manifest.metrics).and_then(|parts| estimate(Statistic::Adcc(parts))),
+            adcc: adcc_parts(manifest).and_then(|parts| estimate(Statistic::Adcc(parts))),
             ..counted(model, method, records)
         }
     });
@@ -227,6 +227,12 @@ fn counted(model: &ModelEntry, method: &MethodEntry, records: &[&Record]) -> Cel
         // Imported maps have been made elsewhere, at a cost that nobody here knows.
         cost: if method.method == "imported" { None } else { mean_cost(records) },
     }
+}
+
+/// Where coherency, complexity and drop stand among the metrics of a run; of several entries of one kind the first counts.
+pub(crate) fn adcc_parts(manifest: &RunManifest) -> Option<[usize; 3]> {
+    let first = |kind: &str| manifest.metrics.iter().position(|metric| metric.metric == kind);
+    Some([first("coherency")?, first("complexity")?, first("drop")?])
 }
 
 fn mean_cost(records: &[&Record]) -> Option<MeanCost> {

@@ -288,6 +288,13 @@ pub(crate) struct GateArgs {
     pub(crate) baselines: PathBuf,
 }
 
+impl GateArgs {
+    /// Whether something is given that means nothing without a comparison.
+    pub(crate) fn asks_for_something(&self) -> bool {
+        !self.max_drop.is_empty() || self.markdown.is_some() || self.junit.is_some()
+    }
+}
+
 /// Where baselines are kept.
 const BASELINES: &str = "results/baselines";
 

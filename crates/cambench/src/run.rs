@@ -16,16 +16,22 @@ use serde_json::{Map, Value};
 use crate::{
     args::{HowArgs, RunArgs},
     compare,
-    exit::Exit,
+    exit::{Exit, Usage},
     progress::Progress,
     table,
     trace::Trace,
 };
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
-    if let Some(base) = &args.baseline {
-        // Before anything is computed for nothing.
-        compare::find(base, &args.gate.baselines)?;
+    // Before anything is computed for nothing.
+    match &args.baseline {
+        Some(base) => drop(compare::find(base, &args.gate.baselines)?),
+        None if args.gate.asks_for_something() => {
+            let message =
+                "--max-drop, --markdown and --junit are about a comparison; give --baseline";
+            return Err(Usage(message.into()).into());
+        }
+        None => {}
     }
     let trace = args.trace.as_ref().map(|_| Trace::start()).transpose()?;
     let sweep = match &args.sweep {

@@ -37,7 +37,7 @@ pub(super) fn check(
         .metrics
         .iter()
         .map(|metric| metric.name.clone())
-        .chain(crate::stats::adcc_parts(&base.metrics).map(|_| "adcc".to_owned()))
+        .chain(crate::summary::adcc_parts(base).map(|_| "adcc".to_owned()))
         .collect();
     if let Some(name) = limits.max_drop.keys().find(|name| !known.contains(name)) {
         return Err(NotComparable::NoSuchMetric { name: name.clone(), known });

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Change, Comparison, Verdict, heading};
+use crate::report::p_value;
 
 /// One test case per change, in a suite per model. A case fails with a verdict that `fails` names; one that is missing
 /// otherwise is skipped.
@@ -61,17 +62,23 @@ pub fn junit(comparison: &Comparison, fails: &[Verdict]) -> String {
 fn described(change: &Change) -> String {
     match (change.base, change.new, change.difference) {
         (Some(base), Some(new), Some(difference)) => format!(
-            "{} went from {:.2} to {:.2}, by {:+.2} [{:+.2}, {:+.2}] points, p = {}",
+            "{} went from {:.2} to {:.2}, by {:+.2} [{:+.2}, {:+.2}] points, p {}",
             heading(change),
             100.0 * base,
             100.0 * new,
             100.0 * difference.mean,
             100.0 * difference.lo,
             100.0 * difference.hi,
-            crate::report::p_value(difference.p_holm)
+            p_equals(difference.p_holm)
         ),
         _ => format!("{} is missing from the new run", heading(change)),
     }
+}
+
+/// `= 0.012`, or `< 0.0001`.
+fn p_equals(p: f64) -> String {
+    let text = p_value(p);
+    if text.starts_with('<') { text } else { format!("= {text}") }
 }
 
 /// Text inside an attribute. What XML 1.0 has no way to write becomes a space.

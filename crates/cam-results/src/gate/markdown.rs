@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Change, Comparison, Verdict, heading};
-use crate::report::{escape, table};
+use crate::report::{code, escape, table};
 
 /// How many unchanged cells are listed: a comment may have 65,536 characters.
 const N_LISTED: usize = 200;
@@ -25,9 +25,9 @@ pub fn markdown(comparison: &Comparison) -> String {
         .collect();
     let _ = writeln!(
         md,
-        "`{}` against the baseline `{}` on {} images: {}.\n",
-        comparison.new,
-        comparison.base,
+        "{} against the baseline {} on {} images: {}.\n",
+        code(&comparison.new),
+        code(&comparison.base),
         comparison.n_images,
         counts.join(", ")
     );
@@ -54,13 +54,17 @@ pub fn markdown(comparison: &Comparison) -> String {
     if let Some(Change { metric, method, difference: Some(difference), noise, .. }) =
         comparison.blindest()
     {
+        let from = 100.0 * difference.detectable;
+        let seen = if from.is_finite() {
+            format!("is seen four times out of five only from {from:.2} points on")
+        } else {
+            "cannot be seen at all".to_owned()
+        };
         let _ = writeln!(
             md,
-            "So few images may hide something: a change of {} under {} is seen four times out of five only from {:.2} points \
-             on, and {:.2} are allowed.\n",
+            "So few images may hide something: a change of {} under {} {seen}, and {:.2} are allowed.\n",
             escape(metric),
             escape(method),
-            100.0 * difference.detectable,
             100.0 * noise
         );
     }
@@ -75,6 +79,11 @@ pub fn markdown(comparison: &Comparison) -> String {
         }
         rows(&mut md, &rest[..rest.len().min(N_LISTED)]);
         md.push_str("</details>\n\n");
+    }
+    if comparison.changes.iter().any(|change| change.seed_deviation.is_some()) {
+        md.push_str(
+            "Only the seeds differ. *Seed* is how far a mean moves with the seed alone, as one standard deviation.\n\n",
+        );
     }
     if !comparison.differences.is_empty() {
         let differences: Vec<String> =
@@ -100,6 +109,11 @@ pub fn markdown(comparison: &Comparison) -> String {
 
 fn rows(md: &mut String, changes: &[&Change]) {
     let head = ["Verdict", "Model", "Method", "Metric", "Baseline", "Now", "Change", "p", "n"];
+    let mut head = head.map(str::to_owned).to_vec();
+    let with_seed = changes.iter().any(|change| change.seed_deviation.is_some());
+    if with_seed {
+        head.push("Seed".into());
+    }
     let percent =
         |mean: Option<f64>| mean.map_or("–".to_owned(), |mean| format!("{:.2}", 100.0 * mean));
     let rows = changes.iter().map(|change| {
@@ -117,7 +131,7 @@ fn rows(md: &mut String, changes: &[&Change]) {
                 )
             },
         );
-        vec![
+        let mut row = vec![
             if is_bad { format!("**{verdict}**") } else { verdict.to_owned() },
             escape(&change.model),
             escape(&change.method),
@@ -127,7 +141,15 @@ fn rows(md: &mut String, changes: &[&Change]) {
             size,
             p,
             n,
-        ]
+        ];
+        if with_seed {
+            row.push(
+                change
+                    .seed_deviation
+                    .map_or("–".to_owned(), |seed| format!("±{:.2}", 100.0 * seed)),
+            );
+        }
+        row
     });
-    table(md, &head.map(str::to_owned), rows);
+    table(md, &head, rows);
 }

@@ -21,7 +21,8 @@ pub use markdown::markdown;
 
 use crate::{
     Better, Record, Run, RunManifest, Status, report,
-    stats::{Difference, Paired, Scores, Statistic, adcc_parts, corrected},
+    stats::{Difference, Paired, Scores, Statistic, corrected},
+    summary::adcc_parts,
 };
 
 /// What counts as a change.
@@ -165,6 +166,9 @@ pub struct Change {
     pub difference: Option<Difference>,
     /// Up to which size a change in this direction is noise, in the metric's own unit.
     pub noise: f64,
+    /// How far the mean moves with the seed alone, as a standard deviation: where two runs differ in nothing but their
+    /// seeds, an image's difference has twice the variance that one seed gives.
+    pub seed_deviation: Option<f64>,
 }
 
 /// Rows of a (model, method) without a score.
@@ -246,9 +250,10 @@ pub fn compare(
         .map(|(i, metric)| (Statistic::Mean(i), &*metric.name, metric.better))
         .collect();
     metrics.extend(
-        adcc_parts(&old_manifest.metrics)
-            .map(|parts| (Statistic::Adcc(parts), "adcc", Better::Higher)),
+        adcc_parts(old_manifest).map(|parts| (Statistic::Adcc(parts), "adcc", Better::Higher)),
     );
+    let differences = comparable::differences(old_manifest, new_manifest);
+    let differ_in_seed = old_manifest.seed != new_manifest.seed && differences.len() == 1;
     let mut changes = vec![];
     let mut table: Vec<Paired> = vec![];
     let mut losses = vec![];
@@ -280,6 +285,9 @@ pub fn compare(
                     new: new.map(|estimate| estimate.mean),
                     difference: paired.map(|paired| paired.difference),
                     noise: limits.noise.of(old.unwrap_or(0.0)),
+                    seed_deviation: paired.filter(|_| differ_in_seed).map(|paired| {
+                        paired.root_mean_square / (2.0 * paired.difference.n as f64).sqrt()
+                    }),
                 });
             }
             losses.extend(loss([base, new], &model.name, &method.name));
@@ -295,7 +303,7 @@ pub fn compare(
         new: new.name.to_owned(),
         n_images: old_manifest.images.len(),
         limits: limits.clone(),
-        differences: comparable::differences(old_manifest, new_manifest),
+        differences,
         changes,
         losses,
     })
@@ -490,7 +498,9 @@ mod tests {
 
         let mut without_metric = Made::new();
         without_metric.manifest.metrics.remove(2);
-        without_metric.records.iter_mut().for_each(|record| drop(record.metrics.remove(2)));
+        for record in &mut without_metric.records {
+            record.metrics.remove(2);
+        }
         let comparison = gate(&without_metric);
         assert_eq!(verdict(&comparison, "cam", "coherency"), Verdict::Missing);
         // Without coherency there is no ADCC.
@@ -570,6 +580,23 @@ mod tests {
                 "seed: 0, now 7"
             ]
         );
+    }
+
+    #[test]
+    fn what_the_seed_alone_moves_is_told_where_only_seeds_differ() {
+        let mut new = Made::new();
+        for (i, record) in new.records.iter_mut().enumerate() {
+            // By ±0.06 on every image: one seed's share is 0.06 / √2, and of a mean of 60, 0.06 / √120.
+            let sign = if i / 3 % 2 == 0 { 0.06 } else { -0.06 };
+            record.metrics[0] = record.metrics[0].map(|value| value + sign);
+        }
+        assert_eq!(gate(&new).changes[0].seed_deviation, None);
+        new.manifest.seed = 1;
+        let comparison = gate(&new);
+        let deviation = comparison.changes[0].seed_deviation.unwrap();
+        assert!((deviation - 0.06 / 120.0_f64.sqrt()).abs() < 1e-12, "{deviation}");
+        assert_eq!(comparison.changes[1].seed_deviation, Some(0.0));
+        assert!(markdown(&comparison).contains("| Seed |"));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What is compared with what: methods in one model, or models under one method, by one metric.
 
 use super::{
-    CONTROLS, Difference, Paired, Ranks, Scores, Statistic, adcc_parts, corrected,
-    letters::letters, scores::ROUNDING,
+    CONTROLS, Difference, Paired, Ranks, Scores, Statistic, corrected, letters::letters,
+    scores::ROUNDING,
 };
-use crate::{Better, Estimate, RunManifest, report};
+use crate::{Better, Estimate, RunManifest, report, summary::adcc_parts};
 
 /// Several things compared by one metric on the same images.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,7 +187,7 @@ fn contrasts(manifest: &RunManifest, scores: &Scores, groups: Vec<Group>) -> Vec
         })
         .collect();
     metrics.extend(
-        adcc_parts(&manifest.metrics)
+        adcc_parts(manifest)
             .map(|parts| (Statistic::Adcc(parts), "adcc", "ADCC ↑".to_owned(), Better::Higher)),
     );
     let mut contrasts = vec![];

@@ -115,12 +115,18 @@ fn pairs(md: &mut String, contrast: &Contrast) {
             points(&pair.difference),
             p_value(pair.difference.p),
             p_value(pair.difference.p_holm),
-            format!("{:.2}", 100.0 * pair.difference.detectable),
+            detectable(&pair.difference),
             pair.difference.n.to_string(),
         ]
     });
     table(md, &head.map(str::to_owned), rows);
     md.push_str("</details>\n\n");
+}
+
+/// In points; a dash where so few images show no difference at all.
+fn detectable(difference: &Difference) -> String {
+    let points = 100.0 * difference.detectable;
+    if points.is_finite() { format!("{points:.2}") } else { "–".into() }
 }
 
 /// `+3.1 [+1.9, +4.4]`, in points.

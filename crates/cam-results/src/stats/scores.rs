@@ -7,7 +7,7 @@ use super::{
     resample::Resamples,
     test::{Paired, sign_flip},
 };
-use crate::{Estimate, MetricEntry, Record, RunManifest, Status, adcc};
+use crate::{Estimate, Record, RunManifest, Status, adcc};
 
 /// A number that a cell has, made from its columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,14 +166,12 @@ impl Scores {
             .collect();
         let ones = common.iter().map(|is| f64::from(u8::from(*is)));
         let counts = self.resamples.by_unit(ones);
+        let mean_square = influences.iter().map(|d| d * d).sum::<f64>() / n as f64;
         let by_unit = self.resamples.by_unit(influences);
         let centered = by_unit.iter().zip(&counts).map(|(sum, count)| sum - count * mean);
-        let n_units = counts.iter().filter(|count| **count > 0.0).count() as f64;
-        let variance = if n_units > 1.0 {
-            centered.map(|d| d * d).sum::<f64>() * n_units / (n_units - 1.0) / (n * n) as f64
-        } else {
-            0.0
-        };
+        let n_units = counts.iter().filter(|count| **count > 0.0).count();
+        let squares = centered.map(|d| d * d).sum::<f64>() / (n * n) as f64;
+        let variance = squares * n_units as f64 / n_units.saturating_sub(1) as f64;
         Some(Paired {
             difference: Difference {
                 n,
@@ -185,6 +183,8 @@ impl Scores {
                 detectable: 0.0,
             },
             standard_error: variance.sqrt(),
+            n_units,
+            root_mean_square: mean_square.sqrt(),
         })
     }
 
@@ -321,12 +321,6 @@ fn fill(
     }
 }
 
-/// Where coherency, complexity and drop stand among the metrics; of several entries of one kind the first counts.
-pub(crate) fn adcc_parts(metrics: &[MetricEntry]) -> Option<[usize; 3]> {
-    let first = |kind: &str| metrics.iter().position(|metric| metric.metric == kind);
-    Some([first("coherency")?, first("complexity")?, first("drop")?])
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -423,12 +417,13 @@ mod tests {
         let b = [Some(0.6), None, Some(0.1), Some(0.3)];
         let resamples = Resamples::of(&images(0, 4));
         let scores = Scores::new(resamples, vec![vec![a.to_vec()], vec![b.to_vec()]]);
-        let Paired { difference, standard_error } =
+        let Paired { difference, standard_error, root_mean_square, n_units } =
             scores.difference(0, 1, Statistic::Mean(0)).unwrap();
         // 0.3 and 0.1: their mean is 0.2; half of their distance is the standard error of two.
-        assert_eq!(difference.n, 2);
+        assert_eq!((difference.n, n_units), (2, 2));
         close(difference.mean, 0.2, 1e-12);
         close(standard_error, 0.1, 1e-12);
+        close(root_mean_square, ((0.09 + 0.01) / 2.0_f64).sqrt(), 1e-12);
         // A resample of the two is 0.1, 0.2 or 0.3 on average.
         close(difference.lo, 0.1, 1e-12);
         close(difference.hi, 0.3, 1e-12);

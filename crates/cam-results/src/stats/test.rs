@@ -20,7 +20,8 @@ pub struct Difference {
     pub p: f64,
     /// `p` corrected for all comparisons of the table (Holm, 1979).
     pub p_holm: f64,
-    /// The smallest difference that so many images would show, after the correction, four times out of five.
+    /// The smallest difference that so many images would show, after the correction, four times out of five; infinite
+    /// where so few show none at all.
     pub detectable: f64,
 }
 
@@ -72,10 +73,14 @@ fn two_sided(z: f64) -> f64 {
 }
 
 /// The smallest mean difference that a two-sided test at level [`ALPHA`], shared by so many comparisons, finds with
-/// probability [`POWER`], where the mean has this standard error.
-pub(crate) fn detectable(standard_error: f64, n_tests: usize) -> f64 {
+/// probability [`POWER`], where the mean over so many units has this standard error.
+pub(crate) fn detectable(standard_error: f64, n_units: usize, n_tests: usize) -> f64 {
     let normal = Normal::standard();
     let alpha = ALPHA / n_tests.max(1) as f64;
+    // With all signs equal, p is as small as it can be.
+    if 2.0_f64.powi(1 - n_units as i32) >= alpha {
+        return f64::INFINITY;
+    }
     (normal.inverse_cdf(1.0 - alpha / 2.0) + normal.inverse_cdf(POWER)) * standard_error
 }
 
@@ -99,6 +104,10 @@ pub(crate) struct Paired {
     pub(crate) difference: Difference,
     /// Of the mean difference.
     pub(crate) standard_error: f64,
+    /// How many signs can be flipped: images, or classes.
+    pub(crate) n_units: usize,
+    /// Of the images' differences.
+    pub(crate) root_mean_square: f64,
 }
 
 /// Corrects all the differences of a table for each other.
@@ -106,7 +115,7 @@ pub(crate) fn corrected(table: &[Paired]) -> Vec<Difference> {
     let p_holm = holm(&table.iter().map(|paired| paired.difference.p).collect::<Vec<_>>());
     let corrected = table.iter().zip(p_holm).map(|(paired, p_holm)| Difference {
         p_holm,
-        detectable: detectable(paired.standard_error, table.len()),
+        detectable: detectable(paired.standard_error, paired.n_units, table.len()),
         ..paired.difference
     });
     corrected.collect()
@@ -171,8 +180,11 @@ mod tests {
     #[test]
     fn the_detectable_difference_by_hand() {
         // (1.959964 + 0.841621) × 0.1, the factor of every textbook.
-        close(detectable(0.1, 1), 0.280_158_5, 1e-6);
-        assert!(detectable(0.1, 10) > detectable(0.1, 1));
+        close(detectable(0.1, 200, 1), 0.280_158_5, 1e-6);
+        assert!(detectable(0.1, 200, 10) > detectable(0.1, 200, 1));
+        // Five images have p = 2 / 32 at best, six 2 / 64.
+        assert!(detectable(0.1, 5, 1).is_infinite() && detectable(0.1, 6, 1).is_finite());
+        assert!(detectable(f64::NAN, 1, 1).is_infinite());
     }
 
     proptest! {

@@ -8,13 +8,16 @@ use crate::{Summary, summary::FEW_IMAGES};
 /// What can be concluded from a run, one sentence or two each, the most important first. Plain text, with names as they
 /// are printed; nothing is escaped.
 pub fn conclusions(summary: &Summary) -> Vec<String> {
-    let mut sentences = vec![];
     let fewest = summary.cells.iter().map(|cell| cell.n).min().unwrap_or(0);
     if fewest < FEW_IMAGES {
-        sentences.push(format!(
-            "Some means are over {fewest} images. None of this supports a conclusion; at least {FEW_IMAGES} are needed."
-        ));
+        return vec![format!(
+            "Nothing: behind some means there {} only {fewest} image{}, and at least {FEW_IMAGES} are needed. The intervals and \
+             p-values below show how such a report looks.",
+            if fewest == 1 { "is" } else { "are" },
+            if fewest == 1 { "" } else { "s" }
+        )];
     }
+    let mut sentences = vec![];
     let n_models = summary.accuracies.len();
     let within = |contrast: &Contrast| {
         if n_models > 1 {
@@ -67,7 +70,7 @@ fn best(contrast: &Contrast) -> Option<String> {
         let names: Vec<&str> = with_best.iter().map(|i| name(*i)).collect();
         format!("{} cannot be told from {}", name(best), listed(&names))
     };
-    let seen = if could > 0.0 {
+    let seen = if could > 0.0 && could.is_finite() {
         format!(
             " A difference of {:.1} points would have been seen four times out of five.",
             100.0 * could
