@@ -25,12 +25,16 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
         _ => bail!("give at most a report and a folder for pictures"),
     };
     let Some(chromium) = chromium() else {
-        println!("skipped: no Chromium was found (Debian, Ubuntu: `apt install chromium`; or set CHROMIUM)");
+        println!(
+            "skipped: no Chromium was found (Debian, Ubuntu: `apt install chromium`; or set CHROMIUM)"
+        );
         return Ok(ExitCode::SUCCESS);
     };
     let python = env::var("PYTHON").unwrap_or_else(|_| pip::PYTHON.to_owned());
     if !answers(Command::new(&python).args(["-c", "import playwright.sync_api"])) {
-        println!("skipped: {python} has no Playwright (`{python} -m pip install playwright`; or set PYTHON to one that has)");
+        println!(
+            "skipped: {python} has no Playwright (`{python} -m pip install playwright`; or set PYTHON to one that has)"
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let out = checkout::root().join("target/browse");
@@ -68,7 +72,9 @@ fn synthetic(run: &Path) -> Result<Result<PathBuf, ExitCode>> {
     let mut report = Command::new(binary);
     report.arg("report").arg(run).args(["--format", "html"]);
     for mut command in [write, report] {
-        let status = command.status().with_context(|| format!("starting {}", command.get_program().display()))?;
+        let status = command
+            .status()
+            .with_context(|| format!("starting {}", command.get_program().display()))?;
         if !status.success() {
             return Ok(Err(run::exit_code(status)));
         }
@@ -83,7 +89,9 @@ fn chromium() -> Option<String> {
         let path = if name.contains('/') {
             Some(PathBuf::from(&name))
         } else {
-            env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(&name)).find(|path| path.is_file())
+            env::split_paths(&env::var_os("PATH")?)
+                .map(|folder| folder.join(&name))
+                .find(|path| path.is_file())
         }?;
         answers(Command::new(&path).arg("--version")).then(|| path.display().to_string())
     })

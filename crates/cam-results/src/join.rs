@@ -52,7 +52,8 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
     let mut manifest = first.manifest().clone();
     let mut cautions = vec![];
     let mut cells: HashSet<(String, String)> = cells(&manifest);
-    let part = |run, models, methods, metrics, images| Part { run, models, methods, metrics, images };
+    let part =
+        |run, models, methods, metrics, images| Part { run, models, methods, metrics, images };
     let none = HashMap::new;
     let mut parts = vec![part(first, none(), none(), none(), none())];
     for (run, label) in runs {
@@ -64,8 +65,10 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
                 "{label} and {first_label} are not comparable ({why}); {label} has tables of its own."
             ));
         }
-        let metrics = renamed(&manifest.metrics, &other.metrics, |m| &m.name, MetricEntry::eq, &named);
-        let methods = renamed(&manifest.methods, &other.methods, |m| &m.name, MethodEntry::eq, &named);
+        let metrics =
+            renamed(&manifest.metrics, &other.metrics, |m| &m.name, MetricEntry::eq, &named);
+        let methods =
+            renamed(&manifest.methods, &other.methods, |m| &m.name, MethodEntry::eq, &named);
         let models: HashMap<String, String> = other
             .models
             .iter()
@@ -83,7 +86,9 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         let images: HashMap<String, String> = other
             .images
             .iter()
-            .filter(|image| hashes.get(&*image.image).is_some_and(|known| known.sha256 != image.sha256))
+            .filter(|image| {
+                hashes.get(&*image.image).is_some_and(|known| known.sha256 != image.sha256)
+            })
             .map(|image| (image.image.clone(), named(&image.image)))
             .collect();
 
@@ -91,7 +96,9 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         extend(&mut manifest, &part);
         cells.extend(part.run.manifest().models.iter().flat_map(|model| {
             let methods = part.run.manifest().methods.iter();
-            methods.map(|method| (new(&part.models, &model.name), new(&part.methods, &method.name))).collect::<Vec<_>>()
+            methods
+                .map(|method| (new(&part.models, &model.name), new(&part.methods, &method.name)))
+                .collect::<Vec<_>>()
         }));
         parts.push(part);
     }
@@ -99,7 +106,8 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         parts.iter().map(|part| of(part.run.manifest())).collect::<BTreeSet<_>>().len() > 1
     };
     if differ(&|manifest| format!("{} {}", manifest.device, manifest.threads)) {
-        cautions.push("The runs are of different machines; their seconds must not be compared.".into());
+        cautions
+            .push("The runs are of different machines; their seconds must not be compared.".into());
     }
     if differ(&|manifest| manifest.images.len().to_string()) {
         cautions.push(
@@ -118,7 +126,10 @@ fn labels(runs: &[Run]) -> Vec<String> {
         if sweeps.iter().filter(|sweep| **sweep == sweeps[i]).count() == 1 {
             return sweeps[i].clone();
         }
-        let name = run.folder().file_name().map_or_else(|| i.to_string(), |name| name.to_string_lossy().into_owned());
+        let name = run
+            .folder()
+            .file_name()
+            .map_or_else(|| i.to_string(), |name| name.to_string_lossy().into_owned());
         format!("{} {name}", sweeps[i])
     };
     let labels: Vec<String> = runs.iter().enumerate().map(label).collect();
@@ -139,7 +150,12 @@ fn incomparable(a: &RunManifest, b: &RunManifest) -> Option<String> {
     };
     let (a, b) = (files(a), files(b));
     (!a.is_subset(&b) && !b.is_subset(&a)).then(|| {
-        format!("{} and {} images, {} of them the same", a.len(), b.len(), a.intersection(&b).count())
+        format!(
+            "{} and {} images, {} of them the same",
+            a.len(),
+            b.len(),
+            a.intersection(&b).count()
+        )
     })
 }
 
@@ -169,7 +185,11 @@ fn renamed<T>(
 fn cells(manifest: &RunManifest) -> HashSet<(String, String)> {
     let of = |model: &ModelEntry| {
         let name = model.name.clone();
-        manifest.methods.iter().map(move |method| (name.clone(), method.name.clone())).collect::<Vec<_>>()
+        manifest
+            .methods
+            .iter()
+            .map(move |method| (name.clone(), method.name.clone()))
+            .collect::<Vec<_>>()
     };
     manifest.models.iter().flat_map(of).collect()
 }
@@ -216,14 +236,17 @@ fn extend(manifest: &mut RunManifest, part: &Part) {
     if manifest.commit != other.commit {
         manifest.commit = None;
     }
-    manifest.config_given = format!("{}\n---\n{}", manifest.config_given.trim_end(), other.config_given);
+    manifest.config_given =
+        format!("{}\n---\n{}", manifest.config_given.trim_end(), other.config_given);
 }
 
 /// All records, in the order of the joined manifest's models, images and methods.
 fn records(manifest: &RunManifest, parts: &[Part]) -> Vec<Record> {
-    let place = |name: &str, names: &HashMap<&str, usize>| names.get(name).copied().unwrap_or(usize::MAX);
+    let place =
+        |name: &str, names: &HashMap<&str, usize>| names.get(name).copied().unwrap_or(usize::MAX);
     let models: HashMap<&str, usize> = manifest.models.iter().map(|m| &*m.name).zip(0..).collect();
-    let methods: HashMap<&str, usize> = manifest.methods.iter().map(|m| &*m.name).zip(0..).collect();
+    let methods: HashMap<&str, usize> =
+        manifest.methods.iter().map(|m| &*m.name).zip(0..).collect();
     let images: HashMap<&str, usize> = manifest.images.iter().map(|i| &*i.image).zip(0..).collect();
     let mut records: Vec<Record> = vec![];
     for part in parts {
@@ -238,11 +261,23 @@ fn records(manifest: &RunManifest, parts: &[Part]) -> Vec<Record> {
         records.extend(part.run.records().iter().map(|record| {
             let Key { model, layer, method, protocol, image } = part.key(&record.key());
             let metrics = columns.iter().map(|column| record.metrics[(*column)?]);
-            Record { model, layer, method, protocol, image, metrics: metrics.collect(), ..record.clone() }
+            Record {
+                model,
+                layer,
+                method,
+                protocol,
+                image,
+                metrics: metrics.collect(),
+                ..record.clone()
+            }
         }));
     }
     records.sort_by_cached_key(|record| {
-        (place(&record.model, &models), place(&record.image, &images), place(&record.method, &methods))
+        (
+            place(&record.model, &models),
+            place(&record.image, &images),
+            place(&record.method, &methods),
+        )
     });
     records
 }
@@ -279,7 +314,8 @@ mod tests {
     #[test]
     fn other_methods_on_the_same_images_stand_in_one_table() {
         let others = |manifest: &mut RunManifest| {
-            manifest.methods = vec![method("lime", "LIME", json!({})), method("shap", "SHAP", json!({}))];
+            manifest.methods =
+                vec![method("lime", "LIME", json!({})), method("shap", "SHAP", json!({}))];
             manifest.images.truncate(2);
         };
         let joined = Run::join(vec![run("a", |_| ()), run("b", others)]);
@@ -291,7 +327,9 @@ mod tests {
         let summary = joined.summarize();
         let n: Vec<usize> = summary.cells.iter().map(|cell| cell.n).collect();
         assert_eq!(n, [3, 1, 3, 2, 1]);
-        assert!(joined.cautions().iter().any(|caution| caution.contains("different numbers of images")));
+        assert!(
+            joined.cautions().iter().any(|caution| caution.contains("different numbers of images"))
+        );
         let md = report_md(&joined, &summary, &[]);
         assert!(md.starts_with("# a + b\n") && md.contains("| LIME |"), "{md}");
         let mut n_curves = 0;
@@ -301,7 +339,10 @@ mod tests {
 
     #[test]
     fn the_same_cells_of_two_runs_are_told_apart_by_the_run() {
-        let joined = Run::join(vec![run("before", |_| ()), run("after", |m| m.models[0].weights.sha256 = None)]);
+        let joined = Run::join(vec![
+            run("before", |_| ()),
+            run("after", |m| m.models[0].weights.sha256 = None),
+        ]);
         assert_eq!(names(&joined).0, ["resnet18", "resnet18 [after]"]);
         let summary = joined.summarize();
         assert_eq!(summary.cells.len(), 6);
@@ -318,7 +359,11 @@ mod tests {
         };
         let joined = Run::join(vec![run("a", |_| ()), run("b", other)]);
         assert_eq!(names(&joined).0, ["resnet18", "resnet18 [b]"]);
-        assert!(joined.cautions()[0].contains("3 and 3 images, 2 of them the same"), "{:?}", joined.cautions());
+        assert!(
+            joined.cautions()[0].contains("3 and 3 images, 2 of them the same"),
+            "{:?}",
+            joined.cautions()
+        );
         let joined = Run::join(vec![run("a", |_| ()), run("b", |m| m.target = "label".into())]);
         assert!(joined.cautions()[0].contains("classes explained"), "{:?}", joined.cautions());
     }
@@ -330,7 +375,10 @@ mod tests {
             manifest.methods = vec![method("lime", "LIME", json!({}))];
         };
         let joined = Run::join(vec![run("a", |_| ()), run("b", other)]);
-        assert_eq!(names(&joined).2, ["drop", "deletion", "coherency", "complexity", "deletion [b]"]);
+        assert_eq!(
+            names(&joined).2,
+            ["drop", "deletion", "coherency", "complexity", "deletion [b]"]
+        );
         let lime = joined.records().iter().find(|record| record.method == "lime").unwrap();
         assert!(lime.metrics[1].is_none() && lime.metrics[4].is_some());
         let cam = joined.records().iter().find(|record| record.method == "cam").unwrap();

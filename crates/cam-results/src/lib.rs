@@ -22,9 +22,9 @@ mod store;
 mod summary;
 mod synthetic;
 mod tables;
-mod tex;
 #[cfg(test)]
 mod testing;
+mod tex;
 
 pub use error::{Error, Result};
 pub use files::{write_atomically, write_bytes};

@@ -1,6 +1,8 @@
 //! Tables that readers of the field know: which columns, in which order, with how many digits.
 
-use crate::{Better, Cell, Estimate, RunManifest, Summary, report::heading, stats::Contrast};
+use crate::{
+    Better, Cell, Estimate, MethodEntry, RunManifest, Summary, report::heading, stats::Contrast,
+};
 
 /// A table of known shape. Columns that a run did not measure stay empty; a metric is found by what it is, whatever it
 /// is called in the sweep.
@@ -43,7 +45,11 @@ impl Preset {
         let adcc = || Column {
             heading: "ADCC ↑".into(),
             better: Better::Higher,
-            place: summary.cells.iter().any(|cell| cell.adcc.is_some()).then_some(manifest.metrics.len()),
+            place: summary
+                .cells
+                .iter()
+                .any(|cell| cell.adcc.is_some())
+                .then_some(manifest.metrics.len()),
             metric: "adcc".into(),
         };
         let measured = |place: usize| {
@@ -80,6 +86,22 @@ impl Preset {
         columns.chain((self != Self::TorchCam).then(adcc)).collect()
     }
 
+    /// The columns of a table of some cells: where all is printed that was measured, those that nobody has are left out,
+    /// as in joined runs.
+    pub(crate) fn columns_of(
+        self,
+        manifest: &RunManifest,
+        summary: &Summary,
+        rows: &[(&MethodEntry, &Cell)],
+    ) -> Vec<Column> {
+        let mut columns = self.columns(manifest, summary);
+        let has = |column: &Column| rows.iter().any(|(_, cell)| column.estimate(cell).is_some());
+        if self == Self::All && columns.iter().any(has) {
+            columns.retain(has);
+        }
+        columns
+    }
+
     /// A mean as the table prints it.
     pub(crate) fn number(self, mean: f64) -> String {
         match self {
@@ -94,12 +116,14 @@ impl Preset {
         (self == Self::All).then(|| self.number((estimate.hi - estimate.lo) / 2.0))
     }
 
-    /// What the numbers are.
-    pub(crate) fn unit(self) -> &'static str {
+    /// What the numbers are, in a sentence; intervals are by bootstrap over `units`.
+    pub(crate) fn unit(self, units: &str) -> String {
         match self {
-            Self::All => "Percent; after ± half of the 95 % interval's width (bootstrap over images)",
-            Self::Poster | Self::Adcc => "Percent",
-            Self::TorchCam => "Fractions",
+            Self::All => format!(
+                "Percent; after ± half of the 95 % interval's width (bootstrap over {units})."
+            ),
+            Self::Poster | Self::Adcc => "Percent.".into(),
+            Self::TorchCam => "Fractions.".into(),
         }
     }
 }

@@ -213,7 +213,8 @@ pub(crate) fn cells_of<'a>(
 ) -> impl Iterator<Item = (&'a MethodEntry, &'a Cell)> + 'a {
     let cells = summary.cells.iter().filter(move |cell| cell.model == model);
     cells.filter_map(|cell| {
-        let is_its = |method: &&MethodEntry| method.name == cell.method && method.protocol == cell.protocol;
+        let is_its =
+            |method: &&MethodEntry| method.name == cell.method && method.protocol == cell.protocol;
         Some((manifest.methods.iter().find(is_its)?, cell))
     })
 }

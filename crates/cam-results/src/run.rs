@@ -63,7 +63,14 @@ impl Run {
                     .map_err(|message| Error::Damaged { path: folder.join(RECORDS), message })?;
             }
         }
-        Ok(Self { folder: folder.to_owned(), manifest, records, journal, parts: vec![], cautions: vec![] })
+        Ok(Self {
+            folder: folder.to_owned(),
+            manifest,
+            records,
+            journal,
+            parts: vec![],
+            cautions: vec![],
+        })
     }
 
     /// Several runs as one, for reports: rows stand in one table where they are comparable, and apart where they are not.
@@ -87,7 +94,11 @@ impl Run {
 
     /// The runs that this one was joined from, or itself.
     pub fn parts(&self) -> Vec<&Self> {
-        if self.parts.is_empty() { vec![self] } else { self.parts.iter().map(|part| &part.run).collect() }
+        if self.parts.is_empty() {
+            vec![self]
+        } else {
+            self.parts.iter().map(|part| &part.run).collect()
+        }
     }
 
     /// The folder; of joined runs the first one's.

@@ -62,12 +62,15 @@ pub fn synthetic(n_images: usize, n_methods: usize) -> (RunManifest, impl Iterat
                 error: match status {
                     Status::Ok => None,
                     Status::Degenerate => Some("the map is constant".into()),
-                    Status::Failed => Some("<img src=x onerror=alert(1)> & \"out of range\"".into()),
+                    Status::Failed => {
+                        Some("<img src=x onerror=alert(1)> & \"out of range\"".into())
+                    }
                 },
             },
             curves: if ok {
                 let deleted = steps.clone().map(|at| fall(at, deletion.max(0.02))).collect();
-                let inserted = steps.map(|at| 1.0 - fall(at, (1.0 - insertion).max(0.02))).collect();
+                let inserted =
+                    steps.map(|at| 1.0 - fall(at, (1.0 - insertion).max(0.02))).collect();
                 vec![
                     Curve { metric: "deletion".into(), values: deleted },
                     Curve { metric: "insertion".into(), values: inserted },
@@ -125,7 +128,12 @@ fn manifest(n_images: usize, n_methods: usize) -> RunManifest {
             name: "net".into(),
             architecture: "net".into(),
             layer: "last".into(),
-            weights: WeightsEntry { source: "nowhere".into(), path: None, sha256: None, seeded: false },
+            weights: WeightsEntry {
+                source: "nowhere".into(),
+                path: None,
+                sha256: None,
+                seeded: false,
+            },
             precision: "f32".into(),
             rounding: None,
             batch: 1,

@@ -9,47 +9,56 @@ use crate::{
     stats::CONTROLS,
 };
 
-/// A table of every model as LaTeX, to be included in a document that loads `booktabs`.
+/// A table as LaTeX, grouped by model, to be included in a document that loads `booktabs`.
 ///
 /// The best value of a column is bold and the second underlined only where the paired test, corrected for the whole
-/// table, separates it from all that follow.
+/// table, separates it from all that follow in its model.
 pub fn table_tex(manifest: &RunManifest, summary: &Summary, preset: Preset) -> String {
+    let groups: Vec<(&ModelEntry, Vec<(&MethodEntry, &Cell)>)> = manifest
+        .models
+        .iter()
+        .map(|model| (model, cells_of(manifest, summary, &model.name).collect()))
+        .collect();
+    let all: Vec<(&MethodEntry, &Cell)> =
+        groups.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
+    let columns = preset.columns_of(manifest, summary, &all);
+    let mut head = vec!["Method".to_owned()];
+    head.extend(columns.iter().map(|column| escape(&column.heading)));
+    head.push("$n$".into());
     let mut tex = format!(
-        "% Made by cambench {} from the records of {}. Needs \\usepackage{{booktabs}}.\n",
+        "% Made by cambench {} from the records of {}. Needs \\usepackage{{booktabs}}.\n\
+         \\begin{{table*}}[t]\n\\centering\n\\caption{{{}}}\n\\label{{tab:{}}}\n\\footnotesize\n\
+         \\setlength{{\\tabcolsep}}{{3.5pt}}\n\\begin{{tabular}}{{l{}r}}\n\\toprule\n{} \\\\\n",
         escape(&manifest.cambench),
-        escape(&manifest.sweep)
+        escape(&manifest.sweep),
+        caption(manifest, summary, &all, preset),
+        slug(&manifest.sweep),
+        "r".repeat(columns.len()),
+        head.join(" & "),
     );
-    let columns = preset.columns(manifest, summary);
-    for model in &manifest.models {
-        let rows: Vec<_> = cells_of(manifest, summary, &model.name).collect();
-        let head = columns.iter().map(|column| escape(&column.heading));
-        let head: Vec<_> = ["Method".to_owned()].into_iter().chain(head).chain(["$n$".to_owned()]).collect();
-        let _ = write!(
-            tex,
-            "\n\\begin{{table*}}[t]\n\\centering\n\\caption{{{}}}\n\\label{{tab:{}}}\n\\footnotesize\n\\setlength{{\\tabcolsep}}{{3.5pt}}\n\
-             \\begin{{tabular}}{{l{}r}}\n\\toprule\n{} \\\\\n\\midrule\n",
-            caption(manifest, summary, model, &rows, preset),
-            slug(&format!("{}-{}", manifest.sweep, model.name)),
-            "r".repeat(columns.len()),
-            head.join(" & "),
-        );
-        let (controls, methods): (Vec<_>, Vec<_>) = rows.iter().partition(|(method, _)| is_control(method));
-        let n_methods = methods.len();
-        for (i, (method, cell)) in methods.into_iter().chain(controls).enumerate() {
-            if i == n_methods && i > 0 {
-                tex.push_str("\\midrule\n");
-            }
-            let values = columns.iter().map(|column| value(summary, model, method, cell, column, preset));
-            let _ = writeln!(
-                tex,
-                "{} & {} & {} \\\\",
-                escape(&label(method)),
-                values.collect::<Vec<_>>().join(" & "),
-                cell.n
-            );
+    for (model, rows) in &groups {
+        tex.push_str("\\midrule\n");
+        if groups.len() > 1 {
+            let name = escape(&model.name);
+            let _ =
+                writeln!(tex, "\\multicolumn{{{}}}{{l}}{{\\textit{{{name}}}}} \\\\", head.len());
         }
-        tex.push_str("\\bottomrule\n\\end{tabular}\n\\end{table*}\n");
+        // Those that know nothing of the network come last.
+        let (controls, methods): (Vec<_>, Vec<_>) =
+            rows.iter().partition(|(method, _)| is_control(method));
+        for (method, cell) in methods.into_iter().chain(controls) {
+            let mut line = vec![escape(&label(method))];
+            line.extend(
+                columns.iter().map(|column| value(summary, model, method, cell, column, preset)),
+            );
+            line.push(cell.n.to_string());
+            if is_control(method) {
+                line[0] = format!("\\textit{{{}}}", line[0]);
+            }
+            let _ = writeln!(tex, "{} \\\\", line.join(" & "));
+        }
     }
+    tex.push_str("\\bottomrule\n\\end{tabular}\n\\end{table*}\n");
     tex
 }
 
@@ -62,10 +71,10 @@ pub fn table_md(manifest: &RunManifest, summary: &Summary, preset: Preset) -> St
     head.extend(columns.iter().map(|column| column.heading.clone()));
     head.push("n".into());
     let mut md = format!(
-        "{}, class explained: {}. {}. Bold: better than every other method of its model by the paired test.\n\n",
+        "{}, class explained: {}. {} Bold: better than every other method of its model by the paired test.\n\n",
         report::escape(&manifest.dataset.name),
         manifest.target,
-        preset.unit()
+        preset.unit(if summary.by_class { "classes" } else { "images" })
     );
     let mut line = |cells: &[String]| {
         let _ = writeln!(md, "| {} |", cells.join(" | "));
@@ -102,7 +111,12 @@ enum Rank {
 }
 
 /// Whether a method stands out in a column.
-fn rank(summary: &Summary, model: &ModelEntry, method: &MethodEntry, column: &Column) -> Option<Rank> {
+fn rank(
+    summary: &Summary,
+    model: &ModelEntry,
+    method: &MethodEntry,
+    column: &Column,
+) -> Option<Rank> {
     let contrast = column.contrast(summary, &model.name)?;
     let is_it = |place: Option<usize>| place.is_some_and(|i| contrast.items[i].name == method.name);
     if is_it(contrast.first()) {
@@ -135,33 +149,46 @@ fn value(
 fn caption(
     manifest: &RunManifest,
     summary: &Summary,
-    model: &ModelEntry,
     rows: &[(&MethodEntry, &Cell)],
     preset: Preset,
 ) -> String {
-    let n = |of: fn(usize, usize) -> usize| rows.iter().map(|(_, cell)| cell.n).reduce(of).unwrap_or(0);
+    let n = |of: fn(usize, usize) -> usize| {
+        rows.iter().map(|(_, cell)| cell.n).reduce(of).unwrap_or_default()
+    };
     let (least, most) = (n(usize::min), n(usize::max));
-    let images = if least == most { format!("{most} images") } else { format!("{least} to {most} images (column n)") };
+    let images = if least == most {
+        report::counted(most, "image")
+    } else {
+        format!("{least} to {most} images (column n)")
+    };
+    let models: Vec<String> = manifest
+        .models
+        .iter()
+        .map(|ModelEntry { name, layer, weights, precision, .. }| {
+            format!("{name} at {layer} ({}, {precision})", weights.source)
+        })
+        .collect();
     let versions: Vec<String> =
         manifest.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-    let resampled = if summary.by_class && preset == Preset::All { " Intervals are clustered by class." } else { "" };
-    let text = format!(
-        "{} at {} ({}, {}), {images} of {}; explained class: {}; protocols: {}; seed {}. {}.{resampled} Bold: better than \
-         every other method by the paired sign-flip test, corrected for the table (Holm); underlined: better than every one but that. \
-         cambench {}, {}.",
-        model.name,
-        model.layer,
-        model.weights.source,
-        model.precision,
+    let units = if summary.by_class { "classes" } else { "images" };
+    let controls = if rows.iter().any(|(method, _)| is_control(method)) {
+        " Italic: controls, which know nothing of the network."
+    } else {
+        ""
+    };
+    escape(&format!(
+        "{}; {images} of {}; explained class: {}; protocols: {}; seed {}. {} Bold: better than every other method of its \
+         model by the paired sign-flip test, corrected for the whole table (Holm); underlined: better than every one but \
+         that.{controls} cambench {}, {}.",
+        models.join("; "),
         manifest.dataset.name,
         manifest.target,
         report::protocols(manifest).join(", "),
         manifest.seed,
-        preset.unit(),
+        preset.unit(units),
         manifest.cambench,
         versions.join(", "),
-    );
-    escape(&text)
+    ))
 }
 
 /// Letters, digits and hyphens: what a label may have everywhere.

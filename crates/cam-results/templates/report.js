@@ -48,7 +48,7 @@
   const color = (method) => `var(--c${method % 11})`;
   const dashes = (method) => ["", "7 3", "2 3"][Math.floor(method / 11) % 3];
   const points = (value, digits = 1) => (value === null ? "–" : (value / 100).toFixed(digits).replace("-", "−"));
-  const signed = (value) => (value > 0 ? "+" : "") + points(value);
+  const signed = (value) => (value >= 5 ? "+" : "") + points(Math.abs(value) < 5 ? 0 : value);
   const pText = (p) => (p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3));
 
   // ---------------------------------------------------------------- controls
@@ -434,22 +434,23 @@
         return is;
       });
       if (front.length > 1) parts.push(svg("path", { class: "front", d: `M${front.map((p) => `${x(Math.log10(p.cost))},${y(p.score)}`).join("L")}` }));
-      const placed = [];
-      for (const { method, cost, score } of [...here].sort((a, b) => y(a.score) - y(b.score))) {
+      // A label goes beside its point, or a little above or below; where there is no room, pointing at it must do.
+      const placed = here.map(({ cost, score }) => ({ x: x(Math.log10(cost)) - 6, y: y(score), size: 12 }));
+      const place = (cx, cy, size) => [0, -13, 13, -26, 26, -39, 39].map((step) => cy + step).find((ty) =>
+        ty > top && ty < height - bottom - 4 && !placed.some((p) => Math.abs(p.y - ty) < 12 && cx + 8 < p.x + p.size && p.x < cx + 8 + size));
+      for (const { method, cost, score } of [...front, ...here.filter((p) => !front.includes(p))]) {
         const [cx, cy] = [x(Math.log10(cost)), y(score)];
-        let ty = cy + 4;
         const size = 7 * methods[method].label.length;
-        const hits = () => placed.some((p) => Math.abs(p.y - ty) < 14 && cx < p.x + p.size && p.x < cx + size + 12);
-        while (hits()) ty += 3;
-        placed.push({ x: cx, y: ty, size: size + 12 });
+        const ty = place(cx, cy, size);
+        if (ty !== undefined) placed.push({ x: cx + 8, y: ty, size });
         const isFront = front.some((p) => p.method === method);
-        if (Math.abs(ty - cy - 4) > 6) parts.push(svg("line", { class: "grid", x1: cx, y1: cy, x2: cx + 9, y2: ty - 4 }));
+        if (ty !== undefined && ty !== cy) parts.push(svg("line", { class: "grid", x1: cx, y1: cy, x2: cx + 9, y2: ty }));
         parts.push(svg("circle", { cx, cy, r: isFront ? 6 : 4.5, fill: isFront ? color(method) : "var(--paper)", stroke: color(method), "stroke-width": 2 },
-            svg("title", {}, `${methods[method].label}: ${points(score)} at ${cost}`)),
-          svg("text", { class: "name", x: cx + 10, y: ty, "font-weight": isFront ? 600 : 400 }, methods[method].label));
+            svg("title", {}, `${methods[method].label}: ${points(score)} at ${Number(cost.toPrecision(3))}`)),
+          ty === undefined ? "" : svg("text", { class: "name", x: cx + 10, y: ty + 4, "font-weight": isFront ? 600 : 400 }, methods[method].label));
       }
       $("front-chart").replaceChildren(drawing(width, height,
-        `${metrics[metric()].heading} over cost. Worth their price: ${front.map((p) => methods[p.method].label).join(", ")}`, parts.flat()));
+        `${metrics[metric()].heading} over cost. Worth their price: ${front.map((p) => methods[p.method].label).join(", ")}`, parts.flat().filter(Boolean)));
     };
     const byOptions = [["passes", "passes that the definition needs"], ["executed", "passes really run"], ["secs", "seconds"]];
     const model = choice("front", "Model", modelOptions, 0, redraw);
@@ -499,21 +500,23 @@
       $("image-list").replaceChildren(...here().map((shown, i) => el("button", {
         type: "button", "aria-pressed": String(i === open), onclick: () => { open = i; show(); },
       }, picture(shown) ? el("img", { src: picture(shown), alt: "" }) : "",
-        el("span", { class: "rule" }, shown.rules[0]), stem(shown.image))));
+        el("span", { class: "rule" }, shown.rules.join("; ")), stem(shown.image))));
     };
     const show = () => {
       const shown = here()[open];
       [...$("image-list").children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === open)));
-      const tile = (image, alt, title, text, why) => el("figure", { class: "tile" },
+      // Pointing at a map shows which curve is its.
+      const point = (method) => ({ onmouseenter: () => emphasize($("image"), method), onmouseleave: () => emphasize($("image"), null) });
+      const tile = (image, alt, title, text, why, method) => el("figure", { class: "tile", ...(method === undefined ? {} : point(method)) },
         image ? el("img", { src: image, alt }) : el("div", { class: "nothing" }, why),
-        el("figcaption", {}, el("b", {}, title), text));
+        el("figcaption", {}, el("b", {}, method === undefined ? "" : swatch(method), title), text));
       const value = (method) => shown.methods[method].values?.[metric()] ?? null;
       const order = range(methods.length).sort((a, b) => compare(value(a), value(b), -metrics[metric()].better));
       const there = order.filter((method) => shown.methods[method].status !== "missing");
       const tiles = there.map((method) => {
         const { map, status, error } = shown.methods[method];
         const text = status === "ok" ? `${metrics[metric()].heading} ${points(value(method))}` : status;
-        return tile(map, `Map of ${methods[method].label}`, methods[method].label, text, status === "ok" ? "picture not at hand" : error ?? status);
+        return tile(map, `Map of ${methods[method].label}`, methods[method].label, text, status === "ok" ? "picture not at hand" : error ?? status, method);
       });
       const kinds = [...new Set(shown.methods.flatMap((method) => method.curves.map((curve) => curve.metric)))].sort((a, b) => a - b);
       const charts = kinds.map((kind) => lineChart(metrics[kind].heading, shown.methods.flatMap((method, i) =>

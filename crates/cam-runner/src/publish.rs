@@ -9,9 +9,9 @@ use cam_core::{Map, Preprocessing};
 use cam_data::{DatasetManifest, Item, imagenet, prefetch};
 use cam_methods::AnyMethod;
 use cam_results::{
-    Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, Preset, RawMap, Record, Result, Run,
-    Section, Shown, Status, Summary, chosen_images, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
-    report_html, report_md, table_tex, write_bytes,
+    Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, Preset, RawMap, Record,
+    Result, Run, Section, Shown, Status, Summary, chosen_images, cost_plot, curves_plot, grid_plot,
+    metrics_plot, ranks_plot, report_html, report_md, table_tex, write_bytes,
 };
 use tch::Tensor;
 use tracing::info_span;
@@ -254,7 +254,8 @@ fn class_name(run: &Run, model: &ModelEntry, image: &str) -> Option<String> {
 /// Whether a model came with names of classes of its own.
 fn own_classes(run: &Run, model: &ModelEntry) -> bool {
     let parts = run.parts();
-    let models = parts.iter().filter_map(|part| part.manifest().config_resolved["models"].as_array());
+    let models =
+        parts.iter().filter_map(|part| part.manifest().config_resolved["models"].as_array());
     models.flatten().any(|entry| {
         let name = entry["as"].as_str().or(entry["name"].as_str());
         name == Some(&model.name) && entry["classes"].is_string()
@@ -288,7 +289,8 @@ fn photos(
     model: &ModelEntry,
     images: &[&str],
 ) -> std::result::Result<Vec<Picture>, String> {
-    let has_model = |run: &&&Run| run.manifest().models.iter().any(|own| own.weights == model.weights);
+    let has_model =
+        |run: &&&Run| run.manifest().models.iter().any(|own| own.weights == model.weights);
     let parts = run.parts();
     let manifest = parts.iter().find(has_model).map_or(run.manifest(), |part| part.manifest());
     let preprocessing: Preprocessing =

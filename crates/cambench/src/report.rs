@@ -29,7 +29,8 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit> {
         (None, [folder]) => folder.clone(),
         (None, _) => PathBuf::from("report"),
     };
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
     let formats: Vec<cam_runner::Format> = args.format.as_ref().map_or_else(
         || cam_runner::Format::ALL.to_vec(),
         |formats| formats.iter().map(|format| (*format).into()).collect(),
@@ -65,23 +66,31 @@ const END: &str = "<!-- end cambench report -->";
 
 /// Writes the table of every `<!-- begin cambench report RUN... -->` in a file between it and its end.
 fn splice(file: &Path) -> Result<Exit> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut exit = Exit::Done;
     let (mut new, mut n) = (String::new(), 0);
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         new.push_str(line);
         new.push('\n');
-        let Some(command) = line.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(" -->")) else {
+        let Some(command) =
+            line.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(" -->"))
+        else {
             continue;
         };
         lines.by_ref().find(|line| line.trim() == END).ok_or_else(|| {
             Usage(format!("{}: `{}` is never followed by `{END}`", file.display(), line.trim()))
         })?;
         let words = ["report"].into_iter().chain(command.split_whitespace());
-        let args = Spliced::try_parse_from(words)
-            .map_err(|error| Usage(format!("{}: `{}`: {}", file.display(), line.trim(), error.render())))?;
-        let runs = args.runs.iter().map(|folder| Run::read(folder)).collect::<cam_results::Result<Vec<_>>>()?;
+        let args = Spliced::try_parse_from(words).map_err(|error| {
+            Usage(format!("{}: `{}`: {}", file.display(), line.trim(), error.render()))
+        })?;
+        let runs = args
+            .runs
+            .iter()
+            .map(|folder| Run::read(folder))
+            .collect::<cam_results::Result<Vec<_>>>()?;
         let run = Run::join(runs);
         if ended(&run) == Exit::Incomplete {
             exit = Exit::Incomplete;
@@ -98,7 +107,11 @@ fn splice(file: &Path) -> Result<Exit> {
     if new != text {
         write_bytes(file, new.as_bytes())?;
     }
-    eprintln!("{}: {n} tables, {}", file.display(), if new == text { "none changed" } else { "written" });
+    eprintln!(
+        "{}: {n} tables, {}",
+        file.display(),
+        if new == text { "none changed" } else { "written" }
+    );
     Ok(exit)
 }
 

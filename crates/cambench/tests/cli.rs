@@ -267,7 +267,12 @@ fn runs_are_joined_and_tables_spliced() {
     fs::write(workshop.path("README.md"), readme).unwrap();
     workshop.output(&["report", "--splice", "README.md"]).is(0, &["1 tables, written"]);
     let spliced = fs::read_to_string(workshop.path("README.md")).unwrap();
-    assert!(spliced.contains("| Recipro-CAM |") && !spliced.contains("old") && spliced.ends_with("\n\nend\n"), "{spliced}");
+    assert!(
+        spliced.contains("| Recipro-CAM |")
+            && !spliced.contains("old")
+            && spliced.ends_with("\n\nend\n"),
+        "{spliced}"
+    );
     workshop.output(&["report", "--splice", "README.md"]).is(0, &["none changed"]);
     assert_eq!(fs::read_to_string(workshop.path("README.md")).unwrap(), spliced);
     fs::write(workshop.path("README.md"), "no marker\n").unwrap();

@@ -37,7 +37,8 @@ pub(super) fn agreement(
 
 /// Spearman's rank correlation of those places that have both values; `None` where they are few, or all equal.
 fn spearman(a: &[Option<f64>], b: &[Option<f64>]) -> Option<f64> {
-    let (a, b): (Vec<f64>, Vec<f64>) = a.iter().zip(b).filter_map(|(a, b)| Some(((*a)?, (*b)?))).unzip();
+    let (a, b): (Vec<f64>, Vec<f64>) =
+        a.iter().zip(b).filter_map(|(a, b)| Some(((*a)?, (*b)?))).unzip();
     (a.len() >= FEWEST).then(|| pearson(&ranks(&a), &ranks(&b))).flatten()
 }
 
@@ -56,7 +57,8 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 
 fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
     let mean = (a.len() - 1) as f64 / 2.0;
-    let sum = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| (x - mean) * (y - mean)).sum::<f64>();
+    let sum =
+        |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| (x - mean) * (y - mean)).sum::<f64>();
     let scale = (sum(a, a) * sum(b, b)).sqrt();
     (scale > 0.0).then(|| sum(a, b) / scale)
 }
@@ -76,7 +78,9 @@ mod tests {
         assert_eq!(of(&[1.0, 2.0, 3.0], &[0.2, 0.1, 0.3]), Some(0.5));
         assert_eq!(of(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), Some(-1.0));
         // Ranks 0, 1.5, 1.5 against 0, 1, 2: 1.5 / sqrt(1.5 * 2).
-        assert!((of(&[0.0, 1.0, 1.0], &[1.0, 2.0, 3.0]).unwrap() - 1.5 / 3.0_f64.sqrt()).abs() < 1e-12);
+        assert!(
+            (of(&[0.0, 1.0, 1.0], &[1.0, 2.0, 3.0]).unwrap() - 1.5 / 3.0_f64.sqrt()).abs() < 1e-12
+        );
         assert_eq!(of(&[1.0, 1.0, 1.0], &[1.0, 2.0, 3.0]), None, "no order, no correlation");
         assert_eq!(of(&[1.0, 2.0], &[1.0, 2.0]), None, "too few");
     }

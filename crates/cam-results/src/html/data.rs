@@ -115,8 +115,15 @@ fn contrast_json(contrast: &Contrast, places: &Places<'_>) -> Value {
     let pairs = contrast.pairs.iter().map(|pair| {
         let d = &pair.difference;
         json!([
-            pair.a, pair.b, d.n, fraction(Some(d.mean)), fraction(Some(d.lo)), fraction(Some(d.hi)),
-            p_value(d.p_holm), fraction(Some(d.detectable)), d.is_significant(),
+            pair.a,
+            pair.b,
+            d.n,
+            fraction(Some(d.mean)),
+            fraction(Some(d.lo)),
+            fraction(Some(d.hi)),
+            p_value(d.p_holm),
+            fraction(Some(d.detectable)),
+            d.is_significant(),
         ])
     });
     let ranks = contrast.ranks.as_ref().map(|ranks| {
@@ -254,7 +261,10 @@ fn of_model(run: &Run, model: &str) -> Value {
     json!(
         matrix
             .iter()
-            .map(|row| row.iter().map(|a| a.map(|a| json!([(a.mean * 1e3).round() / 1e3, a.n]))).collect::<Vec<_>>())
+            .map(|row| row
+                .iter()
+                .map(|a| a.map(|a| json!([(a.mean * 1e3).round() / 1e3, a.n])))
+                .collect::<Vec<_>>())
             .collect::<Vec<_>>()
     )
 }

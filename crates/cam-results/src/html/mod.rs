@@ -16,9 +16,11 @@ use sha2::{Digest, Sha256};
 pub use choice::{Choice, chosen_images};
 
 use crate::{
-    Better, Cell, Error, Estimate, MethodEntry, Picture, Preset, Record, Result, Run, Status, Summary,
+    Better, Cell, Error, Estimate, MethodEntry, Picture, Preset, Record, Result, Run, Status,
+    Summary,
     report::{self, cells_of, label},
-    stats::{CONTROLS, Contrast, below_controls, conclusions},
+    stats::{self, CONTROLS, Contrast},
+    summary::FEW_IMAGES,
 };
 
 /// How many degenerate and failed rows the page lists.
@@ -68,12 +70,18 @@ pub fn report_html(
         title: &manifest.sweep,
         facts: facts(run),
         cautions: report::cautions(run, summary),
-        conclusions: conclusions(summary),
+        nothing: nothing(summary),
+        verdicts: verdicts(&summary.methods, |name| name.to_owned()),
+        between_models: verdicts(&summary.models, |name| {
+            let method = manifest.methods.iter().find(|method| method.name == name);
+            method.map_or_else(|| name.to_owned(), label)
+        }),
+        same: stats::equal(&summary.methods),
         accuracies: accuracies(summary),
         models: models(run, summary),
         units: if summary.by_class { "classes" } else { "images" },
         has_letters: summary.methods.iter().any(|contrast| !contrast.pairs.is_empty()),
-        controls: controls(summary),
+        controls: stats::controls(&summary.methods, manifest.models.len() > 1),
         pictures: left_out,
         lead: choice::lead(run).map_or("", |(_, title, _)| title),
         n_bad: bad(run).count(),
@@ -92,7 +100,11 @@ pub fn report_html(
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     // The name's ending switches escaping on.
     engine
-        .render_named_str("report.html", include_str!("../../templates/report.html"), minijinja::value::Serde(&page))
+        .render_named_str(
+            "report.html",
+            include_str!("../../templates/report.html"),
+            minijinja::value::Serde(&page),
+        )
         .map_err(|error| Error::Draw {
             path: run.folder().join("report.html"),
             message: error.to_string(),
@@ -106,7 +118,10 @@ struct Page<'a> {
     title: &'a str,
     facts: Vec<(&'static str, String)>,
     cautions: Vec<String>,
-    conclusions: Vec<String>,
+    nothing: Option<String>,
+    verdicts: Vec<Verdicts>,
+    between_models: Vec<Verdicts>,
+    same: Vec<String>,
     accuracies: Vec<String>,
     models: Vec<Model<'a>>,
     units: &'static str,
@@ -125,6 +140,14 @@ struct Page<'a> {
     script: &'a str,
     script_hash: String,
     data: String,
+}
+
+/// Who is best by every metric, within one model or under one method.
+#[derive(Serialize)]
+struct Verdicts {
+    within: String,
+    /// The metric as it heads a column, and a sentence.
+    sentences: Vec<[String; 2]>,
 }
 
 /// The tables of one model.
@@ -181,7 +204,14 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         format!(" ({short}{})", if manifest.dirty { ", with changes" } else { "" })
     });
     vec![
-        ("Data", format!("{}, {}", manifest.dataset.name, report::counted(manifest.images.len(), "image"))),
+        (
+            "Data",
+            format!(
+                "{}, {}",
+                manifest.dataset.name,
+                report::counted(manifest.images.len(), "image")
+            ),
+        ),
         ("Explained class", manifest.target.clone()),
         ("Protocol", report::protocols(manifest).join(", ")),
         ("Seed", manifest.seed.to_string()),
@@ -194,9 +224,9 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
 fn accuracies(summary: &Summary) -> Vec<String> {
     let of = |accuracy: &crate::Accuracy| {
         let Estimate { mean, lo, hi } = accuracy.estimate()?;
-        let published = accuracy
-            .published
-            .map_or(String::new(), |top1| format!("; published for ImageNet's validation images: {:.1} %", 100.0 * top1));
+        let published = accuracy.published.map_or(String::new(), |top1| {
+            format!("; published for ImageNet's validation images: {:.1} %", 100.0 * top1)
+        });
         Some(format!(
             "{} classifies {} of {} images as they are labeled: {:.1} % [{:.1}, {:.1}]{published}.",
             accuracy.model,
@@ -210,27 +240,31 @@ fn accuracies(summary: &Summary) -> Vec<String> {
     summary.accuracies.iter().filter_map(of).collect()
 }
 
-fn controls(summary: &Summary) -> Vec<String> {
-    let below = below_controls(&summary.methods);
-    below
-        .iter()
-        .map(|below| {
-            let verdict = if below.is_worse { "is worse than" } else { "cannot be told apart from" };
-            let d = &below.difference;
-            format!(
-                "{} {verdict} {} by {} in {}: difference {:+.1} [{:+.1}, {:+.1}] points.",
-                below.method, below.control, below.heading, below.model,
-                100.0 * d.mean, 100.0 * d.lo, 100.0 * d.hi
-            )
+/// That nothing can be concluded, where there are too few images.
+fn nothing(summary: &Summary) -> Option<String> {
+    let is_few = summary.cells.iter().any(|cell| cell.n < FEW_IMAGES);
+    is_few.then(|| stats::conclusions(summary).into_iter().next()).flatten()
+}
+
+fn verdicts(contrasts: &[Contrast], title: impl Fn(&str) -> String) -> Vec<Verdicts> {
+    contrasts
+        .chunk_by(|a, b| a.within == b.within)
+        .map(|group| Verdicts {
+            within: title(&group[0].within),
+            sentences: group
+                .iter()
+                .filter_map(|contrast| Some([contrast.heading.clone(), stats::best(contrast)?]))
+                .collect(),
         })
+        .filter(|verdicts| !verdicts.sentences.is_empty())
         .collect()
 }
 
 fn models<'a>(run: &'a Run, summary: &Summary) -> Vec<Model<'a>> {
     let manifest = run.manifest();
-    let columns = Preset::All.columns(manifest, summary);
     let of_model = |model: &'a crate::ModelEntry| {
         let cells: Vec<(&MethodEntry, &Cell)> = cells_of(manifest, summary, &model.name).collect();
+        let columns = Preset::All.columns_of(manifest, summary, &cells);
         let scales: Vec<(f64, f64)> = columns
             .iter()
             .map(|column| scale(cells.iter().filter_map(|(_, cell)| column.estimate(cell))))
@@ -305,7 +339,8 @@ fn value(
         let share = if most > least { (x - least) / (most - least) } else { 0.5 };
         format!("{:.1}", 100.0 * share)
     };
-    let item = contrast.and_then(|contrast| contrast.items.iter().position(|item| item.name == method.name));
+    let item = contrast
+        .and_then(|contrast| contrast.items.iter().position(|item| item.name == method.name));
     let mark = match contrast {
         Some(contrast) if item.is_some() && contrast.first() == item => "first",
         Some(contrast) if item.is_some() && contrast.second() == item => "second",
@@ -387,7 +422,11 @@ mod tests {
         for markup in ["<img", "<i>run", "Method <1>", "<b>file", "alert(1)</script>"] {
             assert!(!page.contains(markup), "{markup}");
         }
-        for text in ["synthetic &lt;i&gt;run&lt;", "Method &lt;1&gt;", "&lt;img src=x onerror=alert(1)&gt; &amp; "] {
+        for text in [
+            "synthetic &lt;i&gt;run&lt;",
+            "Method &lt;1&gt;",
+            "&lt;img src=x onerror=alert(1)&gt; &amp; ",
+        ] {
             assert!(page.contains(text), "{text}");
         }
         let data = data(&page);
@@ -405,7 +444,8 @@ mod tests {
         assert!(page.contains(&format!(
             "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{hash}'"
         )));
-        for address in ["src=\"http", "href=\"http", "url(", "@import", "fetch(", "XMLHttpRequest"] {
+        for address in ["src=\"http", "href=\"http", "url(", "@import", "fetch(", "XMLHttpRequest"]
+        {
             assert!(!page.contains(address), "{address}");
         }
         assert!(!script.contains("innerHTML"), "text becomes text nodes");
@@ -428,7 +468,13 @@ mod tests {
     fn the_page_says_in_words_what_follows() {
         let (_folder, run) = run(200, 4);
         let page = page(&run, &[]);
-        assert!(page.contains("ADCC ↑: Method 0 is best with"), "{}", &page[..20_000.min(page.len())]);
+        assert!(
+            page.contains("<dt>ADCC ↑</dt><dd>Method 0 is best with"),
+            "{}",
+            &page[..20_000.min(page.len())]
+        );
+        let (_folder, few) = self::run(8, 2);
+        assert!(self::page(&few, &[]).contains("Nothing: behind some means there are only"));
         assert!(page.contains("class=\"mean first\""));
         assert!(page.contains("no &lt;b&gt;file"), "what is missing is said");
     }
@@ -449,7 +495,8 @@ mod tests {
         let with = of(Some(Picture::new(4, 4, vec![99; 48])));
         assert_eq!(with["image"], choice.image.as_str());
         assert_eq!(with["class"], "cat & <dog>");
-        for picture in [&with["photo"], &with["methods"][0]["map"], &of(None)["methods"][0]["map"]] {
+        for picture in [&with["photo"], &with["methods"][0]["map"], &of(None)["methods"][0]["map"]]
+        {
             assert!(picture.as_str().unwrap().starts_with("data:image/jpeg;base64,"), "{picture}");
         }
         assert!(with["methods"][1]["map"].is_null() && of(None)["photo"].is_null());

@@ -38,7 +38,7 @@ pub fn conclusions(summary: &Summary) -> Vec<String> {
 }
 
 /// Who is best, and with whom.
-fn best(contrast: &Contrast) -> Option<String> {
+pub(crate) fn best(contrast: &Contrast) -> Option<String> {
     let order = contrast.order();
     let name = |i: usize| contrast.items[i].label.as_str();
     let percent = |i: usize| contrast.items[i].estimate.map_or(f64::NAN, |e| 100.0 * e.mean);
@@ -82,7 +82,7 @@ fn best(contrast: &Contrast) -> Option<String> {
 }
 
 /// Methods with the same scores on every image are one result.
-fn equal(methods: &[Contrast]) -> Vec<String> {
+pub(crate) fn equal(methods: &[Contrast]) -> Vec<String> {
     let mut same: BTreeSet<(&str, usize, usize)> = BTreeSet::new();
     let mut different = BTreeSet::new();
     for contrast in methods {
@@ -111,7 +111,7 @@ fn equal(methods: &[Contrast]) -> Vec<String> {
 }
 
 /// Which methods a metric does not put above the controls.
-fn controls(methods: &[Contrast], with_model: bool) -> Vec<String> {
+pub(crate) fn controls(methods: &[Contrast], with_model: bool) -> Vec<String> {
     let mut sentences = vec![];
     let below = below_controls(methods);
     for contrast in methods.iter().filter(|contrast| contrast.items.iter().any(|i| i.is_control)) {
