@@ -265,4 +265,34 @@ mod tests {
              \\textless{}é\\textgreater{} $\\uparrow$ ?"
         );
     }
+
+    #[test]
+    fn the_tables_compile_where_there_is_a_latex() {
+        let latex = |args: &[&str], folder: &std::path::Path| {
+            std::process::Command::new("pdflatex").args(args).current_dir(folder).output()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        if latex(&["--version"], folder.path()).is_err() {
+            println!(
+                "skipped: no pdflatex (Debian, Ubuntu: texlive-latex-base, texlive-latex-recommended)"
+            );
+            return;
+        }
+        let (mut manifest, rows) = synthetic(40, 3);
+        manifest.dataset.name = "50 % of \\input{x} & $y_1$ 猫".into();
+        manifest.methods[2].method = "random".into();
+        let records: Vec<Record> = rows.map(|row| row.record).collect();
+        let summary = summarize(&manifest, &records);
+        for preset in [Preset::All, Preset::Poster, Preset::TorchCam] {
+            let table = table_tex(&manifest, &summary, preset);
+            let document = format!(
+                "\\documentclass{{article}}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{table}\\end{{document}}\n"
+            );
+            std::fs::write(folder.path().join("table.tex"), document).unwrap();
+            let ended =
+                latex(&["-interaction=nonstopmode", "-halt-on-error", "table.tex"], folder.path())
+                    .unwrap();
+            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+        }
+    }
 }
