@@ -292,14 +292,24 @@ mod tests {
         testing::{manifest, method, rows},
     };
 
-    fn run(name: &str, change: impl FnOnce(&mut RunManifest)) -> Run {
-        let mut manifest = manifest();
-        manifest.sweep = name.into();
-        change(&mut manifest);
-        let folder = tempfile::tempdir().unwrap().keep();
-        let mut store = Store::create_or_continue(&folder, manifest.clone()).unwrap();
-        store.append_all(&rows(&manifest)).unwrap();
-        store.finish("2026-01-02T04:00:00Z").unwrap()
+    /// Runs in a folder of their own.
+    struct Runs(tempfile::TempDir);
+
+    impl Runs {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn run(&self, name: &str, change: impl FnOnce(&mut RunManifest)) -> Run {
+            // Inside of the other one, and gone with it.
+            let folder = tempfile::tempdir_in(self.0.path()).unwrap().keep();
+            let mut manifest = manifest();
+            manifest.sweep = name.into();
+            change(&mut manifest);
+            let mut store = Store::create_or_continue(&folder, manifest.clone()).unwrap();
+            store.append_all(&rows(&manifest)).unwrap();
+            store.finish("2026-01-02T04:00:00Z").unwrap()
+        }
     }
 
     fn names(run: &Run) -> (Vec<&str>, Vec<&str>, Vec<&str>) {
@@ -313,12 +323,13 @@ mod tests {
 
     #[test]
     fn other_methods_on_the_same_images_stand_in_one_table() {
+        let runs = Runs::new();
         let others = |manifest: &mut RunManifest| {
             manifest.methods =
                 vec![method("lime", "LIME", json!({})), method("shap", "SHAP", json!({}))];
             manifest.images.truncate(2);
         };
-        let joined = Run::join(vec![run("a", |_| ()), run("b", others)]);
+        let joined = Run::join(vec![runs.run("a", |_| ()), runs.run("b", others)]);
         let (models, methods, metrics) = names(&joined);
         assert_eq!(models, ["resnet18"]);
         assert_eq!(methods, ["cam", "rise", "recipro_cam", "lime", "shap"]);
@@ -339,42 +350,46 @@ mod tests {
 
     #[test]
     fn the_same_cells_of_two_runs_are_told_apart_by_the_run() {
+        let runs = Runs::new();
         let joined = Run::join(vec![
-            run("before", |_| ()),
-            run("after", |m| m.models[0].weights.sha256 = None),
+            runs.run("before", |_| ()),
+            runs.run("after", |m| m.models[0].weights.sha256 = None),
         ]);
         assert_eq!(names(&joined).0, ["resnet18", "resnet18 [after]"]);
         let summary = joined.summarize();
         assert_eq!(summary.cells.len(), 6);
         assert!(!summary.models.is_empty(), "the two are compared under every method");
-        let twice = Run::join(vec![run("x", |_| ()), run("x", |_| ())]);
+        let twice = Run::join(vec![runs.run("x", |_| ()), runs.run("x", |_| ())]);
         assert_eq!(names(&twice).0.len(), 2);
     }
 
     #[test]
     fn other_images_or_classes_never_share_a_table() {
+        let runs = Runs::new();
         let other = |manifest: &mut RunManifest| {
             manifest.images[0].image = "other.jpg".into();
             manifest.methods.truncate(1);
         };
-        let joined = Run::join(vec![run("a", |_| ()), run("b", other)]);
+        let joined = Run::join(vec![runs.run("a", |_| ()), runs.run("b", other)]);
         assert_eq!(names(&joined).0, ["resnet18", "resnet18 [b]"]);
         assert!(
             joined.cautions()[0].contains("3 and 3 images, 2 of them the same"),
             "{:?}",
             joined.cautions()
         );
-        let joined = Run::join(vec![run("a", |_| ()), run("b", |m| m.target = "label".into())]);
+        let joined =
+            Run::join(vec![runs.run("a", |_| ()), runs.run("b", |m| m.target = "label".into())]);
         assert!(joined.cautions()[0].contains("classes explained"), "{:?}", joined.cautions());
     }
 
     #[test]
     fn a_metric_of_another_protocol_has_a_column_of_its_own() {
+        let runs = Runs::new();
         let other = |manifest: &mut RunManifest| {
             manifest.metrics[1].protocol = "as-published".into();
             manifest.methods = vec![method("lime", "LIME", json!({}))];
         };
-        let joined = Run::join(vec![run("a", |_| ()), run("b", other)]);
+        let joined = Run::join(vec![runs.run("a", |_| ()), runs.run("b", other)]);
         assert_eq!(
             names(&joined).2,
             ["drop", "deletion", "coherency", "complexity", "deletion [b]"]

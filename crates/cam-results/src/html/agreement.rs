@@ -20,13 +20,13 @@ pub(super) fn agreement(
     images: impl IntoIterator<Item = Vec<Vec<Option<f64>>>>,
 ) -> Vec<Vec<Option<Agreement>>> {
     let mut sums = vec![vec![(0.0, 0_usize); n_metrics]; n_metrics];
+    let pairs: Vec<(usize, usize)> =
+        (0..n_metrics).flat_map(|a| (a..n_metrics).map(move |b| (a, b))).collect();
     for image in images {
-        for a in 0..n_metrics {
-            for b in a..n_metrics {
-                if let Some(correlation) = spearman(&image[a], &image[b]) {
-                    sums[a][b].0 += correlation;
-                    sums[a][b].1 += 1;
-                }
+        for &(a, b) in &pairs {
+            if let Some(correlation) = spearman(&image[a], &image[b]) {
+                sums[a][b].0 += correlation;
+                sums[a][b].1 += 1;
             }
         }
     }
@@ -47,7 +47,7 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
     let mut ranks = vec![0.0; values.len()];
-    for tied in order.chunk_by(|a, b| values[*a] == values[*b]) {
+    for tied in order.chunk_by(|a, b| values[*a].total_cmp(&values[*b]).is_eq()) {
         let first = order.iter().position(|i| *i == tied[0]).unwrap_or_default();
         let rank = first as f64 + (tied.len() - 1) as f64 / 2.0;
         tied.iter().for_each(|i| ranks[*i] = rank);

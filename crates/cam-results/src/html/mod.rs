@@ -71,7 +71,7 @@ pub fn report_html(
         facts: facts(run),
         cautions: report::cautions(run, summary),
         nothing: nothing(summary),
-        verdicts: verdicts(&summary.methods, |name| name.to_owned()),
+        verdicts: verdicts(&summary.methods, str::to_owned),
         between_models: verdicts(&summary.models, |name| {
             let method = manifest.methods.iter().find(|method| method.name == name);
             method.map_or_else(|| name.to_owned(), label)
@@ -332,7 +332,7 @@ fn value(
             sort: String::new(),
             letters: String::new(),
             mark: "",
-            at: Default::default(),
+            at: <[String; 3]>::default(),
         };
     };
     let at = |x: f64| {
