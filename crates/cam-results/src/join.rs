@@ -337,7 +337,7 @@ mod tests {
         assert_eq!((joined.records().len(), joined.n_missing()), (9 + 4, 0));
         let summary = joined.summarize();
         let n: Vec<usize> = summary.cells.iter().map(|cell| cell.n).collect();
-        assert_eq!(n, [3, 1, 3, 2, 1]);
+        assert_eq!(n, [3, 1, 3, 2, 2]);
         assert!(
             joined.cautions().iter().any(|caution| caution.contains("different numbers of images"))
         );

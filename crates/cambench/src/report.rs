@@ -108,9 +108,10 @@ fn splice(file: &Path) -> Result<Exit> {
         write_bytes(file, new.as_bytes())?;
     }
     eprintln!(
-        "{}: {n} tables, {}",
+        "{}: {n} table{} {}",
         file.display(),
-        if new == text { "none changed" } else { "written" }
+        if n == 1 { "" } else { "s" },
+        if new == text { "unchanged" } else { "written" }
     );
     Ok(exit)
 }

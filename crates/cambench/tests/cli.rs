@@ -265,7 +265,7 @@ fn runs_are_joined_and_tables_spliced() {
 
     let readme = "# Us\n\n<!-- begin cambench report one two --table poster -->\nold\n<!-- end cambench report -->\n\nend\n";
     fs::write(workshop.path("README.md"), readme).unwrap();
-    workshop.output(&["report", "--splice", "README.md"]).is(0, &["1 tables, written"]);
+    workshop.output(&["report", "--splice", "README.md"]).is(0, &["1 table written"]);
     let spliced = fs::read_to_string(workshop.path("README.md")).unwrap();
     assert!(
         spliced.contains("| Recipro-CAM |")
@@ -273,7 +273,7 @@ fn runs_are_joined_and_tables_spliced() {
             && spliced.ends_with("\n\nend\n"),
         "{spliced}"
     );
-    workshop.output(&["report", "--splice", "README.md"]).is(0, &["none changed"]);
+    workshop.output(&["report", "--splice", "README.md"]).is(0, &["1 table unchanged"]);
     assert_eq!(fs::read_to_string(workshop.path("README.md")).unwrap(), spliced);
     fs::write(workshop.path("README.md"), "no marker\n").unwrap();
     workshop.output(&["report", "--splice", "README.md"]).is(2, &["begin cambench report"]);
