@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{checkout, run, setup};
 
 /// Standard deviations of the noise, as shares of each tensor's own.
-const NOISE: [&str; 6] = ["0.01", "0.03", "0.06", "0.1", "0.2", "0.3"];
+const NOISE: [&str; 5] = ["0.02", "0.05", "0.1", "0.2", "0.3"];
 
 const MODEL: &str = "  - { name: tf_efficientnet_lite0 }";
 
@@ -27,7 +27,7 @@ pub(crate) fn command() -> Result<ExitCode> {
         Ok(binary) => binary,
         Err(code) => return Ok(code),
     };
-    let degrade = ["--package=cam-runner", "--example=degrade"];
+    let degrade = ["--workspace", "--example=degrade"];
     let degrade = match run::build_target(&degrade, "degrade")? {
         Ok(binary) => binary,
         Err(code) => return Ok(code),

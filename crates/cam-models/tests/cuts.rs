@@ -68,6 +68,24 @@ fn asking_for_a_gradient_changes_nothing_but_rounding() {
 }
 
 #[test]
+fn an_image_has_the_same_answer_the_first_time_again_and_after_another_size() {
+    for name in ["tf_efficientnet_lite0", "resnet18"] {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let _no_grad = tch::no_grad_guard();
+            let network = network(name, &Options { precision, ..Options::default() });
+            let cut = network.cut("input").unwrap();
+            let (x, other) = (images(1, 64, 64), images(1, 97, 65));
+            let (first, again) = (cut.logits(&x), cut.logits(&x));
+            let fresh = self::network(name, &Options { precision, ..Options::default() });
+            let expected = fresh.cut("input").unwrap().logits(&other);
+            assert_eq!(first, again, "{name}");
+            assert_eq!(cut.logits(&other), expected, "{name}");
+            assert_eq!(cut.logits(&x), first, "{name}");
+        }
+    }
+}
+
+#[test]
 fn micro_batches_and_batch_size_change_nothing_but_rounding() {
     for name in ["tf_efficientnet_lite0", "resnet18", "vgg11"] {
         let _no_grad = tch::no_grad_guard();

@@ -195,9 +195,9 @@ fn contrasts(manifest: &RunManifest, scores: &Scores, groups: Vec<Group>) -> Vec
     let mut places = vec![];
     for (within, group) in groups.into_iter().filter(|(_, group)| group.len() > 1) {
         for (statistic, metric, heading, better) in &metrics {
-            for a in 0..group.len() {
-                for b in a + 1..group.len() {
-                    if let Some(paired) = scores.difference(group[a].0, group[b].0, *statistic) {
+            for (a, one) in group.iter().enumerate() {
+                for (b, other) in group.iter().enumerate().skip(a + 1) {
+                    if let Some(paired) = scores.difference(one.0, other.0, *statistic) {
                         table.push(paired);
                         places.push((contrasts.len(), a, b));
                     }

@@ -330,7 +330,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::ImageEntry;
+    use crate::{ImageEntry, stats::corrected};
 
     fn close(got: f64, want: f64, tolerance: f64) {
         assert!((got - want).abs() <= tolerance, "{got} is not {want}");
@@ -398,6 +398,56 @@ mod tests {
         println!("coverage {share}");
         // 0.95 with a standard error of 0.011.
         assert!((0.925..=0.975).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn a_table_without_differences_has_a_false_claim_in_one_of_twenty_at_most() {
+        // Three pairs of cells that share what is hard about an image, and are skewed like drop.
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let n_runs = 300;
+        let alarms = (0..n_runs).filter(|&run| {
+            let cells: Vec<Vec<f64>> = {
+                let hard: Vec<f64> = (0..60).map(|_| uniform(&mut random)).collect();
+                let mut cell = || hard.iter().map(|h| h * uniform(&mut random).powi(3)).collect();
+                (0..6).map(|_| cell()).collect()
+            };
+            let scores = scores(run, &cells.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            let pairs = [(0, 1), (2, 3), (4, 5)]
+                .map(|(a, b)| scores.difference(a, b, Statistic::Mean(0)).unwrap());
+            corrected(&pairs).iter().any(Difference::is_significant)
+        });
+        let share = alarms.count() as f64 / n_runs as f64;
+        println!("false claims {share}");
+        // 0.05 and three standard errors.
+        assert!(share <= 0.088, "{share}");
+    }
+
+    #[test]
+    fn a_detectable_difference_is_found_four_times_out_of_five() {
+        let mut random = ChaCha8Rng::seed_from_u64(4);
+        let n_runs = 300;
+        let found = (0..n_runs).filter(|&run| {
+            let base: Vec<f64> = (0..100).map(|_| uniform(&mut random)).collect();
+            let noise: Vec<f64> = (0..100).map(|_| 0.2 * (uniform(&mut random) - 0.5)).collect();
+            let with = |shift: f64| -> Vec<f64> {
+                base.iter().zip(&noise).map(|(base, noise)| base + noise + shift).collect()
+            };
+            // As many comparisons as a table may have; the others show nothing.
+            let table = |new: &[f64]| {
+                let scores = scores(run, &[new, &base]);
+                let here = scores.difference(0, 1, Statistic::Mean(0)).unwrap();
+                let mut table = vec![here; 10];
+                table[1..].iter_mut().for_each(|other| other.difference.p = 1.0);
+                corrected(&table)[0]
+            };
+            // The uniform noise has a standard deviation of 0.2 / √12, which each run estimates a little differently.
+            let Difference { detectable, .. } = table(&with(0.0));
+            table(&with(detectable)).is_significant()
+        });
+        let share = found.count() as f64 / n_runs as f64;
+        println!("found {share}");
+        // 0.8 and three standard errors.
+        assert!((0.73..=0.87).contains(&share), "{share}");
     }
 
     #[test]

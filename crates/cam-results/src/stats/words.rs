@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Contrast, Difference, below_controls};
+use super::{Contrast, Difference, below_controls, scores::ROUNDING};
 use crate::{Summary, summary::FEW_IMAGES};
 
 /// What can be concluded from a run, one sentence or two each, the most important first. Plain text, with names as they
@@ -65,12 +65,12 @@ pub(crate) fn best(contrast: &Contrast) -> Option<String> {
         .map(|difference| difference.detectable)
         .fold(0.0, f64::max);
     let who = if with_best.len() == rest.len() && rest.len() > 1 {
-        "no two at the top can be told apart".to_owned()
+        format!("{} has the best mean and cannot be told from any other", name(best))
     } else {
         let names: Vec<&str> = with_best.iter().map(|i| name(*i)).collect();
         format!("{} cannot be told from {}", name(best), listed(&names))
     };
-    let seen = if could > 0.0 && could.is_finite() {
+    let seen = if could > ROUNDING && could.is_finite() {
         format!(
             " A difference of {:.1} points would have been seen four times out of five.",
             100.0 * could
@@ -88,8 +88,8 @@ pub(crate) fn equal(methods: &[Contrast]) -> Vec<String> {
     for contrast in methods {
         for pair in &contrast.pairs {
             let key = (&*contrast.within, pair.a, pair.b);
-            // Every image's difference is 0 where nothing at all could have been detected.
-            if pair.difference.detectable == 0.0 && pair.difference.p >= 1.0 {
+            // Every image's difference is rounding where one of that size would have been detected.
+            if pair.difference.detectable <= ROUNDING && pair.difference.p >= 1.0 {
                 same.insert(key);
             } else {
                 different.insert(key);
@@ -142,5 +142,68 @@ fn listed(names: &[&str]) -> String {
         [] => String::new(),
         [one] => (*one).to_owned(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Record, summarize, testing::many_images};
+
+    /// What is concluded of 60 images whose scores were changed.
+    fn concluded(change: impl Fn(&mut Record)) -> String {
+        let (manifest, mut records) = many_images(60);
+        records.iter_mut().for_each(change);
+        conclusions(&summarize(&manifest, &records)).join("\n")
+    }
+
+    #[test]
+    fn who_is_best_is_said_with_by_how_much_and_who_is_not_with_what_would_have_been_seen() {
+        let text = concluded(|record| {
+            let drop = if record.method == "rise" { 0.1 } else { 0.4 };
+            let wiggle = f64::from(record.image.as_bytes()[4]) / 1000.0;
+            record.metrics[0] = Some(drop + if record.method == "cam" { wiggle } else { 0.0 });
+        });
+        assert!(text.contains("Drop ↓: RISE is best with 10.0, ahead of Recipro-CAM with 40.0 by 30.0 to 30.0 points."), "{text}");
+        let equal = "has the best mean and cannot be told from any other. A difference of";
+        assert!(text.contains(equal), "{text}");
+    }
+
+    #[test]
+    fn methods_that_say_the_same_are_one_result() {
+        let text = concluded(|record| {
+            let of_image = f64::from(record.image.as_bytes()[4]) / 100.0;
+            // Equal but for rounding.
+            let rounding = if record.method == "cam" { 1e-7 } else { 0.0 };
+            if record.method != "rise" {
+                record.metrics.fill(Some(of_image + rounding));
+            }
+        });
+        let same = "CAM and Recipro-CAM have the same scores on every image of resnet18";
+        assert!(text.contains(same), "{text}");
+        assert!(!text.contains("CAM and RISE have"), "{text}");
+    }
+
+    #[test]
+    fn a_method_that_is_not_above_a_control_is_named() {
+        let (mut manifest, mut records) = many_images(60);
+        manifest.methods[2].method = "random".into();
+        for record in &mut records {
+            let drop =
+                [("cam", 0.5), ("rise", 0.2)].iter().find(|(name, _)| record.method == *name);
+            let of_image = f64::from(record.image.as_bytes()[4]) / 1000.0;
+            record.metrics[0] = Some(drop.map_or(0.4, |(_, drop)| *drop) + of_image);
+        }
+        let text = conclusions(&summarize(&manifest, &records)).join("\n");
+        let worse = "By Drop ↓, not every method is shown to be better than the controls, which know nothing of the network: CAM is worse than Recipro-CAM (recipro_cam).";
+        assert!(text.contains(worse), "{text}");
+    }
+
+    #[test]
+    fn few_images_support_nothing() {
+        let (manifest, records) = many_images(29);
+        let sentences = conclusions(&summarize(&manifest, &records));
+        assert_eq!(sentences.len(), 1);
+        assert!(sentences[0].starts_with("Nothing: behind some means there are only 29 images"));
     }
 }
