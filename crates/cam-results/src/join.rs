@@ -25,6 +25,15 @@ impl Part {
         }
     }
 
+    /// The models and methods that the run has rows of.
+    fn cells(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        let manifest = self.run.manifest();
+        manifest.models.iter().flat_map(move |model| {
+            let methods = manifest.methods.iter().filter(|method| method.runs_on(&model.name));
+            methods.map(|method| (new(&self.models, &model.name), new(&self.methods, &method.name)))
+        })
+    }
+
     pub(crate) fn metric(&self, metric: &str) -> String {
         new(&self.metrics, metric)
     }
@@ -51,11 +60,11 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
     let (first, first_label) = runs.next().expect("at least one run");
     let mut manifest = first.manifest().clone();
     let mut cautions = vec![];
-    let mut cells: HashSet<(String, String)> = cells(&manifest);
     let part =
         |run, models, methods, metrics, images| Part { run, models, methods, metrics, images };
     let none = HashMap::new;
     let mut parts = vec![part(first, none(), none(), none(), none())];
+    let mut cells: HashSet<(String, String)> = parts[0].cells().collect();
     for (run, label) in runs {
         let other = run.manifest();
         let named = |name: &str| format!("{name} [{label}]");
@@ -68,7 +77,7 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         let metrics =
             renamed(&manifest.metrics, &other.metrics, |m| &m.name, MetricEntry::eq, &named);
         let methods =
-            renamed(&manifest.methods, &other.methods, |m| &m.name, MethodEntry::eq, &named);
+            renamed(&manifest.methods, &other.methods, |m| &m.name, is_same_method, &named);
         let models: HashMap<String, String> = other
             .models
             .iter()
@@ -94,12 +103,7 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
 
         let part = part(run, models, methods, metrics, images);
         extend(&mut manifest, &part);
-        cells.extend(part.run.manifest().models.iter().flat_map(|model| {
-            let methods = part.run.manifest().methods.iter();
-            methods
-                .map(|method| (new(&part.models, &model.name), new(&part.methods, &method.name)))
-                .collect::<Vec<_>>()
-        }));
+        cells.extend(part.cells());
         parts.push(part);
     }
     let differ = |of: &dyn Fn(&RunManifest) -> String| {
@@ -115,6 +119,11 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         );
     }
     manifest.dataset.n_images = manifest.images.len();
+    let models: Vec<String> = manifest.models.iter().map(|model| model.name.clone()).collect();
+    for method in &mut manifest.methods {
+        let lacks = |model: &&String| !cells.contains(&((*model).clone(), method.name.clone()));
+        method.except = models.iter().filter(lacks).cloned().collect();
+    }
     let records = records(&manifest, &parts);
     Joined { manifest, records, parts, cautions }
 }
@@ -168,6 +177,11 @@ fn is_same(a: &ModelEntry, b: &ModelEntry) -> bool {
     *a == b
 }
 
+/// Whether two entries are one method, whichever models they leave out.
+fn is_same_method(a: &MethodEntry, b: &MethodEntry) -> bool {
+    *a == MethodEntry { except: a.except.clone(), ..b.clone() }
+}
+
 /// New names for those entries whose name is taken by something else.
 fn renamed<T>(
     known: &[T],
@@ -180,18 +194,6 @@ fn renamed<T>(
         known.iter().any(|known| name(known) == name(entry) && !is_same(known, entry))
     });
     clashes.map(|entry| (name(entry).clone(), named(name(entry)))).collect()
-}
-
-fn cells(manifest: &RunManifest) -> HashSet<(String, String)> {
-    let of = |model: &ModelEntry| {
-        let name = model.name.clone();
-        manifest
-            .methods
-            .iter()
-            .map(move |method| (name.clone(), method.name.clone()))
-            .collect::<Vec<_>>()
-    };
-    manifest.models.iter().flat_map(of).collect()
 }
 
 fn extend(manifest: &mut RunManifest, part: &Part) {

@@ -15,6 +15,7 @@ mod picture;
 mod plot;
 mod preset;
 mod record;
+mod reference;
 mod report;
 mod run;
 pub mod stats;
@@ -25,13 +26,14 @@ mod tables;
 #[cfg(test)]
 mod testing;
 mod tex;
+mod worst;
 
 pub use error::{Error, Result};
 pub use files::{write_atomically, write_bytes};
 pub use html::{Choice, Shown, chosen_images, report_html};
 pub use manifest::{
-    Better, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, Rounding, RunManifest,
-    RunStatus, WeightsEntry, clashing_column,
+    Better, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
+    Rounding, RunManifest, RunStatus, WeightsEntry, clashing_column,
 };
 pub use picture::{Picture, color};
 pub use plot::{
@@ -39,9 +41,11 @@ pub use plot::{
 };
 pub use preset::Preset;
 pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
+pub use reference::{Printed, Reference};
 pub use report::{Figure, Section, report_md};
 pub use run::Run;
 pub use store::Store;
-pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, summarize};
+pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, adcc_parts, summarize};
 pub use synthetic::synthetic;
 pub use tex::{table_md, table_tex};
+pub use worst::Worst;

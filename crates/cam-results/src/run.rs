@@ -1,7 +1,6 @@
 //! A run's folder, read back.
 
 use std::{
-    collections::HashSet,
     io,
     path::{Path, PathBuf},
 };
@@ -116,15 +115,9 @@ impl Run {
         &self.records
     }
 
-    /// What the records say; of joined runs without the cells that none of them has.
+    /// What the records say.
     pub fn summarize(&self) -> Summary {
-        let mut summary = summarize(&self.manifest, &self.records);
-        if !self.parts.is_empty() {
-            let there: HashSet<(&str, &str)> =
-                self.records.iter().map(|record| (&*record.model, &*record.method)).collect();
-            summary.cells.retain(|cell| there.contains(&(&*cell.model, &*cell.method)));
-        }
-        summary
+        summarize(&self.manifest, &self.records)
     }
 
     /// How many rows of the plan are missing; 0 in a finished run.

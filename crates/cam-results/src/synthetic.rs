@@ -7,8 +7,8 @@ use rand_chacha::{
 use serde_json::json;
 
 use crate::{
-    Better, Curve, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, RawMap, Record,
-    Row, RunManifest, RunStatus, SCHEMA, Status, WeightsEntry, adcc,
+    Better, Curve, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
+    RawMap, Record, Row, RunManifest, RunStatus, SCHEMA, Status, WeightsEntry, adcc,
 };
 
 /// A run of so many images and methods, with values that look like a real one's: images are easy or hard for all
@@ -101,12 +101,18 @@ fn manifest(n_images: usize, n_methods: usize) -> RunManifest {
         metric: name.into(),
         title: title.into(),
         better,
+        worst: Some(if better == Better::Higher { 0.0 } else { 1.0 }),
         protocol: "corrected".into(),
         options: json!({}),
     };
     let image = |i: usize| {
         let name = if i == 3 { "</script><b>3".to_owned() } else { format!("image{i:05}") };
-        ImageEntry { image: format!("{name}.jpg"), sha256: None, label: Some((i % 10) as i64) }
+        ImageEntry {
+            image: format!("{name}.jpg"),
+            sha256: None,
+            label: Some((i % 10) as i64),
+            boxes: vec![],
+        }
     };
     RunManifest {
         schema: SCHEMA,
@@ -123,6 +129,8 @@ fn manifest(n_images: usize, n_methods: usize) -> RunManifest {
         threads: 1,
         target: "predicted".into(),
         seed: 7,
+        protocol: ProtocolEntry::default(),
+        reference: None,
         dataset: DatasetEntry { name: "synthetic".into(), root: "nowhere".into(), n_images },
         models: vec![ModelEntry {
             name: "net".into(),
@@ -150,6 +158,7 @@ fn manifest(n_images: usize, n_methods: usize) -> RunManifest {
                 title: if i == 1 { "Method <1>".into() } else { format!("Method {i}") },
                 protocol: "corrected".into(),
                 options: json!({ "i": i }),
+                except: vec![],
             })
             .collect(),
         metrics: vec![

@@ -183,7 +183,7 @@ fn caption(
         models.join("; "),
         manifest.dataset.name,
         manifest.target,
-        report::protocols(manifest).join(", "),
+        report::protocol_names(manifest).join(", "),
         manifest.seed,
         preset.unit(units),
         manifest.cambench,

@@ -5,16 +5,19 @@ use std::{
     path::Path,
 };
 
-use cam_core::{Map, Preprocessing};
-use cam_data::{DatasetManifest, Item, imagenet, prefetch};
+use cam_core::{Map, Preprocessing, Upsampling};
+use cam_data::{Collage, Dataset, DatasetManifest, Item, Layout, Limits, imagenet, prefetch};
 use cam_methods::AnyMethod;
 use cam_results::{
     Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, Preset, RawMap, Record,
     Result, Run, Section, Shown, Status, Summary, chosen_images, cost_plot, curves_plot, grid_plot,
     metrics_plot, ranks_plot, report_html, report_md, table_tex, write_bytes,
 };
+use serde::Deserialize;
 use tch::Tensor;
 use tracing::info_span;
+
+use crate::config::DatasetChoice;
 
 /// How many photographs a grid shows: the first ones of the run.
 const GRID_ROWS: usize = 6;
@@ -125,11 +128,12 @@ fn grid_name(run: &Run, model: &ModelEntry) -> String {
 /// The plots that lie in a folder.
 fn figures(run: &Run, folder: &Path) -> Vec<Figure> {
     let figure = |section, file: String, caption: String| Figure { section, file, caption };
+    let protocol = &run.manifest().protocol.name;
     let mut figures = vec![
         figure(
             Section::Scores,
             format!("{METRICS}.svg"),
-            "Every metric of every method with its 95 % interval".into(),
+            format!("Every metric of every method with its 95 % interval; protocol {protocol}"),
         ),
         figure(
             Section::Differences,
@@ -140,8 +144,9 @@ fn figures(run: &Run, folder: &Path) -> Vec<Figure> {
         figure(
             Section::Curves,
             format!("{CURVES}.svg"),
-            "Mean confidence while pixels are deleted or inserted; bands are 1.96 standard errors"
-                .into(),
+            format!(
+                "Mean confidence while pixels are deleted or inserted; bands are 1.96 standard errors; protocol {protocol}"
+            ),
         ),
         figure(
             Section::Cost,
@@ -176,6 +181,7 @@ fn grid(run: &Run, model: &ModelEntry) -> Result<std::result::Result<Vec<GridRow
         Ok(photos) => photos,
         Err(why) => return Ok(Err(why)),
     };
+    let upsampling = upsampling(run);
     let maps = maps(run, |key| key.model == model.name && images.contains(&&*key.image))?;
     let records: BTreeMap<(&str, &str), &Record> = run
         .records()
@@ -188,7 +194,7 @@ fn grid(run: &Run, model: &ModelEntry) -> Result<std::result::Result<Vec<GridRow
         let maps = run.manifest().methods.iter().map(|method| {
             let raw = maps.get(&key(model, image, method));
             GridMap {
-                unit: raw.and_then(|raw| unit(&method.method, raw, size)),
+                unit: raw.and_then(|raw| unit(&method.method, raw, size, upsampling)),
                 caption: caption(records.get(&(image, &*method.name)).copied()),
             }
         });
@@ -204,6 +210,7 @@ fn shown(run: &Run, photographs: bool) -> Result<(Vec<Shown>, Vec<String>)> {
     let choices = chosen_images(run);
     let keys: BTreeSet<(&str, &str)> =
         choices.iter().map(|choice| (&*choice.model, &*choice.image)).collect();
+    let upsampling = upsampling(run);
     let maps = maps(run, |key| keys.contains(&(&*key.model, &*key.image)))?;
     let (mut shown, mut missing) = (vec![], vec![]);
     for model in &run.manifest().models {
@@ -224,7 +231,8 @@ fn shown(run: &Run, photographs: bool) -> Result<(Vec<Shown>, Vec<String>)> {
         for (image, photo) in images.into_iter().zip(photos) {
             let size = photo.as_ref().map_or([MAP_SIDE; 2], |photo| [photo.height, photo.width]);
             let maps = run.manifest().methods.iter().map(|method| {
-                maps.get(&key(model, image, method)).and_then(|raw| unit(&method.method, raw, size))
+                maps.get(&key(model, image, method))
+                    .and_then(|raw| unit(&method.method, raw, size, upsampling))
             });
             shown.push(Shown {
                 model: model.name.clone(),
@@ -237,6 +245,12 @@ fn shown(run: &Run, photographs: bool) -> Result<(Vec<Shown>, Vec<String>)> {
         }
     }
     Ok((shown, missing))
+}
+
+/// How maps are brought to the image's size; bilinear in runs of before there was a choice.
+fn upsampling(run: &Run) -> Upsampling {
+    let upsampling = &run.manifest().config_resolved["upsampling"];
+    Upsampling::deserialize(upsampling).unwrap_or_default()
 }
 
 /// The side of a map that has no photograph.
@@ -300,11 +314,14 @@ fn photos(
         .ok_or("the run does not say which data set it is of")?;
     let form = DatasetManifest::read(Path::new(path)).map_err(|error| error.to_string())?;
     let root = form.root(Path::new(path)).map_err(|error| error.to_string())?;
+    let collages = if form.layout == Layout::Grid { collages(manifest)? } else { BTreeMap::new() };
     let hashes: BTreeMap<&str, &Option<String>> =
         manifest.images.iter().map(|image| (&*image.image, &image.sha256)).collect();
     let items: Vec<Item> = images
         .iter()
         .map(|image| Item {
+            collage: collages.get(*image).cloned(),
+            boxes: vec![],
             image: (*image).to_owned(),
             path: root.join(image),
             label: None,
@@ -320,16 +337,29 @@ fn photos(
         .collect()
 }
 
-/// As the metrics saw it; `None` where the map says nothing.
-fn unit(method: &str, raw: &RawMap, size: [u32; 2]) -> Option<Vec<f32>> {
+/// What the collages of a run are put together of, by their names.
+fn collages(manifest: &RunManifest) -> std::result::Result<BTreeMap<String, Collage>, String> {
+    let choice = manifest.config_resolved["dataset"].clone();
+    let choice: DatasetChoice =
+        serde_json::from_value(choice).map_err(|error| error.to_string())?;
+    let dataset = Dataset::load(&choice.manifest, &Limits::default());
+    let items = dataset.map_err(|error| error.to_string())?.items;
+    Ok(items.into_iter().filter_map(|item| Some((item.image, item.collage?))).collect())
+}
+
+/// As the metrics saw it, within the range of colors; `None` where the map says nothing.
+fn unit(method: &str, raw: &RawMap, size: [u32; 2], upsampling: Upsampling) -> Option<Vec<f32>> {
     let size = size.map(i64::from);
     let map = Tensor::from_slice(&raw.values).view([i64::from(raw.height), i64::from(raw.width)]);
     let map = match AnyMethod::by_name(method) {
         Some(method) => Map::made_by(&*method, &map, size),
         None => Map::new(&map, size),
     };
-    let map = map.ok()?;
-    Some(Vec::try_from(map.unit().contiguous().view([-1])).expect("a vector of numbers"))
+    let map = map.ok()?.upsampled(upsampling);
+    Some(
+        Vec::try_from(map.unit().clamp(0.0, 1.0).contiguous().view([-1]))
+            .expect("a vector of numbers"),
+    )
 }
 
 fn caption(record: Option<&Record>) -> String {

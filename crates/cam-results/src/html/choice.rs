@@ -166,7 +166,12 @@ mod tests {
     fn images_are_chosen_by_rules_that_can_be_checked_by_hand() {
         let mut manifest = manifest();
         manifest.images = (0..20)
-            .map(|i| crate::ImageEntry { image: format!("{i:02}.jpg"), sha256: None, label: None })
+            .map(|i| crate::ImageEntry {
+                image: format!("{i:02}.jpg"),
+                sha256: None,
+                label: None,
+                boxes: vec![],
+            })
             .collect();
         let mut rows = rows(&manifest);
         // Image i has the mean ADCC i / 20 over three methods that lie apart by 0, but for images 5 and 6.

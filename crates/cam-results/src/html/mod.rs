@@ -213,7 +213,7 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
             ),
         ),
         ("Explained class", manifest.target.clone()),
-        ("Protocol", report::protocols(manifest).join(", ")),
+        ("Protocol", report::protocol_names(manifest).join(", ")),
         ("Seed", manifest.seed.to_string()),
         ("Device", format!("{}, {}", manifest.device, report::counted(threads, "thread"))),
         ("Made by", format!("cambench {}{commit}", manifest.cambench)),
@@ -242,7 +242,8 @@ fn accuracies(summary: &Summary) -> Vec<String> {
 
 /// That nothing can be concluded, where there are too few images.
 fn nothing(summary: &Summary) -> Option<String> {
-    let is_few = summary.cells.iter().any(|cell| cell.n < FEW_IMAGES);
+    let mut there = summary.cells.iter().filter(|cell| cell.n_rows() > 0);
+    let is_few = there.any(|cell| cell.n < FEW_IMAGES);
     is_few.then(|| stats::conclusions(summary).into_iter().next()).flatten()
 }
 

@@ -8,7 +8,9 @@ use crate::{Summary, summary::FEW_IMAGES};
 /// What can be concluded from a run, one sentence or two each, the most important first. Plain text, with names as they
 /// are printed; nothing is escaped.
 pub fn conclusions(summary: &Summary) -> Vec<String> {
-    let fewest = summary.cells.iter().map(|cell| cell.n).min().unwrap_or(0);
+    // A plan may leave a method out of a model.
+    let there = summary.cells.iter().filter(|cell| cell.n_rows() > 0);
+    let fewest = there.map(|cell| cell.n).min().unwrap_or(0);
     if fewest < FEW_IMAGES {
         return vec![format!(
             "Nothing: behind some means there {} only {fewest} image{}, and at least {FEW_IMAGES} are needed. The intervals and \
