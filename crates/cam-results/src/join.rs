@@ -29,8 +29,10 @@ impl Part {
     fn cells(&self) -> impl Iterator<Item = (String, String)> + '_ {
         let manifest = self.run.manifest();
         manifest.models.iter().flat_map(move |model| {
-            let methods = manifest.methods.iter().filter(|method| method.runs_on(&model.name));
-            methods.map(|method| (new(&self.models, &model.name), new(&self.methods, &method.name)))
+            let methods = manifest.methods.iter().filter(move |method| method.runs_on(&model.name));
+            methods.map(move |method| {
+                (new(&self.models, &model.name), new(&self.methods, &method.name))
+            })
         })
     }
 
