@@ -1,5 +1,5 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs | gate | growth | peers | onnx-backend |
-//! onnx-zoo`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | gate | growth | peers |
+//! onnx-backend | onnx-zoo`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -9,6 +9,7 @@
     reason = "a command line tool speaks through its output"
 )]
 
+mod browse;
 mod checkout;
 mod ci;
 mod docs;
@@ -44,6 +45,9 @@ cargo xtask ci
     formatting, tests, clippy, documentation: what continuous integration runs
 cargo xtask docs [--check]
     write the generated tables into the Markdown files, or only say whether they would change
+cargo xtask browse [REPORT.html [FOLDER]]
+    look at a report in a headless Chromium (one of 10,000 synthetic images and 20 methods unless given), and leave
+    pictures of it in FOLDER; skips without Chromium, or a Python (PYTHON) with Playwright
 cargo xtask gate
     the regression gate as CI would use it, on weights made worse step by step, into results/gate/gate.md
 cargo xtask growth [--images A,B,...]
@@ -90,6 +94,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("ci", []) => ci::command(),
         ("docs", []) => docs::command(false),
         ("docs", [flag]) if flag == "--check" => docs::command(true),
+        ("browse", _) => browse::command(args),
         ("gate", []) => gate::command(),
         ("growth", _) => growth::command(args),
         ("peers", _) => peers::command(args),

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Explain images: an overlay and a map for each
     Explain(ExplainArgs),
-    /// Write the report, the table and the plots of a run again
+    /// Write the reports, tables and plots of a run again, or of several as one
     Report(ReportArgs),
     /// The regression gate: did explanations get worse?
     Compare(CompareArgs),
@@ -171,14 +171,56 @@ pub(crate) struct ExplainArgs {
 #[command(after_help = "\
 Examples:
   cambench report results/demo/2026-11-23-1a2b3c4d
-  cambench report results/demo/2026-* --format csv")]
+  cambench report results/demo/2026-11-23-1a2b3c4d --format html,tex
+  cambench report results/cams/published results/masks/published --out results/all
+  cambench report results/table1/published --table poster
+  cambench report --splice README.md
+
+Several runs become one report: in one table where they are comparable, apart where they are not.
+`--splice` writes a table below each line `<!-- begin cambench report RUN... [--table NAME] -->` of a file, up to the
+line `<!-- end cambench report -->`.")]
 pub(crate) struct ReportArgs {
     /// Folders of runs, finished or not
-    #[arg(required = true)]
+    #[arg(required_unless_present = "splice")]
     pub(crate) runs: Vec<PathBuf>,
-    /// What to write into each folder
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["md", "csv", "plots"])]
-    pub(crate) format: Vec<Format>,
+    /// What to write [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) format: Option<Vec<Format>>,
+    /// Where the files go [default: the run's folder; of several runs, `report`]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Show maps alone, no photographs: for images that may not be handed on
+    #[arg(long)]
+    pub(crate) no_photographs: bool,
+    /// Write no file: print one table, as Markdown or with `--format tex` as LaTeX
+    #[arg(long, value_enum, conflicts_with = "out")]
+    pub(crate) table: Option<Table>,
+    /// Write the tables that the markers of this file name into it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "format", "out", "table"])]
+    pub(crate) splice: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// All that was measured, with intervals
+    All,
+    /// The Recipro-CAM poster's columns
+    Poster,
+    /// The columns of the paper that proposed ADCC
+    Adcc,
+    /// Drop and increase, as in torch-cam's README
+    TorchCam,
+}
+
+impl From<Table> for cam_results::Preset {
+    fn from(table: Table) -> Self {
+        match table {
+            Table::All => Self::All,
+            Table::Poster => Self::Poster,
+            Table::Adcc => Self::Adcc,
+            Table::TorchCam => Self::TorchCam,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -187,6 +229,10 @@ pub(crate) enum Format {
     Md,
     /// summary.csv and comparisons.csv
     Csv,
+    /// report.tex
+    Tex,
+    /// report.html
+    Html,
     /// Plots, as SVG and PNG
     Plots,
 }
@@ -196,6 +242,8 @@ impl From<Format> for cam_runner::Format {
         match format {
             Format::Md => Self::Md,
             Format::Csv => Self::Csv,
+            Format::Tex => Self::Tex,
+            Format::Html => Self::Html,
             Format::Plots => Self::Plots,
         }
     }

@@ -37,7 +37,7 @@ fn dispatch(args: Args) -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
-        Command::Report(args) => Ok(report::report(&args)),
+        Command::Report(args) => report::report(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Baseline(args) => baseline::baseline(&args.command),
         Command::Verify(args) => verify::verify(&args),
