@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use cam_core::{Classifier, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing, hex};
+use cam_core::{
+    Classifier, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing, Resize, hex,
+};
 use cam_models::{ModelError, UnknownLayer};
 use cam_onnx::{Network, OnnxError, UnknownTensor};
 use cam_results::WeightsEntry;
@@ -107,7 +109,7 @@ impl OnnxModel {
 /// torchvision's preprocessing, its proportions kept for images of another side.
 fn imagenet(side: u32) -> Preprocessing {
     Preprocessing {
-        resize: (side * 256).div_ceil(224),
+        resize: Resize::Shorter((side * 256).div_ceil(224)),
         crop: side,
         interpolation: Interpolation::Bilinear,
         mean: IMAGENET_MEAN,

@@ -1,6 +1,10 @@
 //! A run checked: what follows from its rows, and some of its rows computed again.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+};
 
 use cam_data::prefetch;
 use cam_models::DeviceChoice;
@@ -136,7 +140,7 @@ fn consistency(run: &Run) -> Vec<Mismatch> {
                 what: "does not follow from the records".into(),
             }),
             Err(error) => {
-                mismatches.push(Mismatch { place: "summary.csv".into(), what: error.to_string() })
+                mismatches.push(Mismatch { place: "summary.csv".into(), what: error.to_string() });
             }
         }
     }
@@ -225,10 +229,10 @@ fn sample(records: &[Record], n: usize, seed: u64) -> Vec<&Record> {
 
 /// The stored maps of the sample.
 fn maps(run: &Run, sample: &[&Record], mismatches: &mut Vec<Mismatch>) -> BTreeMap<Key, RawMap> {
-    let wanted: BTreeMap<Key, ()> = sample.iter().map(|record| (record.key(), ())).collect();
+    let wanted: BTreeSet<Key> = sample.iter().map(|record| record.key()).collect();
     let mut maps = BTreeMap::new();
     let visited = run.visit_maps(|key, map| {
-        if wanted.contains_key(key) {
+        if wanted.contains(key) {
             maps.insert(key.clone(), map.clone());
         }
     });
@@ -253,9 +257,9 @@ fn compute(
         }
         on_event(Event::Loading { model: &model.name });
         let loaded = model.load(plan.device, plan.memory(), on_event)?;
-        let cut =
-            loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
-        let cut = cut.with_batch(model.batch, model.head_batch);
+        let cut = loaded
+            .cut(&model.layer, Some((model.batch, model.head_batch)))
+            .expect("the layer was resolved when it was planned");
         let methods = |image: &str| -> Vec<&MethodChoice> {
             let is_wanted = |method: &&MethodChoice| {
                 of_model
@@ -268,7 +272,7 @@ fn compute(
         let items: Vec<_> = items.cloned().collect();
         for (index, photo) in prefetch(items.clone(), &model.preprocessing, plan.dataset.exif) {
             let item = &items[index];
-            let cell = Cell { plan, model, cut: &cut, image: &item.image, label: item.label };
+            let cell = Cell { plan, model, cut: &*cut, image: &item.image, label: item.label };
             let prepared = photo
                 .map_err(|error| error.to_string())
                 .and_then(|photo| guard(|| cell.subject(&photo, plan.device)));
