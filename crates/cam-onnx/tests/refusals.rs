@@ -132,7 +132,7 @@ fn no_damage_makes_it_panic() {
             true
         }));
         if let Ok(is_accepted) = outcome {
-            n_accepted += usize::from(is_accepted)
+            n_accepted += usize::from(is_accepted);
         } else {
             let kept = std::env::temp_dir().join("cambench-damaged.onnx");
             fs::write(&kept, &bytes).unwrap();
