@@ -13,6 +13,8 @@ pub enum Fill {
     Blur,
     /// The image's own mean color.
     Mean,
+    /// The smallest value of the whole image, in every channel: nearly black.
+    Minimum,
 }
 
 impl Fill {
@@ -22,6 +24,7 @@ impl Fill {
             Self::Zero => images.zeros_like(),
             Self::Blur => blur(images),
             Self::Mean => images.mean_dim(&[2_i64, 3][..], true, None::<Kind>).expand_as(images),
+            Self::Minimum => images.amin([1, 2, 3], true).expand_as(images),
         }
     }
 }

@@ -34,6 +34,14 @@ pub enum Probe {
         /// Whether a cell takes the first line of pixels of its neighbors below and to the right as well.
         overlapping: bool,
     },
+    /// The image where only so many pixels are left and the others are made of their neighbors: ROAD's noisy linear
+    /// imputation, with noise from the image's seed.
+    Imputed {
+        /// How many pixels are left, from 1 to `H·W`.
+        pixels: i64,
+        /// Which pixels are left: the first ones in this order.
+        order: Order,
+    },
 }
 
 impl Probe {
@@ -41,7 +49,9 @@ impl Probe {
     pub(crate) fn count(self) -> Option<i64> {
         match self {
             Self::Masked => None,
-            Self::Kept { pixels: count, .. } | Self::Cells { cells: count, .. } => Some(count),
+            Self::Kept { pixels: count, .. }
+            | Self::Imputed { pixels: count, .. }
+            | Self::Cells { cells: count, .. } => Some(count),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! The area under the class's softmax probability (`score: logit`: its logit) while pixels are replaced, the most salient first.
 //! Ours: equal values go in row-major order, and the trapezoid rule takes both end points at their true share of pixels.
 
+use std::ops::RangeInclusive;
+
 use cam_core::{About, Better, Explained, Fill, Metric, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +58,11 @@ impl Metric for Deletion {
         Better::Lower
     }
 
-    fn worst(&self) -> Option<f64> {
-        (self.score == Output::Softmax).then_some(1.0)
+    fn range(&self) -> RangeInclusive<f64> {
+        match self.score {
+            Output::Softmax => 0.0..=1.0,
+            Output::Logit => f64::NEG_INFINITY..=f64::INFINITY,
+        }
     }
 
     fn about(&self) -> About {

@@ -3,6 +3,8 @@
 //! The area under the class's softmax probability (`score: logit`: its logit) while a blurred image gets its pixels back, the most salient first.
 //! Ours: the exact blur of the authors' evaluation code, equal values in row-major order, both end points in the area.
 
+use std::ops::RangeInclusive;
+
 use cam_core::{About, Better, Explained, Fill, Metric, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +58,11 @@ impl Metric for Insertion {
         Better::Higher
     }
 
-    fn worst(&self) -> Option<f64> {
-        (self.score == Output::Softmax).then_some(0.0)
+    fn range(&self) -> RangeInclusive<f64> {
+        match self.score {
+            Output::Softmax => 0.0..=1.0,
+            Output::Logit => f64::NEG_INFINITY..=f64::INFINITY,
+        }
     }
 
     fn about(&self) -> About {

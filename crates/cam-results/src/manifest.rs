@@ -108,7 +108,7 @@ pub struct DatasetEntry {
 }
 
 /// One image of the plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageEntry {
     /// Its path relative to the data set's root.
     pub image: String,
@@ -116,6 +116,9 @@ pub struct ImageEntry {
     pub sha256: Option<String>,
     /// The class that it is labeled with, where it is.
     pub label: Option<i64>,
+    /// Boxes of the class's objects in the file's pixels: `[xmin, ymin, xmax, ymax]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boxes: Vec<[f64; 4]>,
 }
 
 /// One network, cut at one layer.

@@ -48,6 +48,7 @@ pub(crate) fn manifest() -> RunManifest {
                 image: (*image).into(),
                 sha256: Some(digit.repeat(64)),
                 label: Some(1),
+                boxes: vec![],
             })
             .collect(),
     }

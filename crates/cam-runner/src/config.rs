@@ -8,7 +8,7 @@ use std::{
 };
 
 use cam_core::{Method, Preprocessing, Upsampling, with_suggestion};
-use cam_methods::AnyMethod;
+use cam_methods::{AnyMethod, Randomized};
 use cam_metrics::AnyMetric;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -181,6 +181,8 @@ pub struct MethodChoice {
 pub enum MapSource {
     /// A method of the registry.
     Method(AnyMethod),
+    /// A method of the registry on a randomized copy of the network: a control.
+    Randomized(Randomized),
     /// A folder of maps that another tool made: `<image without its extension>.npy`, two dimensions, any scale.
     Imported(PathBuf),
     /// A method of whoever uses this crate as a library; a sweep file cannot name it.
@@ -224,7 +226,7 @@ impl MapSource {
     /// The method's name in the registry, or `imported`.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Method(method) => method.name(),
+            Self::Method(method) | Self::Randomized(Randomized { method, .. }) => method.name(),
             Self::Imported(_) => IMPORTED,
             Self::Custom(custom) => custom.name,
         }
@@ -234,9 +236,31 @@ impl MapSource {
     pub fn method(&self) -> Option<&dyn Method> {
         match self {
             Self::Method(method) => Some(&**method),
+            Self::Randomized(randomized) => Some(randomized),
             Self::Custom(custom) => Some(&*custom.method),
             Self::Imported(_) => None,
         }
+    }
+}
+
+/// The key, beside a method's options, that says which network it runs on.
+pub(crate) const NETWORK: &str = "network";
+
+/// `randomized`, or `randomized:7` for another seed than 0.
+pub(crate) fn network_of(randomized: &Randomized) -> String {
+    match randomized.seed {
+        0 => RANDOMIZED.to_string(),
+        seed => format!("{RANDOMIZED}:{seed}"),
+    }
+}
+
+const RANDOMIZED: &str = "randomized";
+
+/// The seed of a randomized network; `None` where the text says something else.
+fn randomized_seed(text: &str) -> Option<u64> {
+    match text.strip_prefix(RANDOMIZED)? {
+        "" => Some(0),
+        seed => seed.strip_prefix(':')?.parse().ok(),
     }
 }
 
@@ -610,6 +634,7 @@ impl MethodChoice {
         let protocol = entry.own_protocol()?;
         let except = entry.take("except").map_or(Ok(vec![]), serde_yaml::from_value);
         let except = except.map_err(|error| format!("{}: except: {error}", entry.name))?;
+        let network = if entry.name == IMPORTED { None } else { entry.take(NETWORK) };
         let source = if entry.name == IMPORTED {
             let maps =
                 entry.take("maps").ok_or("`imported` needs `maps`, a folder of .npy files")?;
@@ -621,7 +646,20 @@ impl MethodChoice {
             MapSource::Imported(maps)
         } else {
             let preset = protocol.unwrap_or(sweeps).method_options(&entry.name);
-            MapSource::Method(configure(&entry.name, over(entry.options, preset))?)
+            let method = configure(&entry.name, over(entry.options, preset))?;
+            match network {
+                None => MapSource::Method(method),
+                Some(network) => {
+                    let seed = network.as_str().and_then(randomized_seed).ok_or_else(|| {
+                        format!(
+                            "{NETWORK} is `{RANDOMIZED}`, or `{RANDOMIZED}:` and a seed; leave it out for the trained network"
+                        )
+                    })?;
+                    let own_name = || format!("{}_{RANDOMIZED}", entry.name);
+                    entry.alias = Some(entry.alias.unwrap_or_else(own_name));
+                    MapSource::Randomized(Randomized { method, seed })
+                }
+            }
         };
         Ok(Self { alias: entry.alias, protocol, except, source })
     }
@@ -668,6 +706,20 @@ impl Serialize for MethodChoice {
         match &self.source {
             MapSource::Method(method) => {
                 serialize_entry(serializer, name, self.label(), self.protocol, &self.except, method)
+            }
+            MapSource::Randomized(randomized) => {
+                use serde::ser::Error;
+                let options = serde_yaml::to_value(&randomized.method).map_err(S::Error::custom)?;
+                let mut options = options.as_mapping().cloned().unwrap_or_default();
+                options.insert(NETWORK.into(), network_of(randomized).into());
+                serialize_entry(
+                    serializer,
+                    name,
+                    self.label(),
+                    self.protocol,
+                    &self.except,
+                    &options,
+                )
             }
             MapSource::Imported(maps) => {
                 let options = Mapping::from_iter([(
@@ -860,6 +912,18 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
                 "t.yaml:5: methods: cam: ",
             ),
             ("methods: [{ name: imported }]\nmetrics: [drop]\n", "needs `maps`"),
+            (
+                "methods: [{ name: imported, maps: m, network: randomized }]\nmetrics: [drop]\n",
+                "unknown option `network` of imported",
+            ),
+            (
+                "methods: [{ name: cam, network: random }]\nmetrics: [drop]\n",
+                "network is `randomized`, or",
+            ),
+            (
+                "methods: [{ name: cam, network: randomized, relux: true }]\nmetrics: [drop]\n",
+                "unknown option `relux` of cam; did you mean `relu`?",
+            ),
             ("methods: [cam]\nmetrics: [{ name: drop, as: status }]\n", "two columns `status`"),
             ("methods: [cam]\nmetrics: [drop]\ntarget: labels\n", "did you mean `label`?"),
             ("methods: [cam]\nmetrics: [drop]\nmemory: 3 apples\n", "no unit of memory"),
@@ -889,6 +953,18 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
             let error = parse(rest).unwrap_err();
             assert!(error.contains(expected), "{rest:?}\n gives {error}\n want  {expected}");
         }
+    }
+
+    #[test]
+    fn a_method_on_a_randomized_network_has_a_name_of_its_own_and_reads_as_it_was_written() {
+        let text = "methods: [cam, { name: cam, network: randomized }, { name: cam, as: other, network: 'randomized:7' }]\n\
+                    metrics: [drop]\n";
+        let sweep = parse(text).unwrap();
+        let labels: Vec<&str> = sweep.methods.iter().map(MethodChoice::label).collect();
+        assert_eq!(labels, ["cam", "cam_randomized", "other"]);
+        let resolved = serde_yaml::to_string(&sweep).unwrap();
+        let again = Sweep::parse(&resolved, Path::new("t.yaml")).unwrap();
+        assert_eq!(again.methods[1..], sweep.methods[1..]);
     }
 
     #[test]

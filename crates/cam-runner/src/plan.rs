@@ -23,8 +23,8 @@ use tracing::info_span;
 use crate::{
     Event, clock,
     config::{
-        Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, Precision, Sweep, TargetRule,
-        line_of_word,
+        Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, NETWORK, Precision, Sweep,
+        TargetRule, line_of_word, network_of,
     },
     reference,
     rounding::rounding,
@@ -210,6 +210,19 @@ pub enum PlanError {
         /// The first such image.
         image: String,
     },
+    /// A collage whose class is not that of the cell to find.
+    #[error(
+        "collages (`layout: grid`) need `target: label`: the class to explain is that of the cell to find"
+    )]
+    CollageTarget,
+    /// A network that cannot be randomized.
+    #[error("method `{method}`: `{model}` cannot be randomized; leave out `network: randomized`")]
+    NotRandomizable {
+        /// The method's name in results.
+        method: String,
+        /// The network's name in results.
+        model: String,
+    },
     /// A label that is no class.
     #[error("{image} is labeled {label}, and model `{model}` has only {n_classes} classes")]
     LabelTooLarge {
@@ -367,16 +380,7 @@ impl Plan {
         let locate = |path: &Path| locate(path, sweep_folder);
 
         let sweep = sweep.located(locate, overrides.limit, memory);
-        for method in &sweep.methods {
-            if let MapSource::Imported(folder) = &method.source
-                && !folder.is_dir()
-            {
-                return Err(PlanError::NoMaps {
-                    method: method.label().to_string(),
-                    folder: folder.clone(),
-                });
-            }
-        }
+        find_maps(&sweep)?;
         let limits = Limits {
             limit: sweep.dataset.limit,
             per_class: sweep.dataset.per_class,
@@ -386,6 +390,12 @@ impl Plan {
         let unlabeled = dataset.items.iter().find(|item| item.label.is_none());
         if let (TargetRule::Label, Some(item)) = (sweep.target, unlabeled) {
             return Err(PlanError::Unlabeled { image: item.image.clone() });
+        }
+
+        if sweep.target == TargetRule::Predicted
+            && dataset.items.iter().any(|item| item.collage.is_some())
+        {
+            return Err(PlanError::CollageTarget);
         }
 
         let mut models = vec![];
@@ -403,8 +413,13 @@ impl Plan {
             // A file that cannot be read becomes failed rows; the plan stands without its hash.
             .map(|item| ImageEntry {
                 image: item.image.clone(),
-                sha256: cam_models::sha256(&item.path).ok(),
+                sha256: item.digest().ok(),
                 label: item.label,
+                boxes: item
+                    .boxes
+                    .iter()
+                    .map(|bounds| [bounds.xmin, bounds.ymin, bounds.xmax, bounds.ymax])
+                    .collect(),
             })
             .collect();
         drop(hashing);
@@ -549,6 +564,17 @@ impl PlannedModel {
                 });
             }
         }
+        let mut of_model = sweep.methods.iter().filter(|method| method.runs_on(&name));
+        let randomized = of_model.find_map(|method| match &method.source {
+            MapSource::Randomized(randomized) => Some((method, randomized.seed)),
+            _ => None,
+        });
+        if let Some((method, seed)) = randomized
+            && cut.randomized(1.0, seed).is_none()
+        {
+            let method = method.label().to_string();
+            return Err(PlanError::NotRandomizable { method, model: name });
+        }
         let n_classes = model.network.n_classes();
         if sweep.target == TargetRule::Label {
             let too_large = dataset
@@ -635,6 +661,19 @@ impl PlannedModel {
     }
 }
 
+/// Looks for the folders of imported maps.
+fn find_maps(sweep: &Sweep) -> Result<(), PlanError> {
+    for method in &sweep.methods {
+        if let MapSource::Imported(folder) = &method.source
+            && !folder.is_dir()
+        {
+            let method = method.label().to_string();
+            return Err(PlanError::NoMaps { method, folder: folder.clone() });
+        }
+    }
+    Ok(())
+}
+
 /// How the networks of a sweep multiply single precision: one choice for the process.
 fn multiply(sweep: &Sweep) -> Result<cam_models::Multiply, PlanError> {
     let has = |precision| sweep.models.iter().any(|model| model.precision == precision);
@@ -663,6 +702,13 @@ fn method_entry(
 ) -> Result<MethodEntry, PlanError> {
     let (title, options) = match &choice.source {
         MapSource::Method(method) => (method.about().title, serde_json::to_value(method)),
+        MapSource::Randomized(randomized) => {
+            let options = serde_json::to_value(&randomized.method).map(|mut options| {
+                options[NETWORK] = network_of(randomized).into();
+                options
+            });
+            (randomized.about().title, options)
+        }
         MapSource::Imported(maps) => {
             let sha256 = hash_of_maps(choice.label(), maps, dataset)?;
             let maps = maps.to_string_lossy();

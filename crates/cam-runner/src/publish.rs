@@ -6,7 +6,7 @@ use std::{
 };
 
 use cam_core::{Map, Preprocessing, Upsampling};
-use cam_data::{DatasetManifest, Item, prefetch};
+use cam_data::{Collage, Dataset, DatasetManifest, Item, Layout, Limits, prefetch};
 use cam_methods::AnyMethod;
 use cam_results::{
     Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, RawMap, Record, Result, Run,
@@ -16,6 +16,8 @@ use cam_results::{
 use serde::Deserialize;
 use tch::Tensor;
 use tracing::info_span;
+
+use crate::config::DatasetChoice;
 
 /// How many photographs a grid shows: the first ones of the run.
 const GRID_ROWS: usize = 6;
@@ -180,9 +182,12 @@ fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Pic
         .map(|record| &*record.image)
         .collect();
     let shown = manifest.images.iter().filter(|image| !failed.contains(&*image.image));
+    let collages = if form.layout == Layout::Grid { collages(run)? } else { BTreeMap::new() };
     let items: Vec<Item> = shown
         .take(GRID_ROWS)
         .map(|image| Item {
+            collage: collages.get(&image.image).cloned(),
+            boxes: vec![],
             image: image.image.clone(),
             path: root.join(&image.image),
             label: image.label,
@@ -196,6 +201,16 @@ fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Pic
             Ok((items[i].image.clone(), Picture::new(photo.width, photo.height, photo.rgb)))
         })
         .collect()
+}
+
+/// What the collages of a run are put together of, by their names.
+fn collages(run: &Run) -> std::result::Result<BTreeMap<String, Collage>, String> {
+    let choice = run.manifest().config_resolved["dataset"].clone();
+    let choice: DatasetChoice =
+        serde_json::from_value(choice).map_err(|error| error.to_string())?;
+    let dataset = Dataset::load(&choice.manifest, &Limits::default());
+    let items = dataset.map_err(|error| error.to_string())?.items;
+    Ok(items.into_iter().filter_map(|item| Some((item.image, item.collage?))).collect())
 }
 
 /// As the metrics saw it, within the range of colors; `None` where the map says nothing.

@@ -282,8 +282,11 @@ impl<'a> Cell<'a> {
             _ => Target::Predicted,
         };
         let start = Instant::now();
-        let subject =
+        let mut subject =
             Subject::new(self.cut, image, target, image_seed(self.plan.sweep.seed, self.image));
+        if let Some(region) = photo.region() {
+            subject = subject.with_region(region.to_device(device));
+        }
         // The confidence is read back, so the device has finished.
         let _ = subject.confidence();
         Prepared { subject, forward_secs: start.elapsed().as_secs_f64() }
@@ -301,6 +304,7 @@ impl<'a> Cell<'a> {
         let start = Instant::now();
         let raw = match &method.source {
             MapSource::Method(method) => method.explain(&subject.through(&counted)),
+            MapSource::Randomized(method) => method.explain(&subject.through(&counted)),
             MapSource::Custom(custom) => custom.method.explain(&subject.through(&counted)),
             MapSource::Imported(folder) => {
                 imported(folder, self.image)?.to_device(subject.image().device())
