@@ -11,10 +11,10 @@ pub enum Fill {
     Zero,
     /// The image blurred with the exact kernel of RISE's evaluation code.
     Blur,
-    /// The image's own mean color.
-    Mean,
     /// The smallest value of the whole image, in every channel: nearly black.
     Minimum,
+    /// The image's own mean color.
+    Mean,
 }
 
 impl Fill {
@@ -23,8 +23,8 @@ impl Fill {
         match self {
             Self::Zero => images.zeros_like(),
             Self::Blur => blur(images),
-            Self::Mean => images.mean_dim(&[2_i64, 3][..], true, None::<Kind>).expand_as(images),
             Self::Minimum => images.amin([1, 2, 3], true).expand_as(images),
+            Self::Mean => images.mean_dim(&[2_i64, 3][..], true, None::<Kind>).expand_as(images),
         }
     }
 }

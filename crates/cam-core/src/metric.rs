@@ -35,15 +35,13 @@ pub trait Metric {
         0.0..=1.0
     }
 
-    /// The worst score that there is, which a degenerate map has under the policy of that name; `None` where scores have no
-    /// end on that side.
+    /// The bad end of the range, which a degenerate map has under the policy of that name; `None` where scores have no end.
     fn worst(&self) -> Option<f64> {
-        let range = self.range();
-        let end = match self.better() {
-            Better::Higher => *range.start(),
-            Better::Lower => *range.end(),
+        let worst = match self.better() {
+            Better::Higher => *self.range().start(),
+            Better::Lower => *self.range().end(),
         };
-        end.is_finite().then_some(end)
+        worst.is_finite().then_some(worst)
     }
 
     /// Name and source for people.
@@ -230,14 +228,14 @@ impl<'a> Explained<'a> {
                 Form::Kept(order, fill) => {
                     image.where_self(&self.kept(order, alike), &self.subject.fill(fill))
                 }
+                Form::Imputed(order) => {
+                    impute::images(image, &self.kept(order, alike), self.subject.seed())
+                }
                 Form::Cells { order, hidden, fill, overlapping } => {
                     let ranks = self.cell_ranks(order, overlapping);
                     let first = ranks.less_tensor(&counts(alike, &ranks));
                     let kept = if hidden { first.logical_not() } else { first };
                     image.where_self(&kept, &self.subject.fill(fill))
-                }
-                Form::Imputed(order) => {
-                    impute::images(image, &self.kept(order, alike), self.subject.seed())
                 }
             })
             .collect();
@@ -279,8 +277,8 @@ impl<'a> Explained<'a> {
 enum Form {
     Masked,
     Kept(Order, Fill),
-    Cells { order: Order, hidden: bool, fill: Fill, overlapping: bool },
     Imputed(Order),
+    Cells { order: Order, hidden: bool, fill: Fill, overlapping: bool },
 }
 
 impl Form {
@@ -288,6 +286,7 @@ impl Form {
         match *probe {
             Probe::Masked => Self::Masked,
             Probe::Kept { order, fill, .. } => Self::Kept(order, fill),
+            Probe::Imputed { order, .. } => Self::Imputed(order),
             Probe::Cells { order, hidden, fill, overlapping, .. } => {
                 Self::Cells { order, hidden, fill, overlapping }
             }

@@ -125,6 +125,34 @@ fn smooth_grad_cam_pp_as_published_has_the_mean_gradient_for_numerator() {
     check(&published, [[a, 2.0 * a + b, 0.0, 3.0 * a + 2.0 * b], [0.0, d, c, 2.0 * d]], false);
 }
 
+/// A network whose gradient is its pixel: logit Σ F²/2, F = x.
+struct Square;
+impl Classifier for Square {
+    fn features(&self, images: &Tensor) -> Tensor {
+        images.shallow_clone()
+    }
+    fn head(&self, features: &Tensor) -> Tensor {
+        features.square().sum_dim_intlist(&[-2_i64, -1][..], false, None::<Kind>) / 2.0
+    }
+    fn batch(&self) -> i64 {
+        1
+    }
+}
+/// What the network is asked about.
+struct Watched(std::cell::RefCell<Vec<Tensor>>);
+impl Classifier for Watched {
+    fn features(&self, images: &Tensor) -> Tensor {
+        self.0.borrow_mut().push(images.copy());
+        Square.features(images)
+    }
+    fn head(&self, features: &Tensor) -> Tensor {
+        Square.head(features)
+    }
+    fn batch(&self) -> i64 {
+        1
+    }
+}
+
 #[test]
 fn smooth_grad_cam_pp_of_torch_cam_takes_the_last_noisy_copy() {
     let torch_cam = SmoothGradCamPp { n: 3, sigma: 0.0, weights: SmoothWeights::TorchCam };
@@ -132,33 +160,7 @@ fn smooth_grad_cam_pp_of_torch_cam_takes_the_last_noisy_copy() {
     let class_0 = [0.4, 0.8 + 4.0 / 11.0, 0.0, 1.2 + 8.0 / 11.0];
     check(&torch_cam, [class_0, [0.0, 4.0 / 19.0, 4.0 / 9.0, 8.0 / 19.0]], false);
 
-    // With noise, a network whose gradient is its pixel: logit Σ F²/2, F = x. Two copies, written out.
-    struct Square;
-    impl Classifier for Square {
-        fn features(&self, images: &Tensor) -> Tensor {
-            images.shallow_clone()
-        }
-        fn head(&self, features: &Tensor) -> Tensor {
-            features.square().sum_dim_intlist(&[-2_i64, -1][..], false, None::<Kind>) / 2.0
-        }
-        fn batch(&self) -> i64 {
-            1
-        }
-    }
-    /// What the network is asked about.
-    struct Watched(std::cell::RefCell<Vec<Tensor>>);
-    impl Classifier for Watched {
-        fn features(&self, images: &Tensor) -> Tensor {
-            self.0.borrow_mut().push(images.copy());
-            Square.features(images)
-        }
-        fn head(&self, features: &Tensor) -> Tensor {
-            Square.head(features)
-        }
-        fn batch(&self) -> i64 {
-            1
-        }
-    }
+    // With noise: two copies, written out.
     let watched = Watched(std::cell::RefCell::default());
     let image = Tensor::from_slice(&[1.0_f64, 2.0]).view([1, 1, 1, 2]);
     let subject = Subject::new(&watched, image, Target::Class(0), 7);

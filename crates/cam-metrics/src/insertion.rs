@@ -59,10 +59,7 @@ impl Metric for Insertion {
     }
 
     fn range(&self) -> RangeInclusive<f64> {
-        match self.score {
-            Output::Softmax => 0.0..=1.0,
-            Output::Logit => f64::NEG_INFINITY..=f64::INFINITY,
-        }
+        self.score.range()
     }
 
     fn about(&self) -> About {

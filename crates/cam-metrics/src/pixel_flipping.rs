@@ -57,14 +57,13 @@ impl Metric for PixelFlipping {
 impl PixelFlipping {
     fn perturbation(&self) -> Perturbation {
         let Self { steps, fill, order } = *self;
-        let sampling = Sampling::EveryStep;
         Perturbation {
             direction: Direction::Delete,
             unit: Unit::Pixels,
             order,
             fill,
             steps,
-            sampling,
+            sampling: Sampling::EveryStep,
             score: Output::Softmax,
             area: Area::Trapezoid,
         }

@@ -194,6 +194,23 @@ fn cells_go_in_the_order_of_the_layers_grid_and_may_overlap() {
     close(score.value, (4.25 + 3.75) / 2.0);
 }
 
+/// Says three things of three cells, then their middle alone.
+struct Twice;
+impl Method for Twice {
+    fn explain(&self, subject: &Subject<'_>) -> Tensor {
+        // The image has 8 in its first pixel; the explanation image has not.
+        let first = subject.image().double_value(&[0, 0, 0, 0]) > 7.9;
+        let cells = if first { [0.0, 0.0, 1.0] } else { [0.0, 1.0, 1.0] };
+        Tensor::from_slice(&cells).view([1, 3])
+    }
+    fn cost(&self, _: cam_core::FeatureShape) -> cam_core::Cost {
+        cam_core::Cost::default()
+    }
+    fn about(&self) -> cam_core::About {
+        cam_core::About { title: "", summary: "", source: "" }
+    }
+}
+
 #[test]
 fn complexity_and_coherency_at_the_layer_look_at_the_small_maps() {
     let image = Tensor::from_slice(&[8.0_f64, 4.0, 2.0, 6.0]).view([1, 1, 1, 4]);
@@ -212,22 +229,6 @@ fn complexity_and_coherency_at_the_layer_look_at_the_small_maps() {
     let large = Map::new(&large, subject.size()).unwrap();
     close(complexity(&large, Resolution::Layer), f64::midpoint(0.5, 0.125));
 
-    /// Says three things of three cells, then their middle alone.
-    struct Twice;
-    impl Method for Twice {
-        fn explain(&self, subject: &Subject<'_>) -> Tensor {
-            // The image has 8 in its first pixel; the explanation image has not.
-            let first = subject.image().double_value(&[0, 0, 0, 0]) > 7.9;
-            let cells = if first { [0.0, 0.0, 1.0] } else { [0.0, 1.0, 1.0] };
-            Tensor::from_slice(&cells).view([1, 3])
-        }
-        fn cost(&self, _: cam_core::FeatureShape) -> cam_core::Cost {
-            cam_core::Cost::default()
-        }
-        fn about(&self) -> cam_core::About {
-            cam_core::About { title: "", summary: "", source: "" }
-        }
-    }
     let image = Tensor::from_slice(&[8.0_f64, 4.0, 2.0, 6.0, 1.0, 1.0]).view([1, 1, 1, 6]);
     let subject = Subject::new(&Halves, image, Target::Class(1), 0);
     let map = Map::new(&Twice.explain(&subject), subject.size()).unwrap();

@@ -712,14 +712,8 @@ impl Serialize for MethodChoice {
                 let options = serde_yaml::to_value(&randomized.method).map_err(S::Error::custom)?;
                 let mut options = options.as_mapping().cloned().unwrap_or_default();
                 options.insert(NETWORK.into(), network_of(randomized).into());
-                serialize_entry(
-                    serializer,
-                    name,
-                    self.label(),
-                    self.protocol,
-                    &self.except,
-                    &options,
-                )
+                let (protocol, except) = (self.protocol, &self.except);
+                serialize_entry(serializer, name, self.label(), protocol, except, &options)
             }
             MapSource::Imported(maps) => {
                 let options = Mapping::from_iter([(

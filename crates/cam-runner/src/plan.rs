@@ -7,7 +7,7 @@ use std::{
 };
 
 use cam_core::{Better, Classifier, FeatureShape, Method, Preprocessing, Requirement, hex};
-use cam_data::{DataError, Dataset, Limits, imagenet};
+use cam_data::{DataError, Dataset, Item, Limits, imagenet};
 use cam_models::{
     DeviceChoice, DeviceError, Loaded, ModelError, Options, UnknownLayer, WeightsChoice,
 };
@@ -387,16 +387,7 @@ impl Plan {
             seed: sweep.dataset.seed,
         };
         let dataset = Dataset::load(&sweep.dataset.manifest, &limits)?;
-        let unlabeled = dataset.items.iter().find(|item| item.label.is_none());
-        if let (TargetRule::Label, Some(item)) = (sweep.target, unlabeled) {
-            return Err(PlanError::Unlabeled { image: item.image.clone() });
-        }
-
-        if sweep.target == TargetRule::Predicted
-            && dataset.items.iter().any(|item| item.collage.is_some())
-        {
-            return Err(PlanError::CollageTarget);
-        }
+        check_target(sweep.target, &dataset)?;
 
         let mut models = vec![];
         let mut entries = vec![];
@@ -406,23 +397,6 @@ impl Plan {
             models.push(model);
             entries.push(entry);
         }
-        let hashing = info_span!("hash images", n_images = dataset.items.len()).entered();
-        let images: Vec<ImageEntry> = dataset
-            .items
-            .par_iter()
-            // A file that cannot be read becomes failed rows; the plan stands without its hash.
-            .map(|item| ImageEntry {
-                image: item.image.clone(),
-                sha256: item.digest().ok(),
-                label: item.label,
-                boxes: item
-                    .boxes
-                    .iter()
-                    .map(|bounds| [bounds.xmin, bounds.ymin, bounds.xmax, bounds.ymax])
-                    .collect(),
-            })
-            .collect();
-        drop(hashing);
         let reference = sweep
             .reference
             .as_deref()
@@ -446,9 +420,9 @@ impl Plan {
             dataset: DatasetEntry {
                 name: dataset.name.clone(),
                 root: dataset.root_as_given.clone(),
-                n_images: images.len(),
+                n_images: dataset.items.len(),
             },
-            images,
+            images: hashed(&dataset),
             protocol: ProtocolEntry {
                 name: sweep.protocol.name.to_string(),
                 version: sweep.protocol.version,
@@ -741,6 +715,38 @@ fn hash_of_maps(method: &str, folder: &Path, dataset: &Dataset) -> Result<String
         })
         .collect();
     Ok(hex(&Sha256::digest(hashes.join("\n"))))
+}
+
+/// Whether the data set can say which classes to explain.
+fn check_target(target: TargetRule, dataset: &Dataset) -> Result<(), PlanError> {
+    let find = |is_unfit: &dyn Fn(&&Item) -> bool| dataset.items.iter().find(is_unfit);
+    match target {
+        TargetRule::Label => match find(&|item| item.label.is_none()) {
+            Some(item) => Err(PlanError::Unlabeled { image: item.image.clone() }),
+            None => Ok(()),
+        },
+        TargetRule::Predicted => match find(&|item| item.collage.is_some()) {
+            Some(_) => Err(PlanError::CollageTarget),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Every image with the hash of its file.
+fn hashed(dataset: &Dataset) -> Vec<ImageEntry> {
+    let _span = info_span!("hash images", n_images = dataset.items.len()).entered();
+    let entry = |item: &Item| ImageEntry {
+        image: item.image.clone(),
+        // A file that cannot be read becomes failed rows; the plan stands without its hash.
+        sha256: item.digest().ok(),
+        label: item.label,
+        boxes: item
+            .boxes
+            .iter()
+            .map(|bounds| [bounds.xmin, bounds.ymin, bounds.xmax, bounds.ymax])
+            .collect(),
+    };
+    dataset.items.par_iter().map(entry).collect()
 }
 
 fn metric_entry(choice: &crate::config::MetricChoice, sweep: &Sweep) -> MetricEntry {

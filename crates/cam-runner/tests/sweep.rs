@@ -295,6 +295,88 @@ fn a_model_of_ones_own_has_its_classes_and_its_preprocessing() {
     }
 }
 
+/// The sweep of these methods and metrics on a data set's manifest, with more of the sweep file in `more`.
+fn sweep_of(manifest: &str, methods: &str, metrics: &str, more: &str) -> String {
+    format!(
+        "name: small\ndataset: {{ manifest: {manifest} }}\nmodels:\n  \
+         - {{ name: tf_efficientnet_lite0, weights: seeded }}\nmethods: {methods}\nmetrics: {metrics}\n{more}"
+    )
+}
+
+#[test]
+fn pointing_games_are_scored_where_an_image_has_a_box_and_null_elsewhere() {
+    let workshop = Workshop::with_photographs(2);
+    let manifest = "root: photos\nlayout: csv\ncsv: list.csv\n";
+    fs::write(workshop.path("boxes.yaml"), manifest).unwrap();
+    // The left half of the second one, which is 248 × 256.
+    let list = "path,xmin,ymin,xmax,ymax\n0.png,,,,\n1.png,0,0,124,256\n";
+    fs::write(workshop.path("list.csv"), list).unwrap();
+    let metrics = "[{ name: pointing_game, tolerance: 0 }, energy_pointing_game, relevance_rank]";
+    let sweep = sweep_of("boxes.yaml", "[all_ones, cam]", metrics, "");
+    let plan = workshop.try_plan(&sweep, &Overrides::default()).unwrap();
+    let run = workshop.run(&plan, "run");
+    for record in run.records() {
+        assert_eq!(record.status, Status::Ok);
+        let is_there = |value: &Option<f64>| value.is_some() == (record.image == "1.png");
+        assert!(record.metrics.iter().all(is_there), "{record:?}");
+    }
+    let ones = run.records().iter().find(|r| r.image == "1.png" && r.method == "all_ones").unwrap();
+    assert_eq!(ones.metrics, [Some(0.5), Some(0.5), Some(0.5)], "half of the area");
+    // Another box is another run.
+    fs::write(workshop.path("list.csv"), list.replace("124", "125")).unwrap();
+    let other = workshop.try_plan(&sweep, &Overrides::default()).unwrap();
+    assert_ne!(plan.manifest().plan_id(), other.manifest().plan_id());
+}
+
+#[test]
+fn a_method_on_a_randomized_network_is_a_row_of_its_own_for_the_same_class() {
+    let workshop = Workshop::with_photographs(2);
+    let methods = "[layer_cam, { name: layer_cam, network: randomized }, recipro_cam, { name: recipro_cam, as: other, network: 'randomized:1' }]";
+    let run = workshop.run(&workshop.plan(methods), "run");
+    let by = |method: &str| -> Vec<&Record> {
+        run.records().iter().filter(|record| record.method == method).collect()
+    };
+    for (trained, random) in [("layer_cam", "layer_cam_randomized"), ("recipro_cam", "other")] {
+        for (trained, random) in by(trained).into_iter().zip(by(random)) {
+            assert_eq!((trained.status, random.status), (Status::Ok, Status::Ok));
+            assert_eq!(trained.target, random.target);
+            assert_eq!(trained.confidence, random.confidence, "scored by the trained network");
+            assert_ne!(trained.metrics, random.metrics);
+        }
+    }
+    let entry = &run.manifest().methods[1];
+    assert_eq!((&*entry.name, &*entry.method), ("layer_cam_randomized", "layer_cam"));
+    assert_eq!(entry.options["network"], "randomized");
+}
+
+#[test]
+fn the_grid_pointing_game_explains_the_class_of_each_cell_of_a_collage() {
+    let workshop = Workshop::with_photographs(4);
+    for i in 0..4 {
+        let folder = workshop.path("photos").join(format!("class{i}"));
+        fs::create_dir(&folder).unwrap();
+        fs::rename(workshop.photo(i), folder.join("a.png")).unwrap();
+    }
+    let manifest = "root: photos\nlayout: grid\ngrid: { side: 2, of: folders }\n";
+    fs::write(workshop.path("grid.yaml"), manifest).unwrap();
+    let sweep =
+        |more| sweep_of("grid.yaml", "[all_ones, grad_cam]", "[energy_pointing_game]", more);
+    let refused = workshop.try_plan(&sweep(""), &Overrides::default()).err().unwrap();
+    assert!(refused.to_string().contains("need `target: label`"), "{refused}");
+    let plan = workshop.try_plan(&sweep("target: label\n"), &Overrides::default()).unwrap();
+    let run = workshop.run(&plan, "run");
+    assert_eq!(run.records().len(), 8);
+    for record in run.records() {
+        assert_eq!((record.status, record.target), (Status::Ok, record.label));
+        if record.method == "all_ones" {
+            assert_eq!(record.metrics, [Some(0.25)]);
+        }
+    }
+    // The report shows collages, too.
+    let left_out = cam_runner::publish(&run, &[cam_runner::Format::Plots]).unwrap();
+    assert!(left_out.is_empty(), "{left_out:?}");
+}
+
 #[test]
 fn constant_zero_and_nan_maps_are_counted_and_both_policies_are_told() {
     let workshop = Workshop::with_photographs(4);
@@ -426,86 +508,4 @@ fn a_method_leaves_out_the_models_that_it_is_told_to() {
     let everywhere = sweep.replace(", except: [resnet18]", "");
     let error = workshop.try_plan(&everywhere, &Overrides::default()).err().unwrap().to_string();
     assert!(error.contains("(`except: [resnet18]`)"), "{error}");
-}
-
-/// The sweep of these methods and metrics on a data set's manifest, with more of the sweep file in `more`.
-fn sweep_of(manifest: &str, methods: &str, metrics: &str, more: &str) -> String {
-    format!(
-        "name: small\ndataset: {{ manifest: {manifest} }}\nmodels:\n  \
-         - {{ name: tf_efficientnet_lite0, weights: seeded }}\nmethods: {methods}\nmetrics: {metrics}\n{more}"
-    )
-}
-
-#[test]
-fn pointing_games_are_scored_where_an_image_has_a_box_and_null_elsewhere() {
-    let workshop = Workshop::with_photographs(2);
-    let manifest = "root: photos\nlayout: csv\ncsv: list.csv\n";
-    fs::write(workshop.path("boxes.yaml"), manifest).unwrap();
-    // The left half of the second one, which is 248 × 256.
-    let list = "path,xmin,ymin,xmax,ymax\n0.png,,,,\n1.png,0,0,124,256\n";
-    fs::write(workshop.path("list.csv"), list).unwrap();
-    let metrics = "[{ name: pointing_game, tolerance: 0 }, energy_pointing_game, relevance_rank]";
-    let sweep = sweep_of("boxes.yaml", "[all_ones, cam]", metrics, "");
-    let plan = workshop.try_plan(&sweep, &Overrides::default()).unwrap();
-    let run = workshop.run(&plan, "run");
-    for record in run.records() {
-        assert_eq!(record.status, Status::Ok);
-        let is_there = |value: &Option<f64>| value.is_some() == (record.image == "1.png");
-        assert!(record.metrics.iter().all(is_there), "{record:?}");
-    }
-    let ones = run.records().iter().find(|r| r.image == "1.png" && r.method == "all_ones").unwrap();
-    assert_eq!(ones.metrics, [Some(0.5), Some(0.5), Some(0.5)], "half of the area");
-    // Another box is another run.
-    fs::write(workshop.path("list.csv"), list.replace("124", "125")).unwrap();
-    let other = workshop.try_plan(&sweep, &Overrides::default()).unwrap();
-    assert_ne!(plan.manifest().plan_id(), other.manifest().plan_id());
-}
-
-#[test]
-fn a_method_on_a_randomized_network_is_a_row_of_its_own_for_the_same_class() {
-    let workshop = Workshop::with_photographs(2);
-    let methods = "[layer_cam, { name: layer_cam, network: randomized }, recipro_cam, { name: recipro_cam, as: other, network: 'randomized:1' }]";
-    let run = workshop.run(&workshop.plan(methods), "run");
-    let by = |method: &str| -> Vec<&Record> {
-        run.records().iter().filter(|record| record.method == method).collect()
-    };
-    for (trained, random) in [("layer_cam", "layer_cam_randomized"), ("recipro_cam", "other")] {
-        for (trained, random) in by(trained).into_iter().zip(by(random)) {
-            assert_eq!((trained.status, random.status), (Status::Ok, Status::Ok));
-            assert_eq!(trained.target, random.target);
-            assert_eq!(trained.confidence, random.confidence, "scored by the trained network");
-            assert_ne!(trained.metrics, random.metrics);
-        }
-    }
-    let entry = &run.manifest().methods[1];
-    assert_eq!((&*entry.name, &*entry.method), ("layer_cam_randomized", "layer_cam"));
-    assert_eq!(entry.options["network"], "randomized");
-}
-
-#[test]
-fn the_grid_pointing_game_explains_the_class_of_each_cell_of_a_collage() {
-    let workshop = Workshop::with_photographs(4);
-    for i in 0..4 {
-        let folder = workshop.path("photos").join(format!("class{i}"));
-        fs::create_dir(&folder).unwrap();
-        fs::rename(workshop.photo(i), folder.join("a.png")).unwrap();
-    }
-    let manifest = "root: photos\nlayout: grid\ngrid: { side: 2, of: folders }\n";
-    fs::write(workshop.path("grid.yaml"), manifest).unwrap();
-    let sweep =
-        |more| sweep_of("grid.yaml", "[all_ones, grad_cam]", "[energy_pointing_game]", more);
-    let refused = workshop.try_plan(&sweep(""), &Overrides::default()).err().unwrap();
-    assert!(refused.to_string().contains("need `target: label`"), "{refused}");
-    let plan = workshop.try_plan(&sweep("target: label\n"), &Overrides::default()).unwrap();
-    let run = workshop.run(&plan, "run");
-    assert_eq!(run.records().len(), 8);
-    for record in run.records() {
-        assert_eq!((record.status, record.target), (Status::Ok, record.label));
-        if record.method == "all_ones" {
-            assert_eq!(record.metrics, [Some(0.25)]);
-        }
-    }
-    // The report shows collages, too.
-    let left_out = cam_runner::publish(&run, &[cam_runner::Format::Plots]).unwrap();
-    assert!(left_out.is_empty(), "{left_out:?}");
 }
