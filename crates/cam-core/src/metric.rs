@@ -290,7 +290,6 @@ impl Form {
             Probe::Cells { order, hidden, fill, overlapping, .. } => {
                 Self::Cells { order, hidden, fill, overlapping }
             }
-            Probe::Imputed { order, .. } => Self::Imputed(order),
         }
     }
 }

@@ -380,7 +380,16 @@ impl Plan {
         let locate = |path: &Path| locate(path, sweep_folder);
 
         let sweep = sweep.located(locate, overrides.limit, memory);
-        find_maps(&sweep)?;
+        for method in &sweep.methods {
+            if let MapSource::Imported(folder) = &method.source
+                && !folder.is_dir()
+            {
+                return Err(PlanError::NoMaps {
+                    method: method.label().to_string(),
+                    folder: folder.clone(),
+                });
+            }
+        }
         let limits = Limits {
             limit: sweep.dataset.limit,
             per_class: sweep.dataset.per_class,
@@ -538,9 +547,10 @@ impl PlannedModel {
                 });
             }
         }
-        let mut of_model = sweep.methods.iter().filter(|method| method.runs_on(&name));
-        let randomized = of_model.find_map(|method| match &method.source {
-            MapSource::Randomized(randomized) => Some((method, randomized.seed)),
+        let randomized = sweep.methods.iter().find_map(|method| match &method.source {
+            MapSource::Randomized(randomized) if method.runs_on(&name) => {
+                Some((method, randomized.seed))
+            }
             _ => None,
         });
         if let Some((method, seed)) = randomized
@@ -633,19 +643,6 @@ impl PlannedModel {
     ) -> Result<Loaded, PlanError> {
         self.choice.load(&self.name, device, memory, on_event)
     }
-}
-
-/// Looks for the folders of imported maps.
-fn find_maps(sweep: &Sweep) -> Result<(), PlanError> {
-    for method in &sweep.methods {
-        if let MapSource::Imported(folder) = &method.source
-            && !folder.is_dir()
-        {
-            let method = method.label().to_string();
-            return Err(PlanError::NoMaps { method, folder: folder.clone() });
-        }
-    }
-    Ok(())
 }
 
 /// How the networks of a sweep multiply single precision: one choice for the process.
