@@ -1,4 +1,4 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs | growth | peers`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | growth | peers | parity`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -14,6 +14,7 @@ mod docs;
 mod download;
 mod growth;
 mod libtorch;
+mod parity;
 mod peers;
 mod pip;
 mod run;
@@ -48,6 +49,9 @@ cargo xtask peers [--device cpu|cuda] [--models A,B] [--jobs A,B] [--rounds N] [
     what is measured already is kept. Needs Python 3.11 or 3.12 with venv, and 6 GB on the disk
 cargo xtask peers --poster [--device cpu|cuda] [--threads N] [--out DIR]
     measure the speed claims of the Recipro-CAM poster on our engine alone
+cargo xtask parity
+    ask torch-cam, pytorch-grad-cam, captum, lime, shap, Quantus, OpenVINO-XAI and the papers' formulas about the demo's
+    photographs, and measure how far ours is from them, into results/parity. Needs what `peers` needs
 
 Environment:
     IMAGENET_SAMPLES                 a folder of images for `growth` and some tests (else the demo's photographs)
@@ -81,6 +85,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("docs", [flag]) if flag == "--check" => docs::command(true),
         ("growth", _) => growth::command(args),
         ("peers", _) => peers::command(args),
+        ("parity", []) => parity::command(),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

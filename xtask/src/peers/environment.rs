@@ -29,7 +29,7 @@ pub(super) fn version() -> String {
 }
 
 /// The environment's Python, which is made where it is not there.
-pub(super) fn python() -> Result<PathBuf> {
+pub(crate) fn python() -> Result<PathBuf> {
     let cache = checkout::cache()?;
     fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
     let _lock = setup::lock(&cache.join("lock"))?;
@@ -48,8 +48,8 @@ fn make(folder: &Path, python: &Path) -> Result<()> {
             .with_context(|| format!("removing the unfinished {}", folder.display()))?;
     }
     eprintln!(
-        "installing the peers (torch, torch-cam, pytorch-grad-cam, OpenVINO-XAI; 2.7 GB to download, 6 GB on the \
-         disk) into {}",
+        "installing the peers (torch, torch-cam, pytorch-grad-cam, captum, OpenVINO-XAI and others; 2.8 GB to download, \
+         6 GB on the disk) into {}",
         folder.display()
     );
     let run = |command: &mut Command, advice: &str| {
@@ -104,7 +104,9 @@ mod tests {
         for (i, name) in names.iter().enumerate() {
             assert!(!names[..i].contains(name), "{name} is pinned twice");
         }
-        for name in ["torch", "torchvision", "torchcam", "grad-cam", "openvino-xai"] {
+        for name in [
+            "torch", "torchvision", "torchcam", "grad-cam", "captum", "lime", "shap", "quantus", "openvino-xai",
+        ] {
             assert!(names.contains(&name), "{name} is missing");
         }
     }
