@@ -21,6 +21,7 @@ mod allocator;
 mod device;
 pub mod families;
 mod network;
+mod onednn;
 pub mod plan;
 mod weights;
 mod zoo;

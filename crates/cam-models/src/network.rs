@@ -2,8 +2,9 @@
 //!
 //! Where the speed comes from, in order of gain: malloc keeps its memory ([`crate::allocator`]); weights and activations
 //! lie channels-last; batch normalizations are folded into the convolutions; `SAME` padding's odd zero is in the kernel;
-//! early stages, whose activations do not fit the cache, run two images at a time. None of it changes a result by more
-//! than rounding, and all of it is plain libtorch, so everything is differentiable in the activations.
+//! early stages, whose activations do not fit the cache, run two images at a time; where no gradient is asked for,
+//! convolution, sum and activation are one pass over memory. None of it changes a result by more than rounding, and
+//! everything is differentiable in the activations.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,8 +12,8 @@ use std::ops::Range;
 use cam_core::{Classifier, PooledLinear};
 use tch::{Device, Kind, Tensor};
 
-use crate::allocator;
 use crate::plan::{self, Activation, Layer, Padding, Plan, UnknownLayer};
+use crate::{allocator, onednn};
 
 /// Parameters by name, `f32` on the processor.
 pub type Parameters = BTreeMap<String, Tensor>;
@@ -272,13 +273,18 @@ enum Step {
     },
 }
 
-/// Runs steps in order. No step changes its input: what is changed in place was made by the step itself.
+/// Runs steps in order. The input stays as it is; what one step made, the next one may write into.
 fn run<'a>(steps: impl IntoIterator<Item = &'a Step>, input: &Tensor) -> Tensor {
-    steps.into_iter().fold(input.shallow_clone(), |x, step| step.run(&x))
+    let mut x = input.shallow_clone();
+    for (i, step) in steps.into_iter().enumerate() {
+        x = step.run(&x, i > 0);
+    }
+    x
 }
 
 impl Step {
-    fn run(&self, x: &Tensor) -> Tensor {
+    /// `is_spare`: nobody else needs `x`.
+    fn run(&self, x: &Tensor, is_spare: bool) -> Tensor {
         match self {
             Self::Convolution(convolution) => convolution.run(x),
             Self::MaxPool { kernel, stride, padding } => {
@@ -288,10 +294,13 @@ impl Step {
             Self::Residual { main, last, shortcut, activation, kind } => {
                 let x = arranged(x, *kind);
                 let main = run(main, &x);
-                let shortcut = run(shortcut, &x);
+                let shortcut = Shortcut {
+                    is_spare: is_spare || !shortcut.is_empty(),
+                    value: run(shortcut, &x),
+                };
                 last.fused(&main, Some(&shortcut), *activation).unwrap_or_else(|| {
                     // This sum is made in what the convolution made, which nobody else has.
-                    activate(last.run(&main).g_add_(&shortcut), *activation)
+                    activate(last.run(&main).g_add_(&shortcut.value), *activation)
                 })
             }
             Self::GlobalPool => x.mean_dim(&[-2_i64, -1][..], false, Kind::Float),
@@ -301,6 +310,13 @@ impl Step {
             }
         }
     }
+}
+
+/// What is added to a main branch.
+struct Shortcut {
+    value: Tensor,
+    /// Nobody else needs it: the sum may be written into it.
+    is_spare: bool,
 }
 
 /// A convolution with its batch normalization folded in.
@@ -332,32 +348,47 @@ impl Convolution {
         })
     }
 
-    /// The convolution, plus `shortcut` where there is one, and a ReLU, in one kernel of cuDNN's: on CUDA and without
-    /// gradients, which cuDNN's fused kernels have none of. `None` where there is no such kernel.
+    /// The convolution, plus `shortcut` where there is one, and an activation, in one pass over memory: cuDNN's or
+    /// oneDNN's fused kernels, which have no gradients. `None` where a gradient is asked for, or there is no such kernel.
     fn fused(
         &self,
         x: &Tensor,
-        shortcut: Option<&Tensor>,
+        shortcut: Option<&Shortcut>,
         activation: Activation,
     ) -> Option<Tensor> {
-        let is_fusible = self.bias.device().is_cuda()
-            && activation == Activation::Relu
-            && self.groups == 1
-            && !x.requires_grad()
-            && shortcut.is_none_or(|shortcut| !shortcut.requires_grad());
-        if !is_fusible {
+        if x.requires_grad() || shortcut.is_some_and(|shortcut| shortcut.value.requires_grad()) {
             return None;
         }
         let (kernel, padding) = self.kernel_and_padding(x);
         let x = arranged(x, kernel.kind());
-        let (bias, stride) = (Some(&self.bias), [self.stride; 2]);
-        let y = match shortcut {
-            None => x.f_cudnn_convolution_relu(kernel, bias, stride, padding, [1; 2], 1),
-            Some(z) => {
-                x.f_cudnn_convolution_add_relu(kernel, z, 1.0, bias, stride, padding, [1; 2], 1)
+        let (bias, stride, groups) = (&self.bias, [self.stride; 2], self.groups);
+        if bias.device().is_cuda() {
+            if activation != Activation::Relu || groups != 1 {
+                return None;
             }
-        };
-        y.ok()
+            let y = match shortcut {
+                None => x.f_cudnn_convolution_relu(kernel, Some(bias), stride, padding, [1; 2], 1),
+                Some(shortcut) => x.f_cudnn_convolution_add_relu(
+                    kernel,
+                    &shortcut.value,
+                    1.0,
+                    Some(bias),
+                    stride,
+                    padding,
+                    [1; 2],
+                    1,
+                ),
+            };
+            return y.ok();
+        }
+        let geometry = onednn::Geometry { stride, padding, groups };
+        match shortcut {
+            None => onednn::convolution(&x, kernel, bias, geometry, activation),
+            Some(Shortcut { value, is_spare: true }) => {
+                onednn::convolution_onto(value, &x, kernel, bias, geometry, activation)
+            }
+            Some(_) => None,
+        }
     }
 
     /// The kernel for an input of this size, and the zeros on both sides of rows and columns.

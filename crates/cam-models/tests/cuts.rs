@@ -54,6 +54,20 @@ fn head_of_features_is_logits_at_every_stage_of_every_row() {
 }
 
 #[test]
+fn asking_for_a_gradient_changes_nothing_but_rounding() {
+    // Without one, convolutions are fused with what follows them.
+    for row in ZOO {
+        let network = network(row.name, &Options::default());
+        let cut = network.cut("input").unwrap();
+        let x = images(2, 64, 64);
+        let fused = cut.logits(&x);
+        let plain = cut.logits(&x.set_requires_grad(true));
+        assert!(plain.requires_grad() && !fused.requires_grad());
+        assert_close(&fused, &plain.detach(), 1e-5, row.name);
+    }
+}
+
+#[test]
 fn micro_batches_and_batch_size_change_nothing_but_rounding() {
     for name in ["tf_efficientnet_lite0", "resnet18", "vgg11"] {
         let _no_grad = tch::no_grad_guard();

@@ -1,0 +1,237 @@
+//! Convolution, sum and activation in one pass over memory, by oneDNN.
+//!
+//! libtorch has fused convolutions for its own compiler and offers them to compiled programs through a C interface that
+//! it promises to keep (`torch/csrc/inductor/aoti_torch/c/shim_cpu.h`); `tch` binds none of them. They are looked up in
+//! the libtorch that is loaded, because one that was built without oneDNN has none. They have no gradients.
+
+#![expect(unsafe_code, reason = "calls libtorch's C interface, for which there is no safe wrapper")]
+
+use std::ffi::{CStr, c_char, c_void};
+use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
+
+use tch::Tensor;
+
+use crate::plan::Activation;
+
+/// How a convolution is done, but for its weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub(crate) stride: [i64; 2],
+    pub(crate) padding: [i64; 2],
+    pub(crate) groups: i64,
+}
+
+/// `activation(x * kernel + bias)`, or `None` where this libtorch cannot.
+pub(crate) fn convolution(
+    x: &Tensor,
+    kernel: &Tensor,
+    bias: &Tensor,
+    geometry: Geometry,
+    activation: Activation,
+) -> Option<Tensor> {
+    let call = functions()?.unary;
+    let Geometry { stride, padding, groups } = geometry;
+    let mut bias = handle(bias);
+    let (name, bounds) = match activation {
+        Activation::None => (c"none", &[][..]),
+        Activation::Relu => (c"relu", &[][..]),
+        Activation::Relu6 => (c"hardtanh", &[0.0, 6.0][..]),
+    };
+    let bounds: Vec<*const f64> = bounds.iter().map(std::ptr::from_ref).collect();
+    let mut result = null_mut();
+    // SAFETY: as declared by the header; every pointer is to something that lives until the call returns, and libtorch
+    // changes none of its arguments.
+    let status = unsafe {
+        call(
+            handle(x),
+            handle(kernel),
+            &raw mut bias,
+            padding.as_ptr(),
+            2,
+            stride.as_ptr(),
+            2,
+            DILATION.as_ptr(),
+            2,
+            groups,
+            name.as_ptr(),
+            bounds.as_ptr(),
+            bounds.len() as i64,
+            null(),
+            &raw mut result,
+        )
+    };
+    owned(status, result)
+}
+
+/// Makes `sum` into `activation(x * kernel + bias + sum)` and gives it back, or leaves it alone and gives `None` where
+/// this libtorch cannot; ReLU or no activation. (The form that makes a new tensor is slower than not fusing at all.)
+pub(crate) fn convolution_onto(
+    sum: &Tensor,
+    x: &Tensor,
+    kernel: &Tensor,
+    bias: &Tensor,
+    geometry: Geometry,
+    activation: Activation,
+) -> Option<Tensor> {
+    let call = functions()?.binary;
+    let Geometry { stride, padding, groups } = geometry;
+    let mut bias = handle(bias);
+    let relu = c"relu".as_ptr();
+    let unary = match activation {
+        Activation::None => null(),
+        Activation::Relu => &raw const relu,
+        Activation::Relu6 => return None,
+    };
+    let mut result = null_mut();
+    // SAFETY: as in `convolution`, but that `sum` is written to, which the caller has no other use for.
+    let status = unsafe {
+        call(
+            handle(sum),
+            handle(x),
+            handle(kernel),
+            &raw mut bias,
+            padding.as_ptr(),
+            2,
+            stride.as_ptr(),
+            2,
+            DILATION.as_ptr(),
+            2,
+            groups,
+            c"add".as_ptr(),
+            null_mut(),
+            unary,
+            null(),
+            0,
+            null(),
+            &raw mut result,
+        )
+    };
+    owned(status, result)
+}
+
+const DILATION: [i64; 2] = [1, 1];
+
+/// libtorch's `AtenTensorHandle`, which is a pointer to its `at::Tensor`, as `tch`'s is.
+type Handle = *mut torch_sys::C_tensor;
+
+fn handle(tensor: &Tensor) -> Handle {
+    tensor.as_ptr().cast_mut()
+}
+
+fn owned(status: i32, result: Handle) -> Option<Tensor> {
+    // SAFETY: on success the result is a new `at::Tensor` of our own.
+    (status == 0 && !result.is_null()).then(|| unsafe { Tensor::from_ptr(result) })
+}
+
+type Unary = unsafe extern "C" fn(
+    x: Handle,
+    weight: Handle,
+    bias: *mut Handle,
+    padding: *const i64,
+    n_padding: i64,
+    stride: *const i64,
+    n_stride: i64,
+    dilation: *const i64,
+    n_dilation: i64,
+    groups: i64,
+    attribute: *const c_char,
+    scalars: *const *const f64,
+    n_scalars: i64,
+    algorithm: *const *const c_char,
+    result: *mut Handle,
+) -> i32;
+
+type Binary = unsafe extern "C" fn(
+    x: Handle,
+    other: Handle,
+    weight: Handle,
+    bias: *mut Handle,
+    padding: *const i64,
+    n_padding: i64,
+    stride: *const i64,
+    n_stride: i64,
+    dilation: *const i64,
+    n_dilation: i64,
+    groups: i64,
+    binary: *const c_char,
+    alpha: *mut f64,
+    unary: *const *const c_char,
+    scalars: *const *const f64,
+    n_scalars: i64,
+    algorithm: *const *const c_char,
+    result: *mut Handle,
+) -> i32;
+
+#[derive(Clone, Copy)]
+struct Functions {
+    unary: Unary,
+    binary: Binary,
+}
+
+fn functions() -> Option<Functions> {
+    static FUNCTIONS: OnceLock<Option<Functions>> = OnceLock::new();
+    *FUNCTIONS.get_or_init(|| {
+        let unary = symbol(c"aoti_torch_cpu_mkldnn__convolution_pointwise")?;
+        let binary = symbol(c"aoti_torch_cpu_mkldnn__convolution_pointwise_binary_")?;
+        // SAFETY: these names are functions of these types, by the header.
+        Some(unsafe {
+            Functions {
+                unary: std::mem::transmute::<*mut c_void, Unary>(unary),
+                binary: std::mem::transmute::<*mut c_void, Binary>(binary),
+            }
+        })
+    })
+}
+
+/// Where a name is in the libraries that are loaded.
+fn symbol(name: &CStr) -> Option<*mut c_void> {
+    // SAFETY: looks a name up.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!found.is_null()).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    fn waves(shape: &[i64], pitch: f64) -> Tensor {
+        let n: i64 = shape.iter().product();
+        (Tensor::arange(n, (Kind::Float, Device::Cpu)) * pitch).sin().view(shape)
+    }
+
+    fn difference(a: &Tensor, b: &Tensor) -> f64 {
+        (a - b).abs().max().double_value(&[])
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")] // libtorch for other processors may have been built without oneDNN
+    fn fused_convolutions_equal_convolution_sum_and_activation_one_by_one() {
+        assert!(functions().is_some());
+        let x = waves(&[2, 4, 6, 5], 0.7) * 9.0;
+        let bias = waves(&[4], 1.3);
+        for groups in [1, 4] {
+            let kernel = waves(&[4, 4 / groups, 3, 3], 0.9);
+            let geometry = Geometry { stride: [2, 2], padding: [1, 1], groups };
+            let plain = x.conv2d(&kernel, Some(&bias), [2; 2], [1; 2], [1; 2], groups);
+            let unary = |activation| convolution(&x, &kernel, &bias, geometry, activation).unwrap();
+            assert!(difference(&unary(Activation::None), &plain) < 1e-5);
+            assert!(difference(&unary(Activation::Relu), &plain.relu()) < 1e-5);
+            assert!(difference(&unary(Activation::Relu6), &plain.relu6()) < 1e-5);
+
+            let shortcut = waves(&plain.size(), 0.3) * 5.0;
+            let onto = |activation| {
+                let sum = shortcut.copy();
+                let result = convolution_onto(&sum, &x, &kernel, &bias, geometry, activation)?;
+                assert_eq!(result.data_ptr(), sum.data_ptr());
+                Some(result)
+            };
+            let sum = &plain + &shortcut;
+            assert!(difference(&onto(Activation::None).unwrap(), &sum) < 1e-5);
+            assert!(difference(&onto(Activation::Relu).unwrap(), &sum.relu()) < 1e-5);
+            assert!(onto(Activation::Relu6).is_none());
+        }
+    }
+}
