@@ -7,7 +7,10 @@ use std::{
 
 use tch::Tensor;
 
-use crate::{About, Answer, Map, Method, Order, Probe, Subject, probe::ranks};
+use crate::{
+    About, Answer, Fill, Map, Method, Order, Probe, Subject,
+    probe::{ranks, ranks_of_pixels},
+};
 
 /// A measure of one explanation.
 ///
@@ -25,6 +28,15 @@ pub trait Metric {
 
     /// Which direction is good.
     fn better(&self) -> Better;
+
+    /// The worst score that there is, which a degenerate map has under the policy of that name; `None` where scores have no
+    /// end.
+    fn worst(&self) -> Option<f64> {
+        Some(match self.better() {
+            Better::Higher => 0.0,
+            Better::Lower => 1.0,
+        })
+    }
 
     /// Name and source for people.
     fn about(&self) -> About;
@@ -100,6 +112,22 @@ impl<'a> Explained<'a> {
         self.method.map(|method| method.explain(self.masked()))
     }
 
+    /// A map at the size of the layer under explanation, `[h, w]`: as it is where it has that size, as of most methods that
+    /// work at the layer, else averaged.
+    pub fn at_layer(&self, map: &Map) -> Tensor {
+        let grid = &self.subject.features().size()[2..];
+        if map.small().size() == grid {
+            map.small().shallow_clone()
+        } else {
+            map.small().unsqueeze(0).adaptive_avg_pool2d(grid).squeeze_dim(0)
+        }
+    }
+
+    /// How many cells the layer's grid has.
+    pub fn n_cells(&self) -> i64 {
+        self.subject.features().size()[2..].iter().product()
+    }
+
     /// The network's answers to probes, in their order. Each is asked once, however many metrics ask for it, and what is
     /// not known yet goes through the network together, [`Classifier::batch`](crate::Classifier::batch) at a time.
     pub fn answers(&self, probes: &[Probe]) -> Vec<Answer> {
@@ -126,7 +154,11 @@ impl<'a> Explained<'a> {
             Probe::Masked => self.masked.get().map(Subject::answer),
             Probe::Kept { pixels: 0, fill, .. } => Some(self.subject.filled(fill)),
             Probe::Kept { pixels, .. } if pixels == height * width => Some(self.subject.answer()),
-            Probe::Kept { .. } => self.answers.borrow().get(&probe).copied(),
+            Probe::Cells { cells, hidden, fill, .. } if cells == 0 || cells == self.n_cells() => {
+                let is_whole = (cells == 0) == hidden;
+                Some(if is_whole { self.subject.answer() } else { self.subject.filled(fill) })
+            }
+            Probe::Kept { .. } | Probe::Cells { .. } => self.answers.borrow().get(&probe).copied(),
         }
     }
 
@@ -154,17 +186,19 @@ impl<'a> Explained<'a> {
 
     /// The images of probes, `[N, 3, H, W]`.
     fn images(&self, probes: &[Probe]) -> Tensor {
-        let form = |probe: &Probe| match *probe {
-            Probe::Masked => None,
-            Probe::Kept { order, fill, .. } => Some((order, fill)),
-        };
         let image = self.subject.image();
         let parts: Vec<Tensor> = probes
-            .chunk_by(|a, b| form(a) == form(b))
-            .map(|alike| match form(&alike[0]) {
-                None => self.masked_image(),
-                Some((order, fill)) => {
+            .chunk_by(|a, b| Form::of(a) == Form::of(b))
+            .map(|alike| match Form::of(&alike[0]) {
+                Form::Masked => self.masked_image(),
+                Form::Kept(order, fill) => {
                     image.where_self(&self.kept(order, alike), &self.subject.fill(fill))
+                }
+                Form::Cells { order, hidden, fill, overlapping } => {
+                    let ranks = self.cell_ranks(order, overlapping);
+                    let first = ranks.less_tensor(&counts(alike, &ranks));
+                    let kept = if hidden { first.logical_not() } else { first };
+                    image.where_self(&kept, &self.subject.fill(fill))
                 }
             })
             .collect();
@@ -178,17 +212,51 @@ impl<'a> Explained<'a> {
     /// Which pixels are left, `[N, 1, H, W]` of truths.
     fn kept(&self, order: Order, probes: &[Probe]) -> Tensor {
         let ranks = self.ranks();
-        let pixels = probes.iter().filter_map(|probe| probe.pixels());
-        let pixels = Tensor::from_slice(&pixels.collect::<Vec<_>>());
-        let pixels = pixels.to_device(ranks.device()).view([-1, 1, 1, 1]);
+        let pixels = counts(probes, ranks);
         match order {
             Order::MostSalient => ranks.less_tensor(&pixels),
             Order::LeastSalient => ranks.greater_equal_tensor(&(ranks.numel() as i64 - pixels)),
         }
     }
 
+    /// The first place of a cell that covers each pixel, in an order of the layer's cells: `[1, 1, H, W]`.
+    fn cell_ranks(&self, order: Order, overlapping: bool) -> Tensor {
+        let most = ranks(&self.at_layer(self.map));
+        let ranks = match order {
+            Order::MostSalient => most,
+            Order::LeastSalient => self.n_cells() - 1 - most,
+        };
+        ranks_of_pixels(&ranks, self.subject.size(), overlapping).unsqueeze(0).unsqueeze(0)
+    }
+
     /// The place of every pixel in decreasing order of salience, equal values in row-major order: `[1, 1, H, W]`.
     fn ranks(&self) -> &Tensor {
         self.ranks.get_or_init(|| ranks(self.map.unit()).unsqueeze(0).unsqueeze(0))
     }
+}
+
+/// What probes have in common that are made together.
+#[derive(PartialEq)]
+enum Form {
+    Masked,
+    Kept(Order, Fill),
+    Cells { order: Order, hidden: bool, fill: Fill, overlapping: bool },
+}
+
+impl Form {
+    fn of(probe: &Probe) -> Self {
+        match *probe {
+            Probe::Masked => Self::Masked,
+            Probe::Kept { order, fill, .. } => Self::Kept(order, fill),
+            Probe::Cells { order, hidden, fill, overlapping, .. } => {
+                Self::Cells { order, hidden, fill, overlapping }
+            }
+        }
+    }
+}
+
+/// How many pixels or cells each probe is about, `[N, 1, 1, 1]`, beside ranks.
+fn counts(probes: &[Probe], ranks: &Tensor) -> Tensor {
+    let counts: Vec<i64> = probes.iter().filter_map(|probe| probe.count()).collect();
+    Tensor::from_slice(&counts).to_device(ranks.device()).view([-1, 1, 1, 1])
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Cursor, path::Path};
 
-use cam_core::{Interpolation, Preprocessing};
+use cam_core::{Interpolation, Preprocessing, Resize};
 use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef,
 };
@@ -65,18 +65,19 @@ impl Photo {
         orientation: Orientation,
     ) -> Result<Self, DataError> {
         let image = decode(bytes, path, orientation)?;
-        let (width, height) = resized_size(image.dimensions(), preprocessing.resize);
-        if width.saturating_mul(height) > MAX_PIXELS {
+        let resized = resized_size(image.dimensions(), preprocessing.resize);
+        if resized.0.saturating_mul(resized.1) > MAX_PIXELS {
             let (width, height) = image.dimensions();
             return Err(DataError::TooLong {
                 path: path.to_path_buf(),
                 width,
                 height,
-                side: preprocessing.resize,
+                resized,
                 limit: MAX_PIXELS,
             });
         }
-        let resized = resize(&image, (width as u32, height as u32), preprocessing.interpolation);
+        let resized = (resized.0 as u32, resized.1 as u32);
+        let resized = resize(&image, resized, preprocessing.interpolation);
         Ok(center_crop(&resized, preprocessing.crop))
     }
 
@@ -178,9 +179,13 @@ fn is_complete(jpeg: &[u8]) -> bool {
     }
 }
 
-/// The size that has a shorter side of `side` pixels; the longer one is rounded down, as torchvision does.
-fn resized_size((width, height): (u32, u32), side: u32) -> (u64, u64) {
-    let (width, height, side) = (u64::from(width), u64::from(height), u64::from(side));
+/// Width and height after resizing; the longer side is rounded down where the aspect ratio is kept, as torchvision does.
+fn resized_size((width, height): (u32, u32), resize: Resize) -> (u64, u64) {
+    let side = match resize {
+        Resize::Exact([height, width]) => return (u64::from(width), u64::from(height)),
+        Resize::Shorter(side) => u64::from(side),
+    };
+    let (width, height) = (u64::from(width), u64::from(height));
     if width <= height { (side, side * height / width) } else { (side * width / height, side) }
 }
 
@@ -243,16 +248,22 @@ mod tests {
 
     #[test]
     fn the_longer_side_is_rounded_down() {
-        assert_eq!(resized_size((500, 333), 256), (384, 256)); // 256 * 500 / 333 = 384.38
-        assert_eq!(resized_size((100, 101), 64), (64, 64));
-        assert_eq!(resized_size((1, u32::MAX), 256), (256, 256 * u64::from(u32::MAX)));
+        let of = |size, side| resized_size(size, Resize::Shorter(side));
+        assert_eq!(of((500, 333), 256), (384, 256)); // 256 * 500 / 333 = 384.38
+        assert_eq!(of((100, 101), 64), (64, 64));
+        assert_eq!(of((1, u32::MAX), 256), (256, 256 * u64::from(u32::MAX)));
+    }
+
+    #[test]
+    fn two_sides_squash_a_photograph() {
+        assert_eq!(resized_size((500, 333), Resize::Exact([256, 224])), (224, 256));
     }
 
     #[test]
     fn normalization_subtracts_the_mean_and_divides_by_the_standard_deviation() {
         let photo = Photo { width: 1, height: 1, rgb: vec![255, 0, 51] };
         let preprocessing = Preprocessing {
-            resize: 1,
+            resize: Resize::Shorter(1),
             crop: 1,
             interpolation: Interpolation::Bilinear,
             mean: [0.5, 0.25, 0.0],

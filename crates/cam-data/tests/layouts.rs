@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_core::{Interpolation, Preprocessing};
+use cam_core::{Interpolation, Preprocessing, Resize};
 use cam_data::{DataError, Dataset, Limits, Orientation, prefetch};
 use tempfile::TempDir;
 
@@ -365,7 +365,7 @@ fn images_come_in_order_with_their_hashes_and_failures_in_their_places() {
         &format!("path,sha256\n{}\n", lines.join("\n")).replace("05.png,", "05.png,00ff"),
     );
     let preprocessing = Preprocessing {
-        resize: 8,
+        resize: Resize::Shorter(8),
         crop: 8,
         interpolation: Interpolation::Bilinear,
         mean: [0.0; 3],

@@ -336,7 +336,7 @@ fn grad_cam_pp_weights_are_closed_form_and_smoothing_changes_nothing() {
         let expected = (subject.features().squeeze_dim(0) * weights.view([-1, 1, 1]))
             .sum_dim_intlist(0_i64, false, None::<Kind>)
             .relu();
-        let plain = GradCamPp {}.explain(&subject);
+        let plain = GradCamPp::default().explain(&subject);
         assert!(max_difference(&plain, &expected) < 1e-12);
         assert!(max_difference(&SmoothGradCamPp::default().explain(&subject), &plain) < 1e-12);
     }
@@ -352,7 +352,7 @@ fn smoothing_without_noise_is_grad_cam_pp_and_noise_matters_where_gradients_vary
         method.explain(&Subject::new(&toy, image.shallow_clone(), Target::Class(0), 5))
     };
     let plain =
-        GradCamPp {}.explain(&Subject::new(&toy, image.shallow_clone(), Target::Class(0), 5));
+        GradCamPp::default().explain(&Subject::new(&toy, image.shallow_clone(), Target::Class(0), 5));
     assert!(max_difference(&smooth(0.0), &plain) < 1e-12);
     assert!(max_difference(&smooth(1.0), &plain) > 1e-3);
 }

@@ -1,23 +1,34 @@
 //! Coherency (Poppi et al. 2021, <https://arxiv.org/abs/2104.10252>).
 //!
 //! `(1 + ρ) / 2` with `ρ` Pearson's correlation of the image's map with the map of the explanation image `x ⊙ M`, same
-//! class, at the image's size. Ours: a second map that is constant counts as correlation 0, and a random method draws the
+//! class, at the image's size (`at: layer`: at the layer's). Ours: a second map that is constant counts as correlation 0, and a random method draws the
 //! same masks or noise for both maps.
 
-use cam_core::{About, Better, Degenerate, Explained, Map, Metric, Probe, Score};
+use cam_core::{About, Better, Degenerate, Explained, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::Resolution;
+
 /// Coherency; not defined for imported maps, which cannot be made again.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Coherency {}
+pub struct Coherency {
+    /// At which size the two maps are compared.
+    pub at: Resolution,
+}
+
+impl Default for Coherency {
+    fn default() -> Self {
+        Self { at: Resolution::Image }
+    }
+}
 
 impl Metric for Coherency {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
-        let again = Map::new(&explained.explain_masked()?, explained.subject().size());
-        let correlation = match again {
-            Ok(again) => pearson(explained.map().unit(), again.unit()),
+        let map = explained.map();
+        let correlation = match map.again(&explained.explain_masked()?) {
+            Ok(again) => pearson(&self.at.of(explained, map), &self.at.of(explained, &again)),
             Err(Degenerate::Constant) => 0.0,
             Err(Degenerate::NotFinite) => f64::NAN,
         };

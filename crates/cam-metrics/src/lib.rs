@@ -12,14 +12,14 @@ mod increase;
 mod insertion;
 mod perturbation;
 
-pub use cam_core::{Fill, Metric, Order};
+pub use cam_core::{Fill, Metric, Order, Output};
 pub use coherency::Coherency;
-pub use complexity::Complexity;
+pub use complexity::{Complexity, Resolution};
 pub use deletion::Deletion;
-pub use drop::Drop;
+pub use drop::{Drop, Reference};
 pub use increase::Increase;
 pub use insertion::Insertion;
-pub use perturbation::Sampling;
+pub use perturbation::{Area, Sampling, Unit};
 
 cam_core::registry! {
     /// Every metric of one image.

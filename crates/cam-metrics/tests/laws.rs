@@ -148,7 +148,7 @@ fn the_batch_size_changes_no_score() {
 fn coherency_is_one_with_itself_zero_with_its_inverse_and_a_half_with_a_constant() {
     let image = Toy::waves(4, 4);
     let map = image.view([4, 4]);
-    let coherency = |then: &Tensor| score_with(&Coherency {}, &image, &map, then);
+    let coherency = |then: &Tensor| score_with(&Coherency::default(), &image, &map, then);
     assert!((coherency(&map) - 1.0).abs() < 1e-12);
     assert!((coherency(&(&map * 3.0 + 1.0)) - 1.0).abs() < 1e-12);
     assert!(coherency(&map.neg()).abs() < 1e-12);
@@ -172,8 +172,8 @@ fn a_map_of_all_but_one_pixel_drops_nothing_and_is_complex() {
     // A pixel whose activations are all zero, so hiding it changes nothing.
     let quiet = image.view(-1).abs().argmin(None, false).int64_value(&[]);
     let _ = ones.view(-1).get(quiet).fill_(0.0);
-    assert!(score(&Drop {}, &image, &ones) < 0.05);
-    assert!((score(&Complexity {}, &image, &ones) - 15.0 / 16.0).abs() < 1e-12);
+    assert!(score(&Drop::default(), &image, &ones) < 0.05);
+    assert!((score(&Complexity::default(), &image, &ones) - 15.0 / 16.0).abs() < 1e-12);
 }
 
 #[test]
@@ -212,8 +212,8 @@ fn equal_confidence_is_no_increase() {
     // Network A sees nothing of a pixel at 0: masking it leaves the confidence as it is.
     let image = Tensor::from_slice(&[2.0_f64, 0.0, 2.0, 2.0]).view([1, 1, 2, 2]);
     let map = Tensor::from_slice(&[1.0_f64, 0.0, 1.0, 1.0]).view([2, 2]);
-    assert!(score(&Increase {}, &image, &map).abs() < 1e-12);
-    assert!(score(&Drop {}, &image, &map).abs() < 1e-12);
+    assert!(score(&Increase::default(), &image, &map).abs() < 1e-12);
+    assert!(score(&Drop::default(), &image, &map).abs() < 1e-12);
 }
 
 #[test]

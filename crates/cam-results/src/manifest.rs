@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{COLUMNS, Error, Key, Record, Result, SCHEMA, files::write_bytes};
+use crate::{COLUMNS, Error, Key, Record, Reference, Result, SCHEMA, files::write_bytes};
 
 /// The file's name in a run's folder.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -44,6 +44,12 @@ pub struct RunManifest {
     pub device: String,
     /// How many threads computed.
     pub threads: usize,
+    /// The protocol of the sweep.
+    #[serde(default)]
+    pub protocol: ProtocolEntry,
+    /// Printed values to show beside ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
     /// Which class is explained: `predicted` or `label`.
     pub target: String,
     /// Where all randomness comes from.
@@ -72,6 +78,22 @@ pub enum RunStatus {
     Running,
     /// All rows are there, and nothing will change any more.
     Finished,
+}
+
+/// Named settings that the sweep's entries depart from, or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProtocolEntry {
+    /// Its name.
+    pub name: String,
+    /// Counts up when one of its numbers moves.
+    pub version: u32,
+}
+
+impl Default for ProtocolEntry {
+    /// That of runs from before there was a choice.
+    fn default() -> Self {
+        Self { name: "corrected".to_owned(), version: 1 }
+    }
 }
 
 /// The images' source.
@@ -176,6 +198,9 @@ pub struct MetricEntry {
     pub title: String,
     /// Which direction is good.
     pub better: Better,
+    /// The worst score that there is; `None` where scores have no end.
+    #[serde(default)]
+    pub worst: Option<f64>,
     /// The rules that it is computed by.
     pub protocol: String,
     /// All of its options, defaults included.
@@ -285,7 +310,7 @@ pub fn clashing_column<'a>(metrics: impl IntoIterator<Item = &'a str>) -> Option
         COLUMNS.into_iter().chain(crate::summary::COLUMNS).map(str::to_owned).collect();
     metrics
         .into_iter()
-        .flat_map(|metric| ["", "_lo", "_hi"].map(|suffix| format!("{metric}{suffix}")))
+        .flat_map(|metric| ["", "_lo", "_hi", "_worst"].map(|suffix| format!("{metric}{suffix}")))
         .find(|name| !columns.insert(name.clone()))
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     Accuracy, Better, Cell, Estimate, MethodEntry, MetricEntry, Record, Rounding, Run, RunManifest,
-    Status, Summary,
+    Status, Summary, reference,
 };
 
 /// How many degenerate and failed rows are listed.
@@ -45,6 +45,8 @@ pub fn report_md(run: &Run, summary: &Summary, figures: &[Figure]) -> String {
     warnings(&mut md, run, summary);
     accuracies(&mut md, &summary.accuracies);
     scores(&mut md, manifest, summary);
+    worst(&mut md, manifest, summary);
+    reference::section(&mut md, manifest, summary);
     show(&mut md, figures, Section::Scores);
     if figures.iter().any(|figure| figure.section == Section::Curves) {
         line(&mut md, "## Curves\n");
@@ -62,7 +64,7 @@ pub fn report_md(run: &Run, summary: &Summary, figures: &[Figure]) -> String {
     md
 }
 
-fn line(md: &mut String, text: &str) {
+pub(crate) fn line(md: &mut String, text: &str) {
     md.push_str(text);
     md.push('\n');
 }
@@ -88,7 +90,7 @@ fn header(md: &mut String, manifest: &RunManifest) {
             "{} of {} · explained class: {target} · protocol {} · {}, {threads} · cambench {cambench}{commit} · {finished}\n",
             counted(dataset.n_images, "image"),
             escape(&dataset.name),
-            protocols(manifest),
+            code(&manifest.protocol.name),
             escape(device),
         ),
     );
@@ -99,13 +101,29 @@ fn counted(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
+/// `corrected`, and what departs from it: an entry's own settings stand behind the protocol's name.
 fn protocols(manifest: &RunManifest) -> String {
-    let methods = manifest.methods.iter().map(|method| &method.protocol);
-    let mut names: Vec<&String> =
-        methods.chain(manifest.metrics.iter().map(|metric| &metric.protocol)).collect();
-    names.sort();
-    names.dedup();
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    let name = &manifest.protocol.name;
+    let methods = manifest.methods.iter().map(|method| (&method.name, &method.protocol));
+    let metrics = manifest.metrics.iter().map(|metric| (&metric.name, &metric.protocol));
+    let departing: Vec<String> = methods
+        .chain(metrics)
+        .filter(|(_, protocol)| *protocol != name)
+        .map(|(entry, protocol)| {
+            let own = protocol.strip_prefix(name.as_str()).filter(|rest| rest.starts_with('+'));
+            format!("{} {}", code(entry), code(own.unwrap_or(protocol)))
+        })
+        .collect();
+    let version = manifest.protocol.version;
+    if departing.is_empty() {
+        format!("Protocol {} (version {version}).", code(name))
+    } else {
+        format!(
+            "Protocol {} (version {version}); departing from it: {}.",
+            code(name),
+            departing.join(", ")
+        )
+    }
 }
 
 fn warnings(md: &mut String, run: &Run, summary: &Summary) {
@@ -168,6 +186,7 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
         "Percent, with 95 % intervals (percentile bootstrap over images). ↑ more is better, ↓ less is better. \
          ADCC is the harmonic mean of the means of coherency, 1 − complexity and 1 − drop. n images were scored.\n",
     );
+    line(md, &format!("{}\n", protocols(manifest)));
     let has_adcc = summary.cells.iter().any(|cell| cell.adcc.is_some());
     for model in &manifest.models {
         if manifest.models.len() > 1 {
@@ -190,6 +209,38 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
         });
         table(md, &head, rows);
     }
+}
+
+/// The means under the other policy for degenerate maps, where there are any.
+fn worst(md: &mut String, manifest: &RunManifest, summary: &Summary) {
+    let cells = || summary.cells.iter().filter(|cell| cell.n_degenerate > 0);
+    if cells().next().is_none() {
+        return;
+    }
+    line(md, "## Scores with degenerate maps at their worst\n");
+    line(
+        md,
+        "The methods of degenerate maps once more, in percent: above, such maps are left out; here, each counts with the \
+         worst score of every metric. Failed rows are in neither.\n",
+    );
+    let percent = |mean: Option<f64>| mean.map_or("–".to_owned(), |m| format!("{:.1}", 100.0 * m));
+    let has_adcc = cells().any(|cell| cell.worst.adcc.is_some());
+    let mut head: Vec<String> = ["Model", "Method"].map(str::to_owned).into();
+    head.extend(manifest.metrics.iter().map(heading));
+    if has_adcc {
+        head.push("ADCC ↑".into());
+    }
+    head.extend(["n", "Degenerate", "Failed"].map(str::to_owned));
+    let rows = cells().map(|cell| {
+        let mut row = vec![escape(&cell.model), escape(&cell.method)];
+        row.extend(cell.worst.metrics.iter().map(|mean| percent(*mean)));
+        if has_adcc {
+            row.push(percent(cell.worst.adcc));
+        }
+        row.extend([cell.n, cell.n_degenerate, cell.n_failed].map(|n| n.to_string()));
+        row
+    });
+    table(md, &head, rows);
 }
 
 /// The cells of a model with the number of their method; a summary has them in the manifest's order.
@@ -358,7 +409,7 @@ fn fenced(md: &mut String, text: &str) {
     let _ = writeln!(md, "{fence}yaml\n{text}\n{fence}");
 }
 
-fn table(md: &mut String, head: &[String], rows: impl IntoIterator<Item = Vec<String>>) {
+pub(crate) fn table(md: &mut String, head: &[String], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut write = |cells: &[String]| {
         let _ = writeln!(md, "| {} |", cells.join(" | "));
     };
@@ -372,7 +423,7 @@ fn table(md: &mut String, head: &[String], rows: impl IntoIterator<Item = Vec<St
 }
 
 /// Text that stands for itself in Markdown and in the HTML that is made of it, on one line.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = ' ';
     let mut rest = text.chars().peekable();
@@ -397,7 +448,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Text in a code span in a table's cell.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     if text.contains(['`', '|', '\\']) || text.chars().any(char::is_control) {
         escape(text)
     } else {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     Better, Curve, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, RawMap, Record,
-    Row, RunManifest, RunStatus, SCHEMA, Status, WeightsEntry, adcc,
+    Row, ProtocolEntry, RunManifest, RunStatus, SCHEMA, Status, WeightsEntry, adcc,
 };
 
 /// One model, three images, three methods, four metrics.
@@ -22,6 +22,8 @@ pub(crate) fn manifest() -> RunManifest {
         versions: [("libtorch".to_owned(), "2.11.0".to_owned())].into(),
         device: "cpu".into(),
         threads: 2,
+        protocol: ProtocolEntry::default(),
+        reference: None,
         target: "predicted".into(),
         seed: 0,
         dataset: DatasetEntry { name: "photos".into(), root: "photos".into(), n_images: 3 },
@@ -91,6 +93,7 @@ pub(crate) fn metric(name: &str, better: Better) -> MetricEntry {
         metric: name.into(),
         title,
         better,
+        worst: Some(if better == Better::Higher { 0.0 } else { 1.0 }),
         protocol: "corrected".into(),
         options: json!({}),
     }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use cam_core::{Method, Preprocessing, with_suggestion};
+use cam_core::{Method, Preprocessing, Upsampling, with_suggestion};
 use cam_methods::AnyMethod;
 use cam_metrics::AnyMetric;
 use serde::{
@@ -17,24 +17,31 @@ use serde::{
 };
 use serde_yaml::{Mapping, Value};
 
-use crate::suggest::hint;
+use crate::{
+    protocol::{CORRECTED, PROTOCOLS, Protocol},
+    suggest::hint,
+};
 
-/// A sweep: models × images × methods, scored by metrics. The form of a sweep file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A sweep: models × images × methods, scored by metrics; what a sweep file says, with its protocol filled in.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sweep {
     /// The name under which results are kept.
     pub name: String,
     /// Which images.
     pub dataset: DatasetChoice,
+    /// Where settings come from that the file leaves out.
+    pub protocol: &'static Protocol,
     /// Which class is explained.
-    #[serde(default)]
     pub target: TargetRule,
+    /// How maps are brought to the image's size.
+    pub upsampling: Upsampling,
+    /// A list of printed values that the report shows beside ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<PathBuf>,
     /// Where all randomness comes from; an image's own seed is made of this one and the image's name.
-    #[serde(default)]
     pub seed: u64,
     /// How much memory the activations of one batch may take, e.g. `1GiB`; the batch size follows from it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
     /// The networks.
     pub models: Vec<ModelChoice>,
@@ -42,6 +49,24 @@ pub struct Sweep {
     pub methods: Vec<MethodChoice>,
     /// The metrics.
     pub metrics: Vec<MetricChoice>,
+}
+
+/// The form of a sweep file, before its protocol is filled in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    name: String,
+    dataset: DatasetChoice,
+    protocol: Option<String>,
+    target: Option<TargetRule>,
+    upsampling: Option<Upsampling>,
+    reference: Option<PathBuf>,
+    #[serde(default)]
+    seed: u64,
+    memory: Option<Bytes>,
+    models: Vec<ModelChoice>,
+    methods: Vec<Entry>,
+    metrics: Vec<Entry>,
 }
 
 /// A data set's manifest, and how much of it.
@@ -143,6 +168,8 @@ impl fmt::Display for Precision {
 pub struct MethodChoice {
     /// Its name in results; the method's where left out.
     pub alias: Option<String>,
+    /// Where options come from that the entry leaves out; the sweep's protocol where left out.
+    pub protocol: Option<&'static Protocol>,
     /// What makes the maps.
     pub source: MapSource,
 }
@@ -214,6 +241,8 @@ pub const IMPORTED: &str = "imported";
 pub struct MetricChoice {
     /// Its name in results; the metric's where left out.
     pub alias: Option<String>,
+    /// Where options come from that the entry leaves out; the sweep's protocol where left out.
+    pub protocol: Option<&'static Protocol>,
     /// The metric.
     pub metric: AnyMetric,
 }
@@ -267,12 +296,17 @@ impl Sweep {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let invalid =
             |line, message| ConfigError::Invalid { path: path.to_path_buf(), line, message };
-        let sweep: Self = serde_yaml::from_str(text).map_err(|error| {
+        let form: Form = serde_yaml::from_str(text).map_err(|error| {
             let start = error.location().map(|location| location.line());
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or(&message);
             let line = start.map(|start| line_of_word(text, start, message).unwrap_or(start));
             invalid(line, with_suggestion(message))
+        })?;
+        let sweep = form.filled_in().map_err(|(place, message)| {
+            let start = place.map_or(1, |place| place.line(text));
+            let line = line_of_word(text, start, &message).or(place.map(|_| start));
+            invalid(line, message)
         })?;
         sweep.validate().map_err(|message| invalid(line_of_word(text, 1, &message), message))?;
         Ok(sweep)
@@ -296,12 +330,87 @@ impl Sweep {
         }
         distinct("methods", self.methods.iter().map(MethodChoice::label), fits)?;
         distinct("metrics", self.metrics.iter().map(MetricChoice::label), fits)?;
+        // A column's name is all that many readers know of it.
+        let is_ambiguous = |metric: &&MetricChoice| {
+            metric.alias.is_none() && metric.protocol.is_some_and(|own| own != self.protocol)
+        };
+        if let Some(metric) = self.metrics.iter().find(is_ambiguous) {
+            return Err(format!(
+                "metrics: `{}` follows another protocol than the sweep ({}); give it a name of its own with `as`",
+                metric.label(),
+                self.protocol.name
+            ));
+        }
         match cam_results::clashing_column(self.metrics.iter().map(MetricChoice::label)) {
             Some(name) => Err(format!(
                 "metrics: the results would have two columns `{name}`; give a metric another name with `as`"
             )),
             None => Ok(()),
         }
+    }
+}
+
+impl Form {
+    /// With everything that the file leaves out from its protocol; an error is about one entry of a list, or about the
+    /// whole.
+    fn filled_in(self) -> Result<Sweep, (Option<Place>, String)> {
+        let protocol = self.protocol.as_deref().unwrap_or(CORRECTED);
+        let protocol = protocol_of(protocol).map_err(|message| (None, message))?;
+        let at = |list, number| {
+            move |message| (Some(Place { list, number }), format!("{list}: {message}"))
+        };
+        let methods = self.methods.into_iter().enumerate();
+        let methods = methods
+            .map(|(i, entry)| MethodChoice::new(entry, protocol).map_err(at("methods", i)))
+            .collect::<Result<_, _>>()?;
+        let metrics = self.metrics.into_iter().enumerate();
+        let metrics = metrics
+            .map(|(i, entry)| MetricChoice::new(entry, protocol).map_err(at("metrics", i)))
+            .collect::<Result<_, _>>()?;
+        Ok(Sweep {
+            name: self.name,
+            dataset: self.dataset,
+            protocol,
+            target: self.target.unwrap_or(protocol.target),
+            upsampling: self.upsampling.unwrap_or(protocol.upsampling),
+            reference: self.reference,
+            seed: self.seed,
+            memory: self.memory,
+            models: self.models,
+            methods,
+            metrics,
+        })
+    }
+}
+
+fn protocol_of(name: &str) -> Result<&'static Protocol, String> {
+    Protocol::by_name(name).ok_or_else(|| {
+        let names = PROTOCOLS.each_ref().map(|protocol| protocol.name);
+        format!("unknown protocol `{name}`{}", hint(name, &names))
+    })
+}
+
+/// An entry of a list of the sweep file.
+#[derive(Clone, Copy)]
+struct Place {
+    list: &'static str,
+    number: usize,
+}
+
+impl Place {
+    /// The line that the entry begins in, as far as it can be told without a parser: in block style, the line of its dash.
+    fn line(self, text: &str) -> usize {
+        let is_list = |line: &str| line.strip_prefix(self.list).is_some_and(|l| l.starts_with(':'));
+        let start = text.lines().position(is_list).unwrap_or(0);
+        let entries = text.lines().enumerate().skip(start + 1);
+        let mut dashes = entries
+            .take_while(|(_, line)| line.is_empty() || line.starts_with([' ', '-', '#']))
+            .filter(|(_, line)| line.trim_start().starts_with("- "));
+        // An entry's own lists are indented deeper than the first dash.
+        let Some((first, dash)) = dashes.next() else { return start + 1 };
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let of_list = dashes.filter(|(_, line)| indent(line) == indent(dash)).map(|(i, _)| i);
+        std::iter::once(first).chain(of_list).nth(self.number).map_or(start + 1, |line| line + 1)
     }
 }
 
@@ -343,6 +452,7 @@ pub(crate) fn line_of_word(text: &str, start: usize, message: &str) -> Option<us
 struct Entry {
     name: String,
     alias: Option<String>,
+    protocol: Option<String>,
     options: Mapping,
 }
 
@@ -350,6 +460,17 @@ impl Entry {
     fn take(&mut self, key: &str) -> Option<Value> {
         self.options.remove(key)
     }
+
+    /// The protocol that it names itself.
+    fn own_protocol(&self) -> Result<Option<&'static Protocol>, String> {
+        self.protocol.as_deref().map(protocol_of).transpose()
+    }
+}
+
+/// Options, and those of a protocol that they leave out.
+fn over(options: Mapping, mut protocol: Mapping) -> Mapping {
+    protocol.extend(options);
+    protocol
 }
 
 impl<'de> Deserialize<'de> for Entry {
@@ -364,15 +485,22 @@ impl<'de> Deserialize<'de> for Entry {
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Entry, E> {
-                Ok(Entry { name: name.to_string(), alias: None, options: Mapping::new() })
+                Ok(Entry {
+                    name: name.to_string(),
+                    alias: None,
+                    protocol: None,
+                    options: Mapping::new(),
+                })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
-                let (mut name, mut alias, mut options) = (None, None, Mapping::new());
+                let (mut name, mut alias, mut protocol) = (None, None, None);
+                let mut options = Mapping::new();
                 while let Some(key) = map.next_key::<String>()? {
                     match key.as_str() {
                         "name" => name = Some(map.next_value()?),
                         "as" => alias = Some(map.next_value()?),
+                        "protocol" => protocol = Some(map.next_value()?),
                         _ => {
                             if options
                                 .insert(Value::String(key.clone()), map.next_value()?)
@@ -384,7 +512,7 @@ impl<'de> Deserialize<'de> for Entry {
                     }
                 }
                 let name = name.ok_or_else(|| de::Error::missing_field("name"))?;
-                Ok(Entry { name, alias, options })
+                Ok(Entry { name, alias, protocol, options })
             }
         }
 
@@ -393,7 +521,7 @@ impl<'de> Deserialize<'de> for Entry {
 }
 
 /// What [`cam_core::registry!`] makes, as far as an entry needs it.
-trait Registry: Sized + Serialize {
+pub(crate) trait Registry: Sized + Serialize {
     const KIND: &'static str;
     fn names() -> Vec<&'static str>;
     fn defaults(name: &str) -> Option<Self>;
@@ -427,7 +555,7 @@ impl_registry!(AnyMethod, "method", IMPORTED);
 impl_registry!(AnyMetric, "metric");
 
 /// An entry of a registry from its name and options, with messages that say what would have been right.
-fn configure<T: Registry>(name: &str, options: Mapping) -> Result<T, String> {
+pub(crate) fn configure<T: Registry>(name: &str, options: Mapping) -> Result<T, String> {
     let Some(defaults) = T::defaults(name) else {
         let names = T::names();
         if name == "adcc" {
@@ -461,40 +589,39 @@ pub fn method(name: &str, options: Mapping) -> Result<AnyMethod, String> {
     configure(name, options)
 }
 
-impl<'de> Deserialize<'de> for MethodChoice {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut entry = Entry::deserialize(deserializer)?;
+impl MethodChoice {
+    fn new(mut entry: Entry, sweeps: &'static Protocol) -> Result<Self, String> {
+        let protocol = entry.own_protocol()?;
         let source = if entry.name == IMPORTED {
-            let maps = entry.take("maps").ok_or_else(|| {
-                de::Error::custom("`imported` needs `maps`, a folder of .npy files")
-            })?;
+            let maps = entry.take("maps").ok_or("`imported` needs `maps`, a folder of .npy files")?;
             if let Some(key) = entry.options.keys().next().and_then(Value::as_str) {
-                return Err(de::Error::custom(format!(
-                    "unknown option `{key}` of imported{}",
-                    hint(key, &["maps"])
-                )));
+                return Err(format!("unknown option `{key}` of imported{}", hint(key, &["maps"])));
             }
-            MapSource::Imported(serde_yaml::from_value(maps).map_err(de::Error::custom)?)
+            let maps = serde_yaml::from_value(maps).map_err(|error| format!("imported: {error}"))?;
+            MapSource::Imported(maps)
         } else {
-            MapSource::Method(configure(&entry.name, entry.options).map_err(de::Error::custom)?)
+            let preset = protocol.unwrap_or(sweeps).method_options(&entry.name);
+            MapSource::Method(configure(&entry.name, over(entry.options, preset))?)
         };
-        Ok(Self { alias: entry.alias, source })
+        Ok(Self { alias: entry.alias, protocol, source })
     }
 }
 
-impl<'de> Deserialize<'de> for MetricChoice {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let entry = Entry::deserialize(deserializer)?;
-        let metric = configure(&entry.name, entry.options).map_err(de::Error::custom)?;
-        Ok(Self { alias: entry.alias, metric })
+impl MetricChoice {
+    fn new(entry: Entry, sweeps: &'static Protocol) -> Result<Self, String> {
+        let protocol = entry.own_protocol()?;
+        let preset = protocol.unwrap_or(sweeps).metric_options(&entry.name);
+        let metric = configure(&entry.name, over(entry.options, preset))?;
+        Ok(Self { alias: entry.alias, protocol, metric })
     }
 }
 
-/// `name`, `as`, and every option with its value.
+/// `name`, `as`, the protocol that it names, and every option with its value.
 fn serialize_entry<S: Serializer>(
     serializer: S,
     name: &str,
     label: &str,
+    protocol: Option<&Protocol>,
     options: &impl Serialize,
 ) -> Result<S::Ok, S::Error> {
     use serde::ser::Error;
@@ -502,6 +629,9 @@ fn serialize_entry<S: Serializer>(
     let mut map = serializer.serialize_map(None)?;
     map.serialize_entry("name", name)?;
     map.serialize_entry("as", label)?;
+    if let Some(protocol) = protocol {
+        map.serialize_entry("protocol", protocol)?;
+    }
     for (key, value) in options.as_mapping().into_iter().flatten() {
         map.serialize_entry(key, value)?;
     }
@@ -512,16 +642,16 @@ impl Serialize for MethodChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let name = self.source.name();
         match &self.source {
-            MapSource::Method(method) => serialize_entry(serializer, name, self.label(), method),
+            MapSource::Method(method) => serialize_entry(serializer, name, self.label(), self.protocol, method),
             MapSource::Imported(maps) => {
                 let options = Mapping::from_iter([(
                     "maps".into(),
                     maps.to_string_lossy().into_owned().into(),
                 )]);
-                serialize_entry(serializer, name, self.label(), &options)
+                serialize_entry(serializer, name, self.label(), self.protocol, &options)
             }
             MapSource::Custom(_) => {
-                serialize_entry(serializer, name, self.label(), &Mapping::new())
+                serialize_entry(serializer, name, self.label(), self.protocol, &Mapping::new())
             }
         }
     }
@@ -529,7 +659,13 @@ impl Serialize for MethodChoice {
 
 impl Serialize for MetricChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize_entry(serializer, self.metric.name(), self.label(), &self.metric)
+        serialize_entry(
+            serializer,
+            self.metric.name(),
+            self.label(),
+            self.protocol,
+            &self.metric,
+        )
     }
 }
 
@@ -689,6 +825,22 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
             ("methods: [cam]\nmetrics: [drop]\ntarget: labels\n", "did you mean `label`?"),
             ("methods: [cam]\nmetrics: [drop]\nmemory: 3 apples\n", "no unit of memory"),
             ("methods: [cam]\n", "missing field `metrics`"),
+            (
+                "methods: [cam]\nmetrics: [drop]\nprotocol: popi-2021\n",
+                "t.yaml:7: unknown protocol `popi-2021`; did you mean `poppi-2021`?",
+            ),
+            (
+                "methods:\n  - { name: cam, protocol: rise }\nmetrics: [drop]\n",
+                "t.yaml:6: methods: unknown protocol `rise`; did you mean `rise-2018`?",
+            ),
+            (
+                "methods: [cam]\nmetrics: [{ name: deletion, protocol: byun-2022 }]\n",
+                "t.yaml:6: metrics: `deletion` follows another protocol than the sweep (corrected); give it a name",
+            ),
+            (
+                "methods:\n  - rise\n  - name: rise\n    as: b\n    n_masks: 0\nmetrics: [drop]\n",
+                "t.yaml:9: methods: rise: `0` where",
+            ),
         ];
         for (rest, expected) in cases {
             let error = parse(rest).unwrap_err();

@@ -13,7 +13,7 @@ use cam_models::{
 };
 use cam_results::{
     DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, RunManifest, RunStatus,
-    SCHEMA, WeightsEntry,
+    ProtocolEntry, SCHEMA, WeightsEntry,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -26,11 +26,9 @@ use crate::{
         Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, Precision, Sweep, TargetRule,
         line_of_word,
     },
+    reference,
     rounding::rounding,
 };
-
-/// The rules by which maps are made and scored: papers' formulas, made numerically safe.
-pub const PROTOCOL: &str = "corrected";
 
 /// How much memory the activations of one batch may take where the sweep does not say.
 pub const DEFAULT_MEMORY: Bytes = Bytes(2 << 30);
@@ -149,6 +147,14 @@ pub enum PlanError {
         "`tf32` and `f32` networks cannot run in one process; put them into two sweeps, or give all of them one precision"
     )]
     TwoPrecisions,
+    /// A list of printed values.
+    #[error("reference: {}: {message}", path.display())]
+    Reference {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
     /// A list of class names.
     #[error("model `{model}`: {message}")]
     Classes {
@@ -402,6 +408,10 @@ impl Plan {
             })
             .collect();
         drop(hashing);
+        let reference = sweep.reference.as_deref().map(|path| {
+            reference::read(path, &sweep, &entries, dataset.items.len())
+        });
+        let reference = reference.transpose()?;
         let manifest = RunManifest {
             schema: SCHEMA,
             status: RunStatus::Running,
@@ -423,12 +433,17 @@ impl Plan {
                 n_images: images.len(),
             },
             images,
+            protocol: ProtocolEntry {
+                name: sweep.protocol.name.to_string(),
+                version: sweep.protocol.version,
+            },
+            reference,
             methods: sweep
                 .methods
                 .iter()
-                .map(|method| method_entry(method, &dataset))
+                .map(|method| method_entry(method, &sweep, &dataset))
                 .collect::<Result<_, _>>()?,
-            metrics: sweep.metrics.iter().map(metric_entry).collect(),
+            metrics: sweep.metrics.iter().map(|metric| metric_entry(metric, &sweep)).collect(),
             target: sweep.target.to_string(),
             seed: sweep.seed,
             command: provenance.command.clone(),
@@ -449,6 +464,23 @@ impl Plan {
     /// How many rows the run will have.
     pub fn n_rows(&self) -> usize {
         self.models.len() * self.dataset.items.len() * self.sweep.methods.len()
+    }
+
+    /// What identifies the row of a network, a method and an image.
+    pub fn key(&self, model: &PlannedModel, method: &MethodChoice, image: &str) -> Key {
+        Key {
+            model: model.name.clone(),
+            layer: model.layer.clone(),
+            method: method.label().to_string(),
+            protocol: self.protocol(method).to_string(),
+            image: image.to_string(),
+        }
+    }
+
+    /// The protocol that the rows of a method of the sweep follow.
+    pub(crate) fn protocol(&self, method: &MethodChoice) -> &str {
+        let entry = self.manifest.methods.iter().find(|entry| entry.name == method.label());
+        &entry.expect("a method of the sweep").protocol
     }
 
     /// The run's folder below `results`: `<sweep>/<date>-<plan>`, the one of an earlier start of the same plan if there is
@@ -477,6 +509,7 @@ impl Sweep {
     ) -> Self {
         self.memory = Some(memory);
         self.dataset.manifest = locate(&self.dataset.manifest);
+        self.reference = self.reference.as_deref().map(&locate);
         self.dataset.limit = limit.or(self.dataset.limit);
         for method in &mut self.methods {
             if let MapSource::Imported(folder) = &mut method.source {
@@ -531,7 +564,9 @@ impl PlannedModel {
             }
         }
         let preprocessing =
-            spec.preprocessing.clone().unwrap_or_else(|| model.preprocessing.clone());
+            spec.preprocessing
+                .clone()
+                .unwrap_or_else(|| sweep.protocol.preprocessing(&model.preprocessing));
         let side = i64::from(preprocessing.crop);
         let features = {
             let _no_grad = tch::no_grad_guard();
@@ -597,17 +632,6 @@ impl PlannedModel {
     ) -> Result<Loaded, PlanError> {
         self.choice.load(&self.name, device, memory, on_event)
     }
-
-    /// What identifies the row of a method and an image.
-    pub fn key(&self, method: &MethodChoice, image: &str) -> Key {
-        Key {
-            model: self.name.clone(),
-            layer: self.layer.clone(),
-            method: method.label().to_string(),
-            protocol: PROTOCOL.to_string(),
-            image: image.to_string(),
-        }
-    }
 }
 
 /// How the networks of a sweep multiply single precision: one choice for the process.
@@ -631,7 +655,11 @@ fn published_top1(model: &Loaded) -> Option<f64> {
         .map(|weights| weights.top1 / 100.0)
 }
 
-fn method_entry(choice: &MethodChoice, dataset: &Dataset) -> Result<MethodEntry, PlanError> {
+fn method_entry(
+    choice: &MethodChoice,
+    sweep: &Sweep,
+    dataset: &Dataset,
+) -> Result<MethodEntry, PlanError> {
     let (title, options) = match &choice.source {
         MapSource::Method(method) => (method.about().title, serde_json::to_value(method)),
         MapSource::Imported(maps) => {
@@ -645,7 +673,7 @@ fn method_entry(choice: &MethodChoice, dataset: &Dataset) -> Result<MethodEntry,
         name: choice.label().to_string(),
         method: choice.source.name().to_string(),
         title: title.to_string(),
-        protocol: PROTOCOL.to_string(),
+        protocol: choice.protocol_in(sweep),
         options: options.expect("options are plain data"),
     })
 }
@@ -667,7 +695,7 @@ fn hash_of_maps(method: &str, folder: &Path, dataset: &Dataset) -> Result<String
     Ok(hex(&Sha256::digest(hashes.join("\n"))))
 }
 
-fn metric_entry(choice: &crate::config::MetricChoice) -> MetricEntry {
+fn metric_entry(choice: &crate::config::MetricChoice, sweep: &Sweep) -> MetricEntry {
     MetricEntry {
         name: choice.label().to_string(),
         metric: choice.metric.name().to_string(),
@@ -676,7 +704,8 @@ fn metric_entry(choice: &crate::config::MetricChoice) -> MetricEntry {
             Better::Higher => cam_results::Better::Higher,
             Better::Lower => cam_results::Better::Lower,
         },
-        protocol: PROTOCOL.to_string(),
+        worst: choice.metric.worst(),
+        protocol: choice.protocol_in(sweep),
         options: serde_json::to_value(&choice.metric).expect("options are plain data"),
     }
 }

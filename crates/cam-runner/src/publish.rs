@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use cam_core::{Map, Preprocessing};
+use cam_core::{Map, Preprocessing, Upsampling};
 use cam_data::{DatasetManifest, Item, prefetch};
 use cam_methods::AnyMethod;
 use cam_results::{
@@ -13,6 +13,7 @@ use cam_results::{
     Section, Status, Summary, cost_plot, curves_plot, grid_plot, metrics_plot, report_md,
     summarize, write_bytes,
 };
+use serde::Deserialize;
 use tch::Tensor;
 use tracing::info_span;
 
@@ -142,12 +143,15 @@ fn grid(run: &Run, model: &ModelEntry) -> Result<std::result::Result<Vec<GridRow
         .filter(|record| record.model == model.name)
         .map(|record| ((&*record.image, &*record.method), record))
         .collect();
+    let upsampling = &run.manifest().config_resolved["upsampling"];
+    // Runs of before there was a choice are bilinear.
+    let upsampling = Upsampling::deserialize(upsampling).unwrap_or_default();
     let rows = photos.into_iter().map(|(image, photo)| {
         let size = [i64::from(photo.height), i64::from(photo.width)];
         let maps = run.manifest().methods.iter().map(|method| {
             let raw = maps.get(&(image.clone(), method.name.clone()));
             GridMap {
-                unit: raw.and_then(|raw| unit(&method.method, raw, size)),
+                unit: raw.and_then(|raw| unit(&method.method, raw, size, upsampling)),
                 caption: caption(records.get(&(&*image, &*method.name)).copied()),
             }
         });
@@ -192,15 +196,20 @@ fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Pic
         .collect()
 }
 
-/// As the metrics saw it; `None` where the map says nothing.
-fn unit(method: &str, raw: &RawMap, size: [i64; 2]) -> Option<Vec<f32>> {
+/// As the metrics saw it, within the range of colors; `None` where the map says nothing.
+fn unit(
+    method: &str,
+    raw: &RawMap,
+    size: [i64; 2],
+    upsampling: Upsampling,
+) -> Option<Vec<f32>> {
     let map = Tensor::from_slice(&raw.values).view([i64::from(raw.height), i64::from(raw.width)]);
     let map = match AnyMethod::by_name(method) {
         Some(method) => Map::made_by(&*method, &map, size),
         None => Map::new(&map, size),
     };
-    let map = map.ok()?;
-    Some(Vec::try_from(map.unit().contiguous().view([-1])).expect("a vector of numbers"))
+    let map = map.ok()?.upsampled(upsampling);
+    Some(Vec::try_from(map.unit().clamp(0.0, 1.0).contiguous().view([-1])).expect("a vector of numbers"))
 }
 
 fn caption(record: Option<&Record>) -> String {

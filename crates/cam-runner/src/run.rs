@@ -12,16 +12,16 @@ use std::{
 use cam_core::{Classifier, Cost, Counted, Explained, Map, Method, Subject, Target};
 use cam_data::{DataError, Loaded as LoadedPhoto, prefetch};
 use cam_models::upload;
-use cam_results::{Curve, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc};
+use cam_results::{Curve, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc, adcc_parts};
 use tch::{Device, Kind, Tensor};
 use tracing::info_span;
 
 use crate::{
     clock,
-    config::{MapSource, MethodChoice, MetricChoice, TargetRule},
+    config::{MapSource, MethodChoice, TargetRule},
     event::Event,
     guard::guard,
-    plan::{PROTOCOL, Plan, PlanError, PlannedModel},
+    plan::{Plan, PlanError, PlannedModel},
     seed::image_seed,
     writer::Writer,
 };
@@ -126,7 +126,7 @@ type Missing<'a> = Vec<(usize, Vec<&'a MethodChoice>)>;
 
 fn missing<'a>(plan: &'a Plan, model: &PlannedModel, store: &Store) -> Missing<'a> {
     let methods = |image: &str| -> Vec<_> {
-        let is_missing = |method: &&MethodChoice| !store.contains(&model.key(method, image));
+        let is_missing = |method: &&MethodChoice| !store.contains(&plan.key(model, method, image));
         plan.sweep.methods.iter().filter(is_missing).collect()
     };
     let images = plan.dataset.items.iter().map(|item| methods(&item.image)).enumerate();
@@ -322,7 +322,7 @@ impl<'a> Cell<'a> {
             .source
             .method()
             .map_or_else(|| Map::new(&raw, size), |method| Map::made_by(method, &raw, size));
-        match map {
+        match map.map(|map| map.upsampled(self.plan.sweep.upsampling)) {
             Ok(map) => self.score(subject, &map, method, &mut row)?,
             Err(degenerate) => {
                 row.record.status = Status::Degenerate;
@@ -357,9 +357,9 @@ impl<'a> Cell<'a> {
                 }
             }
         }
-        let value = |name| part(metrics, &row.record.metrics, name);
-        if let (Some(coherency), Some(complexity), Some(drop)) =
-            (value("coherency"), value("complexity"), value("drop"))
+        if let Some(parts) = adcc_parts(self.plan.manifest())
+            && let [Some(coherency), Some(complexity), Some(drop)] =
+                parts.map(|part| row.record.metrics[part])
         {
             row.record.adcc_per_image = Some(adcc(coherency, complexity, drop));
         }
@@ -382,7 +382,7 @@ impl<'a> Cell<'a> {
             model: self.model.name.clone(),
             layer: self.model.layer.clone(),
             method: method.label().to_string(),
-            protocol: PROTOCOL.to_string(),
+            protocol: self.plan.protocol(method).to_string(),
             image: self.image.to_string(),
             label: self.label,
             target: subject.map(Subject::class),
@@ -400,12 +400,6 @@ impl<'a> Cell<'a> {
         };
         Row { record, curves: vec![], map: None }
     }
-}
-
-/// The value of the first metric of that kind.
-fn part(metrics: &[MetricChoice], values: &[Option<f64>], name: &str) -> Option<f64> {
-    let at = metrics.iter().position(|metric| metric.metric.name() == name)?;
-    values[at]
 }
 
 /// The map that another tool made of an image: `<folder>/<image without its extension>.npy`.
