@@ -27,6 +27,28 @@ def grad_cam_pp(net, case, _handed):
     return plus_plus(features, g, g**2, g**3)
 
 
+def grad_cam_pp_in_tensor_flow(net, case, _handed):
+    """The authors' code: alphas of a channel divided by their sum over positive gradients."""
+    features = net.clean_features(case["layer"])
+    g = net.gradient(case["layer"], features)
+    total = features.double().sum((2, 3), keepdim=True)
+    below = 2 * g**2 + g**3 * total
+    alpha = g**2 / torch.where(below != 0, below, 1.0)
+    weights = g.relu()
+    sums = torch.where(weights > 0, alpha, 0.0).sum((2, 3), keepdim=True)
+    alpha = alpha / torch.where(sums != 0, sums, 1.0)
+    return weighted(features, (weights * alpha).sum((0, 2, 3))).relu()
+
+
+def grad_cam_pp_in_xplique(net, case, _handed):
+    """Xplique's code: means where the paper has sums."""
+    features = net.clean_features(case["layer"])
+    g = net.gradient(case["layer"], features)
+    mean = features.double().mean((2, 3), keepdim=True)
+    alpha = torch.where(g != 0, g**2 / (2 * g**2 + g**3 * mean), 0.0)
+    return weighted(features, (alpha * g.relu()).mean((0, 2, 3))).relu()
+
+
 def smooth_grad_cam_pp(net, case, handed):
     """The same with means over noisy copies, which are handed over."""
     layer = case["layer"]

@@ -35,6 +35,8 @@ MAPS = {
     "grad_cam_pp.formula": formulas.grad_cam_pp,
     "grad_cam_pp.torch_cam": torch_cam("GradCAMpp"),
     "grad_cam_pp.grad_cam": grad_cam("GradCAMPlusPlus"),
+    "grad_cam_pp.tensor_flow.formula": formulas.grad_cam_pp_in_tensor_flow,
+    "grad_cam_pp.xplique.formula": formulas.grad_cam_pp_in_xplique,
     "smooth_grad_cam_pp.formula": formulas.smooth_grad_cam_pp,
     "smooth_grad_cam_pp.torch_cam": torch_cam("SmoothGradCAMpp", handed_noise=True),
     "score_cam.formula": formulas.score_cam,
@@ -90,7 +92,7 @@ def main():
     net = Network(args.weights)
     images = json.loads((args.inputs / "images.json").read_text())
     inputs = load_file(args.inputs / "images.safetensors")["images"]
-    cases = json.loads(args.cases.read_text())
+    cases = [case for case in json.loads(args.cases.read_text()) if "like" not in case]
     maps, found = {}, {}
     for case in cases:
         print(case["id"], file=sys.stderr, flush=True)

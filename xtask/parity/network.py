@@ -15,8 +15,6 @@ class Network:
         self.model = Split(original("tf_efficientnet_lite0"), self.settings)
         self.model.original.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         self.model.eval()
-        for parameter in self.model.parameters():
-            parameter.requires_grad_(False)
         self.image = self.target = None
 
     def look_at(self, image, target):

@@ -174,6 +174,7 @@ def lime(net, case, handed):
         top_labels=None,
         hide_color=0,
         num_samples=len(rows),
+        random_seed=0,
         segmentation_fn=lambda _image: labels.numpy(),
     )
     values = dict(explanation.local_exp[net.target])

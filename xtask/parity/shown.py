@@ -14,7 +14,7 @@ import packages
 def everything(net, inputs, images, handed):
     return [
         grad_cam_pp_of_torch_cam(),
-        *first_batches_of_quantus(net, inputs, images),
+        *first_batches_of_quantus(),
         ten_superpixels_of_shap(net, inputs, images, handed),
     ]
 
@@ -50,39 +50,36 @@ def grad_cam_pp_of_torch_cam():
     }
 
 
-def first_batches_of_quantus(net, inputs, images):
-    """Four images of which the last two get classes that they are not of, at once and in batches of two."""
+def first_batches_of_quantus():
+    """Four images in toy network A, of which the last two get the class that they are not of; at once and in batches of two."""
     import quantus
 
-    x = inputs[:4].contiguous().numpy()
-    y = np.array([image["class"] for image in images[:4]])
-    y[2:] = (y[2:] + 1) % 1000
-    a = np.abs(x).mean(1, keepdims=True)
+    warnings.filterwarnings("ignore")
+    model = ToyNetworkA().eval()
+    x = np.random.default_rng(0).normal(size=(4, 1, 8, 8)).astype(np.float32)
+    with torch.no_grad():
+        y = model(torch.from_numpy(x)).argmax(1).numpy()
+    y[2:] = 1 - y[2:]
     name = f"of Quantus {version('quantus')}"
     quiet = {"disable_warnings": True}
-    run = lambda metric, n, batch: metric(
-        model=net.model, x_batch=x[:n], y_batch=y[:n], a_batch=a[:n], device="cpu", batch_size=batch
-    )
-    warnings.filterwarnings("ignore")
 
-    def road(n, batch):
+    def run(metric, n, batch):
         np.random.seed(0)
-        return run(quantus.ROAD(percentages=[1], **quiet), n, batch)[1]
+        a = np.abs(x[:n])
+        return metric(model=model, x_batch=x[:n], y_batch=y[:n], a_batch=a, device="cpu", batch_size=batch)
 
-    def sensitivity(n, batch):
-        np.random.seed(0)
-        metric = quantus.SensitivityN(features_in_step=112 * 224, n_max_percentage=1.0, **quiet)
-        return np.size(run(metric, n, batch))
-
+    road = lambda n, batch: run(quantus.ROAD(percentages=[2], **quiet), n, batch)[2]
+    sensitivity = lambda n, batch: np.size(run(quantus.SensitivityN(features_in_step=8, **quiet), n, batch))
     whole, halves, first = road(4, 4), road(4, 2), road(2, 2)
     assert halves == first != whole, (whole, halves, first)
     n_whole, n_halves = sensitivity(4, 4), sensitivity(4, 2)
+    assert n_whole > n_halves, (n_whole, n_halves)
     return [
         {
             "about": f"ROAD {name}",
-            "shown": "only the first batch is counted: of four images, the last two with a class that they are not of, 1 % of "
-            f"the pixels gone, the accuracy is {whole:.2f} in one batch of four and {halves:.2f} in two batches of two, which "
-            f"is that of the first two images alone ({first:.2f})",
+            "shown": "only the first batch is counted: of four images, the last two with a class that they are not of, one "
+            f"pixel gone, the accuracy is {whole:.2f} in one batch of four and {halves:.2f} in two batches of two, which is "
+            f"that of the first two images alone ({first:.2f})",
         },
         {
             "about": f"Sensitivity-n {name}",

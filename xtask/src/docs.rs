@@ -35,7 +35,7 @@ pub(crate) fn command(check: bool) -> Result<ExitCode> {
         Some(("results", path)) => results(&root, path),
         Some(("parity", name)) => {
             let listed = if name == "metrics" { name } else { "methods" };
-            parity::table(&root, name, &rows(&binary, listed)?)
+            parity::table(&root, name, &rows(&binary, listed)?, &rows(&binary, "protocols")?)
         }
         _ => bail!("`{what}` is neither `list NAME`, `parity NAME` nor `results PATH`"),
     };

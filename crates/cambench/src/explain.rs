@@ -92,9 +92,8 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
         };
         let image = photo.tensor(preprocessing).to_device(device);
         let seeds = args.seed..args.seed.saturating_add(args.seeds.into());
-        let subjects: Vec<Subject<'_>> = seeds
-            .map(|seed| Subject::new(&cut, image.shallow_clone(), target, seed))
-            .collect();
+        let subjects: Vec<Subject<'_>> =
+            seeds.map(|seed| Subject::new(&cut, image.shallow_clone(), target, seed)).collect();
         let name = |class| spec.class_name(class, n_classes);
         match explained(&subjects, &*method, photo, path, &name, args)? {
             Ok(explanation) => print(&explanation, args)?,

@@ -56,10 +56,8 @@ pub(crate) fn command() -> Result<ExitCode> {
 
 fn succeed(command: &mut Command) -> Result<()> {
     let name = command.get_program().display().to_string();
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("starting {name}"))?;
+    let status =
+        command.stdin(Stdio::null()).status().with_context(|| format!("starting {name}"))?;
     ensure!(status.success(), "{name} failed ({status})");
     Ok(())
 }

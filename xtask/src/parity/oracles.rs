@@ -7,9 +7,8 @@ use anyhow::{Context as _, Result};
 
 /// The sentences that are the names of the tests of a method or metric: of its own file, then by hand, then of laws.
 pub(super) fn of(root: &Path, name: &str) -> Result<Vec<String>> {
-    let read = |path: &str| {
-        fs::read_to_string(root.join(path)).with_context(|| format!("reading {path}"))
-    };
+    let read =
+        |path: &str| fs::read_to_string(root.join(path)).with_context(|| format!("reading {path}"));
     if name == "adcc" {
         // No metric of one image, and so without a type.
         let summary = read("crates/cam-results/src/summary.rs")?;
@@ -69,7 +68,8 @@ mod tests {
 
     #[test]
     fn a_test_is_found_with_its_text_and_a_name_is_no_part_of_a_longer_one() {
-        let text = "#[test]\nfn cams_agree() {\n    Cam {}.explain();\n}\n\nfn helper() { GradCam {} }\n";
+        let text =
+            "#[test]\nfn cams_agree() {\n    Cam {}.explain();\n}\n\nfn helper() { GradCam {} }\n";
         let found: Vec<(&str, &str)> = tests(text).collect();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0, "cams_agree");
@@ -82,7 +82,8 @@ mod tests {
     fn every_method_and_every_metric_is_named_by_a_test() {
         let root = checkout::root();
         for library in ["cam-methods", "cam-metrics"] {
-            let list = fs::read_to_string(root.join(format!("crates/{library}/src/lib.rs"))).unwrap();
+            let list =
+                fs::read_to_string(root.join(format!("crates/{library}/src/lib.rs"))).unwrap();
             let listed: Vec<&str> = list
                 .lines()
                 .filter_map(|line| line.trim().strip_prefix('"')?.split_once("\" => "))

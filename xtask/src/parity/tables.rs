@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{CASES, FIGURES, VECTORS, oracles};
 
@@ -31,11 +31,15 @@ impl Figure {
     }
 }
 
-/// The table of that name; `listed` are the rows of `cambench list methods` and `list metrics`.
-pub(crate) fn table(root: &Path, name: &str, listed: &[serde_json::Map<String, Value>]) -> Result<String> {
+/// A row of `cambench list`.
+type Row = Map<String, Value>;
+
+/// The table of that name; `listed` are the rows of `cambench list methods` or `metrics`, `protocols` those of `list
+/// protocols`.
+pub(crate) fn table(root: &Path, name: &str, listed: &[Row], protocols: &[Row]) -> Result<String> {
     let figures = figures(root)?;
     match name {
-        "methods" | "metrics" => agreement(root, listed, &figures),
+        "methods" | "metrics" => agreement(root, listed, protocols, &figures),
         "differences" => Ok(differences(&figures)),
         "shown" => shown(root),
         _ => bail!("`parity {name}` is neither methods, metrics, differences nor shown"),
@@ -43,11 +47,16 @@ pub(crate) fn table(root: &Path, name: &str, listed: &[serde_json::Map<String, V
 }
 
 fn figures(root: &Path) -> Result<Vec<Figure>> {
-    let read = |path: &str| fs::read_to_string(root.join(path)).with_context(|| format!("reading {path}"));
-    let cases: Vec<Value> = serde_json::from_str(&read(CASES)?).with_context(|| CASES.to_owned())?;
+    let read =
+        |path: &str| fs::read_to_string(root.join(path)).with_context(|| format!("reading {path}"));
+    let cases: Vec<Value> =
+        serde_json::from_str(&read(CASES)?).with_context(|| CASES.to_owned())?;
     let text = read(FIGURES)?;
     let lines: Vec<&str> = text.lines().skip(1).collect();
-    ensure!(lines.len() == cases.len(), "{FIGURES} has other cases than {CASES}; run `cargo xtask parity`");
+    ensure!(
+        lines.len() == cases.len(),
+        "{FIGURES} has other cases than {CASES}; run `cargo xtask parity`"
+    );
     cases
         .into_iter()
         .zip(lines)
@@ -68,38 +77,57 @@ fn figures(root: &Path) -> Result<Vec<Figure>> {
         .collect()
 }
 
-/// Every method or metric with its oracles, its references and the largest deviation from those that it agrees with.
+/// Every method or metric with its protocols, oracles and references, and the largest deviation from those references.
 fn agreement(
     root: &Path,
-    listed: &[serde_json::Map<String, Value>],
+    listed: &[Row],
+    protocols: &[Row],
     figures: &[Figure],
 ) -> Result<String> {
-    let mut table =
-        "| Name | Oracles | Compared with | Largest deviation |\n| --- | --- | --- | ---: |\n".to_owned();
+    let mut table = "| Name | Protocols | Oracles | Compared with | Largest deviation |\n\
+                     | --- | --- | --- | --- | ---: |\n"
+        .to_owned();
     for row in listed {
-        let name = row.get("name").and_then(Value::as_str).context("a row without a name")?;
+        let name = text(row, "name");
         if name == "imported" {
             continue;
         }
-        let agreeing: Vec<&Figure> = figures
-            .iter()
-            .filter(|figure| figure.text("of") == name && figure.agrees)
-            .collect();
-        let sources: Vec<String> = agreeing.iter().map(|figure| figure.source()).collect();
-        let deviation = agreeing
-            .iter()
-            .map(|figure| figure.deviation)
-            .max_by(f64::total_cmp)
-            .map_or_else(|| "–".to_owned(), number);
-        let oracles = oracles::of(root, name)?.join("; ");
-        table += &format!("| {name} | {oracles} | {} | {deviation} |\n", sources.join("; "));
+        let agreeing: Vec<&Figure> =
+            figures.iter().filter(|figure| figure.text("of") == name && figure.agrees).collect();
+        let mut sources: Vec<String> = agreeing.iter().map(|figure| figure.source()).collect();
+        sources.dedup();
+        let deviation = agreeing.iter().map(|figure| figure.deviation).max_by(f64::total_cmp);
+        let cells = [
+            name.to_owned(),
+            settings(name, protocols),
+            oracles::of(root, name)?.join("; "),
+            sources.join("; "),
+            deviation.map_or_else(|| "–".to_owned(), number),
+        ];
+        table += &format!("| {} |\n", cells.join(" | "));
     }
     Ok(table)
 }
 
+/// The protocols that set a method or metric in their own way, beside `corrected`, which is the defaults.
+fn settings(name: &str, protocols: &[Row]) -> String {
+    let own = protocols.iter().filter_map(|protocol| {
+        let settings = text(protocol, "settings").split("; ");
+        let options = settings.filter_map(|entry| entry.strip_prefix(name)?.strip_prefix(' '));
+        let options: Vec<&str> = options.collect();
+        (!options.is_empty()).then(|| format!("{} {}", text(protocol, "name"), options.join(" ")))
+    });
+    ["corrected".to_owned()].into_iter().chain(own).collect::<Vec<_>>().join("; ")
+}
+
+fn text<'a>(row: &'a Row, key: &str) -> &'a str {
+    row.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
 /// Where ours is not meant to agree.
 fn differences(figures: &[Figure]) -> String {
-    let mut table = "| Name | Not as | Deviation | Because |\n| --- | --- | ---: | --- |\n".to_owned();
+    let mut table =
+        "| Name | Not as | Deviation | Because |\n| --- | --- | ---: | --- |\n".to_owned();
     for figure in figures.iter().filter(|figure| !figure.agrees) {
         let (name, source, why) = (figure.text("of"), figure.source(), figure.text("differs"));
         table += &format!("| {name} | {source} | {} | {why} |\n", number(figure.deviation));
@@ -109,7 +137,8 @@ fn differences(figures: &[Figure]) -> String {
 
 /// What was shown about other packages by running them.
 fn shown(root: &Path) -> Result<String> {
-    let text = fs::read_to_string(root.join(VECTORS)).with_context(|| format!("reading {VECTORS}"))?;
+    let text =
+        fs::read_to_string(root.join(VECTORS)).with_context(|| format!("reading {VECTORS}"))?;
     let vectors: Value = serde_json::from_str(&text).with_context(|| VECTORS.to_owned())?;
     let mut table = "| What | Shown |\n| --- | --- |\n".to_owned();
     for row in vectors["shown"].as_array().context("nothing is shown")? {

@@ -105,7 +105,15 @@ mod tests {
             assert!(!names[..i].contains(name), "{name} is pinned twice");
         }
         for name in [
-            "torch", "torchvision", "torchcam", "grad-cam", "captum", "lime", "shap", "quantus", "openvino-xai",
+            "torch",
+            "torchvision",
+            "torchcam",
+            "grad-cam",
+            "captum",
+            "lime",
+            "shap",
+            "quantus",
+            "openvino-xai",
         ] {
             assert!(names.contains(&name), "{name} is missing");
         }

@@ -38,6 +38,9 @@ pub(crate) struct Case {
     /// The method whose map a metric scores; Recipro-CAM's without.
     #[serde(default)]
     pub(crate) map: Option<String>,
+    /// The case whose vectors it is compared with, where they are not its own.
+    #[serde(default)]
+    pub(crate) like: Option<String>,
     /// Why it does not agree, where it is not meant to.
     #[serde(default)]
     pub(crate) differs: Option<String>,
@@ -60,6 +63,11 @@ impl Case {
     /// All of them.
     pub(crate) fn all() -> Vec<Self> {
         serde_json::from_str(include_str!("cases.json")).expect("cases.json holds cases")
+    }
+
+    /// The name of the vectors.
+    pub(crate) fn vectors(&self) -> &str {
+        self.like.as_deref().unwrap_or(&self.id)
     }
 
     /// The method of ours with its options, where it is one.
@@ -97,7 +105,10 @@ pub(crate) fn real() -> Option<(Loaded, Vec<Image>)> {
         let photo = Photo::open(&path, &model.preprocessing, Orientation::Ignore)
             .expect("a photograph that can be read");
         Image {
-            name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            name: path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             sha256: hex(&Sha256::digest(&photo.rgb)),
             tensor: photo.tensor(&model.preprocessing),
         }

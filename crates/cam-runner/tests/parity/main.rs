@@ -15,11 +15,7 @@
 #[allow(dead_code, reason = "the exporter uses the rest of it")]
 mod cases;
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
 use cam_core::{Explained, Map, min_max};
 use cam_methods::AnyMethod;
@@ -88,10 +84,10 @@ fn methods_and_metrics_agree_with_their_references_where_they_are_meant_to() {
             let images = &images[..case.images];
             let deviation = match case.method() {
                 Some(method) => {
-                    let range = maps.get(&format!("{}.range", case.id));
-                    map_deviation(&model, &case, &method, images, &maps[&case.id], range)
+                    let range = maps.get(&format!("{}.range", case.vectors()));
+                    map_deviation(&model, &case, &method, images, &maps[case.vectors()], range)
                 }
-                None => score_deviation(&model, &case, images, &vectors.scores[&case.id]),
+                None => score_deviation(&model, &case, images, &vectors.scores[case.vectors()]),
             };
             println!("{}: {deviation:.1e}", case.id);
             Measured { case, deviation }
@@ -121,7 +117,10 @@ fn figures(measured: &[Measured], versions: &BTreeMap<String, String>) -> String
         let Case { id, of, layer, peer, images, .. } = &found.case;
         let version = versions.get(package(peer)).map_or("", String::as_str);
         let (bound, agrees) = (found.bound(), found.case.differs.is_none());
-        format!("{id},{of},{layer},{peer},{version},{images},{bound},{agrees},{:.2e}", found.deviation)
+        format!(
+            "{id},{of},{layer},{peer},{version},{images},{bound},{agrees},{:.2e}",
+            found.deviation
+        )
     };
     let lines = measured.iter().map(line);
     [HEADER.to_owned()].into_iter().chain(lines).map(|line| line + "\n").collect()
