@@ -1,5 +1,7 @@
 """EfficientNet-Lite0 of its own package with the published weights, which can be cut at any of its blocks."""
 
+from contextlib import contextmanager
+
 import torch
 
 from networks import Settings, Split, original
@@ -21,6 +23,22 @@ class Network:
         """What every reference explains next: an image `[1, 3, H, W]` and a class."""
         self.image, self.target = image, target
         self.size = tuple(image.shape[-2:])
+
+    @contextmanager
+    def exact(self):
+        """In double precision."""
+        image = self.image
+        self.cast(torch.float64)
+        self.image = image.double()
+        try:
+            yield
+        finally:
+            self.cast(torch.float32)
+            self.image = image
+
+    def cast(self, dtype):
+        self.model.to(dtype)
+        self.model.dtype = self.model.features.dtype = dtype
 
     def name(self, layer):
         """A layer's name as a module of `model`."""

@@ -78,12 +78,7 @@ fn figures(root: &Path) -> Result<Vec<Figure>> {
 }
 
 /// Every method or metric with its protocols, oracles and references, and the largest deviation from those references.
-fn agreement(
-    root: &Path,
-    listed: &[Row],
-    protocols: &[Row],
-    figures: &[Figure],
-) -> Result<String> {
+fn agreement(root: &Path, listed: &[Row], protocols: &[Row], figures: &[Figure]) -> Result<String> {
     let mut table = "| Name | Protocols | Oracles | Compared with | Largest deviation |\n\
                      | --- | --- | --- | --- | ---: |\n"
         .to_owned();

@@ -41,6 +41,9 @@ pub(crate) struct Case {
     /// The case whose vectors it is compared with, where they are not its own.
     #[serde(default)]
     pub(crate) like: Option<String>,
+    /// Whether the reference is in double precision, and its own rounding in single precision is allowed for.
+    #[serde(default)]
+    pub(crate) rounding: bool,
     /// Why it does not agree, where it is not meant to.
     #[serde(default)]
     pub(crate) differs: Option<String>,
