@@ -47,7 +47,7 @@ pub(crate) fn test_command(args: &[String]) -> Result<Command> {
 
 /// Builds `cambench`: the binary's path, or cargo's exit code.
 pub(crate) fn build() -> Result<Result<PathBuf, ExitCode>> {
-    build_target(&["--package=cambench"], "cambench")
+    build_target(&["--workspace", "--bin=cambench"], "cambench")
 }
 
 /// Builds what the arguments of `cargo build` name: the path of one binary or example of it, or cargo's exit code.
@@ -66,10 +66,23 @@ pub(crate) fn build_target(args: &[&str], name: &str) -> Result<Result<PathBuf, 
     Ok(Ok(binary.with_context(|| format!("cargo built no binary named {name}"))?))
 }
 
+/// Whether cargo sets a variable for the package that it runs, and not for itself.
+fn is_about_a_package(name: &str) -> bool {
+    let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+    prefixes.iter().any(|prefix| name.starts_with(prefix)) || name == "CARGO_PRIMARY_PACKAGE"
+}
+
 /// The cargo that runs this, at the checkout's root.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(checkout::root());
+    // `cargo run` described this package to its process. Build scripts of others that watch these variables would run again
+    // whenever plain `cargo build` and `cargo xtask` take turns.
+    for (name, _) in env::vars_os() {
+        if is_about_a_package(&name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
     if !libtorch::is_users() {
         // `.cargo/config.toml` set it for this process. The inner cargo sets it again, as plain `cargo build` does, so
         // that both see the same environment and share what they build.
@@ -145,6 +158,20 @@ mod tests {
 
     fn strings(args: &[&str]) -> Vec<String> {
         args.iter().map(|arg| (*arg).to_owned()).collect()
+    }
+
+    #[test]
+    fn the_inner_cargo_is_told_of_no_package_and_of_all_settings() {
+        let removed: Vec<_> = cargo()
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        // `cargo test` has set these for this process.
+        for name in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR"] {
+            assert!(removed.contains(&name.into()), "{name} would be handed on");
+        }
+        assert!(!removed.contains(&"CARGO_HOME".into()) && !is_about_a_package("CARGO_TARGET_DIR"));
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub enum Fill {
     Zero,
     /// The image blurred with the exact kernel of RISE's evaluation code.
     Blur,
+    /// The smallest value of the whole image, in every channel: nearly black.
+    Minimum,
     /// The image's own mean color.
     Mean,
 }
@@ -21,9 +23,8 @@ impl Fill {
         match self {
             Self::Zero => images.zeros_like(),
             Self::Blur => blur(images),
-            Self::Mean => {
-                images.mean_dim(&[2_i64, 3][..], true, None::<Kind>).expand_as(images)
-            }
+            Self::Minimum => images.amin([1, 2, 3], true).expand_as(images),
+            Self::Mean => images.mean_dim(&[2_i64, 3][..], true, None::<Kind>).expand_as(images),
         }
     }
 }

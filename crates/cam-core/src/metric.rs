@@ -3,12 +3,13 @@
 use std::{
     cell::{OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
 };
 
 use tch::Tensor;
 
 use crate::{
-    About, Answer, Fill, Map, Method, Order, Probe, Subject,
+    About, Answer, Fill, Map, Method, Order, Probe, Subject, impute,
     probe::{ranks, ranks_of_pixels},
 };
 
@@ -29,13 +30,18 @@ pub trait Metric {
     /// Which direction is good.
     fn better(&self) -> Better;
 
-    /// The worst score that there is, which a degenerate map has under the policy of that name; `None` where scores have no
-    /// end.
+    /// Between which values its scores lie.
+    fn range(&self) -> RangeInclusive<f64> {
+        0.0..=1.0
+    }
+
+    /// The bad end of the range, which a degenerate map has under the policy of that name; `None` where scores have no end.
     fn worst(&self) -> Option<f64> {
-        Some(match self.better() {
-            Better::Higher => 0.0,
-            Better::Lower => 1.0,
-        })
+        let worst = match self.better() {
+            Better::Higher => *self.range().start(),
+            Better::Lower => *self.range().end(),
+        };
+        worst.is_finite().then_some(worst)
     }
 
     /// Name and source for people.
@@ -75,6 +81,7 @@ pub struct Explained<'a> {
     map: &'a Map,
     method: Option<&'a dyn Method>,
     masked: OnceCell<Subject<'a>>,
+    again: OnceCell<Option<Tensor>>,
     ranks: OnceCell<Tensor>,
     answers: RefCell<BTreeMap<Probe, Answer>>,
 }
@@ -87,6 +94,7 @@ impl<'a> Explained<'a> {
             map,
             method,
             masked: OnceCell::new(),
+            again: OnceCell::new(),
             ranks: OnceCell::new(),
             answers: RefCell::default(),
         }
@@ -104,12 +112,31 @@ impl<'a> Explained<'a> {
 
     /// The explanation image `x ⊙ M`, in normalized space, as a subject of its own; made once for all metrics.
     pub fn masked(&self) -> &Subject<'a> {
-        self.masked.get_or_init(|| self.subject.with_image(self.masked_image()))
+        self.masked.get_or_init(|| {
+            if self.shows_all() {
+                // In another batch, rounding would make a rise or fall of what is the same image.
+                self.subject.through(self.subject.classifier())
+            } else {
+                self.subject.with_image(self.masked_image())
+            }
+        })
     }
 
-    /// The same method on the explanation image: a raw map `[h, w]`, or `None` where the map was imported.
-    pub fn explain_masked(&self) -> Option<Tensor> {
-        self.method.map(|method| method.explain(self.masked()))
+    /// Whether the map is 1 everywhere, as that of a control may be, and the explanation image is the image.
+    fn shows_all(&self) -> bool {
+        self.map.unit().min().double_value(&[]) >= 1.0
+    }
+
+    /// What made the map, where it can be asked again; imported maps were made elsewhere.
+    pub fn method(&self) -> Option<&'a dyn Method> {
+        self.method
+    }
+
+    /// The same method on the explanation image: a raw map `[h, w]`, or `None` where the map was imported; asked once for
+    /// all metrics.
+    pub fn explain_masked(&self) -> Option<&Tensor> {
+        let again = || self.method.map(|method| method.explain(self.masked()));
+        self.again.get_or_init(again).as_ref()
     }
 
     /// A map at the size of the layer under explanation, `[h, w]`: as it is where it has that size, as of most methods that
@@ -151,14 +178,21 @@ impl<'a> Explained<'a> {
     fn known(&self, probe: Probe) -> Option<Answer> {
         let [height, width] = self.subject.size();
         match probe {
+            Probe::Masked if self.shows_all() => Some(self.subject.answer()),
             Probe::Masked => self.masked.get().map(Subject::answer),
             Probe::Kept { pixels: 0, fill, .. } => Some(self.subject.filled(fill)),
-            Probe::Kept { pixels, .. } if pixels == height * width => Some(self.subject.answer()),
+            Probe::Kept { pixels, .. } | Probe::Imputed { pixels, .. }
+                if pixels == height * width =>
+            {
+                Some(self.subject.answer())
+            }
             Probe::Cells { cells, hidden, fill, .. } if cells == 0 || cells == self.n_cells() => {
                 let is_whole = (cells == 0) == hidden;
                 Some(if is_whole { self.subject.answer() } else { self.subject.filled(fill) })
             }
-            Probe::Kept { .. } | Probe::Cells { .. } => self.answers.borrow().get(&probe).copied(),
+            Probe::Kept { .. } | Probe::Imputed { .. } | Probe::Cells { .. } => {
+                self.answers.borrow().get(&probe).copied()
+            }
         }
     }
 
@@ -193,6 +227,9 @@ impl<'a> Explained<'a> {
                 Form::Masked => self.masked_image(),
                 Form::Kept(order, fill) => {
                     image.where_self(&self.kept(order, alike), &self.subject.fill(fill))
+                }
+                Form::Imputed(order) => {
+                    impute::images(image, &self.kept(order, alike), self.subject.seed())
                 }
                 Form::Cells { order, hidden, fill, overlapping } => {
                     let ranks = self.cell_ranks(order, overlapping);
@@ -230,7 +267,7 @@ impl<'a> Explained<'a> {
     }
 
     /// The place of every pixel in decreasing order of salience, equal values in row-major order: `[1, 1, H, W]`.
-    fn ranks(&self) -> &Tensor {
+    pub fn ranks(&self) -> &Tensor {
         self.ranks.get_or_init(|| ranks(self.map.unit()).unsqueeze(0).unsqueeze(0))
     }
 }
@@ -240,6 +277,7 @@ impl<'a> Explained<'a> {
 enum Form {
     Masked,
     Kept(Order, Fill),
+    Imputed(Order),
     Cells { order: Order, hidden: bool, fill: Fill, overlapping: bool },
 }
 
@@ -248,6 +286,7 @@ impl Form {
         match *probe {
             Probe::Masked => Self::Masked,
             Probe::Kept { order, fill, .. } => Self::Kept(order, fill),
+            Probe::Imputed { order, .. } => Self::Imputed(order),
             Probe::Cells { order, hidden, fill, overlapping, .. } => {
                 Self::Cells { order, hidden, fill, overlapping }
             }

@@ -1,5 +1,7 @@
 //! Which number of a network's output is meant.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -21,6 +23,14 @@ impl Output {
         match self {
             Self::Logit => subject.logit(logits),
             Self::Softmax => subject.probability(logits),
+        }
+    }
+
+    /// Between which values it lies.
+    pub fn range(self) -> RangeInclusive<f64> {
+        match self {
+            Self::Logit => f64::NEG_INFINITY..=f64::INFINITY,
+            Self::Softmax => 0.0..=1.0,
         }
     }
 

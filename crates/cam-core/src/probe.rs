@@ -21,6 +21,14 @@ pub enum Probe {
         /// What stands everywhere else.
         fill: Fill,
     },
+    /// The image where only so many pixels are left and the others are made of their neighbors: ROAD's noisy linear
+    /// imputation, with noise from the image's seed.
+    Imputed {
+        /// How many pixels are left, from 1 to `H·W`.
+        pixels: i64,
+        /// Which pixels are left: the first ones in this order.
+        order: Order,
+    },
     /// The image in which some cells of the layer's grid are shown alone, or hidden.
     Cells {
         /// How many cells, from 0 to `h·w`.
@@ -41,7 +49,9 @@ impl Probe {
     pub(crate) fn count(self) -> Option<i64> {
         match self {
             Self::Masked => None,
-            Self::Kept { pixels: count, .. } | Self::Cells { cells: count, .. } => Some(count),
+            Self::Kept { pixels: count, .. }
+            | Self::Imputed { pixels: count, .. }
+            | Self::Cells { cells: count, .. } => Some(count),
         }
     }
 }

@@ -12,7 +12,7 @@ use image::{
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::DataError;
+use crate::{DataError, bounds::Frame};
 
 /// Whether a photograph is turned upright by its EXIF tag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,16 @@ impl Photo {
         preprocessing: &Preprocessing,
         orientation: Orientation,
     ) -> Result<Self, DataError> {
+        Self::framed(bytes, path, preprocessing, orientation).map(|(photo, _)| photo)
+    }
+
+    /// As [`Photo::from_bytes`], with how it was cut out of the file.
+    pub(crate) fn framed(
+        bytes: &[u8],
+        path: &Path,
+        preprocessing: &Preprocessing,
+        orientation: Orientation,
+    ) -> Result<(Self, Frame), DataError> {
         let image = decode(bytes, path, orientation)?;
         let resized = resized_size(image.dimensions(), preprocessing.resize);
         if resized.0.saturating_mul(resized.1) > MAX_PIXELS {
@@ -76,9 +86,19 @@ impl Photo {
                 limit: MAX_PIXELS,
             });
         }
-        let resized = (resized.0 as u32, resized.1 as u32);
-        let resized = resize(&image, resized, preprocessing.interpolation);
-        Ok(center_crop(&resized, preprocessing.crop))
+        let (width, height) = resized;
+        let resized = resize(&image, (width as u32, height as u32), preprocessing.interpolation);
+        let [left, top] =
+            [width, height].map(|length| offset(length as i64, i64::from(preprocessing.crop)));
+        let frame = Frame {
+            scale: [
+                width as f64 / f64::from(image.width()),
+                height as f64 / f64::from(image.height()),
+            ],
+            offset: [left, top],
+            side: preprocessing.crop,
+        };
+        Ok((center_crop(&resized, preprocessing.crop), frame))
     }
 
     /// The network's input, `[1, 3, height, width]` in `f32`: pixels in `[0, 1]`, mean subtracted, divided by the

@@ -77,7 +77,9 @@ impl Method for ScoreCam {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
         let channels = match self.channels {
             Channels::Raw => subject.features().shallow_clone(),
-            Channels::Normalized => min_max_each(&subject.features().transpose(0, 1)).transpose(0, 1),
+            Channels::Normalized => {
+                min_max_each(&subject.features().transpose(0, 1)).transpose(0, 1)
+            }
         };
         match self.weighting {
             Weighting::Probability => {
@@ -148,9 +150,7 @@ impl ChannelMasks {
         match self {
             Self::UpsampleFirst => min_max(upsample(channels, size)),
             Self::NormalizeFirst => upsample(&min_max(channels.shallow_clone()), size),
-            Self::AlignedCorners => {
-                min_max(channels.upsample_bilinear2d(size, true, None, None))
-            }
+            Self::AlignedCorners => min_max(channels.upsample_bilinear2d(size, true, None, None)),
         }
     }
 }

@@ -7,10 +7,11 @@
 
 use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
-    AblationCam, AllOnes, Cam, CenterGaussian, ChannelMasks, Channels, Colors, Denominator, EigenCam, EigenGradCam,
-    GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient, IntegratedGradients, IsCam,
-    KernelShap, LayerCam, Lime, Occlusion, Output, PpWeights, Random, ReciproCam, Saliency, ScoreCam,
-    SmoothGrad, SmoothGradCamPp, SmoothWeights, Sobel, SsCam, Weighting, XGradCam,
+    AblationCam, AllOnes, Cam, CenterGaussian, ChannelMasks, Channels, Colors, Denominator,
+    EigenCam, EigenGradCam, GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient,
+    IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output, PpWeights, Random,
+    ReciproCam, Saliency, ScoreCam, SmoothGrad, SmoothGradCamPp, SmoothWeights, Sobel, SsCam,
+    Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -115,13 +116,41 @@ fn grad_cam_pp_of_three_code_bases_is_three_other_maps() {
 
 #[test]
 fn smooth_grad_cam_pp_as_published_has_the_mean_gradient_for_numerator() {
-    // Gradients (.5, -.25, .25) and (-.25, .25, .125), activations sum to (6, 1, 3). Weights g² / (2 g² + g³ ΣF) are
-    // 1 / (2 + g ΣF) * 1 / g * g: (.2, 0, 4/11) / .5 and so on, which is 1 / (2 + g ΣF) where g is positive.
+    // Gradients (.5, -.25, .25) and (-.25, .25, .125), activations sum to (6, 1, 3). Where g is positive, a position adds
+    // g² / (2 g² + g³ ΣF) = 1 / (2 + g ΣF), and there are four.
     let published =
         SmoothGradCamPp { weights: SmoothWeights::Published, ..SmoothGradCamPp::default() };
-    let [a, b] = [1.0 / 5.0, 1.0 / 2.75];
-    let [c, d] = [1.0 / 2.25, 1.0 / 2.375];
+    let [a, b] = [4.0 / 5.0, 4.0 / 2.75];
+    let [c, d] = [4.0 / 2.25, 4.0 / 2.375];
     check(&published, [[a, 2.0 * a + b, 0.0, 3.0 * a + 2.0 * b], [0.0, d, c, 2.0 * d]], false);
+}
+
+/// A network whose gradient is its pixel: logit Σ F²/2, F = x.
+struct Square;
+impl Classifier for Square {
+    fn features(&self, images: &Tensor) -> Tensor {
+        images.shallow_clone()
+    }
+    fn head(&self, features: &Tensor) -> Tensor {
+        features.square().sum_dim_intlist(&[-2_i64, -1][..], false, None::<Kind>) / 2.0
+    }
+    fn batch(&self) -> i64 {
+        1
+    }
+}
+/// What the network is asked about.
+struct Watched(std::cell::RefCell<Vec<Tensor>>);
+impl Classifier for Watched {
+    fn features(&self, images: &Tensor) -> Tensor {
+        self.0.borrow_mut().push(images.copy());
+        Square.features(images)
+    }
+    fn head(&self, features: &Tensor) -> Tensor {
+        Square.head(features)
+    }
+    fn batch(&self) -> i64 {
+        1
+    }
 }
 
 #[test]
@@ -131,33 +160,7 @@ fn smooth_grad_cam_pp_of_torch_cam_takes_the_last_noisy_copy() {
     let class_0 = [0.4, 0.8 + 4.0 / 11.0, 0.0, 1.2 + 8.0 / 11.0];
     check(&torch_cam, [class_0, [0.0, 4.0 / 19.0, 4.0 / 9.0, 8.0 / 19.0]], false);
 
-    // With noise, a network whose gradient is its pixel: logit Σ F²/2, F = x. Two copies, written out.
-    struct Square;
-    impl Classifier for Square {
-        fn features(&self, images: &Tensor) -> Tensor {
-            images.shallow_clone()
-        }
-        fn head(&self, features: &Tensor) -> Tensor {
-            features.square().sum_dim_intlist(&[-2_i64, -1][..], false, None::<Kind>) / 2.0
-        }
-        fn batch(&self) -> i64 {
-            1
-        }
-    }
-    /// What the network is asked about.
-    struct Watched(std::cell::RefCell<Vec<Tensor>>);
-    impl Classifier for Watched {
-        fn features(&self, images: &Tensor) -> Tensor {
-            self.0.borrow_mut().push(images.copy());
-            Square.features(images)
-        }
-        fn head(&self, features: &Tensor) -> Tensor {
-            Square.head(features)
-        }
-        fn batch(&self) -> i64 {
-            1
-        }
-    }
+    // With noise: two copies, written out.
     let watched = Watched(std::cell::RefCell::default());
     let image = Tensor::from_slice(&[1.0_f64, 2.0]).view([1, 1, 1, 2]);
     let subject = Subject::new(&watched, image, Target::Class(0), 7);
@@ -502,10 +505,7 @@ fn score_cam_of_older_torch_cam_sums_normalized_channels() {
     };
     check(
         &older,
-        [
-            [0.0, 0.5, 0.177_200_274_4, 1.0],
-            [0.0, 0.026_081_440_7, 1.0, 0.052_162_881_3],
-        ],
+        [[0.0, 0.5, 0.177_200_274_4, 1.0], [0.0, 0.026_081_440_7, 1.0, 0.052_162_881_3]],
         true,
     );
 }

@@ -6,7 +6,8 @@
 
 use cam_core::{About, Better, Degenerate, Explained, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+
+use crate::correlation::pearson;
 
 use crate::Resolution;
 
@@ -27,7 +28,7 @@ impl Default for Coherency {
 impl Metric for Coherency {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
         let map = explained.map();
-        let correlation = match map.again(&explained.explain_masked()?) {
+        let correlation = match map.again(explained.explain_masked()?) {
             Ok(again) => pearson(&self.at.of(explained, map), &self.at.of(explained, &again)),
             Err(Degenerate::Constant) => 0.0,
             Err(Degenerate::NotFinite) => f64::NAN,
@@ -54,13 +55,4 @@ impl Metric for Coherency {
     fn forwards(&self, method_forwards: u64) -> u64 {
         method_forwards
     }
-}
-
-/// Pearson's correlation of two maps of one shape, in `[-1, 1]`; 0 where one of them is constant.
-fn pearson(a: &Tensor, b: &Tensor) -> f64 {
-    let centered = |map: &Tensor| map.to_kind(Kind::Double) - map.mean(Kind::Double);
-    let (a, b) = (centered(a), centered(b));
-    let dot = |x: &Tensor, y: &Tensor| (x * y).sum(Kind::Double).double_value(&[]);
-    let norm = (dot(&a, &a) * dot(&b, &b)).sqrt();
-    if norm > 0.0 { (dot(&a, &b) / norm).clamp(-1.0, 1.0) } else { 0.0 }
 }

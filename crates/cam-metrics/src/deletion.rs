@@ -3,6 +3,8 @@
 //! The area under the class's softmax probability (`score: logit`: its logit) while pixels are replaced, the most salient first.
 //! Ours: equal values go in row-major order, and the trapezoid rule takes both end points at their true share of pixels.
 
+use std::ops::RangeInclusive;
+
 use cam_core::{About, Better, Explained, Fill, Metric, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +58,8 @@ impl Metric for Deletion {
         Better::Lower
     }
 
-    fn worst(&self) -> Option<f64> {
-        (self.score == Output::Softmax).then_some(1.0)
+    fn range(&self) -> RangeInclusive<f64> {
+        self.score.range()
     }
 
     fn about(&self) -> About {
@@ -76,6 +78,15 @@ impl Metric for Deletion {
 impl Deletion {
     fn perturbation(&self) -> Perturbation {
         let Self { steps, unit, fill, order, sampling, score, area } = *self;
-        Perturbation { direction: Direction::Delete, unit, order, fill, steps, sampling, score, area }
+        Perturbation {
+            direction: Direction::Delete,
+            unit,
+            order,
+            fill,
+            steps,
+            sampling,
+            score,
+            area,
+        }
     }
 }

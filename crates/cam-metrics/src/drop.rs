@@ -37,7 +37,9 @@ impl Metric for Drop {
         let subject = explained.subject();
         let y = match self.reference {
             Reference::Class => subject.confidence(),
-            Reference::Largest => subject.logits().softmax(-1, None::<Kind>).max().double_value(&[]),
+            Reference::Largest => {
+                subject.logits().softmax(-1, None::<Kind>).max().double_value(&[])
+            }
         };
         let o = explained.masked().confidence();
         let drop = if y == 0.0 { 0.0 } else { (y - o) / y };

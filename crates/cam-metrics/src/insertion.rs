@@ -3,6 +3,8 @@
 //! The area under the class's softmax probability (`score: logit`: its logit) while a blurred image gets its pixels back, the most salient first.
 //! Ours: the exact blur of the authors' evaluation code, equal values in row-major order, both end points in the area.
 
+use std::ops::RangeInclusive;
+
 use cam_core::{About, Better, Explained, Fill, Metric, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +58,8 @@ impl Metric for Insertion {
         Better::Higher
     }
 
-    fn worst(&self) -> Option<f64> {
-        (self.score == Output::Softmax).then_some(0.0)
+    fn range(&self) -> RangeInclusive<f64> {
+        self.score.range()
     }
 
     fn about(&self) -> About {
@@ -76,6 +78,15 @@ impl Metric for Insertion {
 impl Insertion {
     fn perturbation(&self) -> Perturbation {
         let Self { steps, unit, start: fill, order, sampling, score, area } = *self;
-        Perturbation { direction: Direction::Insert, unit, order, fill, steps, sampling, score, area }
+        Perturbation {
+            direction: Direction::Insert,
+            unit,
+            order,
+            fill,
+            steps,
+            sampling,
+            score,
+            area,
+        }
     }
 }

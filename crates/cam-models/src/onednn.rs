@@ -110,6 +110,17 @@ pub(crate) fn convolution_onto(
     owned(status, result)
 }
 
+/// A kernel in the order in which oneDNN reads it for an input of this size; itself where this libtorch cannot.
+pub(crate) fn packed(kernel: &Tensor, input_size: &[i64], geometry: Geometry) -> Tensor {
+    let Geometry { stride, padding, groups } = geometry;
+    let pack = || {
+        kernel
+            .f_to_mkldnn(kernel.kind())?
+            .f_mkldnn_reorder_conv2d_weight(padding, stride, DILATION, groups, input_size)
+    };
+    pack().unwrap_or_else(|_| kernel.shallow_clone())
+}
+
 const DILATION: [i64; 2] = [1, 1];
 
 /// libtorch's `AtenTensorHandle`, which is a pointer to its `at::Tensor`, as `tch`'s is.

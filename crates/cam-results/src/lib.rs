@@ -17,15 +17,15 @@ mod run;
 mod store;
 mod summary;
 mod tables;
-mod worst;
 #[cfg(test)]
 mod testing;
+mod worst;
 
 pub use error::{Error, Result};
 pub use files::{write_atomically, write_bytes};
 pub use manifest::{
-    Better, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry, Rounding,
-    RunManifest, RunStatus, WeightsEntry, clashing_column,
+    Better, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
+    Rounding, RunManifest, RunStatus, WeightsEntry, clashing_column,
 };
 pub use picture::{Picture, color};
 pub use plot::{GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot};

@@ -89,7 +89,13 @@ pub(crate) fn section(md: &mut String, manifest: &RunManifest, summary: &Summary
         let knobs: Vec<String> = knobs.iter().map(|knob| escape(knob)).collect();
         let knobs = if knobs.is_empty() { "nothing".to_owned() } else { knobs.join("; ") };
         let (protocol, source) = (code(&row.protocol), escape(&row.source));
-        line(md, &format!("{}. Printed by {protocol}, {source}. Set otherwise here: {knobs}.", number + 1));
+        line(
+            md,
+            &format!(
+                "{}. Printed by {protocol}, {source}. Set otherwise here: {knobs}.",
+                number + 1
+            ),
+        );
     }
     md.push('\n');
 }

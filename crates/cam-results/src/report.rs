@@ -151,7 +151,8 @@ fn warnings(md: &mut String, run: &Run, summary: &Summary) {
             ));
         }
     }
-    let fewest = summary.cells.iter().map(|cell| cell.n).min().unwrap_or(0);
+    let planned = manifest.models.iter().flat_map(|model| cells_of(manifest, summary, &model.name));
+    let fewest = planned.map(|(_, cell)| cell.n).min().unwrap_or(0);
     if fewest < FEW_IMAGES {
         warn(format!(
             "behind some means there {} only {}. Intervals of so few are too short, and none of this supports a conclusion.",
@@ -198,8 +199,8 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
             head.push("ADCC ↑".into());
         }
         head.push("n".into());
-        let rows = cells_of(summary, &model.name).map(|(method, cell)| {
-            let mut row = vec![escape(&label(&manifest.methods[method]))];
+        let rows = cells_of(manifest, summary, &model.name).map(|(method, cell)| {
+            let mut row = vec![escape(&label(method))];
             row.extend(cell.metrics.iter().map(|metric| percent(metric.as_ref())));
             if has_adcc {
                 row.push(percent(cell.adcc.as_ref()));
@@ -223,7 +224,8 @@ fn worst(md: &mut String, manifest: &RunManifest, summary: &Summary) {
         "The methods of degenerate maps once more, in percent: above, such maps are left out; here, each counts with the \
          worst score of every metric. Failed rows are in neither.\n",
     );
-    let percent = |mean: Option<f64>| mean.map_or("–".to_owned(), |m| format!("{:.1}", 100.0 * m));
+    let percent =
+        |mean: Option<f64>| mean.map_or("–".to_owned(), |m| format!("{:.1}", 100.0 * m));
     let has_adcc = cells().any(|cell| cell.worst.adcc.is_some());
     let mut head: Vec<String> = ["Model", "Method"].map(str::to_owned).into();
     head.extend(manifest.metrics.iter().map(heading));
@@ -243,12 +245,14 @@ fn worst(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     table(md, &head, rows);
 }
 
-/// The cells of a model with the number of their method; a summary has them in the manifest's order.
+/// The cells of a model that the plan has, with their methods; a summary has all in the manifest's order.
 fn cells_of<'a>(
+    manifest: &'a RunManifest,
     summary: &'a Summary,
     model: &'a str,
-) -> impl Iterator<Item = (usize, &'a Cell)> + 'a {
-    summary.cells.iter().filter(move |cell| cell.model == model).enumerate()
+) -> impl Iterator<Item = (&'a MethodEntry, &'a Cell)> + 'a {
+    let of_model = summary.cells.iter().filter(move |cell| cell.model == model);
+    manifest.methods.iter().zip(of_model).filter(move |(method, _)| method.runs_on(model))
 }
 
 /// `197`, or with those that are not in the mean: `195 (3 degenerate, 2 failed)`.
@@ -299,8 +303,8 @@ fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {
             line(md, &format!("### {} at {}\n", escape(&model.name), code(&model.layer)));
         }
         let head = ["Method", "Forwards", "Head forwards", "Backwards", "Really run", "Seconds"];
-        let rows = cells_of(summary, &model.name).map(|(method, cell)| {
-            let name = escape(&label(&manifest.methods[method]));
+        let rows = cells_of(manifest, summary, &model.name).map(|(method, cell)| {
+            let name = escape(&label(method));
             let Some(cost) = &cell.cost else {
                 return vec![name, "–".into(), "–".into(), "–".into(), "–".into(), "–".into()];
             };
@@ -528,7 +532,8 @@ mod tests {
         let md = report(&manifest, &rows(&manifest), &[]);
         assert!(!md.contains("<script>"), "{md}");
         assert!(md.ends_with("`````yaml\nname: x\n```\n# out of the block\n````\n`````\n"), "{md}");
-        for row in md.lines().filter(|line| line.starts_with("| resnet18 | rise |")) {
+        let (_, troubles) = md.split_once("## Degenerate and failed rows").unwrap();
+        for row in troubles.lines().filter(|line| line.starts_with("| resnet18 | rise |")) {
             assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
         }
     }

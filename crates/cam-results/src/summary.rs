@@ -588,7 +588,8 @@ mod tests {
     #[test]
     fn a_run_without_rows_has_empty_cells() {
         let mut manifest = manifest();
-        manifest.images = vec![ImageEntry { image: "a.jpg".into(), sha256: None, label: None }];
+        manifest.images =
+            vec![ImageEntry { image: "a.jpg".into(), sha256: None, label: None, boxes: vec![] }];
         let summary = summarize(&manifest, &[]);
         assert!(
             summary

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::{
-    Better, Curve, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, RawMap, Record,
-    Row, ProtocolEntry, RunManifest, RunStatus, SCHEMA, Status, WeightsEntry, adcc,
+    Better, Curve, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
+    RawMap, Record, Row, RunManifest, RunStatus, SCHEMA, Status, WeightsEntry, adcc,
 };
 
 /// One model, three images, three methods, four metrics.
@@ -48,6 +48,7 @@ pub(crate) fn manifest() -> RunManifest {
                 image: (*image).into(),
                 sha256: Some(digit.repeat(64)),
                 label: Some(1),
+                boxes: vec![],
             })
             .collect(),
     }
@@ -82,6 +83,7 @@ pub(crate) fn method(name: &str, title: &str, options: serde_json::Value) -> Met
         title: title.into(),
         protocol: "corrected".into(),
         options,
+        except: vec![],
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use cam_core::{Method, Preprocessing, Upsampling, with_suggestion};
-use cam_methods::AnyMethod;
+use cam_methods::{AnyMethod, Randomized};
 use cam_metrics::AnyMetric;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -170,6 +170,8 @@ pub struct MethodChoice {
     pub alias: Option<String>,
     /// Where options come from that the entry leaves out; the sweep's protocol where left out.
     pub protocol: Option<&'static Protocol>,
+    /// Models that it leaves out, by their names in results: such as have no head that it needs.
+    pub except: Vec<String>,
     /// What makes the maps.
     pub source: MapSource,
 }
@@ -179,6 +181,8 @@ pub struct MethodChoice {
 pub enum MapSource {
     /// A method of the registry.
     Method(AnyMethod),
+    /// A method of the registry on a randomized copy of the network: a control.
+    Randomized(Randomized),
     /// A folder of maps that another tool made: `<image without its extension>.npy`, two dimensions, any scale.
     Imported(PathBuf),
     /// A method of whoever uses this crate as a library; a sweep file cannot name it.
@@ -207,6 +211,11 @@ impl PartialEq for CustomMethod {
 }
 
 impl MethodChoice {
+    /// Whether it explains a model, by the model's name in results.
+    pub fn runs_on(&self, model: &str) -> bool {
+        !self.except.iter().any(|name| name == model)
+    }
+
     /// Its name in results.
     pub fn label(&self) -> &str {
         self.alias.as_deref().unwrap_or_else(|| self.source.name())
@@ -217,7 +226,7 @@ impl MapSource {
     /// The method's name in the registry, or `imported`.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Method(method) => method.name(),
+            Self::Method(method) | Self::Randomized(Randomized { method, .. }) => method.name(),
             Self::Imported(_) => IMPORTED,
             Self::Custom(custom) => custom.name,
         }
@@ -227,9 +236,31 @@ impl MapSource {
     pub fn method(&self) -> Option<&dyn Method> {
         match self {
             Self::Method(method) => Some(&**method),
+            Self::Randomized(randomized) => Some(randomized),
             Self::Custom(custom) => Some(&*custom.method),
             Self::Imported(_) => None,
         }
+    }
+}
+
+/// The key, beside a method's options, that says which network it runs on.
+pub(crate) const NETWORK: &str = "network";
+
+/// `randomized`, or `randomized:7` for another seed than 0.
+pub(crate) fn network_of(randomized: &Randomized) -> String {
+    match randomized.seed {
+        0 => RANDOMIZED.to_string(),
+        seed => format!("{RANDOMIZED}:{seed}"),
+    }
+}
+
+const RANDOMIZED: &str = "randomized";
+
+/// The seed of a randomized network; `None` where the text says something else.
+fn randomized_seed(text: &str) -> Option<u64> {
+    match text.strip_prefix(RANDOMIZED)? {
+        "" => Some(0),
+        seed => seed.strip_prefix(':')?.parse().ok(),
     }
 }
 
@@ -330,6 +361,15 @@ impl Sweep {
         }
         distinct("methods", self.methods.iter().map(MethodChoice::label), fits)?;
         distinct("metrics", self.metrics.iter().map(MetricChoice::label), fits)?;
+        for method in &self.methods {
+            let models: Vec<&str> = self.models.iter().map(ModelChoice::label).collect();
+            if let Some(name) = method.except.iter().find(|name| !models.contains(&name.as_str())) {
+                return Err(format!(
+                    "methods: except: unknown model `{name}`{}",
+                    hint(name, &models)
+                ));
+            }
+        }
         // A column's name is all that many readers know of it.
         let is_ambiguous = |metric: &&MetricChoice| {
             metric.alias.is_none() && metric.protocol.is_some_and(|own| own != self.protocol)
@@ -592,18 +632,36 @@ pub fn method(name: &str, options: Mapping) -> Result<AnyMethod, String> {
 impl MethodChoice {
     fn new(mut entry: Entry, sweeps: &'static Protocol) -> Result<Self, String> {
         let protocol = entry.own_protocol()?;
+        let except = entry.take("except").map_or(Ok(vec![]), serde_yaml::from_value);
+        let except = except.map_err(|error| format!("{}: except: {error}", entry.name))?;
+        let network = if entry.name == IMPORTED { None } else { entry.take(NETWORK) };
         let source = if entry.name == IMPORTED {
-            let maps = entry.take("maps").ok_or("`imported` needs `maps`, a folder of .npy files")?;
+            let maps =
+                entry.take("maps").ok_or("`imported` needs `maps`, a folder of .npy files")?;
             if let Some(key) = entry.options.keys().next().and_then(Value::as_str) {
                 return Err(format!("unknown option `{key}` of imported{}", hint(key, &["maps"])));
             }
-            let maps = serde_yaml::from_value(maps).map_err(|error| format!("imported: {error}"))?;
+            let maps =
+                serde_yaml::from_value(maps).map_err(|error| format!("imported: {error}"))?;
             MapSource::Imported(maps)
         } else {
             let preset = protocol.unwrap_or(sweeps).method_options(&entry.name);
-            MapSource::Method(configure(&entry.name, over(entry.options, preset))?)
+            let method = configure(&entry.name, over(entry.options, preset))?;
+            match network {
+                None => MapSource::Method(method),
+                Some(network) => {
+                    let seed = network.as_str().and_then(randomized_seed).ok_or_else(|| {
+                        format!(
+                            "{NETWORK} is `{RANDOMIZED}`, or `{RANDOMIZED}:` and a seed; leave it out for the trained network"
+                        )
+                    })?;
+                    let own_name = || format!("{}_{RANDOMIZED}", entry.name);
+                    entry.alias = Some(entry.alias.unwrap_or_else(own_name));
+                    MapSource::Randomized(Randomized { method, seed })
+                }
+            }
         };
-        Ok(Self { alias: entry.alias, protocol, source })
+        Ok(Self { alias: entry.alias, protocol, except, source })
     }
 }
 
@@ -622,6 +680,7 @@ fn serialize_entry<S: Serializer>(
     name: &str,
     label: &str,
     protocol: Option<&Protocol>,
+    except: &[String],
     options: &impl Serialize,
 ) -> Result<S::Ok, S::Error> {
     use serde::ser::Error;
@@ -631,6 +690,9 @@ fn serialize_entry<S: Serializer>(
     map.serialize_entry("as", label)?;
     if let Some(protocol) = protocol {
         map.serialize_entry("protocol", protocol)?;
+    }
+    if !except.is_empty() {
+        map.serialize_entry("except", except)?;
     }
     for (key, value) in options.as_mapping().into_iter().flatten() {
         map.serialize_entry(key, value)?;
@@ -642,17 +704,39 @@ impl Serialize for MethodChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let name = self.source.name();
         match &self.source {
-            MapSource::Method(method) => serialize_entry(serializer, name, self.label(), self.protocol, method),
+            MapSource::Method(method) => {
+                serialize_entry(serializer, name, self.label(), self.protocol, &self.except, method)
+            }
+            MapSource::Randomized(randomized) => {
+                use serde::ser::Error;
+                let options = serde_yaml::to_value(&randomized.method).map_err(S::Error::custom)?;
+                let mut options = options.as_mapping().cloned().unwrap_or_default();
+                options.insert(NETWORK.into(), network_of(randomized).into());
+                let (protocol, except) = (self.protocol, &self.except);
+                serialize_entry(serializer, name, self.label(), protocol, except, &options)
+            }
             MapSource::Imported(maps) => {
                 let options = Mapping::from_iter([(
                     "maps".into(),
                     maps.to_string_lossy().into_owned().into(),
                 )]);
-                serialize_entry(serializer, name, self.label(), self.protocol, &options)
+                serialize_entry(
+                    serializer,
+                    name,
+                    self.label(),
+                    self.protocol,
+                    &self.except,
+                    &options,
+                )
             }
-            MapSource::Custom(_) => {
-                serialize_entry(serializer, name, self.label(), self.protocol, &Mapping::new())
-            }
+            MapSource::Custom(_) => serialize_entry(
+                serializer,
+                name,
+                self.label(),
+                self.protocol,
+                &self.except,
+                &Mapping::new(),
+            ),
         }
     }
 }
@@ -664,6 +748,7 @@ impl Serialize for MetricChoice {
             self.metric.name(),
             self.label(),
             self.protocol,
+            &[],
             &self.metric,
         )
     }
@@ -821,6 +906,18 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
                 "t.yaml:5: methods: cam: ",
             ),
             ("methods: [{ name: imported }]\nmetrics: [drop]\n", "needs `maps`"),
+            (
+                "methods: [{ name: imported, maps: m, network: randomized }]\nmetrics: [drop]\n",
+                "unknown option `network` of imported",
+            ),
+            (
+                "methods: [{ name: cam, network: random }]\nmetrics: [drop]\n",
+                "network is `randomized`, or",
+            ),
+            (
+                "methods: [{ name: cam, network: randomized, relux: true }]\nmetrics: [drop]\n",
+                "unknown option `relux` of cam; did you mean `relu`?",
+            ),
             ("methods: [cam]\nmetrics: [{ name: drop, as: status }]\n", "two columns `status`"),
             ("methods: [cam]\nmetrics: [drop]\ntarget: labels\n", "did you mean `label`?"),
             ("methods: [cam]\nmetrics: [drop]\nmemory: 3 apples\n", "no unit of memory"),
@@ -830,12 +927,16 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
                 "t.yaml:7: unknown protocol `popi-2021`; did you mean `poppi-2021`?",
             ),
             (
-                "methods:\n  - { name: cam, protocol: rise }\nmetrics: [drop]\n",
-                "t.yaml:6: methods: unknown protocol `rise`; did you mean `rise-2018`?",
+                "methods:\n  - { name: cam, protocol: rise-2017 }\nmetrics: [drop]\n",
+                "t.yaml:6: methods: unknown protocol `rise-2017`; did you mean `rise-2018`?",
             ),
             (
                 "methods: [cam]\nmetrics: [{ name: deletion, protocol: byun-2022 }]\n",
                 "t.yaml:6: metrics: `deletion` follows another protocol than the sweep (corrected); give it a name",
+            ),
+            (
+                "methods: [{ name: cam, except: [resnet8] }]\nmetrics: [drop]\n",
+                "t.yaml:5: methods: except: unknown model `resnet8`; did you mean `resnet18`?",
             ),
             (
                 "methods:\n  - rise\n  - name: rise\n    as: b\n    n_masks: 0\nmetrics: [drop]\n",
@@ -846,6 +947,18 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
             let error = parse(rest).unwrap_err();
             assert!(error.contains(expected), "{rest:?}\n gives {error}\n want  {expected}");
         }
+    }
+
+    #[test]
+    fn a_method_on_a_randomized_network_has_a_name_of_its_own_and_reads_as_it_was_written() {
+        let text = "methods: [cam, { name: cam, network: randomized }, { name: cam, as: other, network: 'randomized:7' }]\n\
+                    metrics: [drop]\n";
+        let sweep = parse(text).unwrap();
+        let labels: Vec<&str> = sweep.methods.iter().map(MethodChoice::label).collect();
+        assert_eq!(labels, ["cam", "cam_randomized", "other"]);
+        let resolved = serde_yaml::to_string(&sweep).unwrap();
+        let again = Sweep::parse(&resolved, Path::new("t.yaml")).unwrap();
+        assert_eq!(again.methods[1..], sweep.methods[1..]);
     }
 
     #[test]

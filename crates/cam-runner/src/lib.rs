@@ -25,8 +25,7 @@ pub use config::{ConfigError, Sweep};
 pub use event::Event;
 pub use guard::is_guarded;
 pub use plan::{
-    DEFAULT_MEMORY, ModelSpec, Overrides, Plan, PlanError, PlannedModel, Provenance,
-    locate,
+    DEFAULT_MEMORY, ModelSpec, Overrides, Plan, PlanError, PlannedModel, Provenance, locate,
 };
 pub use publish::{Format, publish};
 pub use run::{Outcome, RunError, run};

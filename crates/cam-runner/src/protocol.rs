@@ -118,16 +118,11 @@ type Options = (&'static str, &'static str);
 // As torch-cam runs them at the version that the ADCC paper's code asks for.
 const TORCH_CAM_PP: Options = ("grad_cam_pp", "{ weights: torch_cam }");
 const TORCH_CAM_SMOOTH: Options = ("smooth_grad_cam_pp", "{ weights: torch_cam }");
-const TORCH_CAM_SCORE: Options =
-    ("score_cam", "{ weighting: probability, masks: normalize_first, channels: normalized }");
+const TORCH_CAM_SCORE: Options = ("score_cam", "{ masks: normalize_first, channels: normalized }");
 
 // Recipro-CAM's authors compare with torch-cam, and the other rows of their table were made with it.
-const BYUN: [Options; 4] = [
-    TORCH_CAM_PP,
-    TORCH_CAM_SMOOTH,
-    TORCH_CAM_SCORE,
-    ("recipro_cam", "{ score: softmax }"),
-];
+const BYUN: [Options; 4] =
+    [TORCH_CAM_PP, TORCH_CAM_SMOOTH, TORCH_CAM_SCORE, ("recipro_cam", "{ score: softmax }")];
 
 const BYUN_GAUSSIAN: [Options; 4] = [
     TORCH_CAM_PP,
@@ -275,4 +270,131 @@ pub(crate) fn word(value: &impl Serialize) -> String {
 
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use cam_methods::AnyMethod;
+    use cam_metrics::AnyMetric;
+
+    use super::*;
+
+    fn sweep(rest: &str) -> Sweep {
+        let text = format!(
+            "name: t\ndataset: {{ manifest: d.yaml }}\nmodels:\n  - {{ name: resnet18 }}\n{rest}"
+        );
+        Sweep::parse(&text, Path::new("t.yaml")).unwrap()
+    }
+
+    /// What every method, then every metric, is said to follow.
+    fn names(sweep: &Sweep) -> Vec<String> {
+        let methods = sweep.methods.iter().map(|method| method.protocol_in(sweep));
+        methods.chain(sweep.metrics.iter().map(|metric| metric.protocol_in(sweep))).collect()
+    }
+
+    #[test]
+    fn every_option_of_every_protocol_is_one_and_is_not_the_default() {
+        for protocol in &PROTOCOLS {
+            for (name, _) in protocol.methods {
+                let options = protocol.method_options(name);
+                let method: AnyMethod = configure(name, options.clone()).unwrap();
+                let default = AnyMethod::by_name(name).unwrap();
+                assert_eq!(differences(&json(&default), &json(&method)).len(), options.len());
+            }
+            for (name, _) in protocol.metrics {
+                let options = protocol.metric_options(name);
+                let metric: AnyMetric = configure(name, options.clone()).unwrap();
+                let default = AnyMetric::by_name(name).unwrap();
+                assert_eq!(differences(&json(&default), &json(&metric)).len(), options.len());
+            }
+        }
+        assert_eq!(PROTOCOLS[0].name, CORRECTED);
+    }
+
+    #[test]
+    fn a_protocol_fills_in_what_the_sweep_leaves_out() {
+        let byun = sweep(
+            "protocol: byun-2022-gaussian\nmethods: [recipro_cam, grad_cam]\n\
+             metrics: [insertion, complexity, drop]\n",
+        );
+        assert_eq!((byun.target, byun.upsampling), (TargetRule::Label, Upsampling::Bicubic));
+        let MapSource::Method(recipro) = &byun.methods[0].source else { panic!("no method") };
+        assert_eq!(json(recipro), serde_json::json!({ "score": "softmax", "gaussian": true }));
+        let insertion = json(&byun.metrics[0].metric);
+        assert_eq!(insertion["unit"], "overlapping_cells");
+        assert_eq!((&insertion["start"], &insertion["area"]), (&"mean".into(), &"points".into()));
+        assert_eq!(names(&byun), ["byun-2022-gaussian"; 5]);
+        let corrected = sweep("methods: [recipro_cam]\nmetrics: [drop]\n");
+        assert_eq!(names(&corrected), [CORRECTED; 2]);
+    }
+
+    #[test]
+    fn an_option_of_the_sweeps_own_wins_and_shows_in_the_name() {
+        let changed = sweep(
+            "protocol: poppi-2021\ntarget: label\nmethods:\n  - { name: rise, n_masks: 500 }\n  \
+             - { name: grad_cam_pp, weights: torch_cam }\n  - { name: grad_cam_pp, as: b, weights: paper }\n  \
+             - { name: grad_cam_pp, as: c, protocol: corrected }\n  - { name: imported, maps: m }\n\
+             metrics: [{ name: deletion, steps: 28 }, { name: drop, as: e, protocol: corrected }, drop]\n",
+        );
+        assert_eq!(
+            names(&changed),
+            [
+                "poppi-2021+target=label+n_masks=500",
+                "poppi-2021+target=label",
+                "poppi-2021+target=label+weights=paper",
+                "poppi-2021+target=label+method=corrected",
+                "poppi-2021+target=label",
+                "poppi-2021+steps=28",
+                "corrected",
+                "poppi-2021",
+            ]
+        );
+        let same = sweep("protocol: byun-2022\ntarget: label\nmethods: [cam]\nmetrics: [drop]\n");
+        assert_eq!(names(&same), ["byun-2022"; 2], "said again is not changed");
+        let own = "preprocessing: { resize: 256, crop: 224 }";
+        let reframed = |protocol: &str| {
+            let text = format!(
+                "name: t\ndataset: {{ manifest: d.yaml }}\nprotocol: {protocol}\nmodels:\n  \
+                 - {{ name: resnet18, {own} }}\nmethods: [cam]\nmetrics: [drop]\n"
+            );
+            names(&Sweep::parse(&text, Path::new("t.yaml")).unwrap())[0].clone()
+        };
+        assert_eq!(reframed("byun-2022"), "byun-2022+preprocessing=own");
+        assert_eq!(reframed("corrected"), "corrected", "its rule is that of the weights");
+    }
+
+    #[test]
+    fn a_resolved_sweep_is_read_back_as_it_was() {
+        let first = sweep(
+            "protocol: byun-2022\nupsampling: bilinear\nreference: r.csv\nmethods:\n  \
+             - { name: score_cam, protocol: rise-2018, except: [resnet18] }\n  - recipro_cam\n\
+             metrics: [deletion, { name: drop, as: d, protocol: poppi-2021 }]\n",
+        );
+        let text = serde_yaml::to_string(&first).unwrap();
+        let again = Sweep::parse(&text, Path::new("t.yaml")).unwrap();
+        assert_eq!(names(&again), names(&first));
+        assert_eq!(serde_yaml::to_string(&again).unwrap(), text);
+    }
+
+    #[test]
+    fn photographs_are_cut_for_the_networks_input() {
+        let of = |protocol: &str, model: &str| {
+            let published = cam_models::by_name(model).unwrap().preprocessing();
+            let cut = Protocol::by_name(protocol).unwrap().preprocessing(&published);
+            assert_eq!(
+                (cut.crop, cut.mean, cut.std),
+                (published.crop, published.mean, published.std)
+            );
+            (cut.resize, cut.interpolation)
+        };
+        let bilinear = Interpolation::Bilinear;
+        assert_eq!(of("byun-2022", "resnet50"), (Resize::Exact([256; 2]), bilinear));
+        assert_eq!(of("rise-2018", "resnet50"), (Resize::Exact([224; 2]), bilinear));
+        assert_eq!(of("poppi-2021", "resnet50"), (Resize::Shorter(224), bilinear));
+        assert_eq!(of("byun-2022", "tf_efficientnet_lite1"), (Resize::Exact([274; 2]), bilinear));
+        let lite0 = (Resize::Shorter(256), Interpolation::Bicubic);
+        assert_eq!(of("corrected", "tf_efficientnet_lite0"), lite0);
+    }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use cam_core::{Map, Preprocessing, Upsampling};
-use cam_data::{DatasetManifest, Item, prefetch};
+use cam_data::{Collage, Dataset, DatasetManifest, Item, Layout, Limits, prefetch};
 use cam_methods::AnyMethod;
 use cam_results::{
     Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, RawMap, Record, Result, Run,
@@ -16,6 +16,8 @@ use cam_results::{
 use serde::Deserialize;
 use tch::Tensor;
 use tracing::info_span;
+
+use crate::config::DatasetChoice;
 
 /// How many photographs a grid shows: the first ones of the run.
 const GRID_ROWS: usize = 6;
@@ -95,17 +97,19 @@ fn grid_name(run: &Run, model: &ModelEntry) -> String {
 /// The plots that lie in the run's folder.
 fn figures(run: &Run) -> Vec<Figure> {
     let figure = |section, file: String, caption: String| Figure { section, file, caption };
+    let protocol = &run.manifest().protocol.name;
     let mut figures = vec![
         figure(
             Section::Scores,
             format!("{METRICS}.svg"),
-            "Every metric of every method with its 95 % interval".into(),
+            format!("Every metric of every method with its 95 % interval; protocol {protocol}"),
         ),
         figure(
             Section::Curves,
             format!("{CURVES}.svg"),
-            "Mean confidence while pixels are deleted or inserted; bands are 1.96 standard errors"
-                .into(),
+            format!(
+                "Mean confidence while pixels are deleted or inserted; bands are 1.96 standard errors; protocol {protocol}"
+            ),
         ),
         figure(
             Section::Cost,
@@ -178,9 +182,12 @@ fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Pic
         .map(|record| &*record.image)
         .collect();
     let shown = manifest.images.iter().filter(|image| !failed.contains(&*image.image));
+    let collages = if form.layout == Layout::Grid { collages(run)? } else { BTreeMap::new() };
     let items: Vec<Item> = shown
         .take(GRID_ROWS)
         .map(|image| Item {
+            collage: collages.get(&image.image).cloned(),
+            boxes: vec![],
             image: image.image.clone(),
             path: root.join(&image.image),
             label: image.label,
@@ -196,20 +203,28 @@ fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Pic
         .collect()
 }
 
+/// What the collages of a run are put together of, by their names.
+fn collages(run: &Run) -> std::result::Result<BTreeMap<String, Collage>, String> {
+    let choice = run.manifest().config_resolved["dataset"].clone();
+    let choice: DatasetChoice =
+        serde_json::from_value(choice).map_err(|error| error.to_string())?;
+    let dataset = Dataset::load(&choice.manifest, &Limits::default());
+    let items = dataset.map_err(|error| error.to_string())?.items;
+    Ok(items.into_iter().filter_map(|item| Some((item.image, item.collage?))).collect())
+}
+
 /// As the metrics saw it, within the range of colors; `None` where the map says nothing.
-fn unit(
-    method: &str,
-    raw: &RawMap,
-    size: [i64; 2],
-    upsampling: Upsampling,
-) -> Option<Vec<f32>> {
+fn unit(method: &str, raw: &RawMap, size: [i64; 2], upsampling: Upsampling) -> Option<Vec<f32>> {
     let map = Tensor::from_slice(&raw.values).view([i64::from(raw.height), i64::from(raw.width)]);
     let map = match AnyMethod::by_name(method) {
         Some(method) => Map::made_by(&*method, &map, size),
         None => Map::new(&map, size),
     };
     let map = map.ok()?.upsampled(upsampling);
-    Some(Vec::try_from(map.unit().clamp(0.0, 1.0).contiguous().view([-1])).expect("a vector of numbers"))
+    Some(
+        Vec::try_from(map.unit().clamp(0.0, 1.0).contiguous().view([-1]))
+            .expect("a vector of numbers"),
+    )
 }
 
 fn caption(record: Option<&Record>) -> String {

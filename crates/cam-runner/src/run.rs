@@ -127,7 +127,8 @@ type Missing<'a> = Vec<(usize, Vec<&'a MethodChoice>)>;
 fn missing<'a>(plan: &'a Plan, model: &PlannedModel, store: &Store) -> Missing<'a> {
     let methods = |image: &str| -> Vec<_> {
         let is_missing = |method: &&MethodChoice| !store.contains(&plan.key(model, method, image));
-        plan.sweep.methods.iter().filter(is_missing).collect()
+        let of_model = plan.sweep.methods.iter().filter(|method| method.runs_on(&model.name));
+        of_model.filter(is_missing).collect()
     };
     let images = plan.dataset.items.iter().map(|item| methods(&item.image)).enumerate();
     images.filter(|(_, methods)| !methods.is_empty()).collect()
@@ -281,8 +282,11 @@ impl<'a> Cell<'a> {
             _ => Target::Predicted,
         };
         let start = Instant::now();
-        let subject =
+        let mut subject =
             Subject::new(self.cut, image, target, image_seed(self.plan.sweep.seed, self.image));
+        if let Some(region) = photo.region() {
+            subject = subject.with_region(region.to_device(device));
+        }
         // The confidence is read back, so the device has finished.
         let _ = subject.confidence();
         Prepared { subject, forward_secs: start.elapsed().as_secs_f64() }
@@ -300,6 +304,7 @@ impl<'a> Cell<'a> {
         let start = Instant::now();
         let raw = match &method.source {
             MapSource::Method(method) => method.explain(&subject.through(&counted)),
+            MapSource::Randomized(method) => method.explain(&subject.through(&counted)),
             MapSource::Custom(custom) => custom.method.explain(&subject.through(&counted)),
             MapSource::Imported(folder) => {
                 imported(folder, self.image)?.to_device(subject.image().device())
