@@ -276,3 +276,38 @@ def insertion(net, case, values):
 
     start = measure.Curve(net, 1).blurred(net.image)
     return curve(net, start, net.image, most_salient_first(values), case["options"]["steps"])
+
+
+def pixel_flipping(net, case, values):
+    black = torch.full_like(net.image, net.image.min().item())
+    return curve(net, net.image, black, most_salient_first(values), case["options"]["steps"])
+
+
+def average_gain(net, _case, values):
+    clean, masked = net.probability(torch.cat([net.image, net.image * values])).tolist()
+    return max(0.0, masked - clean) / (1 - clean)
+
+
+def sufficiency(net, _case, values):
+    order = most_salient_first(values)
+    left = []
+    for share in (0.01, 0.05, 0.1, 0.2, 0.5):
+        mask = torch.zeros(order.numel())
+        mask[order[: round(share * order.numel())]] = 1
+        left.append(net.image * mask.view(net.size))
+    return (net.probability(net.image) - net.probability(torch.cat(left)).mean()).item()
+
+
+def infidelity(net, _case, values):
+    """Squares of 32 pixels at 13 x 13 places, at the scale that fits best."""
+    places = [round(i * (net.size[0] - 32) / 12) for i in range(13)]
+    images, below = [], []
+    for y in places:
+        for x in places:
+            image = net.image.clone()
+            image[:, :, y : y + 32, x : x + 32] = 0
+            images.append(image)
+            below.append(values[y : y + 32, x : x + 32].double().sum())
+    below = torch.stack(below)
+    falls = net.probability(net.image) - net.probability(torch.cat(images))
+    return (below * (below @ falls) / (below @ below) - falls).square().mean().item()
