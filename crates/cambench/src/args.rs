@@ -156,6 +156,9 @@ pub(crate) struct ExplainArgs {
     /// Where everything random comes from
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Explain with so many seeds, from --seed on, and say how far the maps of a random method lie apart
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) seeds: u16,
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
