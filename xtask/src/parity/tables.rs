@@ -1,5 +1,6 @@
 //! What the documents say of parity, made of the figures that are committed.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -99,7 +100,7 @@ fn agreement(root: &Path, listed: &[Row], protocols: &[Row], figures: &[Figure])
             sources.join("; "),
             deviation.map_or_else(|| "–".to_owned(), number),
         ];
-        table += &format!("| {} |\n", cells.join(" | "));
+        let _ = writeln!(table, "| {} |", cells.join(" | "));
     }
     Ok(table)
 }
@@ -125,7 +126,7 @@ fn differences(figures: &[Figure]) -> String {
         "| Name | Not as | Deviation | Because |\n| --- | --- | ---: | --- |\n".to_owned();
     for figure in figures.iter().filter(|figure| !figure.agrees) {
         let (name, source, why) = (figure.text("of"), figure.source(), figure.text("differs"));
-        table += &format!("| {name} | {source} | {} | {why} |\n", number(figure.deviation));
+        let _ = writeln!(table, "| {name} | {source} | {} | {why} |", number(figure.deviation));
     }
     table
 }
@@ -138,7 +139,7 @@ fn shown(root: &Path) -> Result<String> {
     let mut table = "| What | Shown |\n| --- | --- |\n".to_owned();
     for row in vectors["shown"].as_array().context("nothing is shown")? {
         let text = |key: &str| row[key].as_str().unwrap_or_default();
-        table += &format!("| {} | {} |\n", text("about"), text("shown"));
+        let _ = writeln!(table, "| {} | {} |", text("about"), text("shown"));
     }
     Ok(table)
 }

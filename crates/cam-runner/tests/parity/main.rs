@@ -6,11 +6,7 @@
 //!
 //! Needs the weights and photographs that `cargo xtask setup` lays into the cache.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test may panic and says what it skips"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may panic and says what it skips")]
 
 #[allow(dead_code, reason = "the exporter uses the rest of it")]
 mod cases;
