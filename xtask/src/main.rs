@@ -1,4 +1,5 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs | growth | peers | onnx-backend | onnx-zoo`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | gate | growth | peers | parity |
+//! onnx-backend | onnx-zoo`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -8,13 +9,16 @@
     reason = "a command line tool speaks through its output"
 )]
 
+mod browse;
 mod checkout;
 mod ci;
 mod docs;
 mod download;
+mod gate;
 mod growth;
 mod libtorch;
 mod onnx;
+mod parity;
 mod peers;
 mod pip;
 mod run;
@@ -31,7 +35,8 @@ use anyhow::Result;
 
 const HELP: &str = "\
 cargo xtask bench [SWEEP.yaml] [options of `cambench run`]
-    set up what is missing, build, run the sweep (configs/demo.yaml without one)
+    set up what is missing, build, run the sweep (configs/demo.yaml without one);
+    with --baseline NAME compare it with that baseline, too
 cargo xtask test [arguments of `cargo test`]
     set up what is missing, run every test
 cargo xtask setup [--cuda] [MODEL...]
@@ -41,6 +46,11 @@ cargo xtask ci
     formatting, tests, clippy, documentation: what continuous integration runs
 cargo xtask docs [--check]
     write the generated tables into the Markdown files, or only say whether they would change
+cargo xtask browse [REPORT.html [FOLDER]]
+    look at a report in a headless Chromium (one of 10,000 synthetic images and 20 methods unless given), and leave
+    pictures of it in FOLDER; skips without Chromium, or a Python (PYTHON) with Playwright
+cargo xtask gate
+    the regression gate as CI would use it, on weights made worse step by step, into results/gate/gate.md
 cargo xtask growth [--images A,B,...]
     measure whether forwards, time and memory grow as images, steps and masks do, into results/speed (about an hour;
     with fewer images, minutes)
@@ -49,6 +59,9 @@ cargo xtask peers [--device cpu|cuda] [--models A,B] [--jobs A,B] [--rounds N] [
     what is measured already is kept. Needs Python 3.11 or 3.12 with venv, and 6 GB on the disk
 cargo xtask peers --poster [--device cpu|cuda] [--threads N] [--out DIR]
     measure the speed claims of the Recipro-CAM poster on our engine alone
+cargo xtask parity
+    ask torch-cam, pytorch-grad-cam, captum, lime, shap, Quantus, OpenVINO-XAI and the papers' formulas about the demo's
+    photographs, and measure how far ours is from them, into results/parity. Needs what `peers` needs
 cargo xtask onnx-backend
     run the ONNX project's own test cases of every operator, into results/onnx/backend.md; needs what `peers` needs
 cargo xtask onnx-zoo [NAME...]
@@ -56,7 +69,7 @@ cargo xtask onnx-zoo [NAME...]
     PyTorch's, into results/onnx/zoo.md; with names (or beginnings of names) only those, and only printed
 
 Environment:
-    IMAGENET_SAMPLES                 a folder of images for `growth` and some tests (else the demo's photographs)
+    IMAGENET_SAMPLES                 a folder of images for `gate`, `growth` and some tests (else the demo's photographs)
     LIBTORCH, LIBTORCH_USE_PYTORCH   use this libtorch 2.11.0, download none
     CAMBENCH_CACHE                   where downloads are kept (else ~/.cache/cambench)
     PIP_INDEX_URL, PIP_PROXY, ...    files are found through pip, so pip's configuration holds
@@ -85,10 +98,13 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("ci", []) => ci::command(),
         ("docs", []) => docs::command(false),
         ("docs", [flag]) if flag == "--check" => docs::command(true),
+        ("browse", _) => browse::command(args),
+        ("gate", []) => gate::command(),
         ("growth", _) => growth::command(args),
         ("peers", _) => peers::command(args),
         ("onnx-backend", []) => onnx::backend(),
         ("onnx-zoo", _) => onnx::zoo(args),
+        ("parity", []) => parity::command(),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

@@ -58,11 +58,6 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// An attribute that has no default.
-    pub(crate) fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, Wrong> {
-        value.ok_or_else(|| format!("attribute `{name}` is missing"))
-    }
-
     pub(crate) fn int(&self, name: &str) -> Result<Option<i64>, Wrong> {
         self.of_type(name, AttributeType::Int, |attribute| attribute.i)
     }
@@ -156,4 +151,9 @@ impl<'a> Source<'a> {
         }
         Ok(value(attribute))
     }
+}
+
+/// The value of an attribute that has no default.
+pub(crate) fn required<T>(name: &str, value: Option<T>) -> Result<T, Wrong> {
+    value.ok_or_else(|| format!("attribute `{name}` is missing"))
 }

@@ -101,7 +101,7 @@ impl Graph {
             .opset_import
             .iter()
             .filter(|import| is_standard(import.domain()))
-            .map(|import| import.version())
+            .map(super::proto::OperatorSetIdProto::version)
             .max()
             .ok_or_else(|| Problem::Damaged("it does not say which operators it uses".into()))?;
         if !OPSETS.contains(&opset) {
@@ -125,7 +125,11 @@ impl Graph {
             .map(|input| (input.name(), input))
             .collect();
 
-        let order = in_order(graph.output.iter().map(|output| output.name()), &maker, &graph.node)?;
+        let order = in_order(
+            graph.output.iter().map(super::proto::ValueInfoProto::name),
+            &maker,
+            &graph.node,
+        )?;
         let mut read = Self {
             names: vec![],
             constants: BTreeMap::new(),
@@ -166,16 +170,15 @@ impl Graph {
                     inputs.push(None);
                     continue;
                 }
-                let value = match values.get(name.as_str()) {
-                    Some(value) => *value,
-                    None => {
-                        let tensor = weights.get(name.as_str()).ok_or_else(|| {
-                            source.problem(format!("nothing makes its input `{name}`"))
-                        })?;
-                        let value = read.add(name);
-                        read.constants.insert(value, tensors::tensor(tensor, external)?);
-                        value
-                    }
+                let value = if let Some(value) = values.get(name.as_str()) {
+                    *value
+                } else {
+                    let tensor = weights.get(name.as_str()).ok_or_else(|| {
+                        source.problem(format!("nothing makes its input `{name}`"))
+                    })?;
+                    let value = read.add(name);
+                    read.constants.insert(value, tensors::tensor(tensor, external)?);
+                    value
                 };
                 values.insert(name, value);
                 inputs.push(Some(value));

@@ -434,7 +434,6 @@ impl Network {
 }
 
 /// An image's shape, whether channels come last, and the batch that the file fixes.
-#[expect(clippy::type_complexity, reason = "a shape as the file has it")]
 fn image_shape(
     name: &str,
     shape: Option<&[Option<i64>]>,

@@ -110,16 +110,15 @@ impl Rewrite<'_> {
         let rewritten = || -> Option<(usize, Option<Value>, Window)> {
             let node = self.node(index);
             let Op::Pad { mode: PadMode::Constant, fixed } = &*node.op else { return None };
-            let (pads, value) = match fixed {
-                Some((pads, value)) => (pads.clone(), *value),
-                None => {
-                    let pads = crate::ops::ints(self.constant(node, 1)?).ok()?;
-                    let value = match node.inputs.get(2).copied().flatten() {
-                        None => 0.0,
-                        Some(_) => self.number(node, 2)?,
-                    };
-                    (pads, value)
-                }
+            let (pads, value) = if let Some((pads, value)) = fixed {
+                (pads.clone(), *value)
+            } else {
+                let pads = crate::ops::ints(self.constant(node, 1)?).ok()?;
+                let value = match node.inputs.get(2).copied().flatten() {
+                    None => 0.0,
+                    Some(_) => self.number(node, 2)?,
+                };
+                (pads, value)
             };
             let is_plain = node.inputs.get(3).copied().flatten().is_none()
                 && value == 0.0
@@ -256,17 +255,16 @@ impl Rewrite<'_> {
                         double(second).transpose(0, 1)
                     };
                     let n = weight.size()[0];
-                    let bias = match node.inputs.get(2).copied().flatten() {
-                        None => Tensor::zeros([n], (Kind::Double, Device::Cpu)),
-                        Some(_) => {
-                            let bias = self.constant(node, 2)?;
-                            let is_row =
-                                matches!(bias.size()[..], [m] | [1, m] if m == n || m == 1);
-                            if !is_row && bias.numel() != 1 {
-                                return None;
-                            }
-                            double(bias).reshape([-1]).expand([n], false) * gemm.beta
+                    let has_bias = node.inputs.get(2).copied().flatten().is_some();
+                    let bias = if has_bias {
+                        let bias = self.constant(node, 2)?;
+                        let is_row = matches!(bias.size()[..], [m] | [1, m] if m == n || m == 1);
+                        if !is_row && bias.numel() != 1 {
+                            return None;
                         }
+                        double(bias).reshape([-1]).expand([n], false) * gemm.beta
+                    } else {
+                        Tensor::zeros([n], (Kind::Double, Device::Cpu))
                     };
                     Some((finished(weight * gemm.alpha, bias), input, output, None))
                 }
@@ -287,14 +285,11 @@ impl Rewrite<'_> {
                         is_row
                             .then(|| Some((user, node.outputs[0]?, double(bias).reshape([-1]))))?
                     };
-                    match offset() {
-                        Some((user, last, bias)) => {
-                            Some((finished(weight, bias), input, last, Some(user)))
-                        }
-                        None => {
-                            let bias = Tensor::zeros([n], (Kind::Double, Device::Cpu));
-                            Some((finished(weight, bias), input, output, None))
-                        }
+                    if let Some((user, last, bias)) = offset() {
+                        Some((finished(weight, bias), input, last, Some(user)))
+                    } else {
+                        let bias = Tensor::zeros([n], (Kind::Double, Device::Cpu));
+                        Some((finished(weight, bias), input, output, None))
                     }
                 }
                 _ => None,

@@ -32,11 +32,9 @@ fn every_hostile_file_is_refused_by_name_and_costs_little_memory() {
     let files = files("hostile");
     assert!(files.len() > 50, "only {} files", files.len());
     for file in files {
-        let error = match catch_unwind(AssertUnwindSafe(|| open(&file))) {
-            Ok(Ok(_)) => panic!("{} was accepted", file.display()),
-            Ok(Err(error)) => error,
-            Err(_) => panic!("{} made it panic", file.display()),
-        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| open(&file)));
+        let outcome = outcome.unwrap_or_else(|_| panic!("{} made it panic", file.display()));
+        let Err(error) = outcome else { panic!("{} was accepted", file.display()) };
         assert!(error.starts_with(&file.display().to_string()), "{error}");
     }
     if let Some(peak) = peak_memory() {
@@ -133,13 +131,12 @@ fn no_damage_makes_it_panic() {
             assert_eq!(cut.logits(&image).size(), [1, network.n_classes()]);
             true
         }));
-        match outcome {
-            Ok(is_accepted) => n_accepted += usize::from(is_accepted),
-            Err(_) => {
-                let kept = std::env::temp_dir().join("cambench-damaged.onnx");
-                fs::write(&kept, &bytes).unwrap();
-                panic!("a damaged file made it panic; it is at {}", kept.display());
-            }
+        if let Ok(is_accepted) = outcome {
+            n_accepted += usize::from(is_accepted);
+        } else {
+            let kept = std::env::temp_dir().join("cambench-damaged.onnx");
+            fs::write(&kept, &bytes).unwrap();
+            panic!("a damaged file made it panic; it is at {}", kept.display());
         }
     }
     println!("{n} damaged files, {n_accepted} of them still networks");

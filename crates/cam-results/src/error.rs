@@ -119,6 +119,18 @@ pub enum Error {
         /// The row.
         row: String,
     },
+    /// A name that no baseline can have.
+    #[error("a baseline cannot be called {name:?}; use letters, digits, `-`, `_` and `.`")]
+    BaselineName {
+        /// The name.
+        name: String,
+    },
+    /// There is a baseline of that name.
+    #[error("there is a baseline {} already; give --replace to replace it", path.display())]
+    BaselineTaken {
+        /// Its folder.
+        path: PathBuf,
+    },
     /// A picture could not be drawn.
     #[error("cannot draw {}: {message}", path.display())]
     Draw {

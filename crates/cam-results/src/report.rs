@@ -4,14 +4,11 @@ use std::fmt::Write as _;
 
 use crate::{
     Accuracy, Better, Cell, Estimate, MethodEntry, MetricEntry, Record, Rounding, Run, RunManifest,
-    Status, Summary, reference,
+    Status, Summary, reference, stats, summary::FEW_IMAGES,
 };
 
 /// How many degenerate and failed rows are listed.
 const N_LISTED: usize = 20;
-
-/// Below so many scored images a percentile bootstrap is known to give intervals that are too short.
-const FEW_IMAGES: usize = 30;
 
 /// A plot that the report shows: its file in the run's folder and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +26,8 @@ pub struct Figure {
 pub enum Section {
     /// Metrics by method.
     Scores,
+    /// What can be told apart.
+    Differences,
     /// Deletion and insertion.
     Curves,
     /// What an explanation takes.
@@ -44,10 +43,13 @@ pub fn report_md(run: &Run, summary: &Summary, figures: &[Figure]) -> String {
     header(&mut md, manifest);
     warnings(&mut md, run, summary);
     accuracies(&mut md, &summary.accuracies);
+    stats::conclusions_md(&mut md, summary);
     scores(&mut md, manifest, summary);
     worst(&mut md, manifest, summary);
     reference::section(&mut md, manifest, summary);
     show(&mut md, figures, Section::Scores);
+    stats::differences_md(&mut md, summary);
+    show(&mut md, figures, Section::Differences);
     if figures.iter().any(|figure| figure.section == Section::Curves) {
         line(&mut md, "## Curves\n");
         show(&mut md, figures, Section::Curves);
@@ -97,8 +99,18 @@ fn header(md: &mut String, manifest: &RunManifest) {
 }
 
 /// `1 image`, `8 images`.
-fn counted(n: usize, noun: &str) -> String {
+pub(crate) fn counted(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The protocols of the methods and metrics, each once.
+pub(crate) fn protocol_names(manifest: &RunManifest) -> Vec<String> {
+    let methods = manifest.methods.iter().map(|method| &method.protocol);
+    let mut names: Vec<String> =
+        methods.chain(manifest.metrics.iter().map(|metric| &metric.protocol)).cloned().collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// `corrected`, and what departs from it: an entry's own settings stand behind the protocol's name.
@@ -127,10 +139,17 @@ fn protocols(manifest: &RunManifest) -> String {
 }
 
 fn warnings(md: &mut String, run: &Run, summary: &Summary) {
+    for caution in cautions(run, summary) {
+        line(md, &format!("> **Caution:** {}\n", escape(&caution)));
+    }
+}
+
+/// What weakens the numbers of a run, one sentence or two each; plain text.
+pub(crate) fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
     let manifest = run.manifest();
-    let mut warn = |text: String| line(md, &format!("> **Caution:** {text}\n"));
+    let mut cautions = run.cautions().to_vec();
     if run.n_missing() > 0 {
-        warn(format!(
+        cautions.push(format!(
             "the run is not complete: {} of {} are missing.",
             run.n_missing(),
             counted(manifest.n_rows(), "row")
@@ -138,28 +157,28 @@ fn warnings(md: &mut String, run: &Run, summary: &Summary) {
     }
     for model in &manifest.models {
         if model.weights.seeded {
-            warn(format!(
+            cautions.push(format!(
                 "{} has random weights. Its times mean something, its scores do not.",
-                escape(&model.name)
+                model.name
             ));
         }
         if model.precision != "f32" {
-            warn(format!(
+            cautions.push(format!(
                 "{} ran in {}, which rounds every number to a few bits.",
-                escape(&model.name),
-                model.precision
+                model.name, model.precision
             ));
         }
     }
     let planned = manifest.models.iter().flat_map(|model| cells_of(manifest, summary, &model.name));
     let fewest = planned.map(|(_, cell)| cell.n).min().unwrap_or(0);
     if fewest < FEW_IMAGES {
-        warn(format!(
+        cautions.push(format!(
             "behind some means there {} only {}. Intervals of so few are too short, and none of this supports a conclusion.",
             if fewest == 1 { "is" } else { "are" },
             counted(fewest, "image")
         ));
     }
+    cautions
 }
 
 fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
@@ -182,10 +201,13 @@ fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
 
 fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     line(md, "## Scores\n");
+    let units = if summary.by_class { "classes" } else { "images" };
     line(
         md,
-        "Percent, with 95 % intervals (percentile bootstrap over images). ↑ more is better, ↓ less is better. \
-         ADCC is the harmonic mean of the means of coherency, 1 − complexity and 1 − drop. n images were scored.\n",
+        &format!(
+            "Percent, with 95 % intervals (percentile bootstrap over {units}). ↑ more is better, ↓ less is better. \
+         ADCC is the harmonic mean of the means of coherency, 1 − complexity and 1 − drop. n images were scored.\n"
+        ),
     );
     line(md, &format!("{}\n", protocols(manifest)));
     let has_adcc = summary.cells.iter().any(|cell| cell.adcc.is_some());
@@ -245,33 +267,53 @@ fn worst(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     table(md, &head, rows);
 }
 
-/// The cells of a model that the plan has, with their methods; a summary has all in the manifest's order.
-fn cells_of<'a>(
-    manifest: &'a RunManifest,
-    summary: &'a Summary,
-    model: &'a str,
-) -> impl Iterator<Item = (&'a MethodEntry, &'a Cell)> + 'a {
-    let of_model = summary.cells.iter().filter(move |cell| cell.model == model);
-    manifest.methods.iter().zip(of_model).filter(move |(method, _)| method.runs_on(model))
+/// The cells of a model that the plan has, with their methods, in the manifest's order.
+pub(crate) fn cells_of<'m, 's>(
+    manifest: &'m RunManifest,
+    summary: &'s Summary,
+    model: &'m str,
+) -> impl Iterator<Item = (&'m MethodEntry, &'s Cell)> {
+    let cells = summary.cells.iter().filter(move |cell| cell.model == model);
+    cells.filter_map(move |cell| {
+        let is_its = |method: &&MethodEntry| {
+            method.name == cell.method && method.protocol == cell.protocol && method.runs_on(model)
+        };
+        Some((manifest.methods.iter().find(is_its)?, cell))
+    })
 }
 
 /// `197`, or with those that are not in the mean: `195 (3 degenerate, 2 failed)`.
 fn with_lost(cell: &Cell) -> String {
-    let lost: Vec<String> = [(cell.n_degenerate, "degenerate"), (cell.n_failed, "failed")]
+    let lost = lost(cell);
+    if lost.is_empty() { cell.n.to_string() } else { format!("{} ({})", cell.n, lost.join(", ")) }
+}
+
+/// Those that are not in the mean: `3 degenerate`, `2 failed`.
+pub(crate) fn lost(cell: &Cell) -> Vec<String> {
+    [(cell.n_degenerate, "degenerate"), (cell.n_failed, "failed")]
         .into_iter()
         .filter(|(n, _)| *n > 0)
         .map(|(n, what)| format!("{n} {what}"))
-        .collect();
-    if lost.is_empty() { cell.n.to_string() } else { format!("{} ({})", cell.n, lost.join(", ")) }
+        .collect()
 }
 
 /// A metric as it heads a column or a panel: `Deletion ↓`.
 pub(crate) fn heading(metric: &MetricEntry) -> String {
-    let arrow = match metric.better {
+    let arrow = arrow(metric.better);
+    format!("{} {arrow}", entry_label(&metric.title, &metric.name, &metric.metric))
+}
+
+/// Where good is.
+pub(crate) fn arrow(better: Better) -> char {
+    match better {
         Better::Higher => '↑',
         Better::Lower => '↓',
-    };
-    format!("{} {arrow}", entry_label(&metric.title, &metric.name, &metric.metric))
+    }
+}
+
+/// `0.012`, or `< 0.0001`.
+pub(crate) fn p_value(p: f64) -> String {
+    if p < 1e-4 { "< 0.0001".into() } else { format!("{:.*}", if p < 0.01 { 4 } else { 3 }, p) }
 }
 
 /// A method as it stands in tables and plots: its title, and its name in the sweep where it has one of its own.
@@ -322,7 +364,7 @@ fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {
 }
 
 /// A mean of counts: whole where it is.
-fn number(mean: f64) -> String {
+pub(crate) fn number(mean: f64) -> String {
     let text = format!("{mean:.1}");
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }

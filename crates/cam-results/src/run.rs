@@ -6,10 +6,12 @@ use std::{
 };
 
 use crate::{
-    Curve, Error, Key, RawMap, Record, Result, RunManifest, RunStatus,
+    Curve, Error, Key, RawMap, Record, Result, RunManifest, RunStatus, Summary,
+    join::{Joined, Part, join},
     journal::{CurvesOnly, Journal, MapOnly, RecordOnly},
     manifest::Plan,
     store::{CURVES, MAPS, RECORDS},
+    summary::summarize,
     tables::{CurveReader, GROUP, SHORT_ROWS, read_maps, read_parquet, read_records},
 };
 
@@ -21,6 +23,9 @@ pub struct Run {
     records: Vec<Record>,
     /// Where the rows of an unfinished run are.
     journal: Option<Journal>,
+    /// The runs that this one was joined from.
+    parts: Vec<Part>,
+    cautions: Vec<String>,
 }
 
 impl Run {
@@ -49,14 +54,53 @@ impl Run {
                 }
             }
             None if manifest.status == RunStatus::Running => {}
-            None => read_parquet(&folder.join(RECORDS), SHORT_ROWS, |frame| {
-                read_records(frame, &manifest.metrics, &mut records)
-            })?,
+            None => {
+                read_parquet(&folder.join(RECORDS), SHORT_ROWS, |frame| {
+                    read_records(frame, &manifest.metrics, &mut records)
+                })?;
+                check(&manifest, &records)
+                    .map_err(|message| Error::Damaged { path: folder.join(RECORDS), message })?;
+            }
         }
-        Ok(Self { folder: folder.to_owned(), manifest, records, journal })
+        Ok(Self {
+            folder: folder.to_owned(),
+            manifest,
+            records,
+            journal,
+            parts: vec![],
+            cautions: vec![],
+        })
     }
 
-    /// The folder.
+    /// Several runs as one, for reports: rows stand in one table where they are comparable, and apart where they are not.
+    /// One run alone stays as it is.
+    ///
+    /// # Panics
+    /// Without a run.
+    pub fn join(mut runs: Vec<Self>) -> Self {
+        if runs.len() == 1 {
+            return runs.swap_remove(0);
+        }
+        let Joined { manifest, records, parts, cautions } = join(runs);
+        let folder = parts[0].run.folder.clone();
+        Self { folder, manifest, records, journal: None, parts, cautions }
+    }
+
+    /// What a reader of joined runs must know, a sentence each.
+    pub fn cautions(&self) -> &[String] {
+        &self.cautions
+    }
+
+    /// The runs that this one was joined from, or itself.
+    pub fn parts(&self) -> Vec<&Self> {
+        if self.parts.is_empty() {
+            vec![self]
+        } else {
+            self.parts.iter().map(|part| &part.run).collect()
+        }
+    }
+
+    /// The folder; of joined runs the first one's.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -71,9 +115,18 @@ impl Run {
         &self.records
     }
 
+    /// What the records say.
+    pub fn summarize(&self) -> Summary {
+        summarize(&self.manifest, &self.records)
+    }
+
     /// How many rows of the plan are missing; 0 in a finished run.
     pub fn n_missing(&self) -> usize {
-        self.manifest.n_rows() - self.records.len()
+        if self.parts.is_empty() {
+            self.manifest.n_rows() - self.records.len()
+        } else {
+            self.parts.iter().map(|part| part.run.n_missing()).sum()
+        }
     }
 
     /// Visits every curve in the order of the plan.
@@ -81,6 +134,19 @@ impl Run {
     /// # Errors
     /// As [`Run::read`].
     pub fn visit_curves(&self, mut visit: impl FnMut(&Key, &Curve)) -> Result<()> {
+        self.visit_own_curves(&mut visit)?;
+        self.parts.iter().try_for_each(|part| {
+            part.run.visit_own_curves(&mut |key, curve| {
+                let curve = Curve { metric: part.metric(&curve.metric), ..curve.clone() };
+                visit(&part.key(key), &curve);
+            })
+        })
+    }
+
+    fn visit_own_curves(&self, mut visit: &mut dyn FnMut(&Key, &Curve)) -> Result<()> {
+        if !self.parts.is_empty() {
+            return Ok(());
+        }
         match &self.journal {
             Some(journal) => {
                 for key in self.records.iter().map(Record::key) {
@@ -104,6 +170,16 @@ impl Run {
     /// # Errors
     /// As [`Run::read`].
     pub fn visit_maps(&self, mut visit: impl FnMut(&Key, &RawMap)) -> Result<()> {
+        self.visit_own_maps(&mut visit)?;
+        self.parts.iter().try_for_each(|part| {
+            part.run.visit_own_maps(&mut |key, map| visit(&part.key(key), map))
+        })
+    }
+
+    fn visit_own_maps(&self, mut visit: &mut dyn FnMut(&Key, &RawMap)) -> Result<()> {
+        if !self.parts.is_empty() {
+            return Ok(());
+        }
         match &self.journal {
             Some(journal) => {
                 for key in self.records.iter().map(Record::key) {
@@ -118,5 +194,143 @@ impl Run {
                 read_parquet(&self.folder.join(MAPS), GROUP, |frame| read_maps(frame, &mut visit))
             }
         }
+    }
+}
+
+/// Whether a finished run's table has every row of the plan once, and numbers that are numbers.
+fn check(manifest: &RunManifest, records: &[Record]) -> std::result::Result<(), String> {
+    let plan = Plan::of(manifest);
+    let mut seen = vec![false; plan.n_places()];
+    for record in records {
+        let place = plan.place(&record.key());
+        let seen = place.and_then(|place| seen.get_mut(place)).ok_or_else(|| {
+            format!("it has a row for {}, which manifest.json does not plan", record.key())
+        })?;
+        if std::mem::replace(seen, true) {
+            return Err(format!("it has the row for {} twice", record.key()));
+        }
+        let numbers = record.metrics.iter().chain([&record.confidence, &record.adcc_per_image]);
+        if numbers.flatten().any(|number| !number.is_finite()) {
+            return Err(format!("a number is not finite in the row for {}", record.key()));
+        }
+    }
+    // None is there twice, so their number tells whether all are there.
+    match manifest.n_rows() - records.len() {
+        0 => Ok(()),
+        missing => Err(format!("it lacks {missing} of {} rows", manifest.n_rows())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use polars::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        MetricEntry, RunManifest, Store, report_md, summarize,
+        tables::{records_frame, write_parquet},
+        testing::{manifest, rows},
+    };
+
+    /// A finished run.
+    fn finished(manifest: &RunManifest) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store =
+            Store::create_or_continue(&folder.path().join("run"), manifest.clone()).unwrap();
+        for row in rows(manifest) {
+            store.append(&row).unwrap();
+        }
+        store.finish("2026-01-02T04:00:00Z").unwrap();
+        folder
+    }
+
+    /// What reading says of a run whose records were tampered with; the other files are as they were.
+    fn read_with(tamper: impl Fn(&[MetricEntry], Vec<Record>) -> DataFrame) -> String {
+        let manifest = manifest();
+        let folder = finished(&manifest);
+        let path = folder.path().join("run");
+        let records = Run::read(&path).unwrap().records().to_vec();
+        let frame = tamper(&manifest.metrics, records);
+        write_parquet(&path.join(RECORDS), std::iter::once(Ok(frame))).unwrap();
+        let before = fs::read(path.join(MAPS)).unwrap();
+        let error = Run::read(&path).unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        assert_eq!(fs::read(path.join(MAPS)).unwrap(), before, "nothing is lost");
+        error.to_string()
+    }
+
+    #[test]
+    fn records_that_are_not_those_of_the_plan_are_named() {
+        let twice = read_with(|metrics, mut records| {
+            records[3] = records[2].clone();
+            records_frame(metrics, &records)
+        });
+        assert!(twice.contains("it has the row for recipro_cam of resnet18"), "{twice}");
+        assert!(twice.contains("twice"), "{twice}");
+        let foreign = read_with(|metrics, mut records| {
+            records[3].image = "elsewhere.jpg".into();
+            records_frame(metrics, &records)
+        });
+        assert!(
+            foreign.contains("on elsewhere.jpg, which manifest.json does not plan"),
+            "{foreign}"
+        );
+        let few = read_with(|metrics, records| records_frame(metrics, &records[..7]));
+        assert!(few.contains("lacks 2 of 9 rows"), "{few}");
+        let none = read_with(|metrics, _| records_frame(metrics, &[]));
+        assert!(none.contains("lacks 9 of 9 rows"), "{none}");
+    }
+
+    #[test]
+    fn a_missing_column_and_numbers_that_are_none_are_named() {
+        let without = read_with(|metrics, records| {
+            records_frame(metrics, &records).drop("coherency").unwrap()
+        });
+        assert!(without.contains("coherency"), "{without}");
+        let nan = read_with(|metrics, mut records| {
+            for record in &mut records {
+                record.metrics.fill(Some(f64::NAN));
+            }
+            records_frame(metrics, &records)
+        });
+        assert!(nan.contains("a number is not finite in the row for cam of resnet18"), "{nan}");
+        let other_type = read_with(|metrics, records| {
+            let mut frame = records_frame(metrics, &records);
+            let texts = Column::new("drop".into(), vec!["a"; records.len()]);
+            frame.with_column(texts).unwrap();
+            frame
+        });
+        assert!(other_type.contains("damaged"), "{other_type}");
+    }
+
+    #[test]
+    fn a_table_cut_off_anywhere_is_damaged() {
+        let folder = finished(&manifest());
+        let path = folder.path().join("run");
+        let whole = fs::read(path.join(RECORDS)).unwrap();
+        for length in [0, 3, whole.len() / 2, whole.len() - 1] {
+            fs::write(path.join(RECORDS), &whole[..length]).unwrap();
+            let error = Run::read(&path).unwrap_err();
+            assert!(matches!(error, Error::Damaged { .. }), "{length}: {error}");
+        }
+        fs::write(path.join(RECORDS), &whole).unwrap();
+        assert_eq!(Run::read(&path).unwrap().records().len(), 9);
+    }
+
+    #[test]
+    fn one_image_of_one_class_has_a_report_that_claims_nothing() {
+        let mut manifest = manifest();
+        manifest.images.truncate(1);
+        let folder = finished(&manifest);
+        let run = Run::read(&folder.path().join("run")).unwrap();
+        let summary = summarize(run.manifest(), run.records());
+        assert!(summary.methods.iter().all(|contrast| contrast.first().is_none()));
+        let mut pairs = summary.methods.iter().flat_map(|contrast| &contrast.pairs);
+        assert!(pairs.all(|pair| !pair.difference.is_significant()));
+        let md = report_md(&run, &summary, &[]);
+        assert!(md.contains("Nothing: behind some means there is only 1 image,"), "{md}");
     }
 }

@@ -3,14 +3,11 @@
 use std::{collections::BTreeMap, path::Path};
 
 use polars::prelude::*;
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{Rng, SeedableRng},
-};
-use sha2::{Digest, Sha256};
 
 use crate::{
-    MethodEntry, MetricEntry, ModelEntry, Record, Result, RunManifest, Status, tables::write_csv,
+    Error, MethodEntry, MetricEntry, ModelEntry, Record, Result, RunManifest, Status,
+    stats::{self, Contrast, Difference, Pair, Scores, Statistic, quantile},
+    tables::write_csv,
     worst::Worst,
 };
 
@@ -31,11 +28,8 @@ pub(crate) const COLUMNS: [&str; 10] = [
     "adcc_per_image_worst",
 ];
 
-/// How many bootstrap resamples an interval is made of.
-const N_RESAMPLES: usize = 2000;
-
-/// The share of resamples inside an interval.
-const CONFIDENCE: f64 = 0.95;
+/// Below so many scored images a percentile bootstrap is known to give intervals that are too short.
+pub(crate) const FEW_IMAGES: usize = 30;
 
 /// 0.975 quantile of the normal distribution.
 pub(crate) const Z: f64 = 1.959_963_984_540_054;
@@ -70,6 +64,13 @@ pub struct Summary {
     pub cells: Vec<Cell>,
     /// One per model of the manifest.
     pub accuracies: Vec<Accuracy>,
+    /// The methods of every model compared with each other, by every metric and by ADCC; models first.
+    pub methods: Vec<Contrast>,
+    /// The models under every method compared with each other, by every metric and by ADCC; methods first.
+    pub models: Vec<Contrast>,
+    /// Whether intervals are by bootstrap over classes, and not over images: where there are many classes, and several
+    /// images of one.
+    pub by_class: bool,
 }
 
 /// One method in one model, over all images.
@@ -101,9 +102,16 @@ pub struct Cell {
     pub cost: Option<MeanCost>,
 }
 
-/// A statistic with its 95 % interval, by percentile bootstrap over images.
+impl Cell {
+    /// How many rows there are, failures included.
+    pub(crate) fn n_rows(&self) -> usize {
+        self.n + self.n_degenerate + self.n_failed
+    }
+}
+
+/// A statistic with its 95 % interval, by percentile bootstrap over images, or over classes ([`Summary::by_class`]).
 ///
-/// All statistics of a cell are made from the same resamples, whose seed is a hash of the images' names: who has the
+/// All statistics of a run are made from the same resamples, whose seed is a hash of the images' names: who has the
 /// same images gets the same interval, whatever else was measured on them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
@@ -177,12 +185,22 @@ pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
             models.entry((model, layer)).or_default().insert(image, label == predicted);
         }
     }
-    let cells = manifest.models.iter().flat_map(|model| {
-        let cells = &cells;
-        manifest.methods.iter().map(move |method| {
-            let key = (&*model.name, &*model.layer, &*method.name, &*method.protocol);
-            cell(model, method, manifest, cells.get(&key).map_or(&[], Vec::as_slice))
-        })
+    let scores = Scores::of_run(manifest, records);
+    let entries = manifest
+        .models
+        .iter()
+        .flat_map(|model| manifest.methods.iter().map(move |method| (model, method)));
+    let cells = entries.enumerate().map(|(i, (model, method))| {
+        let key = (&*model.name, &*model.layer, &*method.name, &*method.protocol);
+        let records = cells.get(&key).map_or(&[][..], Vec::as_slice);
+        let estimate = |statistic| scores.estimate(i, statistic);
+        let n_metrics = manifest.metrics.len();
+        Cell {
+            metrics: (0..n_metrics).map(|i| estimate(Statistic::Mean(i))).collect(),
+            adcc_per_image: estimate(Statistic::Mean(n_metrics)),
+            adcc: adcc_parts(manifest).and_then(|parts| estimate(Statistic::Adcc(parts))),
+            ..counted(manifest, model, method, records)
+        }
     });
     let accuracies = manifest.models.iter().map(|model| {
         let images = models.get(&(&*model.name, &*model.layer));
@@ -198,50 +216,31 @@ pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
         metrics: manifest.metrics.iter().map(|metric| metric.name.clone()).collect(),
         cells: cells.collect(),
         accuracies: accuracies.collect(),
+        methods: stats::between_methods(manifest, &scores),
+        models: stats::between_models(manifest, &scores),
+        by_class: scores.are_classes(),
     }
 }
 
-fn cell(
+/// A cell with its rows counted and nothing averaged yet.
+fn counted(
+    manifest: &RunManifest,
     model: &ModelEntry,
     method: &MethodEntry,
-    manifest: &RunManifest,
     records: &[&Record],
 ) -> Cell {
-    let metrics = &manifest.metrics;
     let count = |status| records.iter().filter(|record| record.status == status).count();
-    let scored: Vec<&Record> =
-        records.iter().copied().filter(|record| record.status == Status::Ok).collect();
-    let parts = adcc_parts(manifest);
-    let column =
-        |of: &dyn Fn(&Record) -> Option<f64>| Values::of(scored.iter().map(|record| of(record)));
-    let mut columns: Vec<Values> =
-        (0..metrics.len()).map(|i| column(&|record| record.metrics[i])).collect();
-    columns.push(column(&|record| record.adcc_per_image));
-
-    // All of them from each resample: the means, the mean of the images' ADCC, and the ADCC of the means.
-    let statistics = |weights: Option<&[u32]>| {
-        let mut means: Vec<Option<f64>> =
-            columns.iter().map(|column| column.mean(weights)).collect();
-        let of_means = parts.and_then(|[coherency, complexity, drop]| {
-            Some(adcc(means[coherency]?, means[complexity]?, means[drop]?))
-        });
-        means.push(of_means);
-        means
-    };
-    let mut estimates = bootstrap(scored.iter().map(|record| record.image.as_str()), statistics);
-    let adcc = estimates.pop().flatten();
-    let adcc_per_image = estimates.pop().flatten();
     Cell {
         model: model.name.clone(),
         layer: model.layer.clone(),
         method: method.name.clone(),
         protocol: method.protocol.clone(),
-        n: scored.len(),
+        n: count(Status::Ok),
         n_degenerate: count(Status::Degenerate),
         n_failed: count(Status::Failed),
-        metrics: estimates,
-        adcc,
-        adcc_per_image,
+        metrics: vec![],
+        adcc: None,
+        adcc_per_image: None,
         worst: Worst::of(manifest, records),
         // Imported maps have been made elsewhere, at a cost that nobody here knows.
         cost: if method.method == "imported" { None } else { mean_cost(records) },
@@ -280,87 +279,6 @@ fn mean_cost(records: &[&Record]) -> Option<MeanCost> {
     })
 }
 
-/// One column over the images of a cell: values, 0 where there is none, and which there are.
-struct Values {
-    values: Vec<f64>,
-    there: Vec<bool>,
-}
-
-impl Values {
-    fn of(values: impl Iterator<Item = Option<f64>>) -> Self {
-        let (values, there) = values.map(|value| (value.unwrap_or(0.0), value.is_some())).unzip();
-        Self { values, there }
-    }
-
-    /// The mean of those that are there, each counted `weights` times, or once.
-    fn mean(&self, weights: Option<&[u32]>) -> Option<f64> {
-        let (sum, n) = match weights {
-            None => (
-                self.values.iter().sum::<f64>(),
-                self.there.iter().map(|&there| f64::from(u8::from(there))).sum(),
-            ),
-            Some(weights) => self.values.iter().zip(&self.there).zip(weights).fold(
-                (0.0, 0.0),
-                |(sum, n), ((value, &there), &weight)| {
-                    let weight = f64::from(weight);
-                    (sum + weight * value, if there { n + weight } else { n })
-                },
-            ),
-        };
-        (n > 0.0).then(|| sum / n)
-    }
-}
-
-/// Statistics over images with their percentile intervals.
-///
-/// `statistics` maps how often each image counts (once, where it is given nothing) to any number of statistics, `None`
-/// where one is not defined; resamples in which it is not are left out of its interval.
-pub(crate) fn bootstrap<'a>(
-    images: impl ExactSizeIterator<Item = &'a str>,
-    statistics: impl Fn(Option<&[u32]>) -> Vec<Option<f64>>,
-) -> Vec<Option<Estimate>> {
-    let n = images.len();
-    let mut hash = Sha256::new();
-    for image in images {
-        hash.update(image.as_bytes());
-        hash.update([0]);
-    }
-    let mut random = ChaCha8Rng::from_seed(hash.finalize().into());
-    let means = statistics(None);
-    let mut resampled = vec![Vec::with_capacity(N_RESAMPLES); means.len()];
-    let mut weights = vec![0_u32; n];
-    for _ in 0..if n > 0 { N_RESAMPLES } else { 0 } {
-        weights.fill(0);
-        for _ in 0..n {
-            // Multiply and shift: uniform to n / 2^32.
-            weights[((u64::from(random.next_u32()) * n as u64) >> 32) as usize] += 1;
-        }
-        for (values, value) in resampled.iter_mut().zip(statistics(Some(&weights))) {
-            values.extend(value);
-        }
-    }
-    means
-        .into_iter()
-        .zip(resampled)
-        .map(|(mean, mut values)| {
-            values.sort_by(f64::total_cmp);
-            let tail = (1.0 - CONFIDENCE) / 2.0;
-            mean.map(|mean| Estimate {
-                mean,
-                lo: quantile(&values, tail),
-                hi: quantile(&values, 1.0 - tail),
-            })
-        })
-        .collect()
-}
-
-/// The quantile of sorted values, interpolated linearly between neighbors.
-fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let at = q * (sorted.len() - 1) as f64;
-    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-    below + (above - below) * at.fract()
-}
-
 impl Summary {
     /// Writes `summary.csv` into a run's folder.
     ///
@@ -368,6 +286,59 @@ impl Summary {
     /// Where it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         write_csv(&folder.join(FILE), &mut self.frame())
+    }
+
+    /// Writes `comparisons.csv` into a run's folder: every pair of methods and of models by every metric, in fractions.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write_comparisons(&self, folder: &Path) -> Result<()> {
+        let pairs: Vec<(&Contrast, &Pair)> = self
+            .methods
+            .iter()
+            .chain(&self.models)
+            .flat_map(|contrast| contrast.pairs.iter().map(move |pair| (contrast, pair)))
+            .collect();
+        let text = |name: &str, of: &dyn Fn(&Contrast, &Pair) -> String| {
+            let column: Vec<String> =
+                pairs.iter().map(|(contrast, pair)| of(contrast, pair)).collect();
+            Column::new(name.into(), column)
+        };
+        let number = |name: &str, of: fn(&Difference) -> f64| {
+            let column: Vec<f64> = pairs.iter().map(|(_, pair)| of(&pair.difference)).collect();
+            Column::new(name.into(), column)
+        };
+        let n: Vec<u64> = pairs.iter().map(|(_, pair)| pair.difference.n as u64).collect();
+        let columns = vec![
+            text("within", &|contrast, _| contrast.within.clone()),
+            text("metric", &|contrast, _| contrast.metric.clone()),
+            text("first", &|contrast, pair| contrast.items[pair.a].name.clone()),
+            text("second", &|contrast, pair| contrast.items[pair.b].name.clone()),
+            Column::new("n".into(), n),
+            number("difference", |difference| difference.mean),
+            number("difference_lo", |difference| difference.lo),
+            number("difference_hi", |difference| difference.hi),
+            number("p", |difference| difference.p),
+            number("p_holm", |difference| difference.p_holm),
+            number("detectable", |difference| difference.detectable),
+        ];
+        let mut frame =
+            DataFrame::new(pairs.len(), columns).expect("columns of distinct names and one length");
+        write_csv(&folder.join("comparisons.csv"), &mut frame)
+    }
+
+    /// Whether `summary.csv` of a folder holds this summary.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn is_in(&self, folder: &Path) -> Result<bool> {
+        let path = folder.join(FILE);
+        let found = std::fs::read(&path).map_err(|source| Error::read(&path, source))?;
+        let mut expected = vec![];
+        CsvWriter::new(&mut expected)
+            .finish(&mut self.frame())
+            .map_err(|error| Error::Damaged { path, message: error.to_string() })?;
+        Ok(found == expected)
     }
 
     /// One row per cell: the table of `summary.csv`. Costs are means, `explain_secs` is the median.
@@ -422,7 +393,6 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rand_chacha::rand_core::Rng;
 
     use super::*;
     use crate::{
@@ -432,17 +402,6 @@ mod tests {
 
     fn close(got: f64, want: f64, tolerance: f64) {
         assert!((got - want).abs() <= tolerance, "{got} is not {want}");
-    }
-
-    /// Names of `n` images, different ones for every `set`.
-    fn names(set: usize, n: usize) -> Vec<String> {
-        (0..n).map(|i| format!("{set}/{i}.jpg")).collect()
-    }
-
-    fn mean_interval(names: &[String], values: &[f64]) -> Estimate {
-        let column = Values::of(values.iter().copied().map(Some));
-        bootstrap(names.iter().map(String::as_str), |weights| vec![column.mean(weights)])[0]
-            .unwrap()
     }
 
     #[test]
@@ -470,41 +429,6 @@ mod tests {
             let of_means = adcc(mean(&|image| image.0), mean(&|image| image.1), mean(&|image| image.2));
             prop_assert!(per_image <= of_means + 1e-12, "{per_image} > {of_means}");
         }
-
-        #[test]
-        fn an_interval_holds_its_mean_and_stays_within_the_values(
-            values in prop::collection::vec(-1.0..1.0, 1..20),
-        ) {
-            let Estimate { mean, lo, hi } = mean_interval(&names(0, values.len()), &values);
-            let (min, max) = values.iter().fold((1.0, -1.0), |(a, b): (f64, f64), v| (a.min(*v), b.max(*v)));
-            prop_assert!(min - 1e-12 <= lo && lo <= mean + 1e-12 && mean <= hi + 1e-12 && hi <= max + 1e-12);
-        }
-    }
-
-    #[test]
-    fn the_interval_of_a_mean_covers_the_truth_as_often_as_it_says() {
-        // A skewed distribution on [0, 1] with mean 1/3: the square of a uniform number.
-        let mut random = ChaCha8Rng::seed_from_u64(1);
-        let n_runs = 400;
-        let covered = (0..n_runs).filter(|&run| {
-            let values: Vec<f64> = (0..200)
-                .map(|_| (f64::from(random.next_u32()) / 2.0_f64.powi(32)).powi(2))
-                .collect();
-            let Estimate { lo, hi, .. } = mean_interval(&names(run, 200), &values);
-            (lo..=hi).contains(&(1.0 / 3.0))
-        });
-        let share = covered.count() as f64 / n_runs as f64;
-        println!("coverage {share}");
-        // 0.95 with a standard error of 0.011.
-        assert!((0.925..=0.975).contains(&share), "{share}");
-    }
-
-    #[test]
-    fn an_interval_depends_on_its_images_and_on_nothing_else() {
-        let values: Vec<f64> = (0..50).map(|i| f64::from(i % 7)).collect();
-        let here = mean_interval(&names(0, 50), &values);
-        assert_eq!(here, mean_interval(&names(0, 50), &values));
-        assert_ne!(here, mean_interval(&names(1, 50), &values));
     }
 
     #[test]

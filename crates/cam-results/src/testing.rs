@@ -163,3 +163,26 @@ pub(crate) fn rows(manifest: &RunManifest) -> Vec<Row> {
         })
         .collect()
 }
+
+/// The same for `n` images of a class each, all scored.
+pub(crate) fn many_images(n: usize) -> (RunManifest, Vec<Record>) {
+    let mut manifest = manifest();
+    manifest.images = (0..n)
+        .map(|i| ImageEntry {
+            image: format!("{i:05}.jpg"),
+            sha256: Some(format!("{i:064x}")),
+            label: Some(i as i64),
+            boxes: vec![],
+        })
+        .collect();
+    manifest.dataset.n_images = n;
+    let mut records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+    for (i, record) in records.iter_mut().enumerate() {
+        let wave = |k: usize| ((i * 7 + k * 3) as f64 * 0.61).sin().mul_add(0.3, 0.5);
+        record.status = Status::Ok;
+        record.error = None;
+        record.metrics = (0..manifest.metrics.len()).map(|k| Some(wave(k))).collect();
+        record.adcc_per_image = Some(adcc(wave(2), wave(3), wave(0)));
+    }
+    (manifest, records)
+}

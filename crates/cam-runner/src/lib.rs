@@ -19,6 +19,7 @@ mod rounding;
 mod run;
 mod seed;
 mod suggest;
+mod verify;
 mod writer;
 
 pub use check::{CellEstimate, Estimate, check};
@@ -31,3 +32,4 @@ pub use plan::{
 };
 pub use publish::{Format, publish};
 pub use run::{Outcome, RunError, run};
+pub use verify::{Mismatch, Verification, VerifyError, verify};

@@ -589,7 +589,9 @@ impl PlannedModel {
             }
         }
         let randomized = sweep.methods.iter().find_map(|method| match &method.source {
-            MapSource::Randomized(randomized) => Some((method, randomized.seed)),
+            MapSource::Randomized(randomized) if method.runs_on(&name) => {
+                Some((method, randomized.seed))
+            }
             _ => None,
         });
         if let Some((method, seed)) = randomized

@@ -371,7 +371,12 @@ impl<'a> Cell<'a> {
         Ok(())
     }
 
-    fn failed(&self, prepared: Option<&Prepared<'_>>, method: &MethodChoice, error: String) -> Row {
+    pub(crate) fn failed(
+        &self,
+        prepared: Option<&Prepared<'_>>,
+        method: &MethodChoice,
+        error: String,
+    ) -> Row {
         let mut row = self.row(prepared, method);
         row.record.status = Status::Failed;
         row.record.error = Some(error);

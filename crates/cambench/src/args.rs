@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use cam_models::DeviceChoice;
+use cam_results::gate::Threshold;
 use cam_runner::config::Bytes;
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -17,7 +18,8 @@ pub(crate) struct Args {
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done    1 bug    2 usage    3 config, data or model    4 more failed rows than --max-failed
-  5 incomplete    130 interrupted (the same command continues)";
+  5 incomplete    6 not comparable    7 verification failed    10 regression    11 degenerate maps
+  130 interrupted (the same command continues)";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -27,8 +29,14 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Explain images: an overlay and a map for each
     Explain(ExplainArgs),
-    /// Write the report, the table and the plots of a run again
+    /// Write the reports, tables and plots of a run again, or of several as one
     Report(ReportArgs),
+    /// The regression gate: did explanations get worse?
+    Compare(CompareArgs),
+    /// Keep a run to compare with
+    Baseline(BaselineArgs),
+    /// Recompute some rows of a run and compare
+    Verify(VerifyArgs),
     /// List what there is
     List(ListArgs),
     /// Show where a network can be cut
@@ -44,6 +52,7 @@ Examples:
   cambench run sweep.yaml --limit 10 --out /tmp/try
   cambench run sweep.yaml --device cuda:1 --max-failed 0%
   cambench run sweep.yaml --trace --json
+  cambench run sweep.yaml --baseline main --max-drop adcc=1%
 
 The same command again continues where a run stopped and does only what is missing.
 Without SWEEP it runs the built-in demo on the photographs of `cargo xtask setup`.")]
@@ -55,7 +64,7 @@ pub(crate) struct RunArgs {
     pub(crate) out: Option<PathBuf>,
     /// How many failed rows are tolerated: a share (1%) or a number of rows (3)
     #[arg(long, value_name = "N|P%", default_value = "1%")]
-    pub(crate) max_failed: MaxFailed,
+    pub(crate) max_failed: ShareOrRows,
     /// Print how it ended as JSON, and no table
     #[arg(long)]
     pub(crate) json: bool,
@@ -63,8 +72,13 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[expect(clippy::option_option, reason = "not given, given without a file, given with one")]
     pub(crate) trace: Option<Option<PathBuf>>,
+    /// Compare the finished run with a baseline (or a run's folder), as `cambench compare` does
+    #[arg(long, value_name = "NAME")]
+    pub(crate) baseline: Option<String>,
     #[command(flatten)]
     pub(crate) how: HowArgs,
+    #[command(flatten)]
+    pub(crate) gate: GateArgs,
 }
 
 #[derive(clap::Args)]
@@ -142,6 +156,9 @@ pub(crate) struct ExplainArgs {
     /// Where everything random comes from
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Explain with so many seeds, from --seed on, and say how far the maps of a random method lie apart
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) seeds: u16,
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
@@ -157,22 +174,68 @@ pub(crate) struct ExplainArgs {
 #[command(after_help = "\
 Examples:
   cambench report results/demo/2026-11-23-1a2b3c4d
-  cambench report results/demo/2026-* --format csv")]
+  cambench report results/demo/2026-11-23-1a2b3c4d --format html,tex
+  cambench report results/cams/published results/masks/published --out results/all
+  cambench report results/table1/published --table poster
+  cambench report --splice README.md
+
+Several runs become one report: in one table where they are comparable, apart where they are not.
+`--splice` writes a table below each line `<!-- begin cambench report RUN... [--table NAME] -->` of a file, up to the
+line `<!-- end cambench report -->`.")]
 pub(crate) struct ReportArgs {
     /// Folders of runs, finished or not
-    #[arg(required = true)]
+    #[arg(required_unless_present = "splice")]
     pub(crate) runs: Vec<PathBuf>,
-    /// What to write into each folder
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["md", "csv", "plots"])]
-    pub(crate) format: Vec<Format>,
+    /// What to write [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) format: Option<Vec<Format>>,
+    /// Where the files go [default: the run's folder; of several runs, `report`]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Show maps alone, no photographs: for images that may not be handed on
+    #[arg(long)]
+    pub(crate) no_photographs: bool,
+    /// Write no file: print one table, as Markdown or with `--format tex` as LaTeX
+    #[arg(long, value_enum, conflicts_with = "out")]
+    pub(crate) table: Option<Table>,
+    /// Write the tables that the markers of this file name into it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "format", "out", "table"])]
+    pub(crate) splice: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// All that was measured, with intervals
+    All,
+    /// The Recipro-CAM poster's columns
+    Poster,
+    /// The columns of the paper that proposed ADCC
+    Adcc,
+    /// Drop and increase, as in torch-cam's README
+    TorchCam,
+}
+
+impl From<Table> for cam_results::Preset {
+    fn from(table: Table) -> Self {
+        match table {
+            Table::All => Self::All,
+            Table::Poster => Self::Poster,
+            Table::Adcc => Self::Adcc,
+            Table::TorchCam => Self::TorchCam,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// report.md
     Md,
-    /// summary.csv
+    /// summary.csv and comparisons.csv
     Csv,
+    /// report.tex
+    Tex,
+    /// report.html
+    Html,
     /// Plots, as SVG and PNG
     Plots,
 }
@@ -182,9 +245,151 @@ impl From<Format> for cam_runner::Format {
         match format {
             Format::Md => Self::Md,
             Format::Csv => Self::Csv,
+            Format::Tex => Self::Tex,
+            Format::Html => Self::Html,
             Format::Plots => Self::Plots,
         }
     }
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cambench compare main results/table1/2026-11-24-1a2b3c4d
+  cambench compare main results/table1/new --max-drop adcc=1% --noise 2% --fail-on regressed,missing
+  cambench compare results/a results/b --markdown comment.md --junit gate.xml --json
+
+A change counts if it is significant (its paired 95 % interval excludes 0 and its p-value is below 5 % after
+Holm's correction for all cells) and larger than --noise. A share (2%) is one of the baseline's mean, a plain
+number (0.01) is the metric's own unit.
+Exit codes: 10 regressed, 5 missing, 11 degenerate, as far as --fail-on asks; 6 not comparable.")]
+pub(crate) struct CompareArgs {
+    /// The baseline: a name of `cambench baseline list`, or a run's folder
+    pub(crate) base: String,
+    /// The new run: its folder, or a baseline's name
+    pub(crate) new: String,
+    /// Print the comparison as JSON, and no table
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) gate: GateArgs,
+}
+
+/// What counts as a change, and what is written about it.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Gate")]
+pub(crate) struct GateArgs {
+    /// How much a metric may get worse, e.g. adcc=1%; may be given several times [default: --noise]
+    #[arg(long, value_name = "METRIC=SIZE", value_delimiter = ',')]
+    pub(crate) max_drop: Vec<MaxDrop>,
+    /// Which significant changes are too small to count
+    #[arg(long, value_name = "SIZE", default_value = "2%")]
+    pub(crate) noise: Threshold,
+    /// What the command fails on
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["regressed", "missing"])]
+    pub(crate) fail_on: Vec<FailOn>,
+    /// Write the comparison as Markdown, for a comment on a pull request; `-` is the standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Write the comparison as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Where baselines are kept
+    #[arg(long, value_name = "DIR", default_value = BASELINES)]
+    pub(crate) baselines: PathBuf,
+}
+
+impl GateArgs {
+    /// Whether something is given that means nothing without a comparison.
+    pub(crate) fn asks_for_something(&self) -> bool {
+        !self.max_drop.is_empty() || self.markdown.is_some() || self.junit.is_some()
+    }
+}
+
+/// Where baselines are kept.
+const BASELINES: &str = "results/baselines";
+
+/// What the gate fails on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// A metric got worse (exit code 10)
+    Regressed,
+    /// A cell of the baseline has no score, or not all rows (exit code 5)
+    Missing,
+    /// A method has more degenerate maps than before (exit code 11)
+    Degenerate,
+}
+
+/// A metric and how much worse it may get.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MaxDrop {
+    pub(crate) metric: String,
+    pub(crate) size: Threshold,
+}
+
+impl std::str::FromStr for MaxDrop {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (metric, size) = text
+            .split_once('=')
+            .ok_or_else(|| format!("`{text}` is not METRIC=SIZE, such as adcc=1%"))?;
+        Ok(Self { metric: metric.trim().to_owned(), size: size.parse()? })
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct BaselineArgs {
+    #[command(subcommand)]
+    pub(crate) command: BaselineCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum BaselineCommand {
+    /// Keep a finished run under a name: its manifest and its records, small enough for git
+    Save {
+        /// The baseline's name
+        name: String,
+        /// The run's folder
+        run: PathBuf,
+        /// Replace the baseline of that name
+        #[arg(long)]
+        replace: bool,
+        /// Where baselines are kept
+        #[arg(long, value_name = "DIR", default_value = BASELINES)]
+        baselines: PathBuf,
+    },
+    /// List the baselines
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Where baselines are kept
+        #[arg(long, value_name = "DIR", default_value = BASELINES)]
+        baselines: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cambench verify results/table1/2026-11-24-1a2b3c4d
+  cambench verify results/table1/2026-11-24-1a2b3c4d --sample 5% --seed 7
+
+All rows are checked against what follows from them (ADCC, areas of curves, summary.csv); the sampled ones are
+computed again, from the weights and images that the manifest names by their hashes. Exit code 7 if anything differs.")]
+pub(crate) struct VerifyArgs {
+    /// The run's folder
+    pub(crate) run: PathBuf,
+    /// How many rows to compute again: a share (1%) or a number of rows (20); at least one
+    #[arg(long, value_name = "N|P%", default_value = "1%")]
+    pub(crate) sample: ShareOrRows,
+    /// Which rows: every number draws others
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(clap::Args)]
@@ -263,23 +468,31 @@ pub(crate) enum What {
     Protocols,
 }
 
-/// How many failed rows are tolerated.
+/// A part of the rows of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum MaxFailed {
+pub(crate) enum ShareOrRows {
     Share(f64),
     Rows(usize),
 }
 
-impl MaxFailed {
+impl ShareOrRows {
     pub(crate) fn tolerates(self, n_failed: usize, n_rows: usize) -> bool {
         match self {
             Self::Share(share) => n_failed as f64 <= share * n_rows as f64,
             Self::Rows(rows) => n_failed <= rows,
         }
     }
+
+    /// So many of `n_rows`, rounded up.
+    pub(crate) fn of(self, n_rows: usize) -> usize {
+        match self {
+            Self::Share(share) => (share * n_rows as f64).ceil() as usize,
+            Self::Rows(rows) => rows.min(n_rows),
+        }
+    }
 }
 
-impl std::str::FromStr for MaxFailed {
+impl std::str::FromStr for ShareOrRows {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -307,7 +520,7 @@ mod tests {
 
     #[test]
     fn failed_rows_are_tolerated_by_share_or_number() {
-        let parse = |text: &str| text.parse::<MaxFailed>();
+        let parse = |text: &str| text.parse::<ShareOrRows>();
         assert!(parse("1%").unwrap().tolerates(1, 100) && !parse("1%").unwrap().tolerates(2, 100));
         assert!(parse("0").unwrap().tolerates(0, 5) && !parse("0").unwrap().tolerates(1, 5));
         assert!(parse("101%").is_err() && parse("few").is_err() && parse("-1").is_err());

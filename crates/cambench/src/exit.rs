@@ -1,6 +1,7 @@
 //! The documented exit codes.
 
-use cam_runner::{ConfigError, PlanError, RunError};
+use cam_results::gate::NotComparable;
+use cam_runner::{ConfigError, PlanError, RunError, VerifyError};
 
 /// How `cambench` ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,14 @@ pub(crate) enum Exit {
     Failed = 4,
     /// Rows are missing.
     Incomplete = 5,
+    /// Two runs are not about the same thing.
+    NotComparable = 6,
+    /// A run is not what computing it again gives.
+    Verification = 7,
+    /// Explanations got worse.
+    Regression = 10,
+    /// A method has more degenerate maps than before.
+    Degenerate = 11,
     /// Stopped by Ctrl-C; the same command continues.
     Interrupted = 130,
 }
@@ -27,10 +36,19 @@ impl Exit {
         if error.is::<Usage>() {
             return Self::Usage;
         }
+        match error.downcast_ref() {
+            Some(NotComparable::Differ { .. }) => return Self::NotComparable,
+            Some(NotComparable::NoSuchMetric { .. }) => return Self::Usage,
+            None => {}
+        }
+        if let Some(cam_results::Error::Incomplete { .. }) = error.downcast_ref() {
+            return Self::Incomplete;
+        }
         let is_users = error.chain().any(|cause| {
             cause.is::<ConfigError>()
                 || cause.is::<PlanError>()
                 || cause.is::<RunError>()
+                || cause.is::<VerifyError>()
                 || cause.is::<cam_results::Error>()
                 || cause.is::<cam_data::DataError>()
                 || cause.is::<cam_models::ModelError>()

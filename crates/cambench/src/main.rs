@@ -3,7 +3,9 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod args;
+mod baseline;
 mod check;
+mod compare;
 mod exit;
 mod explain;
 mod hook;
@@ -14,6 +16,7 @@ mod report;
 mod run;
 mod table;
 mod trace;
+mod verify;
 
 use clap::Parser;
 
@@ -34,7 +37,10 @@ fn dispatch(args: Args) -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
-        Command::Report(args) => Ok(report::report(&args)),
+        Command::Report(args) => report::report(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Baseline(args) => baseline::baseline(&args.command),
+        Command::Verify(args) => verify::verify(&args),
         Command::List(args) => list::list(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Hook(args) => hook::hook(&args),

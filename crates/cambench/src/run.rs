@@ -15,13 +15,24 @@ use serde_json::{Map, Value};
 
 use crate::{
     args::{HowArgs, RunArgs},
-    exit::Exit,
+    compare,
+    exit::{Exit, Usage},
     progress::Progress,
     table,
     trace::Trace,
 };
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
+    // Before anything is computed for nothing.
+    match &args.baseline {
+        Some(base) => drop(compare::find(base, &args.gate.baselines)?),
+        None if args.gate.asks_for_something() => {
+            let message =
+                "--max-drop, --markdown and --junit are about a comparison; give --baseline";
+            return Err(Usage(message.into()).into());
+        }
+        None => {}
+    }
     let trace = args.trace.as_ref().map(|_| Trace::start()).transpose()?;
     let sweep = match &args.sweep {
         Some(path) => path.clone(),
@@ -37,7 +48,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let outcome = cam_runner::run(&plan, &folder, &stop, &mut |event| progress.on(&event))?;
     let run = if outcome.is_finished { Some(Run::read(&folder)?) } else { None };
     if let Some(run) = run.as_ref().filter(|_| !was_published) {
-        let left_out = cam_runner::publish(run, &cam_runner::Format::ALL)
+        let left_out = cam_runner::publish(run, &folder, &cam_runner::Format::ALL, true)
             .context("the run is finished, and its report cannot be written")?;
         for sentence in left_out {
             progress.say(&sentence);
@@ -58,7 +69,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     } else if let Some(run) = &run {
         print_means(run);
     }
-    Ok(conclude(args, &outcome))
+    let exit = conclude(args, &outcome);
+    match (&args.baseline, exit) {
+        (Some(base), Exit::Done) => {
+            compare::gate(base, &folder.to_string_lossy(), &args.gate, args.json)
+        }
+        _ => Ok(exit),
+    }
 }
 
 fn is_finished(folder: &Path) -> bool {

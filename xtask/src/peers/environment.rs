@@ -36,9 +36,9 @@ fn version_of(requirements: &str) -> String {
 }
 
 /// The environment's Python, which is made where it is not there.
-pub(super) fn python() -> Result<PathBuf> {
+pub(crate) fn python() -> Result<PathBuf> {
     let folder = checkout::cache()?.join(format!("peers-{}", version()));
-    let announcement = "the peers (torch, torch-cam, pytorch-grad-cam, OpenVINO-XAI; 2.7 GB to download, 6 GB on the disk)";
+    let announcement = "the peers (torch, torch-cam, pytorch-grad-cam, captum, OpenVINO-XAI and others; 2.8 GB to download, 6 GB on the disk)";
     made(&folder, announcement, &scripts().join("requirements.txt"), None)
 }
 
@@ -138,7 +138,17 @@ mod tests {
         for (i, name) in names.iter().enumerate() {
             assert!(!names[..i].contains(name), "{name} is pinned twice");
         }
-        for name in ["torch", "torchvision", "torchcam", "grad-cam", "openvino-xai"] {
+        for name in [
+            "torch",
+            "torchvision",
+            "torchcam",
+            "grad-cam",
+            "captum",
+            "lime",
+            "shap",
+            "quantus",
+            "openvino-xai",
+        ] {
             assert!(names.contains(&name), "{name} is missing");
         }
     }

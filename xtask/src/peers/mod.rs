@@ -21,6 +21,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+pub(crate) use environment::python;
+
 use crate::wheels::Part;
 use crate::{Usage, checkout, run, setup};
 use jobs::{Device, JOBS, Job, PEAK, PEAK_MODELS};
@@ -57,7 +59,7 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     if options.poster {
         poster::run(&options, &binary)?;
     } else {
-        let python = environment::python()?;
+        let python = python()?;
         measure::run(&options, &binary, &python)?;
     }
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::{Inputs, Op, check_size, text};
-use crate::attributes::{Source, Wrong};
+use crate::attributes::{Source, Wrong, required};
 use crate::tensors;
 
 /// One tensor in, one of the same shape out.
@@ -72,7 +72,6 @@ pub(crate) enum Variadic {
     Min,
 }
 
-#[expect(clippy::too_many_lines, reason = "one arm an operator")]
 pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
     let unary = |unary| Ok(Some(Op::Unary(unary)));
     let binary = |binary| Ok(Some(Op::Binary(binary)));
@@ -153,7 +152,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
         "PRelu" => Ok(Some(Op::PRelu)),
         "Cast" => {
             let _ = (source.int("saturate")?, source.string("round_mode")?);
-            let to = source.required("to", source.int("to")?)?;
+            let to = required("to", source.int("to")?)?;
             let to = i32::try_from(to).map_err(|_error| format!("element type {to} is unknown"))?;
             Ok(Some(Op::Cast(tensors::kind(to)?)))
         }

@@ -3,7 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::{Inputs, Op, axis_of, broadcast_shape, check_size, text};
-use crate::attributes::{Source, Wrong};
+use crate::attributes::{Source, Wrong, required};
 
 /// Bounds of a slice as old files keep them: in attributes.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,7 @@ pub(crate) enum PadMode {
 
 pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
     Ok(Some(match source.operator() {
-        "Concat" => Op::Concat { axis: source.required("axis", source.int("axis")?)? },
+        "Concat" => Op::Concat { axis: required("axis", source.int("axis")?)? },
         "Split" => {
             let _ = source.int("num_outputs")?;
             Op::Split {
@@ -37,7 +37,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
             None => None,
             Some(starts) => Some(Bounds {
                 starts,
-                ends: source.required("ends", source.ints("ends")?)?,
+                ends: required("ends", source.ints("ends")?)?,
                 axes: source.ints("axes")?,
             }),
         }),
@@ -94,7 +94,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
 }
 
 fn block(source: &Source<'_>) -> Result<i64, Wrong> {
-    let side = source.required("blocksize", source.int("blocksize")?)?;
+    let side = required("blocksize", source.int("blocksize")?)?;
     if (1..=1 << 16).contains(&side) {
         Ok(side)
     } else {
@@ -293,14 +293,13 @@ fn pad(
     inputs: &Inputs<'_>,
 ) -> Result<Tensor, Wrong> {
     let rank = x.dim();
-    let (pads, value) = match fixed {
-        Some((pads, value)) => (pads.clone(), *value),
-        None => {
-            let value = inputs.get(2).filter(|value| value.numel() == 1).map_or(Ok(0.0), |value| {
-                value.f_reshape([1]).and_then(|v| v.f_double_value(&[0])).map_err(text)
-            });
-            (inputs.need_ints(1)?, value?)
-        }
+    let (pads, value) = if let Some((pads, value)) = fixed {
+        (pads.clone(), *value)
+    } else {
+        let value = inputs.get(2).filter(|value| value.numel() == 1).map_or(Ok(0.0), |value| {
+            value.f_reshape([1]).and_then(|v| v.f_double_value(&[0])).map_err(text)
+        });
+        (inputs.need_ints(1)?, value?)
     };
     let axes = match inputs.ints(3)? {
         Some(axes) => {

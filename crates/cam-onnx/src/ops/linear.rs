@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::{Inputs, Op, broadcast_shape, check_size, text};
-use crate::attributes::{Source, Wrong};
+use crate::attributes::{Source, Wrong, required};
 
 /// `alpha · A · B + beta · C`, with `A` and `B` transposed or not.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
             transpose_b: source.flag("transB", false)?,
         }),
         "MatMul" => Op::MatMul,
-        "Einsum" => Op::Einsum(source.required("equation", source.string("equation")?)?),
+        "Einsum" => Op::Einsum(required("equation", source.string("equation")?)?),
         _ => return Ok(None),
     }))
 }

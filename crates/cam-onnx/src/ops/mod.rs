@@ -291,6 +291,7 @@ pub(crate) fn ints(tensor: &Tensor) -> Result<Vec<i64>, Wrong> {
 }
 
 /// libtorch's message without its C++ trace.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn text(error: impl ToString) -> Wrong {
     let text = error.to_string();
     let text = text.strip_prefix("Internal torch error: ").unwrap_or(&text);
@@ -327,7 +328,8 @@ impl Op {
     }
 
     fn parse(source: &Source<'_>) -> Result<Option<Self>, Wrong> {
-        let readers: [fn(&Source<'_>) -> Result<Option<Self>, Wrong>; 7] = [
+        type Read = fn(&Source<'_>) -> Result<Option<Op>, Wrong>;
+        let readers: [Read; 7] = [
             elementwise::read,
             windows::read,
             norms::read,

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::{Inputs, Op, axis_of, text};
-use crate::attributes::{Source, Wrong};
+use crate::attributes::{Source, Wrong, required};
 
 pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
     let epsilon = || source.float_or("epsilon", 1e-5);
@@ -20,7 +20,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
         "InstanceNormalization" => Op::InstanceNorm { epsilon: epsilon()? },
         "GroupNormalization" => {
             let _ = source.int("stash_type")?;
-            let groups = source.required("num_groups", source.int("num_groups")?)?;
+            let groups = required("num_groups", source.int("num_groups")?)?;
             if groups < 1 {
                 return Err(format!("attribute `num_groups` is {groups}"));
             }
@@ -32,7 +32,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
             Op::LayerNorm { axis: source.int_or("axis", -1)?, epsilon: epsilon()? }
         }
         "LRN" => {
-            let size = source.required("size", source.int("size")?)?;
+            let size = required("size", source.int("size")?)?;
             if !(1..=1 << 16).contains(&size) {
                 return Err(format!("attribute `size` is {size}"));
             }

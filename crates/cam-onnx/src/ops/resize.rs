@@ -181,7 +181,9 @@ impl Resize {
             if self.exclude_outside {
                 weights.retain(|(cell, _)| (0..side).contains(cell));
                 let sum: f64 = weights.iter().map(|(_, weight)| weight).sum();
-                weights.iter_mut().for_each(|(_, weight)| *weight /= sum);
+                for (_, weight) in &mut weights {
+                    *weight /= sum;
+                }
             }
             for (cell, weight) in weights {
                 let cell = cell.clamp(0, side - 1);
@@ -193,16 +195,14 @@ impl Resize {
 
     fn place(&self, output: f64, side: f64, target: f64, scale: f64) -> f64 {
         match self.place {
-            Place::HalfPixel => (output + 0.5) / scale - 0.5,
-            Place::PytorchHalfPixel if target > 1.0 => (output + 0.5) / scale - 0.5,
-            Place::PytorchHalfPixel => 0.0,
+            Place::PytorchHalfPixel | Place::AlignCorners if target <= 1.0 => 0.0,
+            Place::HalfPixel | Place::PytorchHalfPixel => (output + 0.5) / scale - 0.5,
             Place::HalfPixelSymmetric => {
                 let adjustment = target / (scale * side);
                 side / 2.0 * (1.0 - adjustment) + (output + 0.5) / scale - 0.5
             }
             // A scale may ask for a part of a cell, which counts here and is cut off.
-            Place::AlignCorners if target > 1.0 => output * (side - 1.0) / (scale * side - 1.0),
-            Place::AlignCorners => 0.0,
+            Place::AlignCorners => output * (side - 1.0) / (scale * side - 1.0),
             Place::Asymmetric => output / scale,
         }
     }

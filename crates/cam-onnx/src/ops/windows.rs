@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::{Inputs, Op, check_size, text};
-use crate::attributes::{Source, Wrong};
+use crate::attributes::{Source, Wrong, required};
 
 /// How windows lie on their input; one number a spatial axis in each list.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,12 +49,12 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
                 return Err("indices of maxima are not supported".into());
             }
             let window = window(source)?;
-            source.required("kernel_shape", window.kernel.as_ref())?;
+            required("kernel_shape", window.kernel.as_ref())?;
             Op::MaxPool(window)
         }
         "AveragePool" => {
             let window = window(source)?;
-            source.required("kernel_shape", window.kernel.as_ref())?;
+            required("kernel_shape", window.kernel.as_ref())?;
             Op::AveragePool { window, count_padding: source.flag("count_include_pad", false)? }
         }
         "GlobalAveragePool" => Op::GlobalAveragePool,
@@ -202,7 +202,7 @@ pub(super) fn run(op: &Op, inputs: &Inputs<'_>) -> Result<Tensor, Wrong> {
                 &before,
                 &placed.dilations,
                 false,
-                &vec![0; before.len()],
+                vec![0; before.len()],
                 window.groups,
             )
             .map_err(text)

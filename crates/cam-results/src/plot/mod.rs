@@ -4,6 +4,7 @@ mod cost;
 mod curves;
 mod grid;
 mod metrics;
+mod ranks;
 
 use std::{collections::BTreeMap, path::Path, sync::Once};
 
@@ -17,8 +18,10 @@ use crate::{Picture, Result, RunManifest, write_bytes};
 
 pub use cost::cost_plot;
 pub use curves::curves_plot;
+pub(crate) use curves::mean_curves;
 pub use grid::{GridMap, GridRow, grid_plot};
 pub use metrics::metrics_plot;
+pub use ranks::ranks_plot;
 
 /// A drawing, as SVG and as pixels.
 pub struct Plot {

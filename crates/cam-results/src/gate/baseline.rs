@@ -1,0 +1,122 @@
+//! Baselines: runs to compare with, small enough for git.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Error, Result, Run, RunManifest, RunStatus, files::sync_folder, manifest::MANIFEST,
+    store::RECORDS,
+};
+
+/// A folder of baselines, one folder each.
+///
+/// A baseline is a run's folder without everything that a comparison does not need: `manifest.json` and
+/// `records.parquet`, byte for byte as the run has them. [`Run::read`] reads it. Two hundred images under ten methods are
+/// a few hundred kilobytes.
+#[derive(Clone, Debug)]
+pub struct Baselines {
+    folder: PathBuf,
+}
+
+impl Baselines {
+    /// Those below a folder; `results/baselines` by custom.
+    pub fn of(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// Where the baseline of that name is, or would be.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The names of all baselines, sorted.
+    ///
+    /// # Errors
+    /// Where the folder is there and cannot be read.
+    pub fn names(&self) -> Result<Vec<String>> {
+        if !self.folder.is_dir() {
+            return Ok(vec![]);
+        }
+        let failed = |source| Error::read(&self.folder, source);
+        let mut names = vec![];
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if is_run(&entry.path()) && is_name(&name) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// What a baseline was made from.
+    ///
+    /// # Errors
+    /// As [`RunManifest::read`].
+    pub fn manifest(&self, name: &str) -> Result<RunManifest> {
+        RunManifest::read(&self.path(name))
+    }
+
+    /// Saves a finished run under a name. Returns the baseline's folder.
+    ///
+    /// # Errors
+    /// Where the name cannot be one of a folder, or is taken and `replace` is false; where the run is not finished, or
+    /// cannot be read; where the baseline cannot be written.
+    pub fn save(&self, name: &str, run: &Path, replace: bool) -> Result<PathBuf> {
+        if !is_name(name) {
+            return Err(Error::BaselineName { name: name.to_owned() });
+        }
+        let read = Run::read(run)?;
+        if read.manifest().status != RunStatus::Finished {
+            return Err(Error::Incomplete {
+                folder: run.to_owned(),
+                missing: read.n_missing(),
+                planned: read.manifest().n_rows(),
+            });
+        }
+        let path = self.path(name);
+        if path.exists() && !replace {
+            return Err(Error::BaselineTaken { path });
+        }
+        // A folder that appears whole: filled beside its place, then renamed.
+        let temporary = self.folder.join(format!(".{name}.{}", std::process::id()));
+        let written = fill(&temporary, run).and_then(|()| {
+            if path.exists() {
+                fs::remove_dir_all(&path).map_err(|source| Error::write(&path, source))?;
+            }
+            fs::rename(&temporary, &path)
+                .and_then(|()| sync_folder(&self.folder))
+                .map_err(|source| Error::write(&path, source))
+        });
+        if written.is_err() {
+            // The first error is the one to report.
+            let _ = fs::remove_dir_all(&temporary);
+        }
+        written.map(|()| path)
+    }
+}
+
+fn fill(folder: &Path, run: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
+    for name in [MANIFEST, RECORDS] {
+        let bytes =
+            fs::read(run.join(name)).map_err(|source| Error::read(run.join(name), source))?;
+        crate::write_bytes(&folder.join(name), &bytes)?;
+    }
+    Ok(())
+}
+
+/// Whether a folder is a run's, or a baseline's.
+pub fn is_run(folder: &Path) -> bool {
+    folder.join(MANIFEST).is_file()
+}
+
+/// Whether this can be a folder's name everywhere, and is no path.
+fn is_name(name: &str) -> bool {
+    !name.starts_with('.')
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}

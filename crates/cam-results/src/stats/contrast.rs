@@ -1,0 +1,261 @@
+//! What is compared with what: methods in one model, or models under one method, by one metric.
+
+use super::{
+    CONTROLS, Difference, Paired, Ranks, Scores, Statistic, corrected, letters::letters,
+    scores::ROUNDING,
+};
+use crate::{Better, Estimate, RunManifest, report, summary::adcc_parts};
+
+/// Several things compared by one metric on the same images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contrast {
+    /// The model that the methods explain; or the method that explains the models. By its name in the sweep.
+    pub within: String,
+    /// The metric's name in the sweep, or `adcc`.
+    pub metric: String,
+    /// The metric as it heads a column: `Deletion ↓`.
+    pub heading: String,
+    /// Which direction is good.
+    pub better: Better,
+    /// What is compared, in the order of the manifest.
+    pub items: Vec<Item>,
+    /// Every two of them that have images in common, as places in `items` with `a < b`.
+    pub pairs: Vec<Pair>,
+    /// Over the images that all items have a value for; `None` for ADCC, which single images do not have.
+    pub ranks: Option<Ranks>,
+}
+
+/// One of the things compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// Its name in the sweep.
+    pub name: String,
+    /// As it is printed.
+    pub label: String,
+    /// Whether it is a method that knows nothing of the network ([`CONTROLS`]).
+    pub is_control: bool,
+    /// Its mean; `None` where no image has a value.
+    pub estimate: Option<Estimate>,
+    /// The groups that it belongs to: two items share a letter exactly if they cannot be told apart. `a` is the best
+    /// one's.
+    pub letters: String,
+}
+
+/// Two things compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pair {
+    /// The place of the first one.
+    pub a: usize,
+    /// The place of the second one.
+    pub b: usize,
+    /// The first minus the second. Corrected for all pairs of all metrics in all models (or methods) of the run.
+    pub difference: Difference,
+}
+
+impl Contrast {
+    /// The difference of item `a` minus item `b`, whichever comes first; `None` where they have no image in common.
+    pub fn difference(&self, a: usize, b: usize) -> Option<Difference> {
+        let pair = self
+            .pairs
+            .iter()
+            .find(|pair| (pair.a.min(pair.b), pair.a.max(pair.b)) == (a.min(b), a.max(b)))?;
+        let Difference { mean, lo, hi, .. } = pair.difference;
+        Some(if pair.a == a {
+            pair.difference
+        } else {
+            Difference { mean: -mean, lo: -hi, hi: -lo, ..pair.difference }
+        })
+    }
+
+    /// Whether item `a` is better than item `b`, and the two can be told apart.
+    pub fn is_better(&self, a: usize, b: usize) -> bool {
+        self.difference(a, b).is_some_and(|difference| {
+            let is_up = difference.mean > 0.0;
+            difference.is_significant() && is_up == (self.better == Better::Higher)
+        })
+    }
+
+    /// The places of all items that have a mean, best first.
+    pub fn order(&self) -> Vec<usize> {
+        let goodness = |i: usize| {
+            self.items[i].estimate.map(|estimate| match self.better {
+                Better::Higher => estimate.mean,
+                Better::Lower => -estimate.mean,
+            })
+        };
+        let mut order: Vec<(usize, f64)> =
+            (0..self.items.len()).filter_map(|i| Some((i, goodness(i)?))).collect();
+        order.sort_by(|a, b| b.1.total_cmp(&a.1));
+        order.into_iter().map(|(i, _)| i).collect()
+    }
+
+    /// The best one, if it is better than every other one: what a table may print bold.
+    pub fn first(&self) -> Option<usize> {
+        self.stands_out(0)
+    }
+
+    /// The second, if the first stands out and it is better than every other one: what a table may underline.
+    pub fn second(&self) -> Option<usize> {
+        self.first().and_then(|_| self.stands_out(1))
+    }
+
+    fn stands_out(&self, place: usize) -> Option<usize> {
+        let order = self.order();
+        let item = *order.get(place)?;
+        let rest = &order[place + 1..];
+        (!rest.is_empty() && rest.iter().all(|other| self.is_better(item, *other))).then_some(item)
+    }
+}
+
+/// A method that is not shown to be better than a control.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BelowControl {
+    /// The model, by its name in the sweep.
+    pub model: String,
+    /// The metric as it heads a column.
+    pub heading: String,
+    /// The method as it is printed.
+    pub method: String,
+    /// The control as it is printed.
+    pub control: String,
+    /// Whether the control is even better, and the two can be told apart.
+    pub is_worse: bool,
+    /// The method minus the control.
+    pub difference: Difference,
+}
+
+/// Every method that a metric does not put above a control, by contrasts of methods.
+pub fn below_controls(methods: &[Contrast]) -> Vec<BelowControl> {
+    let mut below = vec![];
+    for contrast in methods {
+        let places = |is_control: bool| {
+            (0..contrast.items.len()).filter(move |i| contrast.items[*i].is_control == is_control)
+        };
+        for method in places(false) {
+            for control in places(true).filter(|control| !contrast.is_better(method, *control)) {
+                let Some(difference) = contrast.difference(method, control) else { continue };
+                below.push(BelowControl {
+                    model: contrast.within.clone(),
+                    heading: contrast.heading.clone(),
+                    method: contrast.items[method].label.clone(),
+                    control: contrast.items[control].label.clone(),
+                    is_worse: contrast.is_better(control, method),
+                    difference,
+                });
+            }
+        }
+    }
+    below
+}
+
+/// The methods of every model, compared by every metric.
+pub(crate) fn between_methods(manifest: &RunManifest, scores: &Scores) -> Vec<Contrast> {
+    let n_methods = manifest.methods.len();
+    let groups = manifest.models.iter().enumerate().map(|(m, model)| {
+        let items = manifest.methods.iter().enumerate().map(|(k, method)| {
+            let is_control = CONTROLS.contains(&&*method.method);
+            (m * n_methods + k, method.name.clone(), report::label(method), is_control)
+        });
+        (model.name.clone(), items.collect())
+    });
+    contrasts(manifest, scores, groups.collect())
+}
+
+/// The models under every method, compared by every metric.
+pub(crate) fn between_models(manifest: &RunManifest, scores: &Scores) -> Vec<Contrast> {
+    let n_methods = manifest.methods.len();
+    let groups = manifest.methods.iter().enumerate().map(|(k, method)| {
+        let items =
+            manifest.models.iter().enumerate().map(|(m, model)| {
+                (m * n_methods + k, model.name.clone(), model.name.clone(), false)
+            });
+        (method.name.clone(), items.collect())
+    });
+    contrasts(manifest, scores, groups.collect())
+}
+
+/// What is compared within something: cell, name, label, whether it is a control.
+type Group = (String, Vec<(usize, String, String, bool)>);
+
+fn contrasts(manifest: &RunManifest, scores: &Scores, groups: Vec<Group>) -> Vec<Contrast> {
+    let mut metrics: Vec<(Statistic, &str, String, Better)> = manifest
+        .metrics
+        .iter()
+        .enumerate()
+        .map(|(i, metric)| {
+            (Statistic::Mean(i), &*metric.name, report::heading(metric), metric.better)
+        })
+        .collect();
+    metrics.extend(
+        adcc_parts(manifest)
+            .map(|parts| (Statistic::Adcc(parts), "adcc", "ADCC ↑".to_owned(), Better::Higher)),
+    );
+    let mut contrasts = vec![];
+    let mut table: Vec<Paired> = vec![];
+    let mut places = vec![];
+    for (within, group) in groups.into_iter().filter(|(_, group)| group.len() > 1) {
+        for (statistic, metric, heading, better) in &metrics {
+            for (a, one) in group.iter().enumerate() {
+                for (b, other) in group.iter().enumerate().skip(a + 1) {
+                    if let Some(paired) = scores.difference(one.0, other.0, *statistic) {
+                        table.push(paired);
+                        places.push((contrasts.len(), a, b));
+                    }
+                }
+            }
+            let items = group.iter().map(|(cell, name, label, is_control)| Item {
+                name: name.clone(),
+                label: label.clone(),
+                is_control: *is_control,
+                estimate: scores.estimate(*cell, *statistic),
+                letters: String::new(),
+            });
+            contrasts.push(Contrast {
+                within: within.clone(),
+                metric: (*metric).to_owned(),
+                heading: heading.clone(),
+                better: *better,
+                items: items.collect(),
+                pairs: vec![],
+                ranks: ranks(scores, &group, *statistic, *better),
+            });
+        }
+    }
+    for ((contrast, a, b), difference) in places.into_iter().zip(corrected(&table)) {
+        contrasts[contrast].pairs.push(Pair { a, b, difference });
+    }
+    for contrast in &mut contrasts {
+        let order = contrast.order();
+        let differs = |a: usize, b: usize| {
+            contrast.difference(order[a], order[b]).is_some_and(|d| d.is_significant())
+        };
+        for (place, letters) in letters(order.len(), differs).into_iter().enumerate() {
+            contrast.items[order[place]].letters = letters;
+        }
+    }
+    contrasts
+}
+
+fn ranks(
+    scores: &Scores,
+    group: &[(usize, String, String, bool)],
+    statistic: Statistic,
+    better: Better,
+) -> Option<Ranks> {
+    let Statistic::Mean(column) = statistic else { return None };
+    let sign = if better == Better::Higher { 1.0 } else { -1.0 };
+    let columns: Vec<Vec<Option<f64>>> =
+        group.iter().map(|(cell, ..)| scores.values(*cell, column).collect()).collect();
+    let n_images = columns.first().map_or(0, Vec::len);
+    let complete = (0..n_images).filter(|i| columns.iter().all(|column| column[*i].is_some()));
+    let complete: Vec<usize> = complete.collect();
+    let good: Vec<Vec<f64>> = columns
+        .iter()
+        // Values that are equal but for rounding are tied.
+        .map(|column| {
+            let steps = complete.iter().filter_map(|i| Some(sign * column[*i]? / ROUNDING));
+            steps.map(f64::round).collect()
+        })
+        .collect();
+    Ranks::of(&good)
+}

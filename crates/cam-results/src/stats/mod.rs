@@ -1,0 +1,67 @@
+//! What the numbers of a run allow to conclude: intervals, paired comparisons, groups, ranks.
+//!
+//! Everything is computed from per-image values, and everything is *paired*: methods, models and runs are compared on
+//! the images that both have a score for. The pieces:
+//!
+//! - [`Summary::methods`](crate::Summary::methods) and [`Summary::models`](crate::Summary::models) have one [`Contrast`]
+//!   per metric: what is compared, every [`Pair`] with its [`Difference`], the letters of groups that cannot be told
+//!   apart, and average [`Ranks`].
+//! - [`Contrast::first`] and [`Contrast::second`] say what may be printed bold and underlined.
+//! - [`below_controls`] lists the methods that are not shown to be better than a control.
+//! - [`conclusions`] says in plain sentences what follows and what does not.
+//!
+//! ```no_run
+//! use cam_results::{Run, stats::Difference, summarize};
+//!
+//! let run = Run::read("results/demo/published".as_ref())?;
+//! for contrast in summarize(run.manifest(), run.records()).methods {
+//!     for pair in &contrast.pairs {
+//!         let Difference { mean, lo, hi, p_holm, .. } = pair.difference;
+//!         let [a, b] = [pair.a, pair.b].map(|i| &contrast.items[i].label);
+//!         println!("{}: {a} - {b}: {mean} [{lo}, {hi}], p = {p_holm}", contrast.heading);
+//!     }
+//! }
+//! # Ok::<(), cam_results::Error>(())
+//! ```
+
+mod contrast;
+mod letters;
+mod markdown;
+mod ranks;
+mod resample;
+mod scores;
+mod test;
+mod words;
+
+pub use contrast::{BelowControl, Contrast, Item, Pair, below_controls};
+pub(crate) use contrast::{between_methods, between_models};
+pub(crate) use markdown::{conclusions_md, differences_md};
+pub use ranks::Ranks;
+pub(crate) use scores::{Scores, Statistic};
+pub use test::Difference;
+pub(crate) use test::{Paired, corrected};
+pub use words::conclusions;
+pub(crate) use words::{best, controls, equal};
+
+/// The share of resamples inside an interval.
+pub(crate) const CONFIDENCE: f64 = 0.95;
+
+/// How often a difference may be claimed where there is none, over the whole table.
+pub const ALPHA: f64 = 0.05;
+
+/// How often a real difference of the size that is called detectable would be found.
+pub const POWER: f64 = 0.8;
+
+/// How many bootstrap resamples an interval is made of.
+pub(crate) const N_RESAMPLES: usize = 2000;
+
+/// The names of methods that know nothing of the network, or nothing of what it learned. A method that a metric does
+/// not put above them has not been shown to explain anything.
+pub const CONTROLS: [&str; 5] = ["random", "center_gaussian", "sobel", "all_ones", "random_model"];
+
+/// The quantile of sorted values, interpolated linearly between neighbors.
+pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let at = q * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    below + (above - below) * at.fract()
+}

@@ -1,0 +1,203 @@
+//! Bootstrap resamples of a set of images, the same for everyone who has the same images.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::N_RESAMPLES;
+use crate::ImageEntry;
+
+/// Classes are drawn instead of images where there are at least so many of them. A bootstrap of few clusters gives
+/// intervals that are too short; and few classes are all that a model knows, and no sample of classes.
+const MIN_CLASSES: usize = 30;
+
+/// A set of images and how often each is drawn in every resample.
+///
+/// What is drawn is a *unit*: an image; or a class with all of its images where several images have one class, because
+/// images of one class are more alike than others (cluster bootstrap).
+#[derive(Debug)]
+pub(crate) struct Resamples {
+    /// The place of each image among them.
+    places: HashMap<String, usize>,
+    /// The unit of each image, by its place.
+    units: Vec<usize>,
+    n_units: usize,
+    /// How often each unit is drawn: `[N_RESAMPLES, n_units]`.
+    draws: Vec<u16>,
+}
+
+impl Resamples {
+    /// Draws. The seed is a hash of the images' names, and neither the images' order nor what was measured on them
+    /// changes anything.
+    pub(crate) fn of(images: &[ImageEntry]) -> Self {
+        let images: BTreeMap<&str, Option<i64>> =
+            images.iter().map(|image| (&*image.image, image.label)).collect();
+        let mut hash = Sha256::new();
+        for name in images.keys() {
+            hash.update(name.as_bytes());
+            hash.update([0]);
+        }
+        let units = units(images.values().copied());
+        let n_units = units.iter().max().map_or(0, |last| last + 1);
+        let mut random = ChaCha8Rng::from_seed(hash.finalize().into());
+        let mut draws = vec![0_u16; N_RESAMPLES * n_units];
+        for draws in draws.chunks_exact_mut(n_units.max(1)) {
+            for _ in 0..n_units {
+                // Multiply and shift: uniform to n / 2^32.
+                let unit = (u64::from(random.next_u32()) * n_units as u64) >> 32;
+                draws[unit as usize] += 1;
+            }
+        }
+        let places = images.keys().enumerate().map(|(i, name)| ((*name).to_owned(), i)).collect();
+        Self { places, units, n_units, draws }
+    }
+
+    /// How many images there are.
+    pub(crate) fn n_images(&self) -> usize {
+        self.units.len()
+    }
+
+    /// Whether units are classes.
+    pub(crate) fn are_classes(&self) -> bool {
+        self.n_units < self.units.len()
+    }
+
+    /// Where an image stands in columns.
+    pub(crate) fn place(&self, image: &str) -> Option<usize> {
+        self.places.get(image).copied()
+    }
+
+    /// Sums of images' values, by unit.
+    pub(crate) fn by_unit(&self, values: impl IntoIterator<Item = f64>) -> Vec<f64> {
+        let mut sums = vec![0.0; self.n_units];
+        for (unit, value) in self.units.iter().zip(values) {
+            sums[*unit] += value;
+        }
+        sums
+    }
+
+    /// The sums of columns in every resample: `[columns, N_RESAMPLES]`. Columns are given by unit.
+    pub(crate) fn sums(&self, columns: &[&[f64]]) -> Vec<Vec<f64>> {
+        if self.n_units == 0 {
+            return vec![vec![0.0; N_RESAMPLES]; columns.len()];
+        }
+        let rows: Vec<Vec<f64>> = self
+            .draws
+            .par_chunks_exact(self.n_units)
+            .map_init(Vec::new, |weights: &mut Vec<f64>, draws| {
+                weights.clear();
+                weights.extend(draws.iter().map(|draw| f64::from(*draw)));
+                columns.iter().map(|column| dot(weights, column)).collect()
+            })
+            .collect();
+        (0..columns.len()).map(|c| rows.iter().map(|row| row[c]).collect()).collect()
+    }
+
+    /// The sum in every resample of a few images' values.
+    pub(crate) fn sums_of_few(&self, values: &[(usize, f64)]) -> Vec<f64> {
+        let sum = |draws: &[u16]| {
+            values
+                .iter()
+                .map(|(place, value)| f64::from(draws[self.units[*place]]) * value)
+                .sum::<f64>()
+        };
+        if values.is_empty() || self.n_units == 0 {
+            return vec![0.0; N_RESAMPLES];
+        }
+        self.draws.chunks_exact(self.n_units).map(sum).collect()
+    }
+}
+
+/// The unit of each image: its class where classes are drawn, else itself. An image without a class is itself.
+fn units(labels: impl Iterator<Item = Option<i64>> + Clone) -> Vec<usize> {
+    let mut sizes: BTreeMap<i64, usize> = BTreeMap::new();
+    for label in labels.clone().flatten() {
+        *sizes.entry(label).or_default() += 1;
+    }
+    let are_classes = sizes.len() >= MIN_CLASSES && sizes.values().any(|n| *n > 1);
+    let mut unit_of: BTreeMap<i64, usize> = BTreeMap::new();
+    let mut n_units = 0;
+    let mut next = || {
+        n_units += 1;
+        n_units - 1
+    };
+    labels
+        .map(|label| match label.filter(|_| are_classes) {
+            Some(label) => *unit_of.entry(label).or_insert_with(&mut next),
+            None => next(),
+        })
+        .collect()
+}
+
+/// The sum of products. Several running sums let the processor work on several numbers at once.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a_chunks, a_rest) = a.as_chunks::<8>();
+    let (b_chunks, b_rest) = b.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn images(labels: &[Option<i64>]) -> Vec<ImageEntry> {
+        let image = |(i, label): (usize, &Option<i64>)| ImageEntry {
+            image: format!("{i:04}.jpg"),
+            sha256: None,
+            label: *label,
+            boxes: vec![],
+        };
+        labels.iter().enumerate().map(image).collect()
+    }
+
+    #[test]
+    fn classes_are_drawn_whole_where_there_are_many_of_several_images() {
+        let one_each: Vec<_> = (0..60).map(Some).collect();
+        assert!(!Resamples::of(&images(&one_each)).are_classes());
+        let two_each: Vec<_> = (0..60).map(|i| Some(i / 2)).collect();
+        let resamples = Resamples::of(&images(&two_each));
+        assert!(resamples.are_classes());
+        assert_eq!(resamples.n_units, 30);
+        // Two classes are no sample of classes.
+        let of_two: Vec<_> = (0..60).map(|i| Some(i % 2)).collect();
+        assert_eq!(Resamples::of(&images(&of_two)).n_units, 60);
+    }
+
+    #[test]
+    fn every_resample_draws_as_many_units_as_there_are() {
+        let resamples = Resamples::of(&images(&[None; 7]));
+        let ones = [1.0; 7];
+        assert!(resamples.sums(&[&ones])[0].iter().all(|sum| (sum - 7.0).abs() < 1e-12));
+    }
+
+    #[test]
+    fn the_order_of_images_does_not_show() {
+        let forwards = images(&[None; 20]);
+        let backwards: Vec<_> = forwards.iter().rev().cloned().collect();
+        let (a, b) = (Resamples::of(&forwards), Resamples::of(&backwards));
+        assert_eq!(a.draws, b.draws);
+        assert_eq!(a.place("0003.jpg"), b.place("0003.jpg"));
+    }
+
+    #[test]
+    fn the_sums_of_few_are_those_of_a_column_with_zeros() {
+        let resamples = Resamples::of(&images(&(0..90).map(|i| Some(i / 3)).collect::<Vec<_>>()));
+        let few = [(3, 2.5), (88, -1.0)];
+        let column: Vec<f64> = (0..90)
+            .map(|i| few.iter().find(|(place, _)| *place == i).map_or(0.0, |(_, value)| *value))
+            .collect();
+        let column = resamples.by_unit(column);
+        assert_eq!(resamples.sums_of_few(&few), resamples.sums(&[&column])[0]);
+    }
+}

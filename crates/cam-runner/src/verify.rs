@@ -1,0 +1,347 @@
+//! A run checked: what follows from its rows, and some of its rows computed again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+};
+
+use cam_data::prefetch;
+use cam_models::DeviceChoice;
+use cam_results::{
+    Key, MetricEntry, RawMap, Record, Row, Run, RunManifest, Status, adcc, summarize,
+};
+use serde::Serialize;
+
+use crate::{
+    Event, Overrides, Plan, PlanError, Provenance, Sweep, config::MethodChoice, guard::guard,
+    run::Cell, seed::image_seed,
+};
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verification {
+    /// How many rows the run has; all of them were checked for what follows from them.
+    pub n_rows: usize,
+    /// How many of them were computed again.
+    pub n_sampled: usize,
+    /// Whether they had to be equal bit for bit: at an equal version, device and number of threads.
+    pub is_exact: bool,
+    /// What is otherwise than when the run was made, and may change bits.
+    pub differences: Vec<String>,
+    /// What is not as it should be.
+    pub mismatches: Vec<Mismatch>,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mismatch {
+    /// Where: a row, or a file.
+    pub place: String,
+    /// What is wrong there.
+    pub what: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)
+    }
+}
+
+/// A run that cannot be computed again.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The manifest's sweep cannot be read.
+    #[error("the manifest of {run} has a sweep that cannot be run again: {source}")]
+    Sweep {
+        /// The run's folder.
+        run: String,
+        /// Why.
+        source: Box<crate::ConfigError>,
+    },
+    /// Data, weights or device are not there.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// By how much a number may differ where rounding may: at another version, device or number of threads. A binary metric
+/// may flip, so one that only takes 0 and 1 is left out then.
+const TOLERANCE: f64 = 1e-3;
+
+/// Checks all rows of a run for what follows from them, and computes `n_sampled` of them again; `seed` draws which.
+///
+/// # Errors
+/// Where the run's images, weights or device are not there any more. That they are others is a mismatch.
+pub fn verify(
+    run: &Run,
+    n_sampled: usize,
+    seed: u64,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<Verification, VerifyError> {
+    let manifest = run.manifest();
+    let mut mismatches = consistency(run);
+    let plan = planned_again(run, on_event)?;
+    let is_exact = is_exact(manifest, plan.manifest());
+    mismatches.extend(sources(manifest, plan.manifest()));
+    let sample = sample(run.records(), n_sampled, seed);
+    let maps = maps(run, &sample, &mut mismatches);
+    let again = compute(&plan, &sample, on_event)?;
+    for record in &sample {
+        let place = record.key().to_string();
+        let Some(row) = again.get(&record.key()) else {
+            mismatches.push(Mismatch { place, what: "is not in the plan that makes it".into() });
+            continue;
+        };
+        let map = maps.get(&record.key());
+        for what in compared(record, map, row, &manifest.metrics, is_exact) {
+            mismatches.push(Mismatch { place: place.clone(), what });
+        }
+    }
+    Ok(Verification {
+        n_rows: run.records().len(),
+        n_sampled: sample.len(),
+        is_exact,
+        differences: differences(manifest, plan.manifest()),
+        mismatches,
+    })
+}
+
+/// What must follow from a run's own rows: per-image ADCC, scores only where there is a map, the table of means.
+fn consistency(run: &Run) -> Vec<Mismatch> {
+    let manifest = run.manifest();
+    let part = |kind: &str| manifest.metrics.iter().position(|metric| metric.metric == kind);
+    let parts = (part("coherency"), part("complexity"), part("drop"));
+    let mut mismatches = vec![];
+    for record in run.records() {
+        let mut wrong = |what: String| {
+            mismatches.push(Mismatch { place: record.key().to_string(), what });
+        };
+        if record.status != Status::Ok && record.metrics.iter().any(Option::is_some) {
+            wrong(format!("is {} and has scores", record.status.as_str()));
+        }
+        if let (Some(a), Some(b), Some(c)) = parts
+            && let (Some(coherency), Some(complexity), Some(drop)) =
+                (record.metrics[a], record.metrics[b], record.metrics[c])
+        {
+            let expected = adcc(coherency, complexity, drop);
+            if record.adcc_per_image.is_none_or(|stored| (stored - expected).abs() > 1e-9) {
+                wrong(format!(
+                    "its adcc_per_image is {}, and follows as {expected}",
+                    written(record.adcc_per_image)
+                ));
+            }
+        }
+    }
+    if run.n_missing() == 0 {
+        match summarize(manifest, run.records()).is_in(run.folder()) {
+            Ok(true) => {}
+            Ok(false) => mismatches.push(Mismatch {
+                place: "summary.csv".into(),
+                what: "does not follow from the records".into(),
+            }),
+            Err(error) => {
+                mismatches.push(Mismatch { place: "summary.csv".into(), what: error.to_string() });
+            }
+        }
+    }
+    mismatches
+}
+
+/// The run's plan, made again from its manifest.
+fn planned_again(run: &Run, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Plan, VerifyError> {
+    let manifest = run.manifest();
+    let text = manifest.config_resolved.to_string();
+    let path = run.folder().join("manifest.json");
+    let sweep = Sweep::parse(&text, &path).map_err(|source| VerifyError::Sweep {
+        run: run.folder().display().to_string(),
+        source: Box::new(source),
+    })?;
+    let device = manifest.device.split(' ').next().unwrap_or("cpu");
+    let overrides = Overrides {
+        // Where that device is not there, the one that is will do, and be named.
+        device: device.parse().unwrap_or(DeviceChoice::Auto),
+        threads: Some(manifest.threads),
+        ..Overrides::default()
+    };
+    let provenance =
+        Provenance { version: env!("CARGO_PKG_VERSION").to_owned(), ..Provenance::default() };
+    // Paths in the manifest count from where the run was started, as this command is.
+    Ok(Plan::new(sweep, &text, Path::new(""), &overrides, &provenance, on_event)?)
+}
+
+fn is_exact(old: &RunManifest, new: &RunManifest) -> bool {
+    (&old.cambench, &old.device, old.threads, &old.versions)
+        == (&new.cambench, &new.device, new.threads, &new.versions)
+}
+
+fn differences(old: &RunManifest, new: &RunManifest) -> Vec<String> {
+    let mut differences = vec![];
+    let mut say = |what: &str, old: &str, new: &str| {
+        if old != new {
+            differences.push(format!("{what} {old}, now {new}"));
+        }
+    };
+    say("cambench", &old.cambench, &new.cambench);
+    say("device", &old.device, &new.device);
+    say("threads", &old.threads.to_string(), &new.threads.to_string());
+    for (name, version) in &old.versions {
+        say(name, version, new.versions.get(name).map_or("none", String::as_str));
+    }
+    differences
+}
+
+/// Weights and images that are others than those that the run names.
+fn sources(old: &RunManifest, new: &RunManifest) -> Vec<Mismatch> {
+    let mut mismatches = vec![];
+    for (old, new) in old.models.iter().zip(&new.models) {
+        if old.weights.sha256 != new.weights.sha256 {
+            mismatches.push(Mismatch {
+                place: format!("weights of {}", old.name),
+                what: "are another file than the run names".into(),
+            });
+        }
+    }
+    let now: BTreeMap<_, _> =
+        new.images.iter().map(|image| (&image.image, &image.sha256)).collect();
+    for image in &old.images {
+        let what = match now.get(&image.image) {
+            Some(hash) if **hash == image.sha256 => continue,
+            Some(_) => "is another file than the run names",
+            None => "is not in the data set any more",
+        };
+        mismatches.push(Mismatch { place: image.image.clone(), what: what.into() });
+    }
+    mismatches
+}
+
+/// Rows drawn by a hash of their keys, in the run's order.
+fn sample(records: &[Record], n: usize, seed: u64) -> Vec<&Record> {
+    let mut drawn: Vec<(u64, usize)> = records
+        .iter()
+        .enumerate()
+        .map(|(i, record)| (image_seed(seed, &record.key().to_string()), i))
+        .collect();
+    drawn.sort_unstable();
+    drawn.truncate(n);
+    drawn.sort_unstable_by_key(|(_, i)| *i);
+    drawn.into_iter().map(|(_, i)| &records[i]).collect()
+}
+
+/// The stored maps of the sample.
+fn maps(run: &Run, sample: &[&Record], mismatches: &mut Vec<Mismatch>) -> BTreeMap<Key, RawMap> {
+    let wanted: BTreeSet<Key> = sample.iter().map(|record| record.key()).collect();
+    let mut maps = BTreeMap::new();
+    let visited = run.visit_maps(|key, map| {
+        if wanted.contains(key) {
+            maps.insert(key.clone(), map.clone());
+        }
+    });
+    if let Err(error) = visited {
+        mismatches.push(Mismatch { place: "maps.parquet".into(), what: error.to_string() });
+    }
+    maps
+}
+
+/// The sampled rows, computed again.
+fn compute(
+    plan: &Plan,
+    sample: &[&Record],
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<BTreeMap<Key, Row>, PlanError> {
+    let mut rows = BTreeMap::new();
+    for model in &plan.models {
+        let of_model: Vec<&Record> =
+            sample.iter().copied().filter(|record| record.model == model.name).collect();
+        if of_model.is_empty() {
+            continue;
+        }
+        on_event(Event::Loading { model: &model.name });
+        let loaded = model.load(plan.device, plan.memory(), on_event)?;
+        let cut = loaded
+            .cut(&model.layer, Some((model.batch, model.head_batch)))
+            .expect("the layer was resolved when it was planned");
+        let methods = |image: &str| -> Vec<&MethodChoice> {
+            let is_wanted = |method: &&MethodChoice| {
+                of_model
+                    .iter()
+                    .any(|record| record.image == image && record.method == method.label())
+            };
+            plan.sweep.methods.iter().filter(is_wanted).collect()
+        };
+        let items = plan.dataset.items.iter().filter(|item| !methods(&item.image).is_empty());
+        let items: Vec<_> = items.cloned().collect();
+        for (index, photo) in prefetch(items.clone(), &model.preprocessing, plan.dataset.exif) {
+            let item = &items[index];
+            let cell = Cell { plan, model, cut: &*cut, image: &item.image, label: item.label };
+            let prepared = photo
+                .map_err(|error| error.to_string())
+                .and_then(|photo| guard(|| cell.subject(&photo, plan.device)));
+            for method in methods(&item.image) {
+                let row = match &prepared {
+                    Ok(prepared) => guard(|| cell.explain(prepared, method)).and_then(|row| row),
+                    Err(error) => Err(error.clone()),
+                };
+                let row =
+                    row.unwrap_or_else(|error| cell.failed(prepared.as_ref().ok(), method, error));
+                on_event(Event::RowFinished { record: &row.record });
+                rows.insert(row.record.key(), row);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// What differs between a stored row and the same one computed again.
+fn compared(
+    stored: &Record,
+    map: Option<&RawMap>,
+    again: &Row,
+    metrics: &[MetricEntry],
+    is_exact: bool,
+) -> Vec<String> {
+    let mut wrong = vec![];
+    let new = &again.record;
+    let mut say = |what: &str, old: String, new: String| {
+        wrong.push(format!("{what} is {old}, and comes out as {new}"));
+    };
+    if stored.status != new.status {
+        say("status", stored.status.as_str().into(), new.status.as_str().into());
+        return wrong;
+    }
+    if (stored.label, stored.target) != (new.label, new.target) {
+        say("class", format!("{:?}", stored.target), format!("{:?}", new.target));
+    }
+    let is_same = |old: Option<f64>, new: Option<f64>| match (old, new) {
+        (Some(old), Some(new)) if is_exact => old.to_bits() == new.to_bits(),
+        (Some(old), Some(new)) => (old - new).abs() <= TOLERANCE,
+        (old, new) => old.is_none() && new.is_none(),
+    };
+    if !is_same(stored.confidence, new.confidence) {
+        say("confidence", written(stored.confidence), written(new.confidence));
+    }
+    for (i, metric) in metrics.iter().enumerate() {
+        let (old, new) = (stored.metrics[i], new.metrics[i]);
+        let is_binary = |value: Option<f64>| value.is_some_and(|value| value.fract() == 0.0);
+        let may_flip = !is_exact && is_binary(old) && is_binary(new);
+        if !may_flip && !is_same(old, new) {
+            say(&metric.name, written(old), written(new));
+        }
+    }
+    let counts = |record: &Record| {
+        (record.forwards, record.head_forwards, record.backwards, record.executed_forwards)
+    };
+    if is_exact && counts(stored) != counts(new) {
+        say("cost", format!("{:?}", counts(stored)), format!("{:?}", counts(new)));
+    }
+    if let (Some(old), Some(new)) = (map, &again.map) {
+        let bits = |map: &RawMap| map.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        if is_exact && (old.height, old.width, bits(old)) != (new.height, new.width, bits(new)) {
+            wrong.push("its map comes out as another one".into());
+        }
+    }
+    wrong
+}
+
+fn written(value: Option<f64>) -> String {
+    value.map_or("null".to_owned(), |value| value.to_string())
+}

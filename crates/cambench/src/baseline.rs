@@ -1,0 +1,42 @@
+//! `cambench baseline`.
+
+use anyhow::Result;
+use cam_results::gate::Baselines;
+use serde_json::{Value, json};
+
+use crate::{args::BaselineCommand, exit::Exit, table};
+
+pub(crate) fn baseline(command: &BaselineCommand) -> Result<Exit> {
+    match command {
+        BaselineCommand::Save { name, run, replace, baselines } => {
+            let path = Baselines::of(baselines).save(name, run, *replace)?;
+            println!("{}", path.display());
+        }
+        BaselineCommand::List { json, baselines } => {
+            let baselines = Baselines::of(baselines);
+            let rows = baselines
+                .names()?
+                .iter()
+                .map(|name| Ok(row(name, &baselines.manifest(name)?)))
+                .collect::<Result<Vec<Value>>>()?;
+            if *json {
+                println!("{}", serde_json::to_string_pretty(&rows)?);
+            } else {
+                table::print(&rows);
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn row(name: &str, manifest: &cam_results::RunManifest) -> Value {
+    json!({
+        "name": name,
+        "sweep": manifest.sweep,
+        "models": manifest.models.len(),
+        "methods": manifest.methods.len(),
+        "images": manifest.images.len(),
+        "finished": manifest.finished,
+        "cambench": manifest.cambench,
+    })
+}

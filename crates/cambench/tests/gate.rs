@@ -1,0 +1,254 @@
+//! The regression gate as a script in CI uses it: a baseline is saved, runs are compared with it, exit codes decide.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use cam_results::{Picture, Record, Row, Run, RunManifest, RunStatus, Store};
+use tempfile::TempDir;
+
+const N_IMAGES: usize = 24;
+
+/// A folder with a real run, and made-up ones beside it.
+struct Workshop(TempDir);
+
+impl Workshop {
+    /// With a finished run of a small sweep in `base`.
+    fn with_run(n_images: usize) -> Self {
+        let workshop = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(workshop.path("photos")).unwrap();
+        for i in 0..n_images {
+            fs::write(workshop.path(&format!("photos/{i:02}.png")), photograph(i as u32)).unwrap();
+        }
+        fs::write(workshop.path("data.yaml"), "root: photos\nlayout: files\n").unwrap();
+        fs::write(
+            workshop.path("sweep.yaml"),
+            "name: small\ndataset: { manifest: data.yaml }\nmodels:\n  \
+             - { name: tf_efficientnet_lite0, weights: seeded }\nmethods: [grad_cam, recipro_cam]\n\
+             metrics: [drop, coherency, complexity]\n",
+        )
+        .unwrap();
+        workshop.is(0, &["run", "sweep.yaml", "--out", "base"]);
+        workshop
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs cambench; asserts the exit code, and returns what was printed on both streams.
+    #[track_caller]
+    fn is(&self, code: i32, args: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_cambench"))
+            .current_dir(self.0.path())
+            .args(args)
+            .stdin(Stdio::null())
+            .env("OMP_WAIT_POLICY", "passive")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(!said.contains("panicked at"), "{said}");
+        said
+    }
+
+    /// The base run again, otherwise: its plan and rows changed.
+    fn make(&self, name: &str, plan: impl Fn(&mut RunManifest), row: impl Fn(&mut Record)) {
+        let base = Run::read(&self.path("base")).unwrap();
+        let mut manifest = base.manifest().clone();
+        manifest.status = RunStatus::Running;
+        manifest.finished = None;
+        plan(&mut manifest);
+        let mut store = Store::create_or_continue(&self.path(name), manifest.clone()).unwrap();
+        let planned =
+            |record: &&Record| manifest.methods.iter().any(|method| method.name == record.method);
+        let rows: Vec<Row> = base
+            .records()
+            .iter()
+            .filter(planned)
+            .map(|record| {
+                let mut record = record.clone();
+                row(&mut record);
+                Row { record, curves: vec![], map: None }
+            })
+            .collect();
+        store.append_all(&rows).unwrap();
+        store.finish("2026-01-02T04:00:00Z").unwrap();
+    }
+}
+
+/// The bytes of a PNG file, another one for every number.
+fn photograph(number: u32) -> Vec<u8> {
+    let side = 232;
+    let rgb = (0..side * side * 3)
+        .map(|i| ((i / 3 % side) ^ (i / 3 / side) ^ (number * 37)) as u8 ^ (i % 3) as u8);
+    Picture::new(side, side, rgb.collect()).png()
+}
+
+/// Other weights, which keep less.
+fn worse(record: &mut Record) {
+    let shift = 0.4 + 0.001 * f64::from(record.image.as_bytes()[1]);
+    record.metrics[0] = record.metrics[0].map(|drop| drop + shift);
+}
+
+#[test]
+fn the_gate_from_baseline_to_exit_code() {
+    let workshop = Workshop::with_run(N_IMAGES);
+    assert!(workshop.is(0, &["baseline", "list"]).is_empty());
+    workshop.is(0, &["baseline", "save", "main", "base"]);
+    assert!(workshop.is(0, &["baseline", "list"]).contains("main"));
+    workshop.is(3, &["baseline", "save", "main", "base"]);
+    workshop.is(0, &["baseline", "save", "main", "base", "--replace"]);
+    let mut files: Vec<_> = fs::read_dir(workshop.path("results/baselines/main"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(files, ["manifest.json", "records.parquet"]);
+
+    // Nothing changed: the same command, run and compared in one.
+    let said = workshop.is(0, &["run", "sweep.yaml", "--out", "base", "--baseline", "main"]);
+    assert!(
+        said.contains("0 regressed, 0 missing, 0 improved, 0 within noise, 8 unchanged"),
+        "{said}"
+    );
+
+    // Other weights, and they are worse.
+    workshop.make("worse", |plan| plan.models[0].weights.sha256 = Some("0".repeat(64)), worse);
+    let said =
+        workshop.is(10, &["compare", "main", "worse", "--markdown", "a.md", "--junit", "a.xml"]);
+    assert!(
+        said.contains("regressed") && said.contains("weights of tf_efficientnet_lite0"),
+        "{said}"
+    );
+    let markdown = fs::read_to_string(workshop.path("a.md")).unwrap();
+    assert!(markdown.starts_with("### Explanations got worse"), "{markdown}");
+    well_formed(&workshop.path("a.xml"), 8, 4);
+    workshop.is(0, &["compare", "main", "worse", "--max-drop", "drop=0.5,adcc=0.9"]);
+    workshop.is(0, &["compare", "main", "worse", "--fail-on", "missing"]);
+    let json: serde_json::Value =
+        serde_json::from_str(&workshop.is(10, &["compare", "main", "worse", "--json"])).unwrap();
+    assert_eq!(json["exit_code"], 10);
+    assert_eq!(json["changes"].as_array().unwrap().len(), 8);
+
+    // A method is gone.
+    workshop.make("fewer", |plan| drop(plan.methods.pop()), |_| {});
+    workshop.is(5, &["compare", "main", "fewer"]);
+    workshop.is(0, &["compare", "main", "fewer", "--fail-on", "regressed"]);
+
+    // Another protocol means other numbers.
+    workshop.make("other", |plan| plan.metrics[0].protocol = "raw".into(), |_| {});
+    let said = workshop.is(6, &["compare", "main", "other"]);
+    assert!(said.contains("the protocol of drop was corrected, is raw"), "{said}");
+
+    // What cannot be meant or is not there.
+    workshop.is(2, &["compare", "main", "worse", "--noise", "much"]);
+    workshop.is(2, &["compare", "main", "worse", "--max-drop", "adc=1%"]);
+    let said = workshop.is(3, &["compare", "nobody", "worse"]);
+    assert!(said.contains("there are main"), "{said}");
+    workshop.is(3, &["baseline", "save", "../up", "base"]);
+}
+
+#[test]
+fn a_tampered_run_is_found() {
+    let workshop = Workshop::with_run(3);
+    let said = workshop.is(0, &["verify", "base", "--sample", "100%"]);
+    assert!(
+        said.contains("6 rows checked, 6 of them computed again and compared bit for bit"),
+        "{said}"
+    );
+
+    // A better score in one row; ADCC and the table of means do not follow from it any more.
+    workshop.make(
+        "tampered",
+        |_| {},
+        |record| {
+            if record.image == "01.png" {
+                record.metrics[0] = Some(0.0);
+            }
+        },
+    );
+    let said = workshop.is(7, &["verify", "tampered", "--sample", "1"]);
+    assert!(said.contains("its adcc_per_image is"), "{said}");
+
+    // One that is consistent with itself is found where it is computed again.
+    workshop.make(
+        "careful",
+        |_| {},
+        |record| {
+            record.confidence = record.confidence.map(|confidence| confidence * 1.000_001);
+        },
+    );
+    let said = workshop.is(7, &["verify", "careful", "--sample", "50%"]);
+    assert!(said.contains("confidence is"), "{said}");
+
+    // Another photograph under the same name.
+    fs::write(workshop.path("photos/02.png"), photograph(99)).unwrap();
+    let said = workshop.is(7, &["verify", "base", "--sample", "1"]);
+    assert!(said.contains("02.png: is another file than the run names"), "{said}");
+
+    // A file that is cut off.
+    let records = workshop.path("base/records.parquet");
+    let bytes = fs::read(&records).unwrap();
+    fs::write(&records, &bytes[..bytes.len() / 2]).unwrap();
+    workshop.is(3, &["verify", "base"]);
+    workshop.is(3, &["compare", "base", "base"]);
+    workshop.is(3, &["report", "base"]);
+}
+
+/// That a JUnit file is what its schema asks for: suites with cases, and counts that count them.
+fn well_formed(path: &Path, n_cases: usize, n_failures: usize) {
+    let text = fs::read_to_string(path).unwrap();
+    let document = roxmltree::Document::parse(&text).unwrap();
+    let root = document.root_element();
+    assert_eq!(root.tag_name().name(), "testsuites");
+    let count = |node: roxmltree::Node<'_, '_>, name: &str| {
+        node.descendants().filter(|node| node.tag_name().name() == name).count()
+    };
+    let number =
+        |node: roxmltree::Node<'_, '_>, name: &str| node.attribute(name).unwrap().parse().unwrap();
+    assert_eq!((count(root, "testcase"), count(root, "failure")), (n_cases, n_failures));
+    for node in root.children().filter(roxmltree::Node::is_element).chain([root]) {
+        let counts: (usize, usize) = (number(node, "tests"), number(node, "failures"));
+        assert_eq!(counts, (count(node, "testcase"), count(node, "failure")));
+    }
+    for case in root.descendants().filter(|node| node.tag_name().name() == "testcase") {
+        assert!(case.attribute("name").is_some() && case.attribute("classname").is_some());
+        for inner in case.children().filter(roxmltree::Node::is_element) {
+            assert!(["failure", "skipped"].contains(&inner.tag_name().name()));
+            assert!(inner.attribute("message").is_some());
+        }
+    }
+}
+
+#[test]
+fn the_workflow_to_copy_is_one_and_gives_options_that_there_are() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/github-actions.yaml");
+    let text = fs::read_to_string(path).unwrap();
+    let workflow: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+    assert!(workflow["on"]["pull_request"].is_mapping());
+    let job = &workflow["jobs"]["gate"];
+    assert!(job["runs-on"].is_string());
+    let steps = job["steps"].as_sequence().unwrap();
+    for step in steps {
+        assert!(step["uses"].is_string() != step["run"].is_string(), "{step:?}");
+        let uses = step["uses"].as_str().unwrap_or("a/b@v1");
+        assert!(uses.contains('/') && uses.contains("@v"), "{uses} is not pinned");
+    }
+    let bench = steps.iter().filter_map(|step| step["run"].as_str());
+    let bench = bench.filter(|run| run.contains("xtask bench")).collect::<Vec<_>>();
+    let [bench] = bench[..] else { panic!("{bench:?}") };
+    let help =
+        Command::new(env!("CARGO_BIN_EXE_cambench")).args(["run", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for option in bench.split_whitespace().filter(|word| word.starts_with("--")) {
+        assert!(help.contains(option), "there is no {option}");
+    }
+    let sweep = bench.split_whitespace().find(|word| word.starts_with("configs/")).unwrap();
+    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(sweep).is_file(), "{sweep}");
+}
