@@ -32,6 +32,13 @@ pub trait Classifier {
     fn pooled_linear_head(&self) -> Option<&PooledLinear> {
         None
     }
+
+    /// The same network with the last `share` of its stages, in `(0, 1]`, initialized anew from a seed: at least the layer
+    /// that makes the logits, and everything for 1. A larger share with the same seed re-initializes more, and what both
+    /// re-initialize alike. `None` where the network cannot.
+    fn randomized(&self, _share: f64, _seed: u64) -> Option<Box<dyn Classifier + '_>> {
+        None
+    }
 }
 
 /// A head of average pooling and one linear layer: `logits = weight · mean(F) + bias`.
@@ -65,16 +72,24 @@ impl<'a> Counted<'a> {
     pub fn head_forwards(&self) -> u64 {
         self.head_forwards.get()
     }
+
+    fn count_forwards(&self, images: &Tensor) {
+        self.forwards.set(self.forwards.get() + images.size()[0] as u64);
+    }
+
+    fn count_head_forwards(&self, features: &Tensor) {
+        self.head_forwards.set(self.head_forwards.get() + features.size()[0] as u64);
+    }
 }
 
 impl Classifier for Counted<'_> {
     fn features(&self, images: &Tensor) -> Tensor {
-        self.forwards.set(self.forwards.get() + images.size()[0] as u64);
+        self.count_forwards(images);
         self.inner.features(images)
     }
 
     fn head(&self, features: &Tensor) -> Tensor {
-        self.head_forwards.set(self.head_forwards.get() + features.size()[0] as u64);
+        self.count_head_forwards(features);
         self.inner.head(features)
     }
 
@@ -88,6 +103,46 @@ impl Classifier for Counted<'_> {
 
     fn pooled_linear_head(&self) -> Option<&PooledLinear> {
         self.inner.pooled_linear_head()
+    }
+
+    fn randomized(&self, share: f64, seed: u64) -> Option<Box<dyn Classifier + '_>> {
+        let inner = self.inner.randomized(share, seed)?;
+        Some(Box::new(CountedTogether { inner, counted: self }))
+    }
+}
+
+/// A randomized copy of a counted classifier, whose calls count as that one's.
+struct CountedTogether<'a> {
+    inner: Box<dyn Classifier + 'a>,
+    counted: &'a Counted<'a>,
+}
+
+impl Classifier for CountedTogether<'_> {
+    fn features(&self, images: &Tensor) -> Tensor {
+        self.counted.count_forwards(images);
+        self.inner.features(images)
+    }
+
+    fn head(&self, features: &Tensor) -> Tensor {
+        self.counted.count_head_forwards(features);
+        self.inner.head(features)
+    }
+
+    fn batch(&self) -> i64 {
+        self.inner.batch()
+    }
+
+    fn head_batch(&self) -> i64 {
+        self.inner.head_batch()
+    }
+
+    fn pooled_linear_head(&self) -> Option<&PooledLinear> {
+        self.inner.pooled_linear_head()
+    }
+
+    fn randomized(&self, share: f64, seed: u64) -> Option<Box<dyn Classifier + '_>> {
+        let inner = self.inner.randomized(share, seed)?;
+        Some(Box::new(CountedTogether { inner, counted: self.counted }))
     }
 }
 
@@ -104,5 +159,7 @@ mod tests {
         let _ = counted.logits(&images);
         let _ = counted.head(&counted.features(&Toy::image()));
         assert_eq!((counted.forwards(), counted.head_forwards()), (6, 6));
+        let _ = counted.randomized(1.0, 0).unwrap().logits(&images);
+        assert_eq!((counted.forwards(), counted.head_forwards()), (11, 11));
     }
 }

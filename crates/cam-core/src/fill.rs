@@ -1,7 +1,7 @@
 //! What stands where a pixel of the image does not.
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// What stands where a pixel of the image does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -11,6 +11,10 @@ pub enum Fill {
     Zero,
     /// The image blurred with the exact kernel of RISE's evaluation code.
     Blur,
+    /// The smallest value of the whole image, in every channel: nearly black.
+    Minimum,
+    /// The image's own mean color.
+    Mean,
 }
 
 impl Fill {
@@ -19,6 +23,8 @@ impl Fill {
         match self {
             Self::Zero => images.zeros_like(),
             Self::Blur => blur(images),
+            Self::Minimum => images.amin([1, 2, 3], true).expand_as(images),
+            Self::Mean => images.mean_dim(&[2_i64, 3][..], true, None::<Kind>).expand_as(images),
         }
     }
 }
@@ -54,8 +60,6 @@ fn blur_line() -> [f64; 11] {
 
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
-
     use super::*;
 
     #[test]
@@ -69,6 +73,14 @@ mod tests {
         assert!((line.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert!((line[5] * line[5] - 0.008_832_6).abs() < 1e-7);
         assert!((line[0] * line[0] - 0.007_736_6).abs() < 1e-7);
+    }
+
+    #[test]
+    fn the_mean_color_is_that_of_each_image_and_channel() {
+        let images = Tensor::from_slice(&[1.0_f64, 3.0, 0.0, 8.0, -1.0, 1.0, 2.0, 2.0]);
+        let filled = Fill::Mean.image(&images.view([2, 2, 1, 2]));
+        let values: Vec<f64> = Vec::try_from(filled.flatten(0, -1)).unwrap();
+        assert_eq!(values, [2.0, 2.0, 4.0, 4.0, 0.0, 0.0, 2.0, 2.0]);
     }
 
     #[test]

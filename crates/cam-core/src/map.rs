@@ -1,5 +1,6 @@
 //! A saliency map, normalized and at the image's size.
 
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::Method;
@@ -11,7 +12,21 @@ use crate::Method;
 #[derive(Debug)]
 pub struct Map {
     raw: Tensor,
+    small: Tensor,
     unit: Tensor,
+    upsampling: Upsampling,
+}
+
+/// How a small map is brought to the image's size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Upsampling {
+    /// Bilinear with half-pixel centers, which stays in `[0, 1]`.
+    #[default]
+    Bilinear,
+    /// Bicubic as Pillow's (a = -0.5, weights renormalized at the border) and not clamped, so it leaves `[0, 1]` by up to
+    /// about a tenth.
+    Bicubic,
 }
 
 /// Why a raw map says nothing.
@@ -31,9 +46,7 @@ impl Map {
     /// # Errors
     /// [`Degenerate`] where the raw map is constant or not finite.
     pub fn new(raw: &Tensor, size: [i64; 2]) -> Result<Self, Degenerate> {
-        // Interpolating between two ones may round to a hair above one.
-        let unit = upsample(&min_max(raw)?, size).clamp(0.0, 1.0);
-        Ok(Self { raw: raw.shallow_clone(), unit })
+        Ok(Self::of(raw, min_max(raw)?, size, Upsampling::Bilinear))
     }
 
     /// From a raw map `[h, w]` of a method: as [`Map::new`], or only upsampled where [`Method::is_unit`].
@@ -43,11 +56,35 @@ impl Map {
     pub fn made_by(method: &dyn Method, raw: &Tensor, size: [i64; 2]) -> Result<Self, Degenerate> {
         match Self::new(raw, size) {
             Ok(_) | Err(Degenerate::Constant) if method.is_unit() => {
-                let unit = upsample(raw, size).clamp(0.0, 1.0);
-                Ok(Self { raw: raw.shallow_clone(), unit })
+                Ok(Self::of(raw, raw.shallow_clone(), size, Upsampling::Bilinear))
             }
             map => map,
         }
+    }
+
+    fn of(raw: &Tensor, small: Tensor, size: [i64; 2], upsampling: Upsampling) -> Self {
+        let unit = match upsampling {
+            // Interpolating between two ones may round to a hair above one.
+            Upsampling::Bilinear => upsample(&small, size).clamp(0.0, 1.0),
+            Upsampling::Bicubic => bicubic(&small, size),
+        };
+        Self { raw: raw.shallow_clone(), small, unit, upsampling }
+    }
+
+    /// The same map, brought to the image's size in another way.
+    #[must_use]
+    pub fn upsampled(&self, upsampling: Upsampling) -> Self {
+        let size = self.unit.size();
+        Self::of(&self.raw, self.small.shallow_clone(), [size[0], size[1]], upsampling)
+    }
+
+    /// Another raw map of the same method for an image of the same size, normalized and upsampled like this one.
+    ///
+    /// # Errors
+    /// As [`Map::new`].
+    pub fn again(&self, raw: &Tensor) -> Result<Self, Degenerate> {
+        let size = self.unit.size();
+        Ok(Self::of(raw, min_max(raw)?, [size[0], size[1]], self.upsampling))
     }
 
     /// As the method made it, `[h, w]`.
@@ -55,7 +92,12 @@ impl Map {
         &self.raw
     }
 
-    /// In `[0, 1]`, `[H, W]`.
+    /// Normalized to `[0, 1]` at its own size, `[h, w]`.
+    pub fn small(&self) -> &Tensor {
+        &self.small
+    }
+
+    /// At the image's size, `[H, W]`; in `[0, 1]`, but for [`Upsampling::Bicubic`].
     pub fn unit(&self) -> &Tensor {
         &self.unit
     }
@@ -91,6 +133,19 @@ pub fn upsample(map: &Tensor, size: [i64; 2]) -> Tensor {
     }
 }
 
+/// [`Upsampling::Bicubic`] of `[h, w]`; a map of the right size comes back as it is.
+fn bicubic(map: &Tensor, size: [i64; 2]) -> Tensor {
+    if map.size() == size {
+        return map.shallow_clone();
+    }
+    // Of libtorch's two cubic kernels, the one that can widen has Pillow's coefficient; it widens only where a map shrinks.
+    map.unsqueeze(0)
+        .unsqueeze(0)
+        .internal_upsample_bicubic2d_aa(size, false, None, None)
+        .squeeze_dim(0)
+        .squeeze_dim(0)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -111,6 +166,25 @@ mod tests {
         for (got, want) in values(map.unit()).iter().zip(&expected) {
             assert!((got - want).abs() < 1e-12, "{got} is not {want}");
         }
+    }
+
+    #[test]
+    fn bicubic_upsampling_is_pillows_and_is_not_clamped() {
+        // Cubic weights, a = -1/2: 0.8671875 at a distance of 1/4, 0.2265625 at 3/4, -0.0703125 at 5/4; of the two cells
+        // that there are, so divided by their sum.
+        let near = -0.070_312_5 / (0.867_187_5 - 0.070_312_5);
+        let far = 0.226_562_5 / (0.867_187_5 + 0.226_562_5);
+        let raw = Tensor::from_slice(&[3.0_f64, 5.0]).view([1, 2]);
+        let map = Map::new(&raw, [1, 4]).unwrap().upsampled(Upsampling::Bicubic);
+        for (got, want) in values(map.unit()).iter().zip([near, far, 1.0 - far, 1.0 - near]) {
+            assert!((got - want).abs() < 1e-12, "{got} is not {want}");
+        }
+        assert_eq!(values(map.small()), [0.0, 1.0]);
+        let again = map.again(&(raw * 2.0)).unwrap();
+        assert_eq!(values(again.unit()), values(map.unit()), "another map in the same way");
+        let whole = Tensor::from_slice(&[0.0_f64, 0.5, 0.25, 1.0]).view([1, 4]);
+        let whole = Map::new(&whole, [1, 4]).unwrap().upsampled(Upsampling::Bicubic);
+        assert_eq!(values(whole.unit()), [0.0, 0.5, 0.25, 1.0], "nothing to interpolate");
     }
 
     #[test]

@@ -3,11 +3,15 @@
 use std::{
     cell::{OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
 };
 
 use tch::Tensor;
 
-use crate::{About, Answer, Map, Method, Order, Probe, Subject, probe::ranks};
+use crate::{
+    About, Answer, Fill, Map, Method, Order, Probe, Subject, impute,
+    probe::{ranks, ranks_of_pixels},
+};
 
 /// A measure of one explanation.
 ///
@@ -25,6 +29,20 @@ pub trait Metric {
 
     /// Which direction is good.
     fn better(&self) -> Better;
+
+    /// Between which values its scores lie.
+    fn range(&self) -> RangeInclusive<f64> {
+        0.0..=1.0
+    }
+
+    /// The bad end of the range, which a degenerate map has under the policy of that name; `None` where scores have no end.
+    fn worst(&self) -> Option<f64> {
+        let worst = match self.better() {
+            Better::Higher => *self.range().start(),
+            Better::Lower => *self.range().end(),
+        };
+        worst.is_finite().then_some(worst)
+    }
 
     /// Name and source for people.
     fn about(&self) -> About;
@@ -63,6 +81,7 @@ pub struct Explained<'a> {
     map: &'a Map,
     method: Option<&'a dyn Method>,
     masked: OnceCell<Subject<'a>>,
+    again: OnceCell<Option<Tensor>>,
     ranks: OnceCell<Tensor>,
     answers: RefCell<BTreeMap<Probe, Answer>>,
 }
@@ -75,6 +94,7 @@ impl<'a> Explained<'a> {
             map,
             method,
             masked: OnceCell::new(),
+            again: OnceCell::new(),
             ranks: OnceCell::new(),
             answers: RefCell::default(),
         }
@@ -92,12 +112,47 @@ impl<'a> Explained<'a> {
 
     /// The explanation image `x ⊙ M`, in normalized space, as a subject of its own; made once for all metrics.
     pub fn masked(&self) -> &Subject<'a> {
-        self.masked.get_or_init(|| self.subject.with_image(self.masked_image()))
+        self.masked.get_or_init(|| {
+            if self.shows_all() {
+                // In another batch, rounding would make a rise or fall of what is the same image.
+                self.subject.through(self.subject.classifier())
+            } else {
+                self.subject.with_image(self.masked_image())
+            }
+        })
     }
 
-    /// The same method on the explanation image: a raw map `[h, w]`, or `None` where the map was imported.
-    pub fn explain_masked(&self) -> Option<Tensor> {
-        self.method.map(|method| method.explain(self.masked()))
+    /// Whether the map is 1 everywhere, as that of a control may be, and the explanation image is the image.
+    fn shows_all(&self) -> bool {
+        self.map.unit().min().double_value(&[]) >= 1.0
+    }
+
+    /// What made the map, where it can be asked again; imported maps were made elsewhere.
+    pub fn method(&self) -> Option<&'a dyn Method> {
+        self.method
+    }
+
+    /// The same method on the explanation image: a raw map `[h, w]`, or `None` where the map was imported; asked once for
+    /// all metrics.
+    pub fn explain_masked(&self) -> Option<&Tensor> {
+        let again = || self.method.map(|method| method.explain(self.masked()));
+        self.again.get_or_init(again).as_ref()
+    }
+
+    /// A map at the size of the layer under explanation, `[h, w]`: as it is where it has that size, as of most methods that
+    /// work at the layer, else averaged.
+    pub fn at_layer(&self, map: &Map) -> Tensor {
+        let grid = &self.subject.features().size()[2..];
+        if map.small().size() == grid {
+            map.small().shallow_clone()
+        } else {
+            map.small().unsqueeze(0).adaptive_avg_pool2d(grid).squeeze_dim(0)
+        }
+    }
+
+    /// How many cells the layer's grid has.
+    pub fn n_cells(&self) -> i64 {
+        self.subject.features().size()[2..].iter().product()
     }
 
     /// The network's answers to probes, in their order. Each is asked once, however many metrics ask for it, and what is
@@ -123,10 +178,21 @@ impl<'a> Explained<'a> {
     fn known(&self, probe: Probe) -> Option<Answer> {
         let [height, width] = self.subject.size();
         match probe {
+            Probe::Masked if self.shows_all() => Some(self.subject.answer()),
             Probe::Masked => self.masked.get().map(Subject::answer),
             Probe::Kept { pixels: 0, fill, .. } => Some(self.subject.filled(fill)),
-            Probe::Kept { pixels, .. } if pixels == height * width => Some(self.subject.answer()),
-            Probe::Kept { .. } => self.answers.borrow().get(&probe).copied(),
+            Probe::Kept { pixels, .. } | Probe::Imputed { pixels, .. }
+                if pixels == height * width =>
+            {
+                Some(self.subject.answer())
+            }
+            Probe::Cells { cells, hidden, fill, .. } if cells == 0 || cells == self.n_cells() => {
+                let is_whole = (cells == 0) == hidden;
+                Some(if is_whole { self.subject.answer() } else { self.subject.filled(fill) })
+            }
+            Probe::Kept { .. } | Probe::Imputed { .. } | Probe::Cells { .. } => {
+                self.answers.borrow().get(&probe).copied()
+            }
         }
     }
 
@@ -154,17 +220,22 @@ impl<'a> Explained<'a> {
 
     /// The images of probes, `[N, 3, H, W]`.
     fn images(&self, probes: &[Probe]) -> Tensor {
-        let form = |probe: &Probe| match *probe {
-            Probe::Masked => None,
-            Probe::Kept { order, fill, .. } => Some((order, fill)),
-        };
         let image = self.subject.image();
         let parts: Vec<Tensor> = probes
-            .chunk_by(|a, b| form(a) == form(b))
-            .map(|alike| match form(&alike[0]) {
-                None => self.masked_image(),
-                Some((order, fill)) => {
+            .chunk_by(|a, b| Form::of(a) == Form::of(b))
+            .map(|alike| match Form::of(&alike[0]) {
+                Form::Masked => self.masked_image(),
+                Form::Kept(order, fill) => {
                     image.where_self(&self.kept(order, alike), &self.subject.fill(fill))
+                }
+                Form::Imputed(order) => {
+                    impute::images(image, &self.kept(order, alike), self.subject.seed())
+                }
+                Form::Cells { order, hidden, fill, overlapping } => {
+                    let ranks = self.cell_ranks(order, overlapping);
+                    let first = ranks.less_tensor(&counts(alike, &ranks));
+                    let kept = if hidden { first.logical_not() } else { first };
+                    image.where_self(&kept, &self.subject.fill(fill))
                 }
             })
             .collect();
@@ -178,17 +249,53 @@ impl<'a> Explained<'a> {
     /// Which pixels are left, `[N, 1, H, W]` of truths.
     fn kept(&self, order: Order, probes: &[Probe]) -> Tensor {
         let ranks = self.ranks();
-        let pixels = probes.iter().filter_map(|probe| probe.pixels());
-        let pixels = Tensor::from_slice(&pixels.collect::<Vec<_>>());
-        let pixels = pixels.to_device(ranks.device()).view([-1, 1, 1, 1]);
+        let pixels = counts(probes, ranks);
         match order {
             Order::MostSalient => ranks.less_tensor(&pixels),
             Order::LeastSalient => ranks.greater_equal_tensor(&(ranks.numel() as i64 - pixels)),
         }
     }
 
+    /// The first place of a cell that covers each pixel, in an order of the layer's cells: `[1, 1, H, W]`.
+    fn cell_ranks(&self, order: Order, overlapping: bool) -> Tensor {
+        let most = ranks(&self.at_layer(self.map));
+        let ranks = match order {
+            Order::MostSalient => most,
+            Order::LeastSalient => self.n_cells() - 1 - most,
+        };
+        ranks_of_pixels(&ranks, self.subject.size(), overlapping).unsqueeze(0).unsqueeze(0)
+    }
+
     /// The place of every pixel in decreasing order of salience, equal values in row-major order: `[1, 1, H, W]`.
-    fn ranks(&self) -> &Tensor {
+    pub fn ranks(&self) -> &Tensor {
         self.ranks.get_or_init(|| ranks(self.map.unit()).unsqueeze(0).unsqueeze(0))
     }
+}
+
+/// What probes have in common that are made together.
+#[derive(PartialEq)]
+enum Form {
+    Masked,
+    Kept(Order, Fill),
+    Imputed(Order),
+    Cells { order: Order, hidden: bool, fill: Fill, overlapping: bool },
+}
+
+impl Form {
+    fn of(probe: &Probe) -> Self {
+        match *probe {
+            Probe::Masked => Self::Masked,
+            Probe::Kept { order, fill, .. } => Self::Kept(order, fill),
+            Probe::Imputed { order, .. } => Self::Imputed(order),
+            Probe::Cells { order, hidden, fill, overlapping, .. } => {
+                Self::Cells { order, hidden, fill, overlapping }
+            }
+        }
+    }
+}
+
+/// How many pixels or cells each probe is about, `[N, 1, 1, 1]`, beside ranks.
+fn counts(probes: &[Probe], ranks: &Tensor) -> Tensor {
+    let counts: Vec<i64> = probes.iter().filter_map(|probe| probe.count()).collect();
+    Tensor::from_slice(&counts).to_device(ranks.device()).view([-1, 1, 1, 1])
 }

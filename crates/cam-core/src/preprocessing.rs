@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Resize the shorter side, cut out the center, scale to `[0, 1]`, subtract the mean, divide by the standard deviation.
+/// Resize, cut out the center, scale to `[0, 1]`, subtract the mean, divide by the standard deviation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
-    /// Length of the shorter side after resizing, in pixels; the aspect ratio is kept.
-    pub resize: u32,
+    /// How large the photograph is made.
+    pub resize: Resize,
     /// Side of the square cut out of the center, in pixels: the network's input size.
     pub crop: u32,
     /// How pixels are interpolated while resizing.
@@ -19,6 +19,16 @@ pub struct Preprocessing {
     /// Per channel, in `[0, 1]`.
     #[serde(default = "imagenet_std")]
     pub std: [f64; 3],
+}
+
+/// How large a photograph is made before its center is cut out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a number of pixels for the shorter side, or [height, width]")]
+pub enum Resize {
+    /// Length of the shorter side in pixels; the aspect ratio is kept.
+    Shorter(u32),
+    /// `[height, width]` in pixels; the photograph is squashed.
+    Exact([u32; 2]),
 }
 
 /// How pixels are interpolated while resizing, with antialiasing, as Pillow does.

@@ -8,7 +8,7 @@ use std::{
 
 use tch::{Kind, Tensor};
 
-use crate::{Classifier, Fill};
+use crate::{Classifier, Fill, Squares};
 
 /// Which class is explained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ struct Clean {
     logits: OnceCell<Tensor>,
     fills: RefCell<BTreeMap<Fill, Tensor>>,
     filled: RefCell<BTreeMap<Fill, Answer>>,
+    covered: RefCell<BTreeMap<Squares, Rc<[Answer]>>>,
+    region: OnceCell<Tensor>,
 }
 
 impl Clean {
@@ -49,6 +51,8 @@ impl Clean {
             logits: OnceCell::new(),
             fills: RefCell::default(),
             filled: RefCell::default(),
+            covered: RefCell::default(),
+            region: OnceCell::new(),
         }
     }
 }
@@ -88,6 +92,14 @@ impl<'a> Subject<'a> {
         clean.features = OnceCell::from(features);
         clean.logits = OnceCell::from(logits);
         Self { classifier, clean: Rc::new(clean) }
+    }
+
+    /// The same subject, where the image says which pixels the class's object takes: `[H, W]` of truths, at least one.
+    #[must_use]
+    pub fn with_region(self, region: Tensor) -> Self {
+        assert_eq!(region.size(), self.size(), "a region has the image's size");
+        let _ = self.clean.region.get_or_init(|| region);
+        self
     }
 
     /// Another image for the same class, classifier and seed.
@@ -134,6 +146,11 @@ impl<'a> Subject<'a> {
     /// The class to explain.
     pub fn class(&self) -> i64 {
         self.clean.class
+    }
+
+    /// Which pixels the class's object takes, `[H, W]` of truths, where that is known.
+    pub fn region(&self) -> Option<&Tensor> {
+        self.clean.region.get()
     }
 
     /// The seed of everything random about this image.
@@ -201,5 +218,16 @@ impl<'a> Subject<'a> {
         let answer = self.answers(&self.classifier.logits(&self.fill(fill)))[0];
         self.clean.filled.borrow_mut().insert(fill, answer);
         answer
+    }
+
+    /// The network's answers with each of the squares put over the image, in the color 0 of normalized space; asked once
+    /// for all metrics.
+    pub fn covered(&self, squares: Squares) -> Rc<[Answer]> {
+        if let Some(answers) = self.clean.covered.borrow().get(&squares) {
+            return Rc::clone(answers);
+        }
+        let answers: Rc<[Answer]> = self.answers(&squares.logits(self)).into();
+        self.clean.covered.borrow_mut().insert(squares, Rc::clone(&answers));
+        answers
     }
 }

@@ -91,6 +91,33 @@ impl Classifier for Toy {
         self.batch
     }
 
+    fn randomized(&self, share: f64, seed: u64) -> Option<Box<dyn Classifier + '_>> {
+        // Waves with the seed in their phase: numbers of both signs that differ from all others.
+        let random = |like: &Tensor, phase: f64| {
+            let line = Tensor::arange(like.numel() as i64, (Kind::Double, Device::Cpu));
+            (line * 1.7 + phase + seed as f64).sin().view_as(like)
+        };
+        let head = match &self.head {
+            Head::Pooled(PooledLinear { weight, bias }) => {
+                Head::Pooled(PooledLinear { weight: random(weight, 1.0), bias: random(bias, 2.0) })
+            }
+            Head::Squeeze { weight, bias } => {
+                Head::Squeeze { weight: random(weight, 1.0), bias: random(bias, 2.0) }
+            }
+        };
+        let is_whole = share > 0.5;
+        let kept_or_random = |tensor: &Tensor, phase| {
+            if is_whole { random(tensor, phase) } else { tensor.shallow_clone() }
+        };
+        Some(Box::new(Self {
+            convolution: kept_or_random(&self.convolution, 3.0),
+            convolution_bias: kept_or_random(&self.convolution_bias, 4.0),
+            head,
+            batch: self.batch,
+            shortcut: self.shortcut,
+        }))
+    }
+
     fn pooled_linear_head(&self) -> Option<&PooledLinear> {
         match &self.head {
             Head::Pooled(head) if self.shortcut => Some(head),

@@ -11,7 +11,7 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Orientation, expand_variables, layout};
+use crate::{Bounds, Collage, DataError, Grid, Orientation, collage, expand_variables, layout};
 
 /// The form of a data set's manifest, a YAML file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct DatasetManifest {
     /// The list of images, for `layout: csv`; relative to the manifest.
     #[serde(default)]
     pub csv: Option<String>,
+    /// How collages are made, for `layout: grid`.
+    #[serde(default)]
+    pub grid: Option<Grid>,
     /// At most so many images: the first ones, or a sample where there is a `seed`.
     #[serde(default)]
     pub limit: Option<usize>,
@@ -50,8 +53,11 @@ pub enum Layout {
     Folders,
     /// All in one folder; the label is the `WordNet` id at the start of the name, or none.
     Files,
-    /// Listed in a file with the columns `path,label` and optionally `sha256`, or in Kaggle's `LOC_val_solution.csv`.
+    /// Listed in a file with the columns `path,label` and optionally `sha256` and a box's `xmin,ymin,xmax,ymax`, or in Kaggle's
+    /// `LOC_val_solution.csv`, boxes included.
     Csv,
+    /// Collages of images of different classes that lie in one of the other ways; see [`Grid`].
+    Grid,
 }
 
 /// How much of a data set; what is `None` is up to the manifest.
@@ -66,7 +72,7 @@ pub struct Limits {
 }
 
 /// The images of a data set, in an order that depends on their names alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     /// Its name in results.
     pub name: String,
@@ -81,16 +87,20 @@ pub struct Dataset {
 }
 
 /// An image of a data set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Item {
     /// Its path relative to the root, with `/`: what identifies it in results.
     pub image: String,
-    /// The file.
+    /// The file; of a collage, the one in the cell to find.
     pub path: PathBuf,
     /// The index of its class, where it is labeled.
     pub label: Option<i64>,
     /// Its SHA-256, where a list gives it.
     pub sha256: Option<String>,
+    /// Where the class's objects are, where a list says so.
+    pub boxes: Vec<Bounds>,
+    /// What it is put together of, where it is a collage.
+    pub collage: Option<Collage>,
 }
 
 impl DatasetManifest {
@@ -131,20 +141,28 @@ impl Dataset {
         let form = DatasetManifest::read(manifest)?;
         let root = form.root(manifest)?;
         let list = form.csv.as_deref().map(|list| resolve(list, manifest)).transpose()?;
-        let mut items = match (form.layout, list) {
+        let invalid = |message: &str| Err(DataError::invalid(manifest, None, message));
+        let of = match (form.layout, &form.grid) {
+            (Layout::Grid, None) => {
+                return invalid("`layout: grid` needs `grid`, how collages are made");
+            }
+            (Layout::Grid, Some(grid)) => grid.of,
+            (_, Some(_)) => return invalid("`grid` goes with `layout: grid` only"),
+            (layout, None) => layout,
+        };
+        let mut items = match (of, list) {
             (Layout::Folders, None) => layout::folders(&root)?,
             (Layout::Files, None) => layout::files(&root)?,
             (Layout::Csv, Some(list)) => layout::csv(&root, &list)?,
-            (Layout::Csv, None) => {
-                let message = "`layout: csv` needs `csv`, the list of images";
-                return Err(DataError::invalid(manifest, None, message));
-            }
-            (_, Some(_)) => {
-                let message = "`csv` goes with `layout: csv` only";
-                return Err(DataError::invalid(manifest, None, message));
-            }
+            (Layout::Csv, None) => return invalid("`layout: csv` needs `csv`, the list of images"),
+            (Layout::Grid, _) => return invalid("a grid is `of` folders, files or csv"),
+            (_, Some(_)) => return invalid("`csv` goes with `layout: csv` only"),
         };
         items.sort_by(|a, b| a.image.cmp(&b.image));
+        if let Some(grid) = form.grid {
+            items = collage::collages(grid, items)
+                .map_err(|message| DataError::invalid(manifest, None, message))?;
+        }
         let limits = Limits {
             limit: limits.limit.or(form.limit),
             per_class: limits.per_class.or(form.per_class),
@@ -210,6 +228,8 @@ mod tests {
                 path: PathBuf::new(),
                 label: Some(index as i64 % 3),
                 sha256: None,
+                boxes: vec![],
+                collage: None,
             })
             .collect()
     }

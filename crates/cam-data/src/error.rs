@@ -76,8 +76,8 @@ pub enum DataError {
         /// The largest number of pixels that is decoded.
         limit: u64,
     },
-    /// An image is so long and narrow that its longer side grows beyond all bounds.
-    #[error("{} has {width}x{height} pixels: resized to a shorter side of {side}, more than the limit of {} million", path.display(), limit / 1_000_000)]
+    /// An image would be larger than any photograph, most often because it is long and narrow.
+    #[error("{} has {width}x{height} pixels: resized to {}x{}, more than the limit of {} million", path.display(), resized.0, resized.1, limit / 1_000_000)]
     TooLong {
         /// The file.
         path: PathBuf,
@@ -85,8 +85,8 @@ pub enum DataError {
         width: u32,
         /// Its height in pixels.
         height: u32,
-        /// The shorter side after resizing, in pixels.
-        side: u32,
+        /// Width and height after resizing, in pixels.
+        resized: (u64, u64),
         /// The largest number of pixels that is made.
         limit: u64,
     },

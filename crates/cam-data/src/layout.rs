@@ -10,7 +10,7 @@ use std::{
 use csv::{Position, StringRecord};
 
 use crate::{
-    DataError, Item,
+    Bounds, DataError, Item,
     imagenet::{class_index, wordnet_id},
 };
 
@@ -28,6 +28,8 @@ pub(crate) fn folders(root: &Path) -> Result<Vec<Item>, DataError> {
             path,
             label: Some(label),
             sha256: None,
+            boxes: vec![],
+            collage: None,
         }));
     }
     let hint = || {
@@ -68,6 +70,8 @@ pub(crate) fn files(root: &Path) -> Result<Vec<Item>, DataError> {
         image: name,
         path,
         sha256: None,
+        boxes: vec![],
+        collage: None,
     });
     let hint = || {
         let n_folders = folders.len();
@@ -164,22 +168,37 @@ struct Columns {
     path: usize,
     label: Option<usize>,
     sha256: Option<usize>,
+    /// `xmin`, `ymin`, `xmax` and `ymax`.
+    bounds: Option<[usize; 4]>,
     is_kaggle: bool,
 }
+
+const BOUNDS: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
 
 impl Columns {
     fn of(headers: &StringRecord) -> Result<Self, String> {
         let column = |name: &str| headers.iter().position(|header| header == name);
         if let Some(path) = column("path") {
+            let bounds = match BOUNDS.map(column) {
+                [Some(a), Some(b), Some(c), Some(d)] => Some([a, b, c, d]),
+                [None, None, None, None] => None,
+                _ => {
+                    return Err(format!(
+                        "a box needs all of the columns `{}`",
+                        BOUNDS.join("`, `")
+                    ));
+                }
+            };
             return Ok(Self {
                 path,
                 label: column("label"),
                 sha256: column("sha256"),
+                bounds,
                 is_kaggle: false,
             });
         }
         if let (Some(path), label @ Some(_)) = (column("ImageId"), column("PredictionString")) {
-            return Ok(Self { path, label, sha256: None, is_kaggle: true });
+            return Ok(Self { path, label, sha256: None, bounds: None, is_kaggle: true });
         }
         let found = headers.iter().collect::<Vec<_>>().join("`, `");
         Err(format!(
@@ -198,7 +217,27 @@ impl Columns {
         if !path.is_file() {
             return Err(format!("there is no file {}", path.display()));
         }
-        Ok(Item { image, path, label, sha256 })
+        let boxes = self.boxes(record)?;
+        Ok(Item { image, path, label, sha256, boxes, collage: None })
+    }
+
+    /// One box of four columns, where they are filled; any number in Kaggle's string, each behind its class.
+    fn boxes(&self, record: &StringRecord) -> Result<Vec<Bounds>, String> {
+        if self.is_kaggle {
+            let text = self.label.and_then(|at| record.get(at)).unwrap_or_default();
+            let words: Vec<&str> = text.split_whitespace().collect();
+            return words
+                .chunks(5)
+                .filter(|words| words.len() > 1)
+                .map(|words| Bounds::parse(&words[1..]))
+                .collect();
+        }
+        let Some(columns) = self.bounds else { return Ok(vec![]) };
+        let fields = columns.map(|at| record.get(at).unwrap_or_default());
+        if fields.iter().all(|field| field.is_empty()) {
+            return Ok(vec![]);
+        }
+        Ok(vec![Bounds::parse(&fields)?])
     }
 
     /// A class's index from its index or `WordNet` id; Kaggle's string goes on with a box.

@@ -3,6 +3,8 @@
 //! A [`DatasetManifest`] names a folder, a layout and where labels come from; [`Dataset::load`] lists its images.
 //! [`Photo::open`] decodes one, resizes and crops it; [`prefetch`] does so ahead of a consumer, on rayon's threads.
 
+mod bounds;
+mod collage;
 mod dataset;
 mod error;
 pub mod imagenet;
@@ -11,6 +13,8 @@ mod photo;
 mod prefetch;
 mod variables;
 
+pub use bounds::{Bounds, PixelBox};
+pub use collage::{Collage, Grid};
 pub use dataset::{Dataset, DatasetManifest, Item, Layout, Limits};
 pub use error::DataError;
 pub use photo::{Orientation, Photo};

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Cursor, path::Path};
 
-use cam_core::{Interpolation, Preprocessing};
+use cam_core::{Interpolation, Preprocessing, Resize};
 use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef,
 };
@@ -12,7 +12,7 @@ use image::{
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::DataError;
+use crate::{DataError, bounds::Frame};
 
 /// Whether a photograph is turned upright by its EXIF tag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,20 +64,41 @@ impl Photo {
         preprocessing: &Preprocessing,
         orientation: Orientation,
     ) -> Result<Self, DataError> {
+        Self::framed(bytes, path, preprocessing, orientation).map(|(photo, _)| photo)
+    }
+
+    /// As [`Photo::from_bytes`], with how it was cut out of the file.
+    pub(crate) fn framed(
+        bytes: &[u8],
+        path: &Path,
+        preprocessing: &Preprocessing,
+        orientation: Orientation,
+    ) -> Result<(Self, Frame), DataError> {
         let image = decode(bytes, path, orientation)?;
-        let (width, height) = resized_size(image.dimensions(), preprocessing.resize);
-        if width.saturating_mul(height) > MAX_PIXELS {
+        let resized = resized_size(image.dimensions(), preprocessing.resize);
+        if resized.0.saturating_mul(resized.1) > MAX_PIXELS {
             let (width, height) = image.dimensions();
             return Err(DataError::TooLong {
                 path: path.to_path_buf(),
                 width,
                 height,
-                side: preprocessing.resize,
+                resized,
                 limit: MAX_PIXELS,
             });
         }
+        let (width, height) = resized;
         let resized = resize(&image, (width as u32, height as u32), preprocessing.interpolation);
-        Ok(center_crop(&resized, preprocessing.crop))
+        let [left, top] =
+            [width, height].map(|length| offset(length as i64, i64::from(preprocessing.crop)));
+        let frame = Frame {
+            scale: [
+                width as f64 / f64::from(image.width()),
+                height as f64 / f64::from(image.height()),
+            ],
+            offset: [left, top],
+            side: preprocessing.crop,
+        };
+        Ok((center_crop(&resized, preprocessing.crop), frame))
     }
 
     /// The network's input, `[1, 3, height, width]` in `f32`: pixels in `[0, 1]`, mean subtracted, divided by the
@@ -178,9 +199,13 @@ fn is_complete(jpeg: &[u8]) -> bool {
     }
 }
 
-/// The size that has a shorter side of `side` pixels; the longer one is rounded down, as torchvision does.
-fn resized_size((width, height): (u32, u32), side: u32) -> (u64, u64) {
-    let (width, height, side) = (u64::from(width), u64::from(height), u64::from(side));
+/// Width and height after resizing; the longer side is rounded down where the aspect ratio is kept, as torchvision does.
+fn resized_size((width, height): (u32, u32), resize: Resize) -> (u64, u64) {
+    let side = match resize {
+        Resize::Exact([height, width]) => return (u64::from(width), u64::from(height)),
+        Resize::Shorter(side) => u64::from(side),
+    };
+    let (width, height) = (u64::from(width), u64::from(height));
     if width <= height { (side, side * height / width) } else { (side * width / height, side) }
 }
 
@@ -243,16 +268,22 @@ mod tests {
 
     #[test]
     fn the_longer_side_is_rounded_down() {
-        assert_eq!(resized_size((500, 333), 256), (384, 256)); // 256 * 500 / 333 = 384.38
-        assert_eq!(resized_size((100, 101), 64), (64, 64));
-        assert_eq!(resized_size((1, u32::MAX), 256), (256, 256 * u64::from(u32::MAX)));
+        let of = |size, side| resized_size(size, Resize::Shorter(side));
+        assert_eq!(of((500, 333), 256), (384, 256)); // 256 * 500 / 333 = 384.38
+        assert_eq!(of((100, 101), 64), (64, 64));
+        assert_eq!(of((1, u32::MAX), 256), (256, 256 * u64::from(u32::MAX)));
+    }
+
+    #[test]
+    fn two_sides_squash_a_photograph() {
+        assert_eq!(resized_size((500, 333), Resize::Exact([256, 224])), (224, 256));
     }
 
     #[test]
     fn normalization_subtracts_the_mean_and_divides_by_the_standard_deviation() {
         let photo = Photo { width: 1, height: 1, rgb: vec![255, 0, 51] };
         let preprocessing = Preprocessing {
-            resize: 1,
+            resize: Resize::Shorter(1),
             crop: 1,
             interpolation: Interpolation::Bilinear,
             mean: [0.5, 0.25, 0.0],

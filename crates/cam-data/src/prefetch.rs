@@ -4,21 +4,74 @@ use std::{
     collections::VecDeque,
     fs,
     panic::catch_unwind,
+    path::PathBuf,
     sync::mpsc::{Receiver, sync_channel},
 };
 
-use cam_core::{Preprocessing, hex};
+use cam_core::{Preprocessing, Resize, hex};
 use sha2::{Digest, Sha256};
+use tch::Tensor;
 use tracing::info_span;
 
-use crate::{DataError, Item, Orientation, Photo};
+use crate::{Collage, DataError, Item, Orientation, Photo, PixelBox, bounds::region};
 
 /// A decoded image, and what its file is.
 pub struct Loaded {
     /// The pixels.
     pub photo: Photo,
-    /// SHA-256 of the file, in hexadecimal.
+    /// SHA-256 of the file, or over those of a collage's files, in hexadecimal.
     pub sha256: String,
+    /// Where the class's objects are, as far as they are not cut off.
+    pub boxes: Vec<PixelBox>,
+}
+
+impl Loaded {
+    /// The pixels in any of the boxes, `[height, width]` of truths, on the processor; `None` without boxes.
+    pub fn region(&self) -> Option<Tensor> {
+        region(&self.boxes, [self.photo.height, self.photo.width])
+    }
+}
+
+impl Item {
+    /// The SHA-256 that [`Loaded::sha256`] will have.
+    ///
+    /// # Errors
+    /// [`DataError`] where a file cannot be read.
+    pub fn digest(&self) -> Result<String, DataError> {
+        let of = |path: &PathBuf| Ok(digest(&read(path)?));
+        match &self.collage {
+            None => of(&self.path),
+            Some(collage) => {
+                let digests: Vec<String> =
+                    collage.paths.iter().map(of).collect::<Result<_, DataError>>()?;
+                Ok(digest_of_all(digests.into_iter()))
+            }
+        }
+    }
+
+    /// Whether what was read is what the list says.
+    fn verify(&self, found: &str) -> Result<(), DataError> {
+        match &self.sha256 {
+            Some(expected) if expected != found => Err(DataError::Hash {
+                path: self.path.clone(),
+                expected: expected.clone(),
+                found: found.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn read(path: &PathBuf) -> Result<Vec<u8>, DataError> {
+    fs::read(path).map_err(DataError::read(path))
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn digest_of_all(digests: impl Iterator<Item = String>) -> String {
+    digest(digests.collect::<String>().as_bytes())
 }
 
 /// Images in the order of their items, each with its index; a few are decoded ahead.
@@ -87,15 +140,43 @@ fn load(
     orientation: Orientation,
 ) -> Result<Loaded, DataError> {
     let _span = info_span!("decode", image = item.image).entered();
-    let bytes = fs::read(&item.path).map_err(DataError::read(&item.path))?;
-    let sha256 = hex(&Sha256::digest(&bytes));
-    if let Some(expected) = item.sha256.as_ref().filter(|expected| **expected != sha256) {
-        return Err(DataError::Hash {
-            path: item.path.clone(),
-            expected: expected.clone(),
-            found: sha256,
-        });
+    if let Some(collage) = &item.collage {
+        return load_collage(item, collage, preprocessing, orientation);
     }
-    let photo = Photo::from_bytes(&bytes, &item.path, preprocessing, orientation)?;
-    Ok(Loaded { photo, sha256 })
+    let bytes = read(&item.path)?;
+    let sha256 = digest(&bytes);
+    item.verify(&sha256)?;
+    let (photo, frame) = Photo::framed(&bytes, &item.path, preprocessing, orientation)?;
+    let boxes = item.boxes.iter().filter_map(|bounds| frame.place(bounds)).collect();
+    Ok(Loaded { photo, sha256, boxes })
+}
+
+fn load_collage(
+    item: &Item,
+    collage: &Collage,
+    preprocessing: &Preprocessing,
+    orientation: Orientation,
+) -> Result<Loaded, DataError> {
+    let Preprocessing { resize, crop, .. } = *preprocessing;
+    // The largest cell, and the image around it in the proportion that it has elsewhere.
+    let cell = crop.div_ceil(collage.side);
+    let around = |side: u32| (u64::from(side) * u64::from(cell) / u64::from(crop.max(1))) as u32;
+    let resize = match resize {
+        Resize::Shorter(side) => Resize::Shorter(around(side)),
+        Resize::Exact(sides) => Resize::Exact(sides.map(around)),
+    };
+    let preprocessing = Preprocessing { resize, crop: cell, ..preprocessing.clone() };
+    let files: Vec<Vec<u8>> = collage.paths.iter().map(read).collect::<Result<_, _>>()?;
+    let sha256 = digest_of_all(files.iter().map(|bytes| digest(bytes)));
+    item.verify(&sha256)?;
+    let open = |(path, bytes): (&PathBuf, &Vec<u8>)| {
+        Photo::from_bytes(bytes, path, &preprocessing, orientation)
+    };
+    let cells: Vec<Photo> = collage.paths.iter().zip(&files).map(open).collect::<Result<_, _>>()?;
+    let [left, top, right, bottom] = collage.cell_bounds(collage.cell, crop);
+    Ok(Loaded {
+        photo: collage.assemble(&cells, crop),
+        sha256,
+        boxes: vec![PixelBox { left, top, right, bottom }],
+    })
 }

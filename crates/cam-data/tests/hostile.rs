@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_core::{Interpolation, Preprocessing};
+use cam_core::{Interpolation, Preprocessing, Resize};
 use cam_data::{DataError, Orientation, Photo};
 use tempfile::TempDir;
 
 const PREPROCESSING: Preprocessing = Preprocessing {
-    resize: 48,
+    resize: Resize::Shorter(48),
     crop: 40,
     interpolation: Interpolation::Bilinear,
     mean: [0.0; 3],
@@ -205,7 +205,7 @@ fn an_image_that_resizing_would_make_absurdly_long_is_refused() {
     let (_, message) = refused("line.png", bytes.get_ref());
     assert_eq!(
         message,
-        "set/line.png has 1x60000 pixels: resized to a shorter side of 48, more than the limit of 100 million"
+        "set/line.png has 1x60000 pixels: resized to 48x2880000, more than the limit of 100 million"
     );
 }
 

@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_core::{Interpolation, Preprocessing};
-use cam_data::{DataError, Dataset, Limits, Orientation, prefetch};
+use cam_core::{Interpolation, Preprocessing, Resize};
+use cam_data::{Bounds, DataError, Dataset, Limits, Orientation, prefetch};
 use tempfile::TempDir;
 
 /// A folder with a manifest `set.yaml` and images under `images/`.
@@ -140,7 +140,7 @@ fn a_link_to_an_image_elsewhere_is_an_image() {
 #[test]
 fn a_list_gives_paths_labels_and_hashes() {
     let folder = Folder::new(CSV, &["b c.png", "sub/ä.jpg", "d.png", "e.png"]);
-    let list = "\u{feff}label,path,xmin,sha256\r\n\
+    let list = "\u{feff}label,path,note,sha256\r\n\
                 7, b c.png ,3,ABCDEF\r\n\
                 n01443537,./sub\\ä.jpg,,\r\n\
                 ,\"d.png\",,\r\n";
@@ -365,7 +365,7 @@ fn images_come_in_order_with_their_hashes_and_failures_in_their_places() {
         &format!("path,sha256\n{}\n", lines.join("\n")).replace("05.png,", "05.png,00ff"),
     );
     let preprocessing = Preprocessing {
-        resize: 8,
+        resize: Resize::Shorter(8),
         crop: 8,
         interpolation: Interpolation::Bilinear,
         mean: [0.0; 3],
@@ -393,3 +393,140 @@ fn images_come_in_order_with_their_hashes_and_failures_in_their_places() {
 
 /// Of `vectors/images/png-small.png`, by sha256sum.
 const SMALL_SHA256: &str = "58f58be425c3433cc1ea207698687a1ecf5c3f189c498b9b94a51563c7d0d3e4";
+
+#[test]
+fn boxes_stand_in_four_columns_or_in_kaggles_string() {
+    let folder = Folder::new(CSV, &["a.png", "b.png", "c.png"]);
+    folder.write(
+        "list.csv",
+        "path,label,xmin,ymin,xmax,ymax\na.png,0,10,20,30.5,40\nb.png,1,,,,\nc.png,2,0,0,1,1\n",
+    );
+    let boxes = |folder: &Folder| {
+        let items = folder.load().unwrap().items;
+        let numbers = |b: &Bounds| [b.xmin, b.ymin, b.xmax, b.ymax];
+        items.iter().map(|item| item.boxes.iter().map(numbers).collect()).collect::<Vec<Vec<_>>>()
+    };
+    let expected = [vec![[10.0, 20.0, 30.5, 40.0]], vec![], vec![[0.0, 0.0, 1.0, 1.0]]];
+    assert_eq!(boxes(&folder), expected);
+
+    let kaggle = Folder::new(CSV, &["v1.JPEG", "v2.JPEG"]);
+    kaggle.write(
+        "list.csv",
+        "ImageId,PredictionString\nv1,n01440764 1 2 3 4 n01440764 5 6 7 8 \nv2,n01443537\n",
+    );
+    assert_eq!(boxes(&kaggle), [vec![[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]], vec![]]);
+}
+
+#[test]
+fn boxes_that_are_none_are_refused_with_their_line() {
+    let folder = Folder::new(CSV, &["a.png", "b.JPEG"]);
+    let cases = [
+        ("path,label,xmin\na.png,0,1\n", "set/list.csv:1: a box needs all of the columns"),
+        ("path,xmin,ymin,xmax,ymax\na.png,3,0,3,9\n", "set/list.csv:2: `3 0 3 9` is no box"),
+        ("path,xmin,ymin,xmax,ymax\na.png,1,2,,4\n", "set/list.csv:2: `1 2  4` is no box"),
+        ("path,xmin,ymin,xmax,ymax\na.png,1,2,nan,4\n", "is no box"),
+        ("ImageId,PredictionString\nb,n01440764 1 2 3\n", "`1 2 3` is no box"),
+    ];
+    for (list, expected) in cases {
+        folder.write("list.csv", list);
+        let error = folder.error();
+        assert!(error.contains(expected), "{list:?} gives {error}");
+    }
+}
+
+const GRID: &str = "root: images\nlayout: grid\ngrid: { side: 2, of: folders, seed: 3 }\n";
+
+/// Photographs of one color a class, `n` of each of `classes`.
+fn colored(manifest: &str, classes: usize, n: usize) -> Folder {
+    let images: Vec<String> = (0..classes)
+        .flat_map(|class| (0..n).map(move |i| format!("class{class}/{i}.png")))
+        .collect();
+    let folder = Folder::new(manifest, &images.iter().map(String::as_str).collect::<Vec<_>>());
+    for image in &images {
+        let class: u8 = image["class".len()..=("class".len())].parse().unwrap();
+        image::RgbImage::from_pixel(30, 20, image::Rgb([20 * class + 10; 3]))
+            .save(folder.path(&format!("images/{image}")))
+            .unwrap();
+    }
+    folder
+}
+
+#[test]
+fn collages_are_of_images_of_different_classes_each_cell_once_as_the_one_to_find() {
+    let folder = colored(GRID, 5, 3);
+    let items = folder.load().unwrap().items;
+    assert_eq!(items, folder.load().unwrap().items, "the same ones every time");
+    assert!(items.len() >= 8 && items.len() <= 12, "{} of 15 images", items.len());
+    let mut paths: Vec<_> = items.iter().map(|item| item.path.clone()).collect();
+    paths.sort();
+    paths.dedup();
+    assert_eq!(paths.len(), items.len(), "no image twice");
+    for (number, four) in items.chunks(4).enumerate() {
+        let mut labels: Vec<_> = four.iter().map(|item| item.label).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        assert_eq!(labels.len(), 4);
+        for (cell, item) in four.iter().enumerate() {
+            assert_eq!(item.image, format!("{number:05}-{cell}"));
+            let collage = item.collage.as_ref().unwrap();
+            assert_eq!((collage.cell, &collage.paths[cell]), (cell, &item.path));
+        }
+    }
+}
+
+#[test]
+fn a_collage_has_its_images_in_its_cells_and_the_region_of_one() {
+    for crop in [16, 17] {
+        let folder = colored(GRID, 4, 1);
+        let items = folder.load().unwrap().items;
+        let preprocessing = Preprocessing {
+            resize: Resize::Shorter(crop + 4),
+            crop,
+            interpolation: Interpolation::Bilinear,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+        };
+        for (index, loaded) in prefetch(items.clone(), &preprocessing, Orientation::Ignore) {
+            let (loaded, item) = (loaded.unwrap(), &items[index]);
+            assert_eq!(loaded.sha256, item.digest().unwrap());
+            assert_eq!((loaded.photo.width, loaded.photo.height), (crop, crop));
+            let region = Vec::<bool>::try_from(loaded.region().unwrap().view(-1)).unwrap();
+            let half = crop / 2;
+            for (pixel, inside) in (0..).zip(&region) {
+                let (row, column) = (pixel / crop, pixel % crop);
+                let cell = 2 * usize::from(row >= half) + usize::from(column >= half);
+                assert_eq!(*inside, cell == item.collage.as_ref().unwrap().cell);
+                let color = loaded.photo.rgb[3 * pixel as usize];
+                let label = items[index / 4 * 4 + cell].label.unwrap();
+                assert_eq!(i64::from(color), 20 * label + 10, "{row}, {column} of {crop}");
+            }
+        }
+    }
+}
+
+#[test]
+fn grids_that_cannot_be_made_are_refused() {
+    let cases = [
+        ("root: images\nlayout: grid\n", "`layout: grid` needs `grid`"),
+        (
+            "root: images\nlayout: folders\ngrid: { side: 2, of: files }\n",
+            "goes with `layout: grid` only",
+        ),
+        (
+            "root: images\nlayout: grid\ngrid: { side: 2, of: grid }\n",
+            "is `of` folders, files or csv",
+        ),
+        ("root: images\nlayout: grid\ngrid: { side: 1, of: files }\n", "at least 2 cells"),
+        (
+            "root: images\nlayout: grid\ngrid: { side: 3, of: folders }\n",
+            "needs 9 images of different classes",
+        ),
+    ];
+    for (manifest, expected) in cases {
+        let error = colored(manifest, 4, 1).error();
+        assert!(error.contains(expected), "{manifest:?} gives {error}");
+    }
+    let unlabeled =
+        Folder::new("root: images\nlayout: grid\ngrid: { side: 2, of: files }\n", &["a.png"]);
+    assert!(unlabeled.error().contains("needs labels, and a.png has none"));
+}

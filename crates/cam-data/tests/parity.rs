@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_core::{Interpolation, Preprocessing, cache_folder};
+use cam_core::{Interpolation, Preprocessing, Resize, cache_folder};
 use cam_data::{Orientation, Photo};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -114,6 +114,7 @@ fn block_means(photo: &Photo) -> Vec<f64> {
 }
 
 fn of_size(resize: u32, crop: u32, interpolation: Interpolation) -> Preprocessing {
+    let resize = Resize::Shorter(resize);
     Preprocessing { resize, crop, interpolation, mean: [0.0; 3], std: [1.0; 3] }
 }
 

@@ -4,7 +4,7 @@
 //! cover the pixel. Squares have a side of `window` pixels and stand at `n × n` places, evenly from edge to edge.
 //! Ours: the square has the color 0 of the normalized image, which is the mean of the training images.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject, logits_in_chunks};
+use cam_core::{About, Cost, FeatureShape, Method, Squares, Subject};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -33,25 +33,19 @@ impl Default for Occlusion {
 impl Method for Occlusion {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
         let _no_grad = tch::no_grad_guard();
-        let image = subject.image();
-        let squares = self.squares(subject.size());
-        let logits = logits_in_chunks(subject.classifier(), squares.len() as i64, |range| {
-            let images = image.repeat([range.end - range.start, 1, 1, 1]);
-            for (row, square) in range.clone().enumerate() {
-                let _ = square_of(&images.get(row as i64), &squares[square as usize]).zero_();
-            }
-            images
-        });
+        let squares = Squares { window: self.window, n: self.n };
+        let logits = squares.logits(subject);
         let clean = self.score.of(subject, subject.logits());
         let falls = Vec::<f64>::try_from(
             (clean - self.score.of(subject, &logits)).to_kind(Kind::Double).to_device(Device::Cpu),
         )
         .expect("a vector of numbers");
+        let image = subject.image();
         let sum = Tensor::zeros(subject.size(), (image.kind(), image.device()));
         let covered = sum.zeros_like();
-        for (square, fall) in squares.iter().zip(falls) {
-            let _ = square_of(&sum, square).g_add_scalar_(fall);
-            let _ = square_of(&covered, square).g_add_scalar_(1.0);
+        for (square, fall) in squares.over(subject.size()).into_iter().zip(falls) {
+            let _ = square.of(&sum).g_add_scalar_(fall);
+            let _ = square.of(&covered).g_add_scalar_(1.0);
         }
         sum / covered.clamp_min(1.0)
     }
@@ -66,28 +60,5 @@ impl Method for Occlusion {
             summary: "how far the class's probability falls under a square, averaged over squares",
             source: "Zeiler and Fergus 2014, arXiv 1311.2901",
         }
-    }
-}
-
-/// First pixel and length of a square along each axis.
-type Square = [(i64, i64); 2];
-
-/// The part of `[.., H, W]` below a square, as a view.
-fn square_of(tensor: &Tensor, [(top, height), (left, width)]: &Square) -> Tensor {
-    tensor.narrow(-2, *top, *height).narrow(-1, *left, *width)
-}
-
-impl Occlusion {
-    /// Every square, row by row.
-    fn squares(&self, size: [i64; 2]) -> Vec<Square> {
-        let [rows, columns] = size.map(|side| {
-            let (window, n) = (i64::from(self.window).min(side), i64::from(self.n));
-            let place = |i: i64| match n {
-                1 => (side - window) / 2,
-                _ => ((side - window) as f64 * i as f64 / (n - 1) as f64).round() as i64,
-            };
-            (0..n).map(|i| (place(i), window)).collect::<Vec<_>>()
-        });
-        rows.iter().flat_map(|row| columns.iter().map(move |column| [*row, *column])).collect()
     }
 }

@@ -2,31 +2,11 @@
 
 use std::ops::Range;
 
-use cam_core::{FeatureShape, Subject, logits_in_chunks};
+use cam_core::{FeatureShape, Output, Subject, logits_in_chunks};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
-
-/// Which number of the network's output is explained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Output {
-    /// The class's logit.
-    Logit,
-    /// The class's softmax probability.
-    Softmax,
-}
-
-impl Output {
-    /// The explained number of logits `[N, C]`: `[N]`.
-    pub(crate) fn of(self, subject: &Subject<'_>, logits: &Tensor) -> Tensor {
-        match self {
-            Self::Logit => subject.logit(logits),
-            Self::Softmax => subject.probability(logits),
-        }
-    }
-}
 
 /// How the numbers of a pixel's three colors become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

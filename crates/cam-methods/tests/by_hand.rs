@@ -7,10 +7,11 @@
 
 use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
-    AblationCam, AllOnes, Cam, CenterGaussian, Colors, Denominator, EigenCam, EigenGradCam,
-    GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient, IntegratedGradients, IsCam,
-    KernelShap, LayerCam, Lime, Occlusion, Output, Random, ReciproCam, Saliency, ScoreCam,
-    SmoothGrad, SmoothGradCamPp, Sobel, SsCam, Weighting, XGradCam,
+    AblationCam, AllOnes, Cam, CenterGaussian, ChannelMasks, Channels, Colors, Denominator,
+    EigenCam, EigenGradCam, GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient,
+    IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output, PpWeights, Random,
+    ReciproCam, Saliency, ScoreCam, SmoothGrad, SmoothGradCamPp, SmoothWeights, Sobel, SsCam,
+    Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -82,15 +83,100 @@ fn grad_cam_pp_weighs_channels_by_its_papers_formula() {
     // Weights (.4, 0, 4/11) and (0, 4/9, 4/19).
     let class_0 = [0.4, 0.8 + 4.0 / 11.0, 0.0, 1.2 + 8.0 / 11.0];
     let class_1 = [0.0, 4.0 / 19.0, 4.0 / 9.0, 8.0 / 19.0];
-    check(&GradCamPp {}, [class_0, class_1], false);
+    check(&GradCamPp::default(), [class_0, class_1], false);
     check(
-        &GradCamPp {},
+        &GradCamPp::default(),
         [
             [0.207_547_169_8, 0.603_773_584_9, 0.0, 1.0],
             [0.0, 0.473_684_210_5, 1.0, 0.947_368_421_1],
         ],
         true,
     );
+}
+
+#[test]
+fn grad_cam_pp_of_three_code_bases_is_three_other_maps() {
+    for (weights, expected) in [
+        (
+            PpWeights::TorchCam,
+            [[0.307_692_307_7, 0.653_846_153_8, 0.0, 1.0], [0.0, 0.125, 1.0, 0.25]],
+        ),
+        (PpWeights::TensorFlow, [[0.25, 0.625, 0.0, 1.0], [0.0, 0.5, 1.0, 1.0]]),
+        (
+            PpWeights::Xplique,
+            [
+                [0.234_899_328_9, 0.617_449_664_4, 0.0, 1.0],
+                [0.0, 0.492_537_313_4, 1.0, 0.985_074_626_9],
+            ],
+        ),
+    ] {
+        check(&GradCamPp { weights }, expected, true);
+    }
+}
+
+#[test]
+fn smooth_grad_cam_pp_as_published_has_the_mean_gradient_for_numerator() {
+    // Gradients (.5, -.25, .25) and (-.25, .25, .125), activations sum to (6, 1, 3). Where g is positive, a position adds
+    // g² / (2 g² + g³ ΣF) = 1 / (2 + g ΣF), and there are four.
+    let published =
+        SmoothGradCamPp { weights: SmoothWeights::Published, ..SmoothGradCamPp::default() };
+    let [a, b] = [4.0 / 5.0, 4.0 / 2.75];
+    let [c, d] = [4.0 / 2.25, 4.0 / 2.375];
+    check(&published, [[a, 2.0 * a + b, 0.0, 3.0 * a + 2.0 * b], [0.0, d, c, 2.0 * d]], false);
+}
+
+/// A network whose gradient is its pixel: logit Σ F²/2, F = x.
+struct Square;
+impl Classifier for Square {
+    fn features(&self, images: &Tensor) -> Tensor {
+        images.shallow_clone()
+    }
+    fn head(&self, features: &Tensor) -> Tensor {
+        features.square().sum_dim_intlist(&[-2_i64, -1][..], false, None::<Kind>) / 2.0
+    }
+    fn batch(&self) -> i64 {
+        1
+    }
+}
+/// What the network is asked about.
+struct Watched(std::cell::RefCell<Vec<Tensor>>);
+impl Classifier for Watched {
+    fn features(&self, images: &Tensor) -> Tensor {
+        self.0.borrow_mut().push(images.copy());
+        Square.features(images)
+    }
+    fn head(&self, features: &Tensor) -> Tensor {
+        Square.head(features)
+    }
+    fn batch(&self) -> i64 {
+        1
+    }
+}
+
+#[test]
+fn smooth_grad_cam_pp_of_torch_cam_takes_the_last_noisy_copy() {
+    let torch_cam = SmoothGradCamPp { n: 3, sigma: 0.0, weights: SmoothWeights::TorchCam };
+    // Without noise every copy is the image, and what is left is the paper's formula.
+    let class_0 = [0.4, 0.8 + 4.0 / 11.0, 0.0, 1.2 + 8.0 / 11.0];
+    check(&torch_cam, [class_0, [0.0, 4.0 / 19.0, 4.0 / 9.0, 8.0 / 19.0]], false);
+
+    // With noise: two copies, written out.
+    let watched = Watched(std::cell::RefCell::default());
+    let image = Tensor::from_slice(&[1.0_f64, 2.0]).view([1, 1, 1, 2]);
+    let subject = Subject::new(&watched, image, Target::Class(0), 7);
+    let method = SmoothGradCamPp { n: 2, sigma: 0.1, weights: SmoothWeights::TorchCam };
+    let map = values(&method.explain(&subject));
+    let seen: Vec<Vec<f64>> = watched.0.borrow().iter().map(values).collect();
+    let [clean, first, last] = &seen[..] else { panic!("{} images", seen.len()) };
+    assert!(first != clean && last != clean && first != last);
+    let mean = |p: i32, i: usize| f64::midpoint(first[i].powi(p), last[i].powi(p));
+    let spread: f64 = (0..2).map(|i| mean(3, i) * clean[i]).sum();
+    let weight: f64 =
+        (0..2).map(|i| mean(2, i) / (2.0 * mean(2, i) + spread) * last[i].max(0.0)).sum();
+    for (got, pixel) in map.iter().zip(last) {
+        let want = (weight * pixel).max(0.0);
+        assert!((got - want).abs() < 1e-12, "{got} is not {want}");
+    }
 }
 
 #[test]
@@ -404,10 +490,58 @@ fn score_cam_weighs_channels_by_probability_as_its_authors_do() {
 #[test]
 fn score_cam_with_a_softmax_over_channels_gives_another_map() {
     check(
-        &ScoreCam { weighting: Weighting::ChannelSoftmax },
+        &ScoreCam { weighting: Weighting::ChannelSoftmax, ..ScoreCam::default() },
         [[0.223_989_845_3, 0.611_994_922_7, 0.0, 1.0], [0.0, 0.5, 0.487_593_080_1, 1.0]],
         true,
     );
+}
+
+#[test]
+fn score_cam_of_older_torch_cam_sums_normalized_channels() {
+    let older = ScoreCam {
+        weighting: Weighting::Probability,
+        masks: ChannelMasks::NormalizeFirst,
+        channels: Channels::Normalized,
+    };
+    check(
+        &older,
+        [[0.0, 0.5, 0.177_200_274_4, 1.0], [0.0, 0.026_081_440_7, 1.0, 0.052_162_881_3]],
+        true,
+    );
+}
+
+#[test]
+fn score_cams_masks_differ_in_how_they_reach_the_images_size() {
+    /// One channel, the mean of each pair of pixels; the logits are the sum of its cells, and 0.
+    struct Pairs;
+    impl Classifier for Pairs {
+        fn features(&self, images: &Tensor) -> Tensor {
+            images.avg_pool2d([1, 2], [1, 2], [0, 0], false, true, None)
+        }
+        fn head(&self, features: &Tensor) -> Tensor {
+            let sum = features.sum_dim_intlist(&[2_i64, 3][..], false, None::<Kind>);
+            Tensor::cat(&[&sum, &sum.zeros_like()], 1)
+        }
+        fn batch(&self) -> i64 {
+            4
+        }
+    }
+    // The channel [0, 1, 0]; at half-pixel centers [0, 1/4, 3/4, 3/4, 1/4, 0], at aligned corners
+    // [0, .4, .8, .8, .4, 0]. The masked image is -2 times the second mask, plus the third.
+    let image = Tensor::from_slice(&[2.0_f64, -2.0, 1.0, 1.0, -2.0, 2.0]).view([1, 1, 1, 6]);
+    let subject = Subject::new(&Pairs, image, Target::Class(0), 0);
+    for (masks, logit) in [
+        (ChannelMasks::UpsampleFirst, 1.0 - 2.0 / 3.0),
+        (ChannelMasks::NormalizeFirst, 0.75 - 0.5),
+        (ChannelMasks::AlignedCorners, 0.0),
+    ] {
+        let map = ScoreCam { masks, ..ScoreCam::default() }.explain(&subject);
+        let probability = 1.0 / (1.0 + f64::exp(-logit));
+        for (got, cell) in values(&map).iter().zip([0.0, 0.25, 0.75, 0.75, 0.25, 0.0]) {
+            let want = probability * cell;
+            assert!((got - want).abs() < 1e-12, "{masks:?}: {got} is not {want}");
+        }
+    }
 }
 
 #[test]

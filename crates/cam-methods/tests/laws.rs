@@ -4,7 +4,7 @@ use cam_core::{Classifier, Counted, FeatureShape, Method, Subject, Target, min_m
 use cam_methods::{
     AnyMethod, Cam, ExtremalPerturbation, GradCam, GradCamElementwise, GradCamPp, HiResCam,
     InputXGradient, IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output,
-    ReciproCam, Rise, Saliency, SmoothGrad, SmoothGradCamPp, SsCam, XGradCam,
+    Randomized, ReciproCam, Rise, Saliency, SmoothGrad, SmoothGradCamPp, SsCam, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -336,7 +336,7 @@ fn grad_cam_pp_weights_are_closed_form_and_smoothing_changes_nothing() {
         let expected = (subject.features().squeeze_dim(0) * weights.view([-1, 1, 1]))
             .sum_dim_intlist(0_i64, false, None::<Kind>)
             .relu();
-        let plain = GradCamPp {}.explain(&subject);
+        let plain = GradCamPp::default().explain(&subject);
         assert!(max_difference(&plain, &expected) < 1e-12);
         assert!(max_difference(&SmoothGradCamPp::default().explain(&subject), &plain) < 1e-12);
     }
@@ -351,8 +351,12 @@ fn smoothing_without_noise_is_grad_cam_pp_and_noise_matters_where_gradients_vary
         let method = SmoothGradCamPp { sigma, ..SmoothGradCamPp::default() };
         method.explain(&Subject::new(&toy, image.shallow_clone(), Target::Class(0), 5))
     };
-    let plain =
-        GradCamPp {}.explain(&Subject::new(&toy, image.shallow_clone(), Target::Class(0), 5));
+    let plain = GradCamPp::default().explain(&Subject::new(
+        &toy,
+        image.shallow_clone(),
+        Target::Class(0),
+        5,
+    ));
     assert!(max_difference(&smooth(0.0), &plain) < 1e-12);
     assert!(max_difference(&smooth(1.0), &plain) > 1e-3);
 }
@@ -504,4 +508,26 @@ fn the_gradient_at_the_cut_equals_central_differences() {
     let expected = (features.squeeze_dim(0) * Tensor::from_slice(&weights).view([-1, 1, 1]))
         .sum_dim_intlist(0_i64, false, None::<Kind>);
     assert!(max_difference(&map, &expected) < 1e-6);
+}
+
+#[test]
+fn a_method_on_a_randomized_network_explains_that_network_and_counts_as_on_the_trained_one() {
+    for toy in networks() {
+        let counted = Counted::new(&toy);
+        let subject = Subject::new(&counted, Toy::waves(6, 4), Target::Class(1), 11);
+        let copy = toy.randomized(1.0, 5).unwrap();
+        let plain = Subject::new(&*copy, Toy::waves(6, 4), Target::Class(1), 11);
+        let shape = FeatureShape::of(subject.features());
+        for method in methods_for(&toy) {
+            let randomized = Randomized { method: method.clone(), seed: 5 };
+            assert_eq!(randomized.explain(&subject), method.explain(&plain), "{}", method.name());
+            assert_eq!(randomized.cost(shape), method.cost(shape));
+            assert_eq!(randomized.requirement(), method.requirement());
+            assert_eq!(randomized.is_unit(), method.is_unit());
+        }
+        let before = counted.forwards();
+        let rise = Rise { n_masks: 50, ..Rise::default() };
+        let _ = Randomized { method: AnyMethod::Rise(rise), seed: 5 }.explain(&subject);
+        assert_eq!(counted.forwards() - before, 51, "the copy's clean pass and its masks");
+    }
 }

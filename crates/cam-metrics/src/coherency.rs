@@ -1,23 +1,35 @@
 //! Coherency (Poppi et al. 2021, <https://arxiv.org/abs/2104.10252>).
 //!
 //! `(1 + ρ) / 2` with `ρ` Pearson's correlation of the image's map with the map of the explanation image `x ⊙ M`, same
-//! class, at the image's size. Ours: a second map that is constant counts as correlation 0, and a random method draws the
+//! class, at the image's size (`at: layer`: at the layer's). Ours: a second map that is constant counts as correlation 0, and a random method draws the
 //! same masks or noise for both maps.
 
-use cam_core::{About, Better, Degenerate, Explained, Map, Metric, Probe, Score};
+use cam_core::{About, Better, Degenerate, Explained, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+
+use crate::correlation::pearson;
+
+use crate::Resolution;
 
 /// Coherency; not defined for imported maps, which cannot be made again.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Coherency {}
+pub struct Coherency {
+    /// At which size the two maps are compared.
+    pub at: Resolution,
+}
+
+impl Default for Coherency {
+    fn default() -> Self {
+        Self { at: Resolution::Image }
+    }
+}
 
 impl Metric for Coherency {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
-        let again = Map::new(&explained.explain_masked()?, explained.subject().size());
-        let correlation = match again {
-            Ok(again) => pearson(explained.map().unit(), again.unit()),
+        let map = explained.map();
+        let correlation = match map.again(explained.explain_masked()?) {
+            Ok(again) => pearson(&self.at.of(explained, map), &self.at.of(explained, &again)),
             Err(Degenerate::Constant) => 0.0,
             Err(Degenerate::NotFinite) => f64::NAN,
         };
@@ -43,13 +55,4 @@ impl Metric for Coherency {
     fn forwards(&self, method_forwards: u64) -> u64 {
         method_forwards
     }
-}
-
-/// Pearson's correlation of two maps of one shape, in `[-1, 1]`; 0 where one of them is constant.
-fn pearson(a: &Tensor, b: &Tensor) -> f64 {
-    let centered = |map: &Tensor| map.to_kind(Kind::Double) - map.mean(Kind::Double);
-    let (a, b) = (centered(a), centered(b));
-    let dot = |x: &Tensor, y: &Tensor| (x * y).sum(Kind::Double).double_value(&[]);
-    let norm = (dot(&a, &a) * dot(&b, &b)).sqrt();
-    if norm > 0.0 { (dot(&a, &b) / norm).clamp(-1.0, 1.0) } else { 0.0 }
 }

@@ -1,12 +1,14 @@
 //! Deletion (Petsiuk et al. 2018, <https://arxiv.org/abs/1806.07421>, section 4.2).
 //!
-//! The area under the class's softmax probability while pixels are replaced, the most salient first.
+//! The area under the class's softmax probability (`score: logit`: its logit) while pixels are replaced, the most salient first.
 //! Ours: equal values go in row-major order, and the trapezoid rule takes both end points at their true share of pixels.
 
-use cam_core::{About, Better, Explained, Fill, Metric, Order, Probe, Score};
+use std::ops::RangeInclusive;
+
+use cam_core::{About, Better, Explained, Fill, Metric, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
-use crate::perturbation::{Direction, Perturbation, Sampling};
+use crate::perturbation::{Area, Direction, Perturbation, Sampling, Unit};
 
 /// Deletion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,21 +17,30 @@ pub struct Deletion {
     /// Intervals of the curve: 224 on a 224×224 image replaces 224 pixels at a time.
     #[serde(deserialize_with = "cam_core::options::at_least_one")]
     pub steps: u32,
+    /// What goes at a time; there are no more steps than there are of it.
+    pub unit: Unit,
     /// What replaces a pixel.
     pub fill: Fill,
     /// Which pixels go first: the most salient ones, or the least salient ones as a control.
     pub order: Order,
     /// Which points of the curve go through the network.
     pub sampling: Sampling,
+    /// What is measured.
+    pub score: Output,
+    /// How the area under the curve is computed.
+    pub area: Area,
 }
 
 impl Default for Deletion {
     fn default() -> Self {
         Self {
             steps: 224,
+            unit: Unit::Pixels,
             fill: Fill::Zero,
             order: Order::MostSalient,
             sampling: Sampling::EveryStep,
+            score: Output::Softmax,
+            area: Area::Trapezoid,
         }
     }
 }
@@ -47,6 +58,10 @@ impl Metric for Deletion {
         Better::Lower
     }
 
+    fn range(&self) -> RangeInclusive<f64> {
+        self.score.range()
+    }
+
     fn about(&self) -> About {
         About {
             title: "Deletion",
@@ -62,7 +77,16 @@ impl Metric for Deletion {
 
 impl Deletion {
     fn perturbation(&self) -> Perturbation {
-        let Self { steps, fill, order, sampling } = *self;
-        Perturbation { direction: Direction::Delete, order, fill, steps, sampling }
+        let Self { steps, unit, fill, order, sampling, score, area } = *self;
+        Perturbation {
+            direction: Direction::Delete,
+            unit,
+            order,
+            fill,
+            steps,
+            sampling,
+            score,
+            area,
+        }
     }
 }

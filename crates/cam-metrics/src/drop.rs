@@ -1,20 +1,47 @@
 //! Average Drop (Chattopadhay et al. 2018, <https://arxiv.org/abs/1710.11063>, section 4.1).
 //!
 //! `max(0, y - o) / y` with `y` the class's softmax probability on the image and `o` on the explanation image `x ⊙ M`.
-//! Ours: both are of the class under explanation (the code of the ADCC paper takes the largest probability for `y`), and a
-//! probability of exactly 0 cannot drop.
+//! Ours: both are of the class under explanation (the code of the ADCC paper takes the largest probability for `y`:
+//! `reference: largest`), and a probability of exactly 0 cannot drop.
 
 use cam_core::{About, Better, Explained, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
+use tch::Kind;
 
 /// Average Drop, of one image.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Drop {}
+pub struct Drop {
+    /// What the probability falls from.
+    pub reference: Reference,
+}
+
+impl Default for Drop {
+    fn default() -> Self {
+        Self { reference: Reference::Class }
+    }
+}
+
+/// The probability on the image that another one is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reference {
+    /// That of the class under explanation.
+    Class,
+    /// The largest one, whichever class is explained.
+    Largest,
+}
 
 impl Metric for Drop {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
-        let (y, o) = (explained.subject().confidence(), explained.masked().confidence());
+        let subject = explained.subject();
+        let y = match self.reference {
+            Reference::Class => subject.confidence(),
+            Reference::Largest => {
+                subject.logits().softmax(-1, None::<Kind>).max().double_value(&[])
+            }
+        };
+        let o = explained.masked().confidence();
         let drop = if y == 0.0 { 0.0 } else { (y - o) / y };
         // Not `max`, which would make a perfect score of NaN.
         Some(if drop < 0.0 { 0.0 } else { drop }.into())

@@ -2,17 +2,27 @@
 //!
 //! 1 where the class's softmax probability on the explanation image is larger than on the image (strictly), else 0.
 
-use cam_core::{About, Better, Explained, Metric, Probe, Score};
+use cam_core::{About, Better, Explained, Metric, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 /// Increase in confidence, of one image.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Increase {}
+pub struct Increase {
+    /// What is compared.
+    pub score: Output,
+}
+
+impl Default for Increase {
+    fn default() -> Self {
+        Self { score: Output::Softmax }
+    }
+}
 
 impl Metric for Increase {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
-        let (y, o) = (explained.subject().confidence(), explained.masked().confidence());
+        let [y, o] = [explained.subject(), explained.masked()]
+            .map(|subject| self.score.of_answer(subject.answer()));
         // A comparison with NaN is false; a network that broke has not answered.
         let broke = y.is_nan() || o.is_nan();
         Some(if broke { f64::NAN } else { f64::from(u8::from(o > y)) }.into())

@@ -1,12 +1,14 @@
 //! Insertion (Petsiuk et al. 2018, <https://arxiv.org/abs/1806.07421>, section 4.2).
 //!
-//! The area under the class's softmax probability while a blurred image gets its pixels back, the most salient first.
+//! The area under the class's softmax probability (`score: logit`: its logit) while a blurred image gets its pixels back, the most salient first.
 //! Ours: the exact blur of the authors' evaluation code, equal values in row-major order, both end points in the area.
 
-use cam_core::{About, Better, Explained, Fill, Metric, Order, Probe, Score};
+use std::ops::RangeInclusive;
+
+use cam_core::{About, Better, Explained, Fill, Metric, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
-use crate::perturbation::{Direction, Perturbation, Sampling};
+use crate::perturbation::{Area, Direction, Perturbation, Sampling, Unit};
 
 /// Insertion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,21 +17,30 @@ pub struct Insertion {
     /// Intervals of the curve: 224 on a 224×224 image restores 224 pixels at a time.
     #[serde(deserialize_with = "cam_core::options::at_least_one")]
     pub steps: u32,
+    /// What comes back at a time; there are no more steps than there are of it.
+    pub unit: Unit,
     /// What the curve starts from.
     pub start: Fill,
     /// Which pixels come back first: the most salient ones, or the least salient ones as a control.
     pub order: Order,
     /// Which points of the curve go through the network.
     pub sampling: Sampling,
+    /// What is measured.
+    pub score: Output,
+    /// How the area under the curve is computed.
+    pub area: Area,
 }
 
 impl Default for Insertion {
     fn default() -> Self {
         Self {
             steps: 224,
+            unit: Unit::Pixels,
             start: Fill::Blur,
             order: Order::MostSalient,
             sampling: Sampling::EveryStep,
+            score: Output::Softmax,
+            area: Area::Trapezoid,
         }
     }
 }
@@ -47,6 +58,10 @@ impl Metric for Insertion {
         Better::Higher
     }
 
+    fn range(&self) -> RangeInclusive<f64> {
+        self.score.range()
+    }
+
     fn about(&self) -> About {
         About {
             title: "Insertion",
@@ -62,7 +77,16 @@ impl Metric for Insertion {
 
 impl Insertion {
     fn perturbation(&self) -> Perturbation {
-        let Self { steps, start: fill, order, sampling } = *self;
-        Perturbation { direction: Direction::Insert, order, fill, steps, sampling }
+        let Self { steps, unit, start: fill, order, sampling, score, area } = *self;
+        Perturbation {
+            direction: Direction::Insert,
+            unit,
+            order,
+            fill,
+            steps,
+            sampling,
+            score,
+            area,
+        }
     }
 }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use cam_core::{Explained, Fill, Order, Probe, Score};
+use cam_core::{Explained, Fill, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
-/// Pixels that go, a step at a time, from the image to a fill or the other way.
+/// Pixels or cells that go, a step at a time, from the image to a fill or the other way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Perturbation {
     /// Whether the image is taken away or given back.
     pub(crate) direction: Direction,
-    /// Which pixels go first.
+    /// What goes.
+    pub(crate) unit: Unit,
+    /// Which units go first.
     pub(crate) order: Order,
     /// What stands where the image does not.
     pub(crate) fill: Fill,
@@ -18,6 +20,34 @@ pub(crate) struct Perturbation {
     pub(crate) steps: u32,
     /// Which of its points are asked for.
     pub(crate) sampling: Sampling,
+    /// What is measured.
+    pub(crate) score: Output,
+    /// How the area is computed.
+    pub(crate) area: Area,
+}
+
+/// What is taken away or given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Pixels of the map at the image's size.
+    Pixels,
+    /// Cells of the layer's grid.
+    Cells,
+    /// Cells of the layer's grid, each with the first line of pixels of the next one below and to the right, as
+    /// Recipro-CAM's authors cut them: 33 pixels wide where cells are 32.
+    OverlappingCells,
+}
+
+/// How the area under a curve is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Area {
+    /// The trapezoid rule over the share of units, both ends included.
+    Trapezoid,
+    /// As Recipro-CAM's authors: steps of width 1, divided by the number of points and not of intervals, and for insertion
+    /// without its start and with its end twice.
+    Points,
 }
 
 /// Which points of a curve go through the network.
@@ -41,64 +71,86 @@ pub(crate) enum Direction {
 }
 
 impl Perturbation {
-    /// The images that the score is sure to need, for images of `[H, W]`.
+    /// The images that the score is sure to need, for images of `[H, W]`; how many cells there are is not known yet.
     pub(crate) fn probes(self, size: [i64; 2]) -> Vec<Probe> {
-        self.first_steps(size).into_iter().map(|step| self.probe(size, step)).collect()
+        match self.unit {
+            Unit::Pixels => {
+                let n = size[0] * size[1];
+                self.first_steps(n).into_iter().map(|step| self.probe(n, step)).collect()
+            }
+            Unit::Cells | Unit::OverlappingCells => vec![],
+        }
     }
 
-    /// How many images one score runs, the clean image left out.
+    /// How many images one score runs, the clean image left out; of cells, for a grid of 7 × 7.
     pub(crate) fn forwards(self) -> u64 {
-        let steps = u64::from(self.steps);
-        match Refinement::of(self.sampling, i64::from(self.steps)) {
-            None => steps,
+        let steps = match self.unit {
+            Unit::Pixels => i64::from(self.steps),
+            Unit::Cells | Unit::OverlappingCells => i64::from(self.steps).min(49),
+        };
+        match Refinement::of(self.sampling, steps) {
+            None => steps as u64,
             Some(refinement) => refinement.forwards() as u64,
         }
     }
 
-    /// The curve and the area under it by the trapezoid rule, over the share of pixels.
+    /// The curve and the area under it.
     pub(crate) fn score(self, explained: &Explained<'_>) -> Score {
-        let size = explained.subject().size();
+        let n = match self.unit {
+            Unit::Pixels => explained.subject().size().iter().product(),
+            Unit::Cells | Unit::OverlappingCells => explained.n_cells(),
+        };
         let mut points = BTreeMap::new();
         let ask = |points: &mut BTreeMap<i64, f64>, steps: &[i64]| {
-            let probes: Vec<Probe> = steps.iter().map(|&step| self.probe(size, step)).collect();
+            let probes: Vec<Probe> = steps.iter().map(|&step| self.probe(n, step)).collect();
             let answers = explained.answers(&probes).into_iter();
-            points.extend(steps.iter().copied().zip(answers.map(|answer| answer.probability)));
+            let scores = answers.map(|answer| self.score.of_answer(answer));
+            points.extend(steps.iter().copied().zip(scores));
         };
-        ask(&mut points, &self.first_steps(size));
-        if let Some(refinement) = Refinement::of(self.sampling, self.n_steps(size)) {
+        ask(&mut points, &self.first_steps(n));
+        if let Some(refinement) = Refinement::of(self.sampling, self.n_steps(n)) {
             for _ in 0..Refinement::ROUNDS {
                 let next = refinement.next_steps(&points);
                 ask(&mut points, &next);
             }
         }
-        let curve = self.interpolated(size, &points);
-        let area = curve
-            .windows(2)
-            .zip(0..)
-            .map(|(pair, step)| {
-                let width = self.n_gone(size, step + 1) - self.n_gone(size, step);
-                f64::midpoint(pair[0], pair[1]) * width as f64
-            })
-            .sum::<f64>()
-            / n_pixels(size) as f64;
-        Score { value: area, curve: Some(curve) }
+        let curve = self.interpolated(n, &points);
+        Score { value: self.area(n, &curve), curve: Some(curve) }
     }
 
-    fn first_steps(self, size: [i64; 2]) -> Vec<i64> {
-        let n_steps = self.n_steps(size);
+    fn area(self, n: i64, curve: &[f64]) -> f64 {
+        let trapezoids = |curve: &[f64], width: &dyn Fn(i64) -> f64| {
+            let pairs = curve.windows(2).zip(0..);
+            pairs.map(|(pair, step)| f64::midpoint(pair[0], pair[1]) * width(step)).sum::<f64>()
+        };
+        match (self.area, self.direction) {
+            (Area::Trapezoid, _) => {
+                let width = |step| (self.n_gone(n, step + 1) - self.n_gone(n, step)) as f64;
+                trapezoids(curve, &width) / n as f64
+            }
+            (Area::Points, Direction::Delete) => trapezoids(curve, &|_| 1.0) / curve.len() as f64,
+            (Area::Points, Direction::Insert) => {
+                let late: Vec<f64> = curve[1..].iter().chain(curve.last()).copied().collect();
+                trapezoids(&late, &|_| 1.0) / late.len() as f64
+            }
+        }
+    }
+
+    fn first_steps(self, n: i64) -> Vec<i64> {
+        let n_steps = self.n_steps(n);
         match Refinement::of(self.sampling, n_steps) {
             None => (0..=n_steps).collect(),
             Some(refinement) => refinement.first_steps(),
         }
     }
 
-    /// The confidence after every step: a straight line over the pixels between two points that are known.
-    fn interpolated(self, size: [i64; 2], points: &BTreeMap<i64, f64>) -> Vec<f64> {
+    /// The score after every step: a straight line over the units between two points that are known.
+    fn interpolated(self, n: i64, points: &BTreeMap<i64, f64>) -> Vec<f64> {
         let points: Vec<(i64, f64)> = points.iter().map(|(&step, &value)| (step, value)).collect();
         let mut curve = vec![points[0].1];
         for pair in points.windows(2) {
             let [(start, from), (end, to)] = [pair[0], pair[1]];
-            let gone = |step| (self.n_gone(size, step) - self.n_gone(size, start)) as f64;
+            let gone = |step| (self.n_gone(n, step) - self.n_gone(n, start)) as f64;
             let line = |step| from + (to - from) * gone(step) / gone(end);
             curve.extend((start + 1..end).map(line));
             curve.push(to);
@@ -106,30 +158,33 @@ impl Perturbation {
         curve
     }
 
-    /// The image after some steps.
-    fn probe(self, size: [i64; 2], step: i64) -> Probe {
-        let n_gone = self.n_gone(size, step);
+    /// The image after some steps, of `n` units.
+    fn probe(self, n: i64, step: i64) -> Probe {
+        let n_gone = self.n_gone(n, step);
         let Self { order, fill, .. } = self;
-        match self.direction {
+        match (self.unit, self.direction) {
             // What is left when the first pixels of an order are gone are the first ones of the order read backwards.
-            Direction::Delete => {
-                Probe::Kept { pixels: n_pixels(size) - n_gone, order: order.reversed(), fill }
+            (Unit::Pixels, Direction::Delete) => {
+                Probe::Kept { pixels: n - n_gone, order: order.reversed(), fill }
             }
-            Direction::Insert => Probe::Kept { pixels: n_gone, order, fill },
+            (Unit::Pixels, Direction::Insert) => Probe::Kept { pixels: n_gone, order, fill },
+            (unit, direction) => Probe::Cells {
+                cells: n_gone,
+                order,
+                hidden: direction == Direction::Delete,
+                fill,
+                overlapping: unit == Unit::OverlappingCells,
+            },
         }
     }
 
-    fn n_gone(self, size: [i64; 2], step: i64) -> i64 {
-        step * n_pixels(size) / self.n_steps(size)
+    fn n_gone(self, n: i64, step: i64) -> i64 {
+        step * n / self.n_steps(n)
     }
 
-    fn n_steps(self, size: [i64; 2]) -> i64 {
-        i64::from(self.steps).clamp(1, n_pixels(size))
+    fn n_steps(self, n: i64) -> i64 {
+        i64::from(self.steps).clamp(1, n)
     }
-}
-
-fn n_pixels([height, width]: [i64; 2]) -> i64 {
-    height * width
 }
 
 /// How a curve is refined: [`Refinement::COARSE`] intervals, then some of them halved in each of [`Refinement::ROUNDS`].

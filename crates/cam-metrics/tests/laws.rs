@@ -6,7 +6,11 @@ use cam_core::{
     About, Better, Classifier, Cost, Explained, FeatureShape, Map, Method, Metric, Subject, Target,
     toy::Toy,
 };
-use cam_metrics::{AnyMetric, Coherency, Complexity, Deletion, Drop, Fill, Increase, Insertion};
+use cam_metrics::{
+    AnyMetric, AverageGain, Coherency, Complexity, Deletion, Drop, EffectiveComplexity,
+    EnergyPointingGame, Entropy, Fill, Increase, Infidelity, Insertion, MaxSensitivity,
+    ModelRandomization, PointingGame, RelevanceRank, Road, Sparseness, Sufficiency,
+};
 use proptest::prelude::*;
 use tch::{Kind, Tensor};
 
@@ -35,10 +39,18 @@ impl Method for Fixed {
     }
 }
 
+/// An image under network A, class 0, its object in the left half.
+fn subject<'a>(toy: &'a Toy, image: &Tensor) -> Subject<'a> {
+    let size = image.size();
+    let region = Tensor::zeros([size[2], size[3]], (Kind::Bool, tch::Device::Cpu));
+    let _ = region.narrow(1, 0, size[3] / 2).fill_(1);
+    Subject::new(toy, image.shallow_clone(), Target::Class(0), 0).with_region(region)
+}
+
 /// Scores of a fixed map on network A, class 0, the second map being `then`.
 fn score_with(metric: &dyn Metric, image: &Tensor, first: &Tensor, then: &Tensor) -> f64 {
     let toy = Toy::network_a();
-    let subject = Subject::new(&toy, image.shallow_clone(), Target::Class(0), 0);
+    let subject = subject(&toy, image);
     let method = Fixed {
         image: image.shallow_clone(),
         first: first.shallow_clone(),
@@ -58,12 +70,12 @@ fn map_of(values: &[f64]) -> Tensor {
 
 proptest! {
     #[test]
-    fn every_score_lies_between_zero_and_one(values in prop::collection::vec(0.0_f64..1.0, 16)) {
+    fn every_score_lies_in_its_range(values in prop::collection::vec(0.0_f64..1.0, 16)) {
         let map = map_of(&values);
         prop_assume!(Map::new(&map, [4, 4]).is_ok());
         for metric in AnyMetric::all() {
-            let score = score(&*metric, &Toy::waves(4, 4), &map);
-            prop_assert!((0.0..=1.0).contains(&score), "{} is {score}", metric.name());
+            let score = score_with(&*metric, &Toy::waves(4, 4), &map, &map.square());
+            prop_assert!(metric.range().contains(&score), "{} is {score}", metric.name());
         }
     }
 
@@ -131,7 +143,7 @@ fn the_batch_size_changes_no_score() {
     for metric in AnyMetric::all() {
         let score = |batch| {
             let toy = Toy::network_a().with_batch(batch);
-            let subject = Subject::new(&toy, Toy::waves(4, 4), Target::Class(0), 0);
+            let subject = subject(&toy, &Toy::waves(4, 4));
             let method = Fixed {
                 image: subject.image().shallow_clone(),
                 first: map.raw().shallow_clone(),
@@ -148,7 +160,7 @@ fn the_batch_size_changes_no_score() {
 fn coherency_is_one_with_itself_zero_with_its_inverse_and_a_half_with_a_constant() {
     let image = Toy::waves(4, 4);
     let map = image.view([4, 4]);
-    let coherency = |then: &Tensor| score_with(&Coherency {}, &image, &map, then);
+    let coherency = |then: &Tensor| score_with(&Coherency::default(), &image, &map, then);
     assert!((coherency(&map) - 1.0).abs() < 1e-12);
     assert!((coherency(&(&map * 3.0 + 1.0)) - 1.0).abs() < 1e-12);
     assert!(coherency(&map.neg()).abs() < 1e-12);
@@ -172,8 +184,8 @@ fn a_map_of_all_but_one_pixel_drops_nothing_and_is_complex() {
     // A pixel whose activations are all zero, so hiding it changes nothing.
     let quiet = image.view(-1).abs().argmin(None, false).int64_value(&[]);
     let _ = ones.view(-1).get(quiet).fill_(0.0);
-    assert!(score(&Drop {}, &image, &ones) < 0.05);
-    assert!((score(&Complexity {}, &image, &ones) - 15.0 / 16.0).abs() < 1e-12);
+    assert!(score(&Drop::default(), &image, &ones) < 0.05);
+    assert!((score(&Complexity::default(), &image, &ones) - 15.0 / 16.0).abs() < 1e-12);
 }
 
 #[test]
@@ -212,8 +224,8 @@ fn equal_confidence_is_no_increase() {
     // Network A sees nothing of a pixel at 0: masking it leaves the confidence as it is.
     let image = Tensor::from_slice(&[2.0_f64, 0.0, 2.0, 2.0]).view([1, 1, 2, 2]);
     let map = Tensor::from_slice(&[1.0_f64, 0.0, 1.0, 1.0]).view([2, 2]);
-    assert!(score(&Increase {}, &image, &map).abs() < 1e-12);
-    assert!(score(&Drop {}, &image, &map).abs() < 1e-12);
+    assert!(score(&Increase::default(), &image, &map).abs() < 1e-12);
+    assert!(score(&Drop::default(), &image, &map).abs() < 1e-12);
 }
 
 #[test]
@@ -223,5 +235,161 @@ fn metrics_say_which_direction_is_good() {
         .filter(|metric| metric.better() == Better::Lower)
         .map(AnyMetric::name)
         .collect();
-    assert_eq!(lower, ["drop", "deletion", "complexity"]);
+    assert_eq!(
+        lower,
+        [
+            "drop",
+            "deletion",
+            "complexity",
+            "pixel_flipping",
+            "sufficiency",
+            "infidelity",
+            "max_sensitivity",
+            "model_randomization",
+            "entropy",
+            "effective_complexity",
+        ]
+    );
+}
+
+/// A control whose map is in `[0, 1]` already.
+struct Unit(Tensor);
+
+impl Method for Unit {
+    fn explain(&self, _: &Subject<'_>) -> Tensor {
+        self.0.shallow_clone()
+    }
+
+    fn cost(&self, _: FeatureShape) -> Cost {
+        Cost::default()
+    }
+
+    fn about(&self) -> About {
+        About { title: "", summary: "", source: "" }
+    }
+
+    fn is_unit(&self) -> bool {
+        true
+    }
+}
+
+fn score_unit(metric: &dyn Metric, map: Tensor) -> f64 {
+    let toy = Toy::network_a();
+    let subject = subject(&toy, &Toy::waves(4, 6));
+    let method = Unit(map);
+    let map = Map::made_by(&method, &method.0, subject.size()).unwrap();
+    metric.score(&Explained::new(&subject, &map, Some(&method))).unwrap().value
+}
+
+#[test]
+fn a_map_of_ones_points_everywhere_and_a_single_pixel_at_one_place() {
+    let ones = || Tensor::ones([4, 6], (Kind::Double, tch::Device::Cpu));
+    let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-12, "{got} is not {want}");
+    // The region is half of the image.
+    close(score_unit(&EnergyPointingGame {}, ones()), 0.5);
+    close(score_unit(&PointingGame { tolerance: 0 }, ones()), 0.5);
+    close(score_unit(&RelevanceRank {}, ones()), 0.5);
+    close(score_unit(&Sparseness {}, ones()), 0.0);
+    close(score_unit(&Entropy {}, ones()), 1.0);
+    close(score_unit(&EffectiveComplexity::default(), ones()), 1.0);
+    // What never changes explains no network.
+    close(score_unit(&ModelRandomization::default(), ones()), 1.0);
+    close(score_unit(&MaxSensitivity::default(), ones()), 0.0);
+
+    let one = || {
+        let map = ones().zeros_like();
+        let _ = map.get(2).get(1).fill_(1.0);
+        map
+    };
+    close(score_unit(&EnergyPointingGame {}, one()), 1.0);
+    close(score_unit(&PointingGame { tolerance: 0 }, one()), 1.0);
+    close(score_unit(&Sparseness {}, one()), 23.0 / 24.0);
+    close(score_unit(&Entropy {}, one()), 0.0);
+    close(score_unit(&EffectiveComplexity::default(), one()), 1.0 / 24.0);
+}
+
+#[test]
+fn a_map_of_ones_on_a_grid_of_cells_has_the_share_of_one_cell() {
+    for n in [2, 3] {
+        let toy = Toy::network_a();
+        let region = Tensor::zeros([6, 6], (Kind::Bool, tch::Device::Cpu));
+        let _ = region.narrow(0, 0, 6 / n).narrow(1, 6 - 6 / n, 6 / n).fill_(1);
+        let subject = Subject::new(&toy, Toy::waves(6, 6), Target::Class(0), 0).with_region(region);
+        let method = Unit(Tensor::ones([6, 6], (Kind::Double, tch::Device::Cpu)));
+        let map = Map::made_by(&method, &method.0, [6, 6]).unwrap();
+        let score = EnergyPointingGame {}.score(&Explained::new(&subject, &map, None)).unwrap();
+        assert!((score.value - 1.0 / (n * n) as f64).abs() < 1e-12);
+    }
+}
+
+proptest! {
+    #[test]
+    fn road_changes_its_sign_with_the_order_of_the_pixels(values in prop::collection::vec(0.0_f64..1.0, 16)) {
+        let mut sorted = values.clone();
+        sorted.sort_by(f64::total_cmp);
+        prop_assume!(sorted.windows(2).all(|pair| pair[1] - pair[0] > 1e-6));
+        let map = map_of(&values);
+        let road = |map: &Tensor| score(&Road::default(), &Toy::waves(4, 4), map);
+        prop_assert!((road(&map) + road(&map.neg())).abs() < 1e-12);
+    }
+
+    #[test]
+    fn infidelity_is_never_above_that_of_a_map_of_nothing_and_0_for_what_squares_take(
+        values in prop::collection::vec(0.0_f64..1.0, 16),
+    ) {
+        let map = map_of(&values);
+        prop_assume!(Map::new(&map, [4, 4]).is_ok());
+        let image = Toy::waves(4, 4);
+        let infidelity = Infidelity { window: 1, n: 4 };
+        let toy = Toy::network_a();
+        let subject = subject(&toy, &image);
+        let squares = cam_core::Squares { window: 1, n: 4 };
+        let falls: Vec<f64> = subject.covered(squares).iter().map(|answer| subject.confidence() - answer.probability).collect();
+        let nothing = falls.iter().map(|fall| fall * fall).sum::<f64>() / 16.0;
+        prop_assert!(score(&infidelity, &image, &map) <= nothing + 1e-15);
+        // A map that is what each pixel takes, but for the scale, which is free, and for the smallest, which is 0.
+        let (min, max) = falls.iter().fold((f64::MAX, f64::MIN), |(a, b), &v| (a.min(v), b.max(v)));
+        let unit: Vec<f64> = falls.iter().map(|fall| ((fall - min) / (max - min)).max(0.0)).collect();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let factor = dot(&unit, &falls) / dot(&unit, &unit);
+        let plain = unit.iter().zip(&falls).map(|(u, f)| (factor * u - f).powi(2)).sum::<f64>() / 16.0;
+        prop_assert!((score(&infidelity, &image, &map_of(&falls)) - plain).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn squares_over_an_image_are_asked_once_for_all_maps() {
+    let toy = Toy::network_a();
+    let counted = cam_core::Counted::new(&toy);
+    let subject = Subject::new(&counted, Toy::waves(4, 4), Target::Class(0), 0);
+    let infidelity = Infidelity { window: 2, n: 3 };
+    for map in [Toy::waves(4, 4).cos(), Toy::waves(4, 4).exp()] {
+        let map = Map::new(&map.view([4, 4]), [4, 4]).unwrap();
+        infidelity.score(&Explained::new(&subject, &map, None)).unwrap();
+    }
+    assert_eq!(counted.forwards(), 1 + infidelity.forwards(0));
+}
+
+#[test]
+fn sufficiency_of_all_pixels_in_the_best_order_is_never_above_that_of_the_worst() {
+    // On positive pixels, keeping the largest keeps most of class 0.
+    let image = Tensor::from_slice(&[1.5_f64, 3.0, 0.5, 2.0]).view([1, 1, 2, 2]);
+    let of = |map: Tensor| score(&Sufficiency::default(), &image, &map);
+    assert!(of(image.view([2, 2])) < of(image.neg().view([2, 2])));
+}
+
+#[test]
+fn a_map_of_ones_asks_the_network_nothing_new_so_it_neither_drops_nor_gains() {
+    let toy = Toy::network_a();
+    let counted = cam_core::Counted::new(&toy);
+    let subject = Subject::new(&counted, Toy::waves(4, 6), Target::Class(0), 0);
+    let method = Unit(Tensor::ones([4, 6], (Kind::Double, tch::Device::Cpu)));
+    let map = Map::made_by(&method, &method.0, [4, 6]).unwrap();
+    let metrics: [&dyn Metric; 3] = [&Drop::default(), &Increase::default(), &AverageGain {}];
+    let explained = Explained::new(&subject, &map, None);
+    explained.prepare(metrics);
+    for metric in metrics {
+        assert_eq!(metric.score(&explained).unwrap().value.to_bits(), 0.0_f64.to_bits());
+    }
+    assert_eq!(counted.forwards(), 1);
 }

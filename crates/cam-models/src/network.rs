@@ -6,15 +6,16 @@
 //! convolution, sum and activation are one pass over memory. None of it changes a result by more than rounding, and
 //! everything is differentiable in the activations.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 use cam_core::{Classifier, PooledLinear};
 use tch::{Device, Kind, Tensor};
 
 use crate::plan::{self, Activation, Layer, Padding, Plan, UnknownLayer};
-use crate::{allocator, onednn};
+use crate::{allocator, onednn, weights::seeded};
 
 /// Parameters by name, `f32` on the processor.
 pub type Parameters = BTreeMap<String, Tensor>;
@@ -69,9 +70,12 @@ pub struct Network {
     /// The last layer's parameters where the head is pooled and linear.
     pooled: Option<PooledLinear>,
     device: Device,
+    precision: Precision,
     element_bytes: i64,
     memory_bytes: i64,
     input_side: i64,
+    /// The same network with other weights, by their seeds; made when they are first asked for.
+    randomized: RefCell<BTreeMap<u64, Rc<Network>>>,
 }
 
 /// Images that go through the early stages together.
@@ -107,10 +111,29 @@ impl Network {
             head,
             pooled,
             device: options.device,
+            precision: options.precision,
             element_bytes: kind.elt_size_in_bytes() as i64,
             memory_bytes: options.memory_bytes as i64,
             input_side: options.input_side.unwrap_or(224),
+            randomized: RefCell::default(),
         }
+    }
+
+    /// The same network with [`seeded`] weights.
+    fn randomized(&self, seed: u64) -> Rc<Self> {
+        let make = || {
+            let options = Options {
+                device: self.device,
+                precision: self.precision,
+                memory_bytes: self.memory_bytes as u64,
+                input_side: Some(self.input_side),
+                classes: None,
+            };
+            // Turned around, because a network with `weights: seeded` may have this very seed.
+            let parameters = seeded(&self.plan, !seed);
+            Rc::new(Self::build(self.plan.clone(), &parameters, &options))
+        };
+        Rc::clone(self.randomized.borrow_mut().entry(seed).or_insert_with(make))
     }
 
     /// The network cut at a layer; see [`Plan::resolve`] for its names.
@@ -242,6 +265,60 @@ impl Classifier for Cut<'_> {
 
     fn pooled_linear_head(&self) -> Option<&PooledLinear> {
         self.network.pooled.as_ref().filter(|_| self.stage == self.network.stages.len())
+    }
+
+    fn randomized(&self, share: f64, seed: u64) -> Option<Box<dyn Classifier + '_>> {
+        let n_stages = self.network.stages.len();
+        // The head counts as one stage more, and is always among them.
+        let n_random = (share * (n_stages + 1) as f64).ceil() as usize;
+        Some(Box::new(Randomized {
+            cut: *self,
+            random: self.network.randomized(seed),
+            n_trained: (n_stages + 1).saturating_sub(n_random.max(1)),
+        }))
+    }
+}
+
+/// A cut network whose last stages and head are another one's, with random weights.
+struct Randomized<'a> {
+    cut: Cut<'a>,
+    random: Rc<Network>,
+    /// How many stages are the network's own.
+    n_trained: usize,
+}
+
+impl Randomized<'_> {
+    fn run_stages(&self, stages: Range<usize>, input: &Tensor) -> Tensor {
+        let border = self.n_trained.clamp(stages.start, stages.end);
+        let trained = self.cut.network.run_stages(stages.start..border, input);
+        self.random.run_stages(border..stages.end, &trained)
+    }
+}
+
+impl Classifier for Randomized<'_> {
+    fn features(&self, images: &Tensor) -> Tensor {
+        self.run_stages(0..self.cut.stage, images).to_kind(Kind::Float)
+    }
+
+    fn head(&self, features: &Tensor) -> Tensor {
+        let last = self.run_stages(self.cut.stage..self.random.stages.len(), features);
+        run(&self.random.head, &last).to_kind(Kind::Float)
+    }
+
+    fn batch(&self) -> i64 {
+        self.cut.batch
+    }
+
+    fn head_batch(&self) -> i64 {
+        self.cut.head_batch
+    }
+
+    fn pooled_linear_head(&self) -> Option<&PooledLinear> {
+        self.random.pooled.as_ref().filter(|_| self.cut.stage == self.random.stages.len())
+    }
+
+    fn randomized(&self, share: f64, seed: u64) -> Option<Box<dyn Classifier + '_>> {
+        self.cut.randomized(share, seed)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every backbone, one row a variant.
 
-use cam_core::{IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing};
+use cam_core::{IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing, Resize};
 
 use crate::families::efficientnet_lite::{self, Names};
 use crate::families::resnet::{self, Block};
@@ -381,7 +381,7 @@ const fn package(
 
 const fn imagenet_preprocessing(resize: u32) -> Preprocessing {
     Preprocessing {
-        resize,
+        resize: Resize::Shorter(resize),
         crop: 224,
         interpolation: Interpolation::Bilinear,
         mean: IMAGENET_MEAN,
@@ -392,7 +392,7 @@ const fn imagenet_preprocessing(resize: u32) -> Preprocessing {
 /// `(x - 127) / 128` of pixels in `0..=255`, from a center crop of seven eighths of the shorter side.
 const fn lite_preprocessing(side: u32) -> Preprocessing {
     Preprocessing {
-        resize: (side * 8 + 3) / 7,
+        resize: Resize::Shorter((side * 8 + 3) / 7),
         crop: side,
         interpolation: Interpolation::Bicubic,
         mean: [127.0 / 255.0; 3],
@@ -485,9 +485,13 @@ mod tests {
 
     #[test]
     fn preprocessing_is_what_the_weights_were_measured_with() {
+        let shorter = |preprocessing: &Preprocessing| match preprocessing.resize {
+            Resize::Shorter(side) => side,
+            Resize::Exact(size) => panic!("{size:?}"),
+        };
         let sizes = |name: &str| {
             let preprocessing = by_name(name).unwrap().preprocessing();
-            (preprocessing.resize, preprocessing.crop)
+            (shorter(&preprocessing), preprocessing.crop)
         };
         assert_eq!(sizes("resnet50"), (256, 224));
         assert_eq!(sizes("resnext101_64x4d"), (232, 224));
@@ -497,7 +501,7 @@ mod tests {
         assert_eq!(sizes("tf_efficientnet_lite4"), (343, 300));
         for row in ZOO {
             for weights in row.weights {
-                assert!(weights.preprocessing.crop <= weights.preprocessing.resize);
+                assert!(weights.preprocessing.crop <= shorter(&weights.preprocessing));
                 assert!((65.0..90.0).contains(&weights.top1));
             }
         }

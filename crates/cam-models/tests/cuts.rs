@@ -231,3 +231,48 @@ fn an_unknown_layer_is_an_error_with_the_list() {
         "{error}"
     );
 }
+
+#[test]
+fn a_randomized_copy_shares_the_first_stages_and_obeys_the_law_of_the_cut() {
+    let _no_grad = tch::no_grad_guard();
+    for name in ["tf_efficientnet_lite0", "resnet18"] {
+        let network = network(name, &Options::default());
+        let layers = network.plan().layers();
+        let n_stages = layers.len() - 1;
+        let x = images(2, 32, 32);
+        let trained = network.cut("input").unwrap().logits(&x);
+        let logits = |share: f64, layer: &str| {
+            network.cut(layer).unwrap().randomized(share, 0).unwrap().logits(&x)
+        };
+        for share in [1e-9, 0.3, 0.7, 1.0] {
+            let random = logits(share, "input");
+            assert!(random.isfinite().all().int64_value(&[]) == 1, "{name} at {share}");
+            assert!(largest(&(&random - &trained)) > 1e-3 * largest(&trained), "{name} at {share}");
+            for layer in &layers {
+                let cut = network.cut(layer).unwrap();
+                let copy = cut.randomized(share, 0).unwrap();
+                let what = format!("{name} at {layer}, {share} random");
+                assert_close(&copy.logits(&x), &random, 1e-5, &what);
+                assert_eq!((copy.batch(), copy.head_batch()), (cut.batch(), cut.head_batch()));
+                assert_eq!(
+                    copy.pooled_linear_head().is_some(),
+                    cut.pooled_linear_head().is_some(),
+                    "{what}"
+                );
+                // The first stages are the trained ones, and no later ones.
+                let n_trained = n_stages + 1 - ((share * (n_stages + 1) as f64).ceil() as usize);
+                let stage = layers.iter().position(|other| other == layer).unwrap();
+                let is_same = copy.features(&x) == cut.features(&x);
+                assert_eq!(is_same, stage <= n_trained, "{what}");
+            }
+        }
+        assert_eq!(logits(1.0, "input"), logits(1.0, "input"));
+        let other = network.cut("input").unwrap().randomized(1.0, 1).unwrap().logits(&x);
+        assert!(largest(&(other - logits(1.0, "input"))) > 1e-3);
+        // A network whose own weights are random ones of that seed is randomized all the same.
+        let plan = by_name(name).unwrap().plan(10);
+        let seeded_0 = Network::build(plan.clone(), &seeded(&plan, 0), &Options::default());
+        let cut = seeded_0.cut("input").unwrap();
+        assert!(largest(&(cut.logits(&x) - cut.randomized(1.0, 0).unwrap().logits(&x))) > 1e-3);
+    }
+}

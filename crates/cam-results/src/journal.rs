@@ -71,7 +71,7 @@ impl Journal {
     }
 
     fn scan(path: PathBuf, file: File, plan: Plan) -> Result<Self> {
-        let rows = vec![None; plan.n_rows()];
+        let rows = vec![None; plan.n_places()];
         let lines = file.try_clone().map_err(|source| Error::read(&path, source))?;
         let mut lines = BufReader::with_capacity(1 << 20, lines);
         let mut journal = Self { path, file, plan, rows, n_rows: 0, end: 0, dropped: 0 };

@@ -12,6 +12,7 @@ mod manifest;
 mod picture;
 mod plot;
 mod record;
+mod reference;
 mod report;
 mod run;
 pub mod stats;
@@ -20,19 +21,22 @@ mod summary;
 mod tables;
 #[cfg(test)]
 mod testing;
+mod worst;
 
 pub use error::{Error, Result};
 pub use files::{write_atomically, write_bytes};
 pub use manifest::{
-    Better, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, Rounding, RunManifest,
-    RunStatus, WeightsEntry, clashing_column,
+    Better, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
+    Rounding, RunManifest, RunStatus, WeightsEntry, clashing_column,
 };
 pub use picture::{Picture, color};
 pub use plot::{
     GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
 };
 pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
+pub use reference::{Printed, Reference};
 pub use report::{Figure, Section, report_md};
 pub use run::Run;
 pub use store::Store;
-pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, summarize};
+pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, adcc_parts, summarize};
+pub use worst::Worst;

@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{COLUMNS, Error, Key, Record, Result, SCHEMA, files::write_bytes};
+use crate::{COLUMNS, Error, Key, Record, Reference, Result, SCHEMA, files::write_bytes};
 
 /// The file's name in a run's folder.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -44,6 +44,12 @@ pub struct RunManifest {
     pub device: String,
     /// How many threads computed.
     pub threads: usize,
+    /// The protocol of the sweep.
+    #[serde(default)]
+    pub protocol: ProtocolEntry,
+    /// Printed values to show beside ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
     /// Which class is explained: `predicted` or `label`.
     pub target: String,
     /// Where all randomness comes from.
@@ -74,6 +80,22 @@ pub enum RunStatus {
     Finished,
 }
 
+/// Named settings that the sweep's entries depart from, or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProtocolEntry {
+    /// Its name.
+    pub name: String,
+    /// Counts up when one of its numbers moves.
+    pub version: u32,
+}
+
+impl Default for ProtocolEntry {
+    /// That of runs from before there was a choice.
+    fn default() -> Self {
+        Self { name: "corrected".to_owned(), version: 1 }
+    }
+}
+
 /// The images' source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetEntry {
@@ -86,7 +108,7 @@ pub struct DatasetEntry {
 }
 
 /// One image of the plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageEntry {
     /// Its path relative to the data set's root.
     pub image: String,
@@ -94,6 +116,9 @@ pub struct ImageEntry {
     pub sha256: Option<String>,
     /// The class that it is labeled with, where it is.
     pub label: Option<i64>,
+    /// Boxes of the class's objects in the file's pixels: `[xmin, ymin, xmax, ymax]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boxes: Vec<[f64; 4]>,
 }
 
 /// One network, cut at one layer.
@@ -159,10 +184,20 @@ pub struct MethodEntry {
     pub method: String,
     /// As it is printed.
     pub title: String,
-    /// The rules that turn its raw maps into scores.
-    pub protocol: String,
     /// All of its options, defaults included.
     pub options: Value,
+    /// The rules that turn its raw maps into scores: the protocol's name, and what departs from it.
+    pub protocol: String,
+    /// Models of the sweep that it leaves out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
+}
+
+impl MethodEntry {
+    /// Whether the plan has its rows for a model.
+    pub fn runs_on(&self, model: &str) -> bool {
+        !self.except.iter().any(|name| name == model)
+    }
 }
 
 /// One metric with its options.
@@ -176,10 +211,13 @@ pub struct MetricEntry {
     pub title: String,
     /// Which direction is good.
     pub better: Better,
-    /// The rules that it is computed by.
-    pub protocol: String,
+    /// The worst score that there is; `None` where scores have no end.
+    #[serde(default)]
+    pub worst: Option<f64>,
     /// All of its options, defaults included.
     pub options: Value,
+    /// The rules that it is computed by: the protocol's name, and what departs from it.
+    pub protocol: String,
 }
 
 /// Which direction of a metric is good.
@@ -225,14 +263,18 @@ impl RunManifest {
     pub fn plan(&self) -> impl Iterator<Item = Key> + '_ {
         self.models.iter().flat_map(move |model| {
             self.images.iter().flat_map(move |image| {
-                self.methods.iter().map(move |method| key(model, image, method))
+                let methods = self.methods.iter().filter(|method| method.runs_on(&model.name));
+                methods.map(move |method| key(model, image, method))
             })
         })
     }
 
     /// How many rows the run has when it is complete.
     pub fn n_rows(&self) -> usize {
-        self.models.len() * self.images.len() * self.methods.len()
+        let of_model = |model: &ModelEntry| {
+            self.methods.iter().filter(|method| method.runs_on(&model.name)).count()
+        };
+        self.images.len() * self.models.iter().map(of_model).sum::<usize>()
     }
 
     /// The first field in which `new` plans something else than this one, with both values, or `None` where the plans
@@ -285,7 +327,7 @@ pub fn clashing_column<'a>(metrics: impl IntoIterator<Item = &'a str>) -> Option
         COLUMNS.into_iter().chain(crate::summary::COLUMNS).map(str::to_owned).collect();
     metrics
         .into_iter()
-        .flat_map(|metric| ["", "_lo", "_hi"].map(|suffix| format!("{metric}{suffix}")))
+        .flat_map(|metric| ["", "_lo", "_hi", "_worst"].map(|suffix| format!("{metric}{suffix}")))
         .find(|name| !columns.insert(name.clone()))
 }
 
@@ -310,11 +352,19 @@ fn twice<T: Eq + Hash>(items: impl Iterator<Item = T>) -> Option<usize> {
 #[derive(Debug)]
 pub(crate) struct Plan {
     models: Vec<(String, String)>,
-    methods: Vec<(String, String)>,
+    methods: Vec<MethodKey>,
     images: HashMap<String, usize>,
     /// More than there are names, where a manifest from elsewhere has one twice.
     n_images: usize,
     n_metrics: usize,
+}
+
+/// What identifies a method's rows, and the models that have none.
+#[derive(Debug)]
+struct MethodKey {
+    name: String,
+    protocol: String,
+    except: Vec<String>,
 }
 
 impl Plan {
@@ -326,7 +376,11 @@ impl Plan {
             methods: manifest
                 .methods
                 .iter()
-                .map(|m| (m.name.clone(), m.protocol.clone()))
+                .map(|m| MethodKey {
+                    name: m.name.clone(),
+                    protocol: m.protocol.clone(),
+                    except: m.except.clone(),
+                })
                 .collect(),
             images: images.enumerate().map(|(place, image)| (image, place)).collect(),
             n_images: manifest.images.len(),
@@ -334,16 +388,19 @@ impl Plan {
         }
     }
 
-    /// How many rows there are.
-    pub(crate) fn n_rows(&self) -> usize {
+    /// More than any row's place.
+    pub(crate) fn n_places(&self) -> usize {
         self.models.len() * self.n_images * self.methods.len()
     }
 
     /// A row's place among them; `None` where it is none of them.
     pub(crate) fn place(&self, key: &Key) -> Option<usize> {
         let Key { model, layer, method, protocol, image } = key;
+        let is_meant = |entry: &MethodKey| {
+            entry.name == *method && entry.protocol == *protocol && !entry.except.contains(model)
+        };
+        let method = self.methods.iter().position(is_meant)?;
         let model = self.models.iter().position(|(name, at)| name == model && at == layer)?;
-        let method = self.methods.iter().position(|(name, by)| name == method && by == protocol)?;
         let image = *self.images.get(image)?;
         Some((model * self.n_images + image) * self.methods.len() + method)
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     Accuracy, Better, Cell, Estimate, MethodEntry, MetricEntry, Record, Rounding, Run, RunManifest,
-    Status, Summary, stats, summary::FEW_IMAGES,
+    Status, Summary, reference, stats, summary::FEW_IMAGES,
 };
 
 /// How many degenerate and failed rows are listed.
@@ -45,6 +45,8 @@ pub fn report_md(run: &Run, summary: &Summary, figures: &[Figure]) -> String {
     accuracies(&mut md, &summary.accuracies);
     stats::conclusions_md(&mut md, summary);
     scores(&mut md, manifest, summary);
+    worst(&mut md, manifest, summary);
+    reference::section(&mut md, manifest, summary);
     show(&mut md, figures, Section::Scores);
     stats::differences_md(&mut md, summary);
     show(&mut md, figures, Section::Differences);
@@ -64,7 +66,7 @@ pub fn report_md(run: &Run, summary: &Summary, figures: &[Figure]) -> String {
     md
 }
 
-fn line(md: &mut String, text: &str) {
+pub(crate) fn line(md: &mut String, text: &str) {
     md.push_str(text);
     md.push('\n');
 }
@@ -90,7 +92,7 @@ fn header(md: &mut String, manifest: &RunManifest) {
             "{} of {} · explained class: {target} · protocol {} · {}, {threads} · cambench {cambench}{commit} · {finished}\n",
             counted(dataset.n_images, "image"),
             escape(&dataset.name),
-            protocols(manifest),
+            code(&manifest.protocol.name),
             escape(device),
         ),
     );
@@ -101,13 +103,29 @@ fn counted(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
+/// `corrected`, and what departs from it: an entry's own settings stand behind the protocol's name.
 fn protocols(manifest: &RunManifest) -> String {
-    let methods = manifest.methods.iter().map(|method| &method.protocol);
-    let mut names: Vec<&String> =
-        methods.chain(manifest.metrics.iter().map(|metric| &metric.protocol)).collect();
-    names.sort();
-    names.dedup();
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    let name = &manifest.protocol.name;
+    let methods = manifest.methods.iter().map(|method| (&method.name, &method.protocol));
+    let metrics = manifest.metrics.iter().map(|metric| (&metric.name, &metric.protocol));
+    let departing: Vec<String> = methods
+        .chain(metrics)
+        .filter(|(_, protocol)| *protocol != name)
+        .map(|(entry, protocol)| {
+            let own = protocol.strip_prefix(name.as_str()).filter(|rest| rest.starts_with('+'));
+            format!("{} {}", code(entry), code(own.unwrap_or(protocol)))
+        })
+        .collect();
+    let version = manifest.protocol.version;
+    if departing.is_empty() {
+        format!("Protocol {} (version {version}).", code(name))
+    } else {
+        format!(
+            "Protocol {} (version {version}); departing from it: {}.",
+            code(name),
+            departing.join(", ")
+        )
+    }
 }
 
 fn warnings(md: &mut String, run: &Run, summary: &Summary) {
@@ -135,7 +153,8 @@ fn warnings(md: &mut String, run: &Run, summary: &Summary) {
             ));
         }
     }
-    let fewest = summary.cells.iter().map(|cell| cell.n).min().unwrap_or(0);
+    let planned = manifest.models.iter().flat_map(|model| cells_of(manifest, summary, &model.name));
+    let fewest = planned.map(|(_, cell)| cell.n).min().unwrap_or(0);
     if fewest < FEW_IMAGES {
         warn(format!(
             "behind some means there {} only {}. Intervals of so few are too short, and none of this supports a conclusion.",
@@ -173,6 +192,7 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
          ADCC is the harmonic mean of the means of coherency, 1 − complexity and 1 − drop. n images were scored.\n"
         ),
     );
+    line(md, &format!("{}\n", protocols(manifest)));
     let has_adcc = summary.cells.iter().any(|cell| cell.adcc.is_some());
     for model in &manifest.models {
         if manifest.models.len() > 1 {
@@ -184,8 +204,8 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
             head.push("ADCC ↑".into());
         }
         head.push("n".into());
-        let rows = cells_of(summary, &model.name).map(|(method, cell)| {
-            let mut row = vec![escape(&label(&manifest.methods[method]))];
+        let rows = cells_of(manifest, summary, &model.name).map(|(method, cell)| {
+            let mut row = vec![escape(&label(method))];
             row.extend(cell.metrics.iter().map(|metric| percent(metric.as_ref())));
             if has_adcc {
                 row.push(percent(cell.adcc.as_ref()));
@@ -197,12 +217,47 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     }
 }
 
-/// The cells of a model with the number of their method; a summary has them in the manifest's order.
+/// The means under the other policy for degenerate maps, where there are any.
+fn worst(md: &mut String, manifest: &RunManifest, summary: &Summary) {
+    let cells = || summary.cells.iter().filter(|cell| cell.n_degenerate > 0);
+    if cells().next().is_none() {
+        return;
+    }
+    line(md, "## Scores with degenerate maps at their worst\n");
+    line(
+        md,
+        "The methods of degenerate maps once more, in percent: above, such maps are left out; here, each counts with the \
+         worst score of every metric. Failed rows are in neither.\n",
+    );
+    let percent =
+        |mean: Option<f64>| mean.map_or("–".to_owned(), |m| format!("{:.1}", 100.0 * m));
+    let has_adcc = cells().any(|cell| cell.worst.adcc.is_some());
+    let mut head: Vec<String> = ["Model", "Method"].map(str::to_owned).into();
+    head.extend(manifest.metrics.iter().map(heading));
+    if has_adcc {
+        head.push("ADCC ↑".into());
+    }
+    head.extend(["n", "Degenerate", "Failed"].map(str::to_owned));
+    let rows = cells().map(|cell| {
+        let mut row = vec![escape(&cell.model), escape(&cell.method)];
+        row.extend(cell.worst.metrics.iter().map(|mean| percent(*mean)));
+        if has_adcc {
+            row.push(percent(cell.worst.adcc));
+        }
+        row.extend([cell.n, cell.n_degenerate, cell.n_failed].map(|n| n.to_string()));
+        row
+    });
+    table(md, &head, rows);
+}
+
+/// The cells of a model that the plan has, with their methods; a summary has all in the manifest's order.
 fn cells_of<'a>(
+    manifest: &'a RunManifest,
     summary: &'a Summary,
     model: &'a str,
-) -> impl Iterator<Item = (usize, &'a Cell)> + 'a {
-    summary.cells.iter().filter(move |cell| cell.model == model).enumerate()
+) -> impl Iterator<Item = (&'a MethodEntry, &'a Cell)> + 'a {
+    let of_model = summary.cells.iter().filter(move |cell| cell.model == model);
+    manifest.methods.iter().zip(of_model).filter(move |(method, _)| method.runs_on(model))
 }
 
 /// `197`, or with those that are not in the mean: `195 (3 degenerate, 2 failed)`.
@@ -263,8 +318,8 @@ fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {
             line(md, &format!("### {} at {}\n", escape(&model.name), code(&model.layer)));
         }
         let head = ["Method", "Forwards", "Head forwards", "Backwards", "Really run", "Seconds"];
-        let rows = cells_of(summary, &model.name).map(|(method, cell)| {
-            let name = escape(&label(&manifest.methods[method]));
+        let rows = cells_of(manifest, summary, &model.name).map(|(method, cell)| {
+            let name = escape(&label(method));
             let Some(cost) = &cell.cost else {
                 return vec![name, "–".into(), "–".into(), "–".into(), "–".into(), "–".into()];
             };
@@ -492,7 +547,8 @@ mod tests {
         let md = report(&manifest, &rows(&manifest), &[]);
         assert!(!md.contains("<script>"), "{md}");
         assert!(md.ends_with("`````yaml\nname: x\n```\n# out of the block\n````\n`````\n"), "{md}");
-        for row in md.lines().filter(|line| line.starts_with("| resnet18 | rise |")) {
+        let (_, troubles) = md.split_once("## Degenerate and failed rows").unwrap();
+        for row in troubles.lines().filter(|line| line.starts_with("| resnet18 | rise |")) {
             assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
         }
     }

@@ -128,7 +128,7 @@ impl Run {
 /// Whether a finished run's table has every row of the plan once, and numbers that are numbers.
 fn check(manifest: &RunManifest, records: &[Record]) -> std::result::Result<(), String> {
     let plan = Plan::of(manifest);
-    let mut seen = vec![false; plan.n_rows()];
+    let mut seen = vec![false; manifest.n_rows()];
     for record in records {
         let place = plan.place(&record.key());
         let seen = place.and_then(|place| seen.get_mut(place)).ok_or_else(|| {

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::{
-    Better, Curve, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, RawMap, Record,
-    Row, RunManifest, RunStatus, SCHEMA, Status, WeightsEntry, adcc,
+    Better, Curve, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
+    RawMap, Record, Row, RunManifest, RunStatus, SCHEMA, Status, WeightsEntry, adcc,
 };
 
 /// One model, three images, three methods, four metrics.
@@ -22,6 +22,8 @@ pub(crate) fn manifest() -> RunManifest {
         versions: [("libtorch".to_owned(), "2.11.0".to_owned())].into(),
         device: "cpu".into(),
         threads: 2,
+        protocol: ProtocolEntry::default(),
+        reference: None,
         target: "predicted".into(),
         seed: 0,
         dataset: DatasetEntry { name: "photos".into(), root: "photos".into(), n_images: 3 },
@@ -46,6 +48,7 @@ pub(crate) fn manifest() -> RunManifest {
                 image: (*image).into(),
                 sha256: Some(digit.repeat(64)),
                 label: Some(1),
+                boxes: vec![],
             })
             .collect(),
     }
@@ -80,6 +83,7 @@ pub(crate) fn method(name: &str, title: &str, options: serde_json::Value) -> Met
         title: title.into(),
         protocol: "corrected".into(),
         options,
+        except: vec![],
     }
 }
 
@@ -91,6 +95,7 @@ pub(crate) fn metric(name: &str, better: Better) -> MetricEntry {
         metric: name.into(),
         title,
         better,
+        worst: Some(if better == Better::Higher { 0.0 } else { 1.0 }),
         protocol: "corrected".into(),
         options: json!({}),
     }
@@ -167,6 +172,7 @@ pub(crate) fn many_images(n: usize) -> (RunManifest, Vec<Record>) {
             image: format!("{i:05}.jpg"),
             sha256: Some(format!("{i:064x}")),
             label: Some(i as i64),
+            boxes: vec![],
         })
         .collect();
     manifest.dataset.n_images = n;

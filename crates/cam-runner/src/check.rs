@@ -90,7 +90,7 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
             tried = true;
             let cell = Cell { plan, model, cut: &cut, image: &item.image, label: item.label };
             let prepared = guard(|| cell.subject(&photo, plan.device));
-            for method in &plan.sweep.methods {
+            for method in plan.sweep.methods.iter().filter(|method| method.runs_on(&model.name)) {
                 on_event(Event::RowStarted {
                     model: &model.name,
                     method: method.label(),

@@ -7,8 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use cam_core::{Method, Preprocessing, with_suggestion};
-use cam_methods::AnyMethod;
+use cam_core::{Method, Preprocessing, Upsampling, with_suggestion};
+use cam_methods::{AnyMethod, Randomized};
 use cam_metrics::AnyMetric;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -17,24 +17,31 @@ use serde::{
 };
 use serde_yaml::{Mapping, Value};
 
-use crate::suggest::hint;
+use crate::{
+    protocol::{CORRECTED, PROTOCOLS, Protocol},
+    suggest::hint,
+};
 
-/// A sweep: models × images × methods, scored by metrics. The form of a sweep file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A sweep: models × images × methods, scored by metrics; what a sweep file says, with its protocol filled in.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sweep {
     /// The name under which results are kept.
     pub name: String,
     /// Which images.
     pub dataset: DatasetChoice,
+    /// Where settings come from that the file leaves out.
+    pub protocol: &'static Protocol,
     /// Which class is explained.
-    #[serde(default)]
     pub target: TargetRule,
+    /// How maps are brought to the image's size.
+    pub upsampling: Upsampling,
+    /// A list of printed values that the report shows beside ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<PathBuf>,
     /// Where all randomness comes from; an image's own seed is made of this one and the image's name.
-    #[serde(default)]
     pub seed: u64,
     /// How much memory the activations of one batch may take, e.g. `1GiB`; the batch size follows from it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
     /// The networks.
     pub models: Vec<ModelChoice>,
@@ -42,6 +49,24 @@ pub struct Sweep {
     pub methods: Vec<MethodChoice>,
     /// The metrics.
     pub metrics: Vec<MetricChoice>,
+}
+
+/// The form of a sweep file, before its protocol is filled in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    name: String,
+    dataset: DatasetChoice,
+    protocol: Option<String>,
+    target: Option<TargetRule>,
+    upsampling: Option<Upsampling>,
+    reference: Option<PathBuf>,
+    #[serde(default)]
+    seed: u64,
+    memory: Option<Bytes>,
+    models: Vec<ModelChoice>,
+    methods: Vec<Entry>,
+    metrics: Vec<Entry>,
 }
 
 /// A data set's manifest, and how much of it.
@@ -143,6 +168,10 @@ impl fmt::Display for Precision {
 pub struct MethodChoice {
     /// Its name in results; the method's where left out.
     pub alias: Option<String>,
+    /// Where options come from that the entry leaves out; the sweep's protocol where left out.
+    pub protocol: Option<&'static Protocol>,
+    /// Models that it leaves out, by their names in results: such as have no head that it needs.
+    pub except: Vec<String>,
     /// What makes the maps.
     pub source: MapSource,
 }
@@ -152,6 +181,8 @@ pub struct MethodChoice {
 pub enum MapSource {
     /// A method of the registry.
     Method(AnyMethod),
+    /// A method of the registry on a randomized copy of the network: a control.
+    Randomized(Randomized),
     /// A folder of maps that another tool made: `<image without its extension>.npy`, two dimensions, any scale.
     Imported(PathBuf),
     /// A method of whoever uses this crate as a library; a sweep file cannot name it.
@@ -180,6 +211,11 @@ impl PartialEq for CustomMethod {
 }
 
 impl MethodChoice {
+    /// Whether it explains a model, by the model's name in results.
+    pub fn runs_on(&self, model: &str) -> bool {
+        !self.except.iter().any(|name| name == model)
+    }
+
     /// Its name in results.
     pub fn label(&self) -> &str {
         self.alias.as_deref().unwrap_or_else(|| self.source.name())
@@ -190,7 +226,7 @@ impl MapSource {
     /// The method's name in the registry, or `imported`.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Method(method) => method.name(),
+            Self::Method(method) | Self::Randomized(Randomized { method, .. }) => method.name(),
             Self::Imported(_) => IMPORTED,
             Self::Custom(custom) => custom.name,
         }
@@ -200,9 +236,31 @@ impl MapSource {
     pub fn method(&self) -> Option<&dyn Method> {
         match self {
             Self::Method(method) => Some(&**method),
+            Self::Randomized(randomized) => Some(randomized),
             Self::Custom(custom) => Some(&*custom.method),
             Self::Imported(_) => None,
         }
+    }
+}
+
+/// The key, beside a method's options, that says which network it runs on.
+pub(crate) const NETWORK: &str = "network";
+
+/// `randomized`, or `randomized:7` for another seed than 0.
+pub(crate) fn network_of(randomized: &Randomized) -> String {
+    match randomized.seed {
+        0 => RANDOMIZED.to_string(),
+        seed => format!("{RANDOMIZED}:{seed}"),
+    }
+}
+
+const RANDOMIZED: &str = "randomized";
+
+/// The seed of a randomized network; `None` where the text says something else.
+fn randomized_seed(text: &str) -> Option<u64> {
+    match text.strip_prefix(RANDOMIZED)? {
+        "" => Some(0),
+        seed => seed.strip_prefix(':')?.parse().ok(),
     }
 }
 
@@ -214,6 +272,8 @@ pub const IMPORTED: &str = "imported";
 pub struct MetricChoice {
     /// Its name in results; the metric's where left out.
     pub alias: Option<String>,
+    /// Where options come from that the entry leaves out; the sweep's protocol where left out.
+    pub protocol: Option<&'static Protocol>,
     /// The metric.
     pub metric: AnyMetric,
 }
@@ -267,12 +327,17 @@ impl Sweep {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let invalid =
             |line, message| ConfigError::Invalid { path: path.to_path_buf(), line, message };
-        let sweep: Self = serde_yaml::from_str(text).map_err(|error| {
+        let form: Form = serde_yaml::from_str(text).map_err(|error| {
             let start = error.location().map(|location| location.line());
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or(&message);
             let line = start.map(|start| line_of_word(text, start, message).unwrap_or(start));
             invalid(line, with_suggestion(message))
+        })?;
+        let sweep = form.filled_in().map_err(|(place, message)| {
+            let start = place.map_or(1, |place| place.line(text));
+            let line = line_of_word(text, start, &message).or(place.map(|_| start));
+            invalid(line, message)
         })?;
         sweep.validate().map_err(|message| invalid(line_of_word(text, 1, &message), message))?;
         Ok(sweep)
@@ -296,12 +361,96 @@ impl Sweep {
         }
         distinct("methods", self.methods.iter().map(MethodChoice::label), fits)?;
         distinct("metrics", self.metrics.iter().map(MetricChoice::label), fits)?;
+        for method in &self.methods {
+            let models: Vec<&str> = self.models.iter().map(ModelChoice::label).collect();
+            if let Some(name) = method.except.iter().find(|name| !models.contains(&name.as_str())) {
+                return Err(format!(
+                    "methods: except: unknown model `{name}`{}",
+                    hint(name, &models)
+                ));
+            }
+        }
+        // A column's name is all that many readers know of it.
+        let is_ambiguous = |metric: &&MetricChoice| {
+            metric.alias.is_none() && metric.protocol.is_some_and(|own| own != self.protocol)
+        };
+        if let Some(metric) = self.metrics.iter().find(is_ambiguous) {
+            return Err(format!(
+                "metrics: `{}` follows another protocol than the sweep ({}); give it a name of its own with `as`",
+                metric.label(),
+                self.protocol.name
+            ));
+        }
         match cam_results::clashing_column(self.metrics.iter().map(MetricChoice::label)) {
             Some(name) => Err(format!(
                 "metrics: the results would have two columns `{name}`; give a metric another name with `as`"
             )),
             None => Ok(()),
         }
+    }
+}
+
+impl Form {
+    /// With everything that the file leaves out from its protocol; an error is about one entry of a list, or about the
+    /// whole.
+    fn filled_in(self) -> Result<Sweep, (Option<Place>, String)> {
+        let protocol = self.protocol.as_deref().unwrap_or(CORRECTED);
+        let protocol = protocol_of(protocol).map_err(|message| (None, message))?;
+        let at = |list, number| {
+            move |message| (Some(Place { list, number }), format!("{list}: {message}"))
+        };
+        let methods = self.methods.into_iter().enumerate();
+        let methods = methods
+            .map(|(i, entry)| MethodChoice::new(entry, protocol).map_err(at("methods", i)))
+            .collect::<Result<_, _>>()?;
+        let metrics = self.metrics.into_iter().enumerate();
+        let metrics = metrics
+            .map(|(i, entry)| MetricChoice::new(entry, protocol).map_err(at("metrics", i)))
+            .collect::<Result<_, _>>()?;
+        Ok(Sweep {
+            name: self.name,
+            dataset: self.dataset,
+            protocol,
+            target: self.target.unwrap_or(protocol.target),
+            upsampling: self.upsampling.unwrap_or(protocol.upsampling),
+            reference: self.reference,
+            seed: self.seed,
+            memory: self.memory,
+            models: self.models,
+            methods,
+            metrics,
+        })
+    }
+}
+
+fn protocol_of(name: &str) -> Result<&'static Protocol, String> {
+    Protocol::by_name(name).ok_or_else(|| {
+        let names = PROTOCOLS.each_ref().map(|protocol| protocol.name);
+        format!("unknown protocol `{name}`{}", hint(name, &names))
+    })
+}
+
+/// An entry of a list of the sweep file.
+#[derive(Clone, Copy)]
+struct Place {
+    list: &'static str,
+    number: usize,
+}
+
+impl Place {
+    /// The line that the entry begins in, as far as it can be told without a parser: in block style, the line of its dash.
+    fn line(self, text: &str) -> usize {
+        let is_list = |line: &str| line.strip_prefix(self.list).is_some_and(|l| l.starts_with(':'));
+        let start = text.lines().position(is_list).unwrap_or(0);
+        let entries = text.lines().enumerate().skip(start + 1);
+        let mut dashes = entries
+            .take_while(|(_, line)| line.is_empty() || line.starts_with([' ', '-', '#']))
+            .filter(|(_, line)| line.trim_start().starts_with("- "));
+        // An entry's own lists are indented deeper than the first dash.
+        let Some((first, dash)) = dashes.next() else { return start + 1 };
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let of_list = dashes.filter(|(_, line)| indent(line) == indent(dash)).map(|(i, _)| i);
+        std::iter::once(first).chain(of_list).nth(self.number).map_or(start + 1, |line| line + 1)
     }
 }
 
@@ -343,6 +492,7 @@ pub(crate) fn line_of_word(text: &str, start: usize, message: &str) -> Option<us
 struct Entry {
     name: String,
     alias: Option<String>,
+    protocol: Option<String>,
     options: Mapping,
 }
 
@@ -350,6 +500,17 @@ impl Entry {
     fn take(&mut self, key: &str) -> Option<Value> {
         self.options.remove(key)
     }
+
+    /// The protocol that it names itself.
+    fn own_protocol(&self) -> Result<Option<&'static Protocol>, String> {
+        self.protocol.as_deref().map(protocol_of).transpose()
+    }
+}
+
+/// Options, and those of a protocol that they leave out.
+fn over(options: Mapping, mut protocol: Mapping) -> Mapping {
+    protocol.extend(options);
+    protocol
 }
 
 impl<'de> Deserialize<'de> for Entry {
@@ -364,15 +525,22 @@ impl<'de> Deserialize<'de> for Entry {
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Entry, E> {
-                Ok(Entry { name: name.to_string(), alias: None, options: Mapping::new() })
+                Ok(Entry {
+                    name: name.to_string(),
+                    alias: None,
+                    protocol: None,
+                    options: Mapping::new(),
+                })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
-                let (mut name, mut alias, mut options) = (None, None, Mapping::new());
+                let (mut name, mut alias, mut protocol) = (None, None, None);
+                let mut options = Mapping::new();
                 while let Some(key) = map.next_key::<String>()? {
                     match key.as_str() {
                         "name" => name = Some(map.next_value()?),
                         "as" => alias = Some(map.next_value()?),
+                        "protocol" => protocol = Some(map.next_value()?),
                         _ => {
                             if options
                                 .insert(Value::String(key.clone()), map.next_value()?)
@@ -384,7 +552,7 @@ impl<'de> Deserialize<'de> for Entry {
                     }
                 }
                 let name = name.ok_or_else(|| de::Error::missing_field("name"))?;
-                Ok(Entry { name, alias, options })
+                Ok(Entry { name, alias, protocol, options })
             }
         }
 
@@ -393,7 +561,7 @@ impl<'de> Deserialize<'de> for Entry {
 }
 
 /// What [`cam_core::registry!`] makes, as far as an entry needs it.
-trait Registry: Sized + Serialize {
+pub(crate) trait Registry: Sized + Serialize {
     const KIND: &'static str;
     fn names() -> Vec<&'static str>;
     fn defaults(name: &str) -> Option<Self>;
@@ -427,7 +595,7 @@ impl_registry!(AnyMethod, "method", IMPORTED);
 impl_registry!(AnyMetric, "metric");
 
 /// An entry of a registry from its name and options, with messages that say what would have been right.
-fn configure<T: Registry>(name: &str, options: Mapping) -> Result<T, String> {
+pub(crate) fn configure<T: Registry>(name: &str, options: Mapping) -> Result<T, String> {
     let Some(defaults) = T::defaults(name) else {
         let names = T::names();
         if name == "adcc" {
@@ -461,40 +629,58 @@ pub fn method(name: &str, options: Mapping) -> Result<AnyMethod, String> {
     configure(name, options)
 }
 
-impl<'de> Deserialize<'de> for MethodChoice {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut entry = Entry::deserialize(deserializer)?;
+impl MethodChoice {
+    fn new(mut entry: Entry, sweeps: &'static Protocol) -> Result<Self, String> {
+        let protocol = entry.own_protocol()?;
+        let except = entry.take("except").map_or(Ok(vec![]), serde_yaml::from_value);
+        let except = except.map_err(|error| format!("{}: except: {error}", entry.name))?;
+        let network = if entry.name == IMPORTED { None } else { entry.take(NETWORK) };
         let source = if entry.name == IMPORTED {
-            let maps = entry.take("maps").ok_or_else(|| {
-                de::Error::custom("`imported` needs `maps`, a folder of .npy files")
-            })?;
+            let maps =
+                entry.take("maps").ok_or("`imported` needs `maps`, a folder of .npy files")?;
             if let Some(key) = entry.options.keys().next().and_then(Value::as_str) {
-                return Err(de::Error::custom(format!(
-                    "unknown option `{key}` of imported{}",
-                    hint(key, &["maps"])
-                )));
+                return Err(format!("unknown option `{key}` of imported{}", hint(key, &["maps"])));
             }
-            MapSource::Imported(serde_yaml::from_value(maps).map_err(de::Error::custom)?)
+            let maps =
+                serde_yaml::from_value(maps).map_err(|error| format!("imported: {error}"))?;
+            MapSource::Imported(maps)
         } else {
-            MapSource::Method(configure(&entry.name, entry.options).map_err(de::Error::custom)?)
+            let preset = protocol.unwrap_or(sweeps).method_options(&entry.name);
+            let method = configure(&entry.name, over(entry.options, preset))?;
+            match network {
+                None => MapSource::Method(method),
+                Some(network) => {
+                    let seed = network.as_str().and_then(randomized_seed).ok_or_else(|| {
+                        format!(
+                            "{NETWORK} is `{RANDOMIZED}`, or `{RANDOMIZED}:` and a seed; leave it out for the trained network"
+                        )
+                    })?;
+                    let own_name = || format!("{}_{RANDOMIZED}", entry.name);
+                    entry.alias = Some(entry.alias.unwrap_or_else(own_name));
+                    MapSource::Randomized(Randomized { method, seed })
+                }
+            }
         };
-        Ok(Self { alias: entry.alias, source })
+        Ok(Self { alias: entry.alias, protocol, except, source })
     }
 }
 
-impl<'de> Deserialize<'de> for MetricChoice {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let entry = Entry::deserialize(deserializer)?;
-        let metric = configure(&entry.name, entry.options).map_err(de::Error::custom)?;
-        Ok(Self { alias: entry.alias, metric })
+impl MetricChoice {
+    fn new(entry: Entry, sweeps: &'static Protocol) -> Result<Self, String> {
+        let protocol = entry.own_protocol()?;
+        let preset = protocol.unwrap_or(sweeps).metric_options(&entry.name);
+        let metric = configure(&entry.name, over(entry.options, preset))?;
+        Ok(Self { alias: entry.alias, protocol, metric })
     }
 }
 
-/// `name`, `as`, and every option with its value.
+/// `name`, `as`, the protocol that it names, and every option with its value.
 fn serialize_entry<S: Serializer>(
     serializer: S,
     name: &str,
     label: &str,
+    protocol: Option<&Protocol>,
+    except: &[String],
     options: &impl Serialize,
 ) -> Result<S::Ok, S::Error> {
     use serde::ser::Error;
@@ -502,6 +688,12 @@ fn serialize_entry<S: Serializer>(
     let mut map = serializer.serialize_map(None)?;
     map.serialize_entry("name", name)?;
     map.serialize_entry("as", label)?;
+    if let Some(protocol) = protocol {
+        map.serialize_entry("protocol", protocol)?;
+    }
+    if !except.is_empty() {
+        map.serialize_entry("except", except)?;
+    }
     for (key, value) in options.as_mapping().into_iter().flatten() {
         map.serialize_entry(key, value)?;
     }
@@ -512,24 +704,53 @@ impl Serialize for MethodChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let name = self.source.name();
         match &self.source {
-            MapSource::Method(method) => serialize_entry(serializer, name, self.label(), method),
+            MapSource::Method(method) => {
+                serialize_entry(serializer, name, self.label(), self.protocol, &self.except, method)
+            }
+            MapSource::Randomized(randomized) => {
+                use serde::ser::Error;
+                let options = serde_yaml::to_value(&randomized.method).map_err(S::Error::custom)?;
+                let mut options = options.as_mapping().cloned().unwrap_or_default();
+                options.insert(NETWORK.into(), network_of(randomized).into());
+                let (protocol, except) = (self.protocol, &self.except);
+                serialize_entry(serializer, name, self.label(), protocol, except, &options)
+            }
             MapSource::Imported(maps) => {
                 let options = Mapping::from_iter([(
                     "maps".into(),
                     maps.to_string_lossy().into_owned().into(),
                 )]);
-                serialize_entry(serializer, name, self.label(), &options)
+                serialize_entry(
+                    serializer,
+                    name,
+                    self.label(),
+                    self.protocol,
+                    &self.except,
+                    &options,
+                )
             }
-            MapSource::Custom(_) => {
-                serialize_entry(serializer, name, self.label(), &Mapping::new())
-            }
+            MapSource::Custom(_) => serialize_entry(
+                serializer,
+                name,
+                self.label(),
+                self.protocol,
+                &self.except,
+                &Mapping::new(),
+            ),
         }
     }
 }
 
 impl Serialize for MetricChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize_entry(serializer, self.metric.name(), self.label(), &self.metric)
+        serialize_entry(
+            serializer,
+            self.metric.name(),
+            self.label(),
+            self.protocol,
+            &[],
+            &self.metric,
+        )
     }
 }
 
@@ -685,15 +906,59 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
                 "t.yaml:5: methods: cam: ",
             ),
             ("methods: [{ name: imported }]\nmetrics: [drop]\n", "needs `maps`"),
+            (
+                "methods: [{ name: imported, maps: m, network: randomized }]\nmetrics: [drop]\n",
+                "unknown option `network` of imported",
+            ),
+            (
+                "methods: [{ name: cam, network: random }]\nmetrics: [drop]\n",
+                "network is `randomized`, or",
+            ),
+            (
+                "methods: [{ name: cam, network: randomized, relux: true }]\nmetrics: [drop]\n",
+                "unknown option `relux` of cam; did you mean `relu`?",
+            ),
             ("methods: [cam]\nmetrics: [{ name: drop, as: status }]\n", "two columns `status`"),
             ("methods: [cam]\nmetrics: [drop]\ntarget: labels\n", "did you mean `label`?"),
             ("methods: [cam]\nmetrics: [drop]\nmemory: 3 apples\n", "no unit of memory"),
             ("methods: [cam]\n", "missing field `metrics`"),
+            (
+                "methods: [cam]\nmetrics: [drop]\nprotocol: popi-2021\n",
+                "t.yaml:7: unknown protocol `popi-2021`; did you mean `poppi-2021`?",
+            ),
+            (
+                "methods:\n  - { name: cam, protocol: rise-2017 }\nmetrics: [drop]\n",
+                "t.yaml:6: methods: unknown protocol `rise-2017`; did you mean `rise-2018`?",
+            ),
+            (
+                "methods: [cam]\nmetrics: [{ name: deletion, protocol: byun-2022 }]\n",
+                "t.yaml:6: metrics: `deletion` follows another protocol than the sweep (corrected); give it a name",
+            ),
+            (
+                "methods: [{ name: cam, except: [resnet8] }]\nmetrics: [drop]\n",
+                "t.yaml:5: methods: except: unknown model `resnet8`; did you mean `resnet18`?",
+            ),
+            (
+                "methods:\n  - rise\n  - name: rise\n    as: b\n    n_masks: 0\nmetrics: [drop]\n",
+                "t.yaml:9: methods: rise: `0` where",
+            ),
         ];
         for (rest, expected) in cases {
             let error = parse(rest).unwrap_err();
             assert!(error.contains(expected), "{rest:?}\n gives {error}\n want  {expected}");
         }
+    }
+
+    #[test]
+    fn a_method_on_a_randomized_network_has_a_name_of_its_own_and_reads_as_it_was_written() {
+        let text = "methods: [cam, { name: cam, network: randomized }, { name: cam, as: other, network: 'randomized:7' }]\n\
+                    metrics: [drop]\n";
+        let sweep = parse(text).unwrap();
+        let labels: Vec<&str> = sweep.methods.iter().map(MethodChoice::label).collect();
+        assert_eq!(labels, ["cam", "cam_randomized", "other"]);
+        let resolved = serde_yaml::to_string(&sweep).unwrap();
+        let again = Sweep::parse(&resolved, Path::new("t.yaml")).unwrap();
+        assert_eq!(again.methods[1..], sweep.methods[1..]);
     }
 
     #[test]

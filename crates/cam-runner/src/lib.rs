@@ -5,6 +5,7 @@
 //! what people read. Nothing here prints.
 
 pub mod config;
+pub mod protocol;
 
 mod check;
 mod clock;
@@ -12,6 +13,7 @@ mod event;
 mod guard;
 mod plan;
 mod publish;
+mod reference;
 mod rounding;
 mod run;
 mod seed;
@@ -24,8 +26,7 @@ pub use config::{ConfigError, Sweep};
 pub use event::Event;
 pub use guard::is_guarded;
 pub use plan::{
-    DEFAULT_MEMORY, ModelSpec, Overrides, PROTOCOL, Plan, PlanError, PlannedModel, Provenance,
-    locate,
+    DEFAULT_MEMORY, ModelSpec, Overrides, Plan, PlanError, PlannedModel, Provenance, locate,
 };
 pub use publish::{Format, publish};
 pub use run::{Outcome, RunError, run};

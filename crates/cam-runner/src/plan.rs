@@ -7,13 +7,13 @@ use std::{
 };
 
 use cam_core::{Better, Classifier, FeatureShape, Method, Preprocessing, Requirement, hex};
-use cam_data::{DataError, Dataset, Limits, imagenet};
+use cam_data::{DataError, Dataset, Item, Limits, imagenet};
 use cam_models::{
     DeviceChoice, DeviceError, Loaded, ModelError, Options, UnknownLayer, WeightsChoice,
 };
 use cam_results::{
-    DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, RunManifest, RunStatus,
-    SCHEMA, WeightsEntry,
+    DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
+    RunManifest, RunStatus, SCHEMA, WeightsEntry,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -23,14 +23,12 @@ use tracing::info_span;
 use crate::{
     Event, clock,
     config::{
-        Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, Precision, Sweep, TargetRule,
-        line_of_word,
+        Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, NETWORK, Precision, Sweep,
+        TargetRule, line_of_word, network_of,
     },
+    reference,
     rounding::rounding,
 };
-
-/// The rules by which maps are made and scored: papers' formulas, made numerically safe.
-pub const PROTOCOL: &str = "corrected";
 
 /// How much memory the activations of one batch may take where the sweep does not say.
 pub const DEFAULT_MEMORY: Bytes = Bytes(2 << 30);
@@ -149,6 +147,14 @@ pub enum PlanError {
         "`tf32` and `f32` networks cannot run in one process; put them into two sweeps, or give all of them one precision"
     )]
     TwoPrecisions,
+    /// A list of printed values.
+    #[error("reference: {}: {message}", path.display())]
+    Reference {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
     /// A list of class names.
     #[error("model `{model}`: {message}")]
     Classes {
@@ -160,7 +166,7 @@ pub enum PlanError {
     /// A method that cannot explain a network.
     #[error(
         "method `{method}` needs a head of average pooling and one linear layer, and `{model}` has none behind layer \
-         `{layer}`; leave one of them out, or name another layer"
+         `{layer}`; leave the model out of the method (`except: [{model}]`), or name another layer"
     )]
     Impossible {
         /// The method's name in results.
@@ -203,6 +209,19 @@ pub enum PlanError {
     Unlabeled {
         /// The first such image.
         image: String,
+    },
+    /// A collage whose class is not that of the cell to find.
+    #[error(
+        "collages (`layout: grid`) need `target: label`: the class to explain is that of the cell to find"
+    )]
+    CollageTarget,
+    /// A network that cannot be randomized.
+    #[error("method `{method}`: `{model}` cannot be randomized; leave out `network: randomized`")]
+    NotRandomizable {
+        /// The method's name in results.
+        method: String,
+        /// The network's name in results.
+        model: String,
     },
     /// A label that is no class.
     #[error("{image} is labeled {label}, and model `{model}` has only {n_classes} classes")]
@@ -377,10 +396,7 @@ impl Plan {
             seed: sweep.dataset.seed,
         };
         let dataset = Dataset::load(&sweep.dataset.manifest, &limits)?;
-        let unlabeled = dataset.items.iter().find(|item| item.label.is_none());
-        if let (TargetRule::Label, Some(item)) = (sweep.target, unlabeled) {
-            return Err(PlanError::Unlabeled { image: item.image.clone() });
-        }
+        check_target(sweep.target, &dataset)?;
 
         let mut models = vec![];
         let mut entries = vec![];
@@ -390,18 +406,11 @@ impl Plan {
             models.push(model);
             entries.push(entry);
         }
-        let hashing = info_span!("hash images", n_images = dataset.items.len()).entered();
-        let images: Vec<ImageEntry> = dataset
-            .items
-            .par_iter()
-            // A file that cannot be read becomes failed rows; the plan stands without its hash.
-            .map(|item| ImageEntry {
-                image: item.image.clone(),
-                sha256: cam_models::sha256(&item.path).ok(),
-                label: item.label,
-            })
-            .collect();
-        drop(hashing);
+        let reference = sweep
+            .reference
+            .as_deref()
+            .map(|path| reference::read(path, &sweep, &entries, dataset.items.len()));
+        let reference = reference.transpose()?;
         let manifest = RunManifest {
             schema: SCHEMA,
             status: RunStatus::Running,
@@ -420,15 +429,20 @@ impl Plan {
             dataset: DatasetEntry {
                 name: dataset.name.clone(),
                 root: dataset.root_as_given.clone(),
-                n_images: images.len(),
+                n_images: dataset.items.len(),
             },
-            images,
+            images: hashed(&dataset),
+            protocol: ProtocolEntry {
+                name: sweep.protocol.name.to_string(),
+                version: sweep.protocol.version,
+            },
+            reference,
             methods: sweep
                 .methods
                 .iter()
-                .map(|method| method_entry(method, &dataset))
+                .map(|method| method_entry(method, &sweep, &dataset))
                 .collect::<Result<_, _>>()?,
-            metrics: sweep.metrics.iter().map(metric_entry).collect(),
+            metrics: sweep.metrics.iter().map(|metric| metric_entry(metric, &sweep)).collect(),
             target: sweep.target.to_string(),
             seed: sweep.seed,
             command: provenance.command.clone(),
@@ -448,7 +462,24 @@ impl Plan {
 
     /// How many rows the run will have.
     pub fn n_rows(&self) -> usize {
-        self.models.len() * self.dataset.items.len() * self.sweep.methods.len()
+        self.manifest.n_rows()
+    }
+
+    /// What identifies the row of a network, a method and an image.
+    pub fn key(&self, model: &PlannedModel, method: &MethodChoice, image: &str) -> Key {
+        Key {
+            model: model.name.clone(),
+            layer: model.layer.clone(),
+            method: method.label().to_string(),
+            protocol: self.protocol(method).to_string(),
+            image: image.to_string(),
+        }
+    }
+
+    /// The protocol that the rows of a method of the sweep follow.
+    pub(crate) fn protocol(&self, method: &MethodChoice) -> &str {
+        let entry = self.manifest.methods.iter().find(|entry| entry.name == method.label());
+        &entry.expect("a method of the sweep").protocol
     }
 
     /// The run's folder below `results`: `<sweep>/<date>-<plan>`, the one of an earlier start of the same plan if there is
@@ -477,6 +508,7 @@ impl Sweep {
     ) -> Self {
         self.memory = Some(memory);
         self.dataset.manifest = locate(&self.dataset.manifest);
+        self.reference = self.reference.as_deref().map(&locate);
         self.dataset.limit = limit.or(self.dataset.limit);
         for method in &mut self.methods {
             if let MapSource::Imported(folder) = &mut method.source {
@@ -505,7 +537,7 @@ impl PlannedModel {
             .network
             .cut(&layer)
             .map_err(|source| PlanError::Layer { model: name.clone(), source })?;
-        for method in &sweep.methods {
+        for method in sweep.methods.iter().filter(|method| method.runs_on(&name)) {
             let needs = method.source.method().map_or(Requirement::Any, Method::requirement);
             if !needs.met_by(&cut) {
                 return Err(PlanError::Impossible {
@@ -514,6 +546,16 @@ impl PlannedModel {
                     layer,
                 });
             }
+        }
+        let randomized = sweep.methods.iter().find_map(|method| match &method.source {
+            MapSource::Randomized(randomized) => Some((method, randomized.seed)),
+            _ => None,
+        });
+        if let Some((method, seed)) = randomized
+            && cut.randomized(1.0, seed).is_none()
+        {
+            let method = method.label().to_string();
+            return Err(PlanError::NotRandomizable { method, model: name });
         }
         let n_classes = model.network.n_classes();
         if sweep.target == TargetRule::Label {
@@ -530,8 +572,10 @@ impl PlannedModel {
                 });
             }
         }
-        let preprocessing =
-            spec.preprocessing.clone().unwrap_or_else(|| model.preprocessing.clone());
+        let preprocessing = spec
+            .preprocessing
+            .clone()
+            .unwrap_or_else(|| sweep.protocol.preprocessing(&model.preprocessing));
         let side = i64::from(preprocessing.crop);
         let features = {
             let _no_grad = tch::no_grad_guard();
@@ -597,17 +641,6 @@ impl PlannedModel {
     ) -> Result<Loaded, PlanError> {
         self.choice.load(&self.name, device, memory, on_event)
     }
-
-    /// What identifies the row of a method and an image.
-    pub fn key(&self, method: &MethodChoice, image: &str) -> Key {
-        Key {
-            model: self.name.clone(),
-            layer: self.layer.clone(),
-            method: method.label().to_string(),
-            protocol: PROTOCOL.to_string(),
-            image: image.to_string(),
-        }
-    }
 }
 
 /// How the networks of a sweep multiply single precision: one choice for the process.
@@ -631,9 +664,20 @@ fn published_top1(model: &Loaded) -> Option<f64> {
         .map(|weights| weights.top1 / 100.0)
 }
 
-fn method_entry(choice: &MethodChoice, dataset: &Dataset) -> Result<MethodEntry, PlanError> {
+fn method_entry(
+    choice: &MethodChoice,
+    sweep: &Sweep,
+    dataset: &Dataset,
+) -> Result<MethodEntry, PlanError> {
     let (title, options) = match &choice.source {
         MapSource::Method(method) => (method.about().title, serde_json::to_value(method)),
+        MapSource::Randomized(randomized) => {
+            let options = serde_json::to_value(&randomized.method).map(|mut options| {
+                options[NETWORK] = network_of(randomized).into();
+                options
+            });
+            (randomized.about().title, options)
+        }
         MapSource::Imported(maps) => {
             let sha256 = hash_of_maps(choice.label(), maps, dataset)?;
             let maps = maps.to_string_lossy();
@@ -645,8 +689,9 @@ fn method_entry(choice: &MethodChoice, dataset: &Dataset) -> Result<MethodEntry,
         name: choice.label().to_string(),
         method: choice.source.name().to_string(),
         title: title.to_string(),
-        protocol: PROTOCOL.to_string(),
+        protocol: choice.protocol_in(sweep),
         options: options.expect("options are plain data"),
+        except: choice.except.clone(),
     })
 }
 
@@ -667,7 +712,39 @@ fn hash_of_maps(method: &str, folder: &Path, dataset: &Dataset) -> Result<String
     Ok(hex(&Sha256::digest(hashes.join("\n"))))
 }
 
-fn metric_entry(choice: &crate::config::MetricChoice) -> MetricEntry {
+/// Whether the data set can say which classes to explain.
+fn check_target(target: TargetRule, dataset: &Dataset) -> Result<(), PlanError> {
+    let find = |is_unfit: &dyn Fn(&&Item) -> bool| dataset.items.iter().find(is_unfit);
+    match target {
+        TargetRule::Label => match find(&|item| item.label.is_none()) {
+            Some(item) => Err(PlanError::Unlabeled { image: item.image.clone() }),
+            None => Ok(()),
+        },
+        TargetRule::Predicted => match find(&|item| item.collage.is_some()) {
+            Some(_) => Err(PlanError::CollageTarget),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Every image with the hash of its file.
+fn hashed(dataset: &Dataset) -> Vec<ImageEntry> {
+    let _span = info_span!("hash images", n_images = dataset.items.len()).entered();
+    let entry = |item: &Item| ImageEntry {
+        image: item.image.clone(),
+        // A file that cannot be read becomes failed rows; the plan stands without its hash.
+        sha256: item.digest().ok(),
+        label: item.label,
+        boxes: item
+            .boxes
+            .iter()
+            .map(|bounds| [bounds.xmin, bounds.ymin, bounds.xmax, bounds.ymax])
+            .collect(),
+    };
+    dataset.items.par_iter().map(entry).collect()
+}
+
+fn metric_entry(choice: &crate::config::MetricChoice, sweep: &Sweep) -> MetricEntry {
     MetricEntry {
         name: choice.label().to_string(),
         metric: choice.metric.name().to_string(),
@@ -676,7 +753,8 @@ fn metric_entry(choice: &crate::config::MetricChoice) -> MetricEntry {
             Better::Higher => cam_results::Better::Higher,
             Better::Lower => cam_results::Better::Lower,
         },
-        protocol: PROTOCOL.to_string(),
+        worst: choice.metric.worst(),
+        protocol: choice.protocol_in(sweep),
         options: serde_json::to_value(&choice.metric).expect("options are plain data"),
     }
 }

@@ -5,16 +5,19 @@ use std::{
     path::Path,
 };
 
-use cam_core::{Map, Preprocessing};
-use cam_data::{DatasetManifest, Item, prefetch};
+use cam_core::{Map, Preprocessing, Upsampling};
+use cam_data::{Collage, Dataset, DatasetManifest, Item, Layout, Limits, prefetch};
 use cam_methods::AnyMethod;
 use cam_results::{
     Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, RawMap, Record, Result, Run,
     Section, Status, Summary, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
     report_md, summarize, write_bytes,
 };
+use serde::Deserialize;
 use tch::Tensor;
 use tracing::info_span;
+
+use crate::config::DatasetChoice;
 
 /// How many photographs a grid shows: the first ones of the run.
 const GRID_ROWS: usize = 6;
@@ -101,11 +104,12 @@ fn grid_name(run: &Run, model: &ModelEntry) -> String {
 /// The plots that lie in the run's folder.
 fn figures(run: &Run) -> Vec<Figure> {
     let figure = |section, file: String, caption: String| Figure { section, file, caption };
+    let protocol = &run.manifest().protocol.name;
     let mut figures = vec![
         figure(
             Section::Scores,
             format!("{METRICS}.svg"),
-            "Every metric of every method with its 95 % interval".into(),
+            format!("Every metric of every method with its 95 % interval; protocol {protocol}"),
         ),
         figure(
             Section::Differences,
@@ -116,8 +120,9 @@ fn figures(run: &Run) -> Vec<Figure> {
         figure(
             Section::Curves,
             format!("{CURVES}.svg"),
-            "Mean confidence while pixels are deleted or inserted; bands are 1.96 standard errors"
-                .into(),
+            format!(
+                "Mean confidence while pixels are deleted or inserted; bands are 1.96 standard errors; protocol {protocol}"
+            ),
         ),
         figure(
             Section::Cost,
@@ -155,12 +160,15 @@ fn grid(run: &Run, model: &ModelEntry) -> Result<std::result::Result<Vec<GridRow
         .filter(|record| record.model == model.name)
         .map(|record| ((&*record.image, &*record.method), record))
         .collect();
+    let upsampling = &run.manifest().config_resolved["upsampling"];
+    // Runs of before there was a choice are bilinear.
+    let upsampling = Upsampling::deserialize(upsampling).unwrap_or_default();
     let rows = photos.into_iter().map(|(image, photo)| {
         let size = [i64::from(photo.height), i64::from(photo.width)];
         let maps = run.manifest().methods.iter().map(|method| {
             let raw = maps.get(&(image.clone(), method.name.clone()));
             GridMap {
-                unit: raw.and_then(|raw| unit(&method.method, raw, size)),
+                unit: raw.and_then(|raw| unit(&method.method, raw, size, upsampling)),
                 caption: caption(records.get(&(&*image, &*method.name)).copied()),
             }
         });
@@ -187,9 +195,12 @@ fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Pic
         .map(|record| &*record.image)
         .collect();
     let shown = manifest.images.iter().filter(|image| !failed.contains(&*image.image));
+    let collages = if form.layout == Layout::Grid { collages(run)? } else { BTreeMap::new() };
     let items: Vec<Item> = shown
         .take(GRID_ROWS)
         .map(|image| Item {
+            collage: collages.get(&image.image).cloned(),
+            boxes: vec![],
             image: image.image.clone(),
             path: root.join(&image.image),
             label: image.label,
@@ -205,15 +216,28 @@ fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Pic
         .collect()
 }
 
-/// As the metrics saw it; `None` where the map says nothing.
-fn unit(method: &str, raw: &RawMap, size: [i64; 2]) -> Option<Vec<f32>> {
+/// What the collages of a run are put together of, by their names.
+fn collages(run: &Run) -> std::result::Result<BTreeMap<String, Collage>, String> {
+    let choice = run.manifest().config_resolved["dataset"].clone();
+    let choice: DatasetChoice =
+        serde_json::from_value(choice).map_err(|error| error.to_string())?;
+    let dataset = Dataset::load(&choice.manifest, &Limits::default());
+    let items = dataset.map_err(|error| error.to_string())?.items;
+    Ok(items.into_iter().filter_map(|item| Some((item.image, item.collage?))).collect())
+}
+
+/// As the metrics saw it, within the range of colors; `None` where the map says nothing.
+fn unit(method: &str, raw: &RawMap, size: [i64; 2], upsampling: Upsampling) -> Option<Vec<f32>> {
     let map = Tensor::from_slice(&raw.values).view([i64::from(raw.height), i64::from(raw.width)]);
     let map = match AnyMethod::by_name(method) {
         Some(method) => Map::made_by(&*method, &map, size),
         None => Map::new(&map, size),
     };
-    let map = map.ok()?;
-    Some(Vec::try_from(map.unit().contiguous().view([-1])).expect("a vector of numbers"))
+    let map = map.ok()?.upsampled(upsampling);
+    Some(
+        Vec::try_from(map.unit().clamp(0.0, 1.0).contiguous().view([-1]))
+            .expect("a vector of numbers"),
+    )
 }
 
 fn caption(record: Option<&Record>) -> String {

@@ -12,16 +12,16 @@ use std::{
 use cam_core::{Classifier, Cost, Counted, Explained, Map, Method, Subject, Target};
 use cam_data::{DataError, Loaded as LoadedPhoto, prefetch};
 use cam_models::upload;
-use cam_results::{Curve, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc};
+use cam_results::{Curve, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc, adcc_parts};
 use tch::{Device, Kind, Tensor};
 use tracing::info_span;
 
 use crate::{
     clock,
-    config::{MapSource, MethodChoice, MetricChoice, TargetRule},
+    config::{MapSource, MethodChoice, TargetRule},
     event::Event,
     guard::guard,
-    plan::{PROTOCOL, Plan, PlanError, PlannedModel},
+    plan::{Plan, PlanError, PlannedModel},
     seed::image_seed,
     writer::Writer,
 };
@@ -126,8 +126,9 @@ type Missing<'a> = Vec<(usize, Vec<&'a MethodChoice>)>;
 
 fn missing<'a>(plan: &'a Plan, model: &PlannedModel, store: &Store) -> Missing<'a> {
     let methods = |image: &str| -> Vec<_> {
-        let is_missing = |method: &&MethodChoice| !store.contains(&model.key(method, image));
-        plan.sweep.methods.iter().filter(is_missing).collect()
+        let is_missing = |method: &&MethodChoice| !store.contains(&plan.key(model, method, image));
+        let of_model = plan.sweep.methods.iter().filter(|method| method.runs_on(&model.name));
+        of_model.filter(is_missing).collect()
     };
     let images = plan.dataset.items.iter().map(|item| methods(&item.image)).enumerate();
     images.filter(|(_, methods)| !methods.is_empty()).collect()
@@ -281,8 +282,11 @@ impl<'a> Cell<'a> {
             _ => Target::Predicted,
         };
         let start = Instant::now();
-        let subject =
+        let mut subject =
             Subject::new(self.cut, image, target, image_seed(self.plan.sweep.seed, self.image));
+        if let Some(region) = photo.region() {
+            subject = subject.with_region(region.to_device(device));
+        }
         // The confidence is read back, so the device has finished.
         let _ = subject.confidence();
         Prepared { subject, forward_secs: start.elapsed().as_secs_f64() }
@@ -300,6 +304,7 @@ impl<'a> Cell<'a> {
         let start = Instant::now();
         let raw = match &method.source {
             MapSource::Method(method) => method.explain(&subject.through(&counted)),
+            MapSource::Randomized(method) => method.explain(&subject.through(&counted)),
             MapSource::Custom(custom) => custom.method.explain(&subject.through(&counted)),
             MapSource::Imported(folder) => {
                 imported(folder, self.image)?.to_device(subject.image().device())
@@ -322,7 +327,7 @@ impl<'a> Cell<'a> {
             .source
             .method()
             .map_or_else(|| Map::new(&raw, size), |method| Map::made_by(method, &raw, size));
-        match map {
+        match map.map(|map| map.upsampled(self.plan.sweep.upsampling)) {
             Ok(map) => self.score(subject, &map, method, &mut row)?,
             Err(degenerate) => {
                 row.record.status = Status::Degenerate;
@@ -357,9 +362,9 @@ impl<'a> Cell<'a> {
                 }
             }
         }
-        let value = |name| part(metrics, &row.record.metrics, name);
-        if let (Some(coherency), Some(complexity), Some(drop)) =
-            (value("coherency"), value("complexity"), value("drop"))
+        if let Some(parts) = adcc_parts(self.plan.manifest())
+            && let [Some(coherency), Some(complexity), Some(drop)] =
+                parts.map(|part| row.record.metrics[part])
         {
             row.record.adcc_per_image = Some(adcc(coherency, complexity, drop));
         }
@@ -387,7 +392,7 @@ impl<'a> Cell<'a> {
             model: self.model.name.clone(),
             layer: self.model.layer.clone(),
             method: method.label().to_string(),
-            protocol: PROTOCOL.to_string(),
+            protocol: self.plan.protocol(method).to_string(),
             image: self.image.to_string(),
             label: self.label,
             target: subject.map(Subject::class),
@@ -405,12 +410,6 @@ impl<'a> Cell<'a> {
         };
         Row { record, curves: vec![], map: None }
     }
-}
-
-/// The value of the first metric of that kind.
-fn part(metrics: &[MetricChoice], values: &[Option<f64>], name: &str) -> Option<f64> {
-    let at = metrics.iter().position(|metric| metric.metric.name() == name)?;
-    values[at]
 }
 
 /// The map that another tool made of an image: `<folder>/<image without its extension>.npy`.

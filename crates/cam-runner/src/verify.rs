@@ -1,11 +1,15 @@
 //! A run checked: what follows from its rows, and some of its rows computed again.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+};
 
 use cam_data::prefetch;
 use cam_models::DeviceChoice;
 use cam_results::{
-    Key, MetricEntry, RawMap, Record, Row, Run, RunManifest, Status, adcc, summarize,
+    Key, MetricEntry, RawMap, Record, Row, Run, RunManifest, Status, adcc, adcc_parts, summarize,
 };
 use serde::Serialize;
 
@@ -105,8 +109,7 @@ pub fn verify(
 /// What must follow from a run's own rows: per-image ADCC, scores only where there is a map, the table of means.
 fn consistency(run: &Run) -> Vec<Mismatch> {
     let manifest = run.manifest();
-    let part = |kind: &str| manifest.metrics.iter().position(|metric| metric.metric == kind);
-    let parts = (part("coherency"), part("complexity"), part("drop"));
+    let parts = adcc_parts(manifest);
     let mut mismatches = vec![];
     for record in run.records() {
         let mut wrong = |what: String| {
@@ -115,9 +118,9 @@ fn consistency(run: &Run) -> Vec<Mismatch> {
         if record.status != Status::Ok && record.metrics.iter().any(Option::is_some) {
             wrong(format!("is {} and has scores", record.status.as_str()));
         }
-        if let (Some(a), Some(b), Some(c)) = parts
-            && let (Some(coherency), Some(complexity), Some(drop)) =
-                (record.metrics[a], record.metrics[b], record.metrics[c])
+        if let Some(parts) = parts
+            && let [Some(coherency), Some(complexity), Some(drop)] =
+                parts.map(|part| record.metrics[part])
         {
             let expected = adcc(coherency, complexity, drop);
             if record.adcc_per_image.is_none_or(|stored| (stored - expected).abs() > 1e-9) {
@@ -136,7 +139,7 @@ fn consistency(run: &Run) -> Vec<Mismatch> {
                 what: "does not follow from the records".into(),
             }),
             Err(error) => {
-                mismatches.push(Mismatch { place: "summary.csv".into(), what: error.to_string() })
+                mismatches.push(Mismatch { place: "summary.csv".into(), what: error.to_string() });
             }
         }
     }
@@ -225,10 +228,10 @@ fn sample(records: &[Record], n: usize, seed: u64) -> Vec<&Record> {
 
 /// The stored maps of the sample.
 fn maps(run: &Run, sample: &[&Record], mismatches: &mut Vec<Mismatch>) -> BTreeMap<Key, RawMap> {
-    let wanted: BTreeMap<Key, ()> = sample.iter().map(|record| (record.key(), ())).collect();
+    let wanted: BTreeSet<Key> = sample.iter().map(|record| record.key()).collect();
     let mut maps = BTreeMap::new();
     let visited = run.visit_maps(|key, map| {
-        if wanted.contains_key(key) {
+        if wanted.contains(key) {
             maps.insert(key.clone(), map.clone());
         }
     });

@@ -5,12 +5,18 @@
 use std::{fs, path::PathBuf};
 
 use cam_data::DatasetManifest;
-use cam_runner::Sweep;
+use cam_methods::AnyMethod;
+use cam_metrics::AnyMetric;
+use cam_runner::{
+    Sweep,
+    config::{MapSource, MethodChoice},
+};
 
 fn yaml_files(folder: &str) -> Vec<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
     let mut files: Vec<_> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     assert!(!files.is_empty());
     files
@@ -32,4 +38,20 @@ fn every_data_set_that_comes_along_is_read() {
     for path in yaml_files("datasets") {
         DatasetManifest::read(&path).unwrap();
     }
+}
+
+#[test]
+fn every_method_every_metric_and_a_randomized_network_are_in_the_sweep_of_all_methods() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../configs/all-methods.yaml");
+    let (sweep, _) = Sweep::read(&path).unwrap();
+    let methods: Vec<&str> = sweep.methods.iter().map(|method| method.source.name()).collect();
+    let metrics: Vec<&str> = sweep.metrics.iter().map(|metric| metric.metric.name()).collect();
+    for method in AnyMethod::NAMES {
+        assert!(methods.contains(method), "{method} is not in {}", path.display());
+    }
+    for metric in AnyMetric::NAMES {
+        assert!(metrics.contains(metric), "{metric} is not in {}", path.display());
+    }
+    let is_randomized = |method: &MethodChoice| matches!(method.source, MapSource::Randomized(_));
+    assert!(sweep.methods.iter().any(is_randomized));
 }

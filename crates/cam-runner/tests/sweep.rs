@@ -294,3 +294,218 @@ fn a_model_of_ones_own_has_its_classes_and_its_preprocessing() {
         assert_ne!(record.status, Status::Failed, "{:?}", record.error);
     }
 }
+
+/// The sweep of these methods and metrics on a data set's manifest, with more of the sweep file in `more`.
+fn sweep_of(manifest: &str, methods: &str, metrics: &str, more: &str) -> String {
+    format!(
+        "name: small\ndataset: {{ manifest: {manifest} }}\nmodels:\n  \
+         - {{ name: tf_efficientnet_lite0, weights: seeded }}\nmethods: {methods}\nmetrics: {metrics}\n{more}"
+    )
+}
+
+#[test]
+fn pointing_games_are_scored_where_an_image_has_a_box_and_null_elsewhere() {
+    let workshop = Workshop::with_photographs(2);
+    let manifest = "root: photos\nlayout: csv\ncsv: list.csv\n";
+    fs::write(workshop.path("boxes.yaml"), manifest).unwrap();
+    // The left half of the second one, which is 248 × 256.
+    let list = "path,xmin,ymin,xmax,ymax\n0.png,,,,\n1.png,0,0,124,256\n";
+    fs::write(workshop.path("list.csv"), list).unwrap();
+    let metrics = "[{ name: pointing_game, tolerance: 0 }, energy_pointing_game, relevance_rank]";
+    let sweep = sweep_of("boxes.yaml", "[all_ones, cam]", metrics, "");
+    let plan = workshop.try_plan(&sweep, &Overrides::default()).unwrap();
+    let run = workshop.run(&plan, "run");
+    for record in run.records() {
+        assert_eq!(record.status, Status::Ok);
+        let is_there = |value: &Option<f64>| value.is_some() == (record.image == "1.png");
+        assert!(record.metrics.iter().all(is_there), "{record:?}");
+    }
+    let ones = run.records().iter().find(|r| r.image == "1.png" && r.method == "all_ones").unwrap();
+    assert_eq!(ones.metrics, [Some(0.5), Some(0.5), Some(0.5)], "half of the area");
+    // Another box is another run.
+    fs::write(workshop.path("list.csv"), list.replace("124", "125")).unwrap();
+    let other = workshop.try_plan(&sweep, &Overrides::default()).unwrap();
+    assert_ne!(plan.manifest().plan_id(), other.manifest().plan_id());
+}
+
+#[test]
+fn a_method_on_a_randomized_network_is_a_row_of_its_own_for_the_same_class() {
+    let workshop = Workshop::with_photographs(2);
+    let methods = "[layer_cam, { name: layer_cam, network: randomized }, recipro_cam, { name: recipro_cam, as: other, network: 'randomized:1' }]";
+    let run = workshop.run(&workshop.plan(methods), "run");
+    let by = |method: &str| -> Vec<&Record> {
+        run.records().iter().filter(|record| record.method == method).collect()
+    };
+    for (trained, random) in [("layer_cam", "layer_cam_randomized"), ("recipro_cam", "other")] {
+        for (trained, random) in by(trained).into_iter().zip(by(random)) {
+            assert_eq!((trained.status, random.status), (Status::Ok, Status::Ok));
+            assert_eq!(trained.target, random.target);
+            assert_eq!(trained.confidence, random.confidence, "scored by the trained network");
+            assert_ne!(trained.metrics, random.metrics);
+        }
+    }
+    let entry = &run.manifest().methods[1];
+    assert_eq!((&*entry.name, &*entry.method), ("layer_cam_randomized", "layer_cam"));
+    assert_eq!(entry.options["network"], "randomized");
+}
+
+#[test]
+fn the_grid_pointing_game_explains_the_class_of_each_cell_of_a_collage() {
+    let workshop = Workshop::with_photographs(4);
+    for i in 0..4 {
+        let folder = workshop.path("photos").join(format!("class{i}"));
+        fs::create_dir(&folder).unwrap();
+        fs::rename(workshop.photo(i), folder.join("a.png")).unwrap();
+    }
+    let manifest = "root: photos\nlayout: grid\ngrid: { side: 2, of: folders }\n";
+    fs::write(workshop.path("grid.yaml"), manifest).unwrap();
+    let sweep =
+        |more| sweep_of("grid.yaml", "[all_ones, grad_cam]", "[energy_pointing_game]", more);
+    let refused = workshop.try_plan(&sweep(""), &Overrides::default()).err().unwrap();
+    assert!(refused.to_string().contains("need `target: label`"), "{refused}");
+    let plan = workshop.try_plan(&sweep("target: label\n"), &Overrides::default()).unwrap();
+    let run = workshop.run(&plan, "run");
+    assert_eq!(run.records().len(), 8);
+    for record in run.records() {
+        assert_eq!((record.status, record.target), (Status::Ok, record.label));
+        if record.method == "all_ones" {
+            assert_eq!(record.metrics, [Some(0.25)]);
+        }
+    }
+    // The report shows collages, too.
+    let left_out = cam_runner::publish(&run, &[cam_runner::Format::Plots]).unwrap();
+    assert!(left_out.is_empty(), "{left_out:?}");
+}
+
+#[test]
+fn constant_zero_and_nan_maps_are_counted_and_both_policies_are_told() {
+    let workshop = Workshop::with_photographs(4);
+    let maps = workshop.path("maps");
+    fs::create_dir(&maps).unwrap();
+    let ones = Tensor::ones([7, 7], (Kind::Float, Device::Cpu));
+    let broken = ones.copy();
+    let _ = broken.get(3).get(2).fill_(f64::NAN);
+    let good = Tensor::arange(49, (Kind::Float, Device::Cpu)).view([7, 7]);
+    for (i, map) in [&ones * 3.0, ones.zeros_like(), broken, good].iter().enumerate() {
+        map.write_npy(maps.join(format!("{i}.npy"))).unwrap();
+    }
+    let run = workshop.run(&workshop.plan("[{ name: imported, maps: maps }]"), "run");
+    let said: Vec<_> =
+        run.records().iter().map(|record| (record.status, record.error.as_deref())).collect();
+    let degenerate = |why| (Status::Degenerate, Some(why));
+    assert_eq!(
+        said,
+        [
+            degenerate("the map is constant"),
+            degenerate("the map is constant"),
+            degenerate("the map holds values that are not finite"),
+            (Status::Ok, None),
+        ]
+    );
+    assert!(run.records()[..3].iter().all(|record| record.metrics == [None; 6]));
+    let summary = cam_results::summarize(run.manifest(), run.records());
+    let cell = &summary.cells[0];
+    assert_eq!((cell.n, cell.n_degenerate, cell.n_failed), (1, 3, 0));
+    let drop = cell.metrics[0].unwrap().mean;
+    assert_eq!(Some(drop), run.records()[3].metrics[0], "left out");
+    assert!((cell.worst.metrics[0].unwrap() - (drop + 3.0) / 4.0).abs() < 1e-12, "at their worst");
+    let increase = cell.metrics[1].unwrap().mean;
+    assert!((cell.worst.metrics[1].unwrap() - increase / 4.0).abs() < 1e-12);
+    // Coherency of imported maps is not defined, however many of them are degenerate.
+    assert_eq!((cell.worst.metrics[4], cell.worst.adcc), (None, None));
+    let report = cam_results::report_md(&run, &summary, &[]);
+    assert!(report.contains("## Scores with degenerate maps at their worst"), "{report}");
+}
+
+#[test]
+fn a_protocol_reaches_photographs_maps_metrics_and_names() {
+    let workshop = Workshop::with_photographs(2);
+    let with = |protocol: &str| {
+        format!("{}protocol: {protocol}\ntarget: predicted\n", Workshop::sweep("[recipro_cam]"))
+    };
+    let plan = workshop.try_plan(&with("byun-2022"), &Overrides::default()).unwrap();
+    let resize = &plan.manifest().models[0].preprocessing["resize"];
+    assert_eq!(*resize, serde_json::json!([256, 256]));
+    let run = workshop.run(&plan, "byun");
+    for record in run.records() {
+        assert_eq!(record.protocol, "byun-2022+target=predicted");
+        assert_eq!(record.status, Status::Ok, "{:?}", record.error);
+    }
+    assert_eq!(run.manifest().metrics[2].protocol, "byun-2022+steps=7");
+    // Complexity is the mean of the small map, normalized.
+    run.visit_maps(|key, map| {
+        let record = run.records().iter().find(|record| record.key() == *key).unwrap();
+        let values: Vec<f64> = map.values.iter().map(|value| f64::from(*value)).collect();
+        let (min, max) = values
+            .iter()
+            .fold((f64::MAX, f64::MIN), |(min, max), value| (min.min(*value), max.max(*value)));
+        let mean = values.iter().map(|value| (value - min) / (max - min)).sum::<f64>() / 49.0;
+        assert!((record.metrics[5].unwrap() - mean).abs() < 1e-6, "{mean}");
+    })
+    .unwrap();
+
+    let poppi = workshop.try_plan(&with("poppi-2021"), &Overrides::default()).unwrap();
+    assert_eq!(poppi.manifest().methods[0].protocol, "poppi-2021");
+    assert_ne!(poppi.manifest().plan_id(), plan.manifest().plan_id());
+}
+
+#[test]
+fn printed_values_stand_beside_ours_with_every_setting_that_differs() {
+    let workshop = Workshop::with_photographs(1);
+    let list = "model,method,protocol,n_images,source,drop,adcc\n\
+        tf_efficientnet_lite0,recipro_cam,byun-2022,50000,a table,21.51,\n\
+        resnet18,recipro_cam,byun-2022,50000,a table,20.68,79.08\n";
+    fs::write(workshop.path("printed.csv"), list).unwrap();
+    let sweep = format!("{}reference: printed.csv\n", Workshop::sweep("[cam, recipro_cam]"));
+    let plan = workshop.try_plan(&sweep, &Overrides::default()).unwrap();
+    let reference = plan.manifest().reference.as_ref().unwrap();
+    assert_eq!(reference.rows.len(), 1, "one of our methods, in one of our networks");
+    let row = &reference.rows[0];
+    assert_eq!(row.method, "recipro_cam");
+    assert_eq!(
+        row.values.iter().map(|(k, v)| (k.as_str(), *v)).collect::<Vec<_>>(),
+        [("drop", 0.2151)]
+    );
+    for setting in [
+        "weights random, printed: trained",
+        "target predicted, printed: label",
+        "upsampling bilinear, printed: bicubic",
+        "resize 256, printed: [256,256]",
+        "recipro_cam score logit, printed: softmax",
+        "deletion steps 7, printed: 224",
+        "coherency at image, printed: layer",
+        "images 1, printed: 50000",
+    ] {
+        assert!(row.differs.iter().any(|differs| differs == setting), "{setting}: {row:?}");
+    }
+    fs::write(workshop.path("printed.csv"), list.replace("byun-2022", "byun-2020")).unwrap();
+    let error = workshop.try_plan(&sweep, &Overrides::default()).err().unwrap().to_string();
+    assert!(
+        error.contains("printed.csv: line 2: unknown protocol `byun-2020`; did you mean"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_method_leaves_out_the_models_that_it_is_told_to() {
+    let workshop = Workshop::with_photographs(2);
+    let sweep = "name: two\ndataset: { manifest: made.yaml }\nmodels:\n  \
+        - { name: tf_efficientnet_lite0, weights: seeded }\n  \
+        - { name: resnet18, weights: seeded, layer: layer3 }\n\
+        methods: [{ name: cam, except: [resnet18] }, recipro_cam]\nmetrics: [drop]\n";
+    let plan = workshop.try_plan(sweep, &Overrides::default()).unwrap();
+    assert_eq!(plan.n_rows(), 2 * 3);
+    let half = workshop.run_until(&plan, "run", 3);
+    assert!(!half.is_finished);
+    let run = workshop.run(&plan, "run");
+    let with_cam = run.records().iter().filter(|record| record.method == "cam");
+    assert!(with_cam.clone().all(|record| record.model == "tf_efficientnet_lite0"));
+    assert_eq!((run.records().len(), with_cam.count(), run.n_missing()), (6, 2, 0));
+    let report =
+        cam_results::report_md(&run, &cam_results::summarize(run.manifest(), run.records()), &[]);
+    assert!(!report.contains("only 0 images"), "{report}");
+
+    let everywhere = sweep.replace(", except: [resnet18]", "");
+    let error = workshop.try_plan(&everywhere, &Overrides::default()).err().unwrap().to_string();
+    assert!(error.contains("(`except: [resnet18]`)"), "{error}");
+}

@@ -5,7 +5,7 @@ use cam_core::{About, Better, Requirement};
 use cam_methods::AnyMethod;
 use cam_metrics::AnyMetric;
 use cam_models::ZOO;
-use cam_runner::PROTOCOL;
+use cam_runner::protocol::PROTOCOLS;
 use serde_json::{Value, json};
 
 use crate::{
@@ -95,12 +95,16 @@ fn metrics() -> Result<Vec<Value>> {
 }
 
 fn protocols() -> Vec<Value> {
-    vec![json!({
-        "name": PROTOCOL,
-        "summary": "the papers' formulas made numerically safe: predicted class, logit explained, softmax probability \
-                    measured, maps min-max normalized at their own size then upsampled, stable order of equal pixels, \
-                    trapezoid over both end points",
-    })]
+    let rows = PROTOCOLS.iter().map(|protocol| {
+        json!({
+            "name": protocol.name,
+            "version": protocol.version,
+            "summary": protocol.summary,
+            "settings": protocol.settings(),
+            "source": protocol.source,
+        })
+    });
+    rows.collect()
 }
 
 /// `n_masks: 4000, p: 0.5`.

@@ -104,6 +104,7 @@ fn print_means(run: &Run) {
             row.insert("adcc ↑".into(), percent(cell.adcc).into());
         }
         row.insert("n".into(), cell.n.into());
+        row.insert("protocol".into(), cell.protocol.clone().into());
         Value::Object(row)
     });
     table::print(&rows.collect::<Vec<_>>());

@@ -1,0 +1,108 @@
+//! The other policy for degenerate maps: each has the worst score that there is.
+//!
+//! A map that says nothing has no score, and the means of tables leave it out. Whoever does not want a method to gain by
+//! saying nothing on hard images reads these instead. A failed row is no map of the method's, and is in neither.
+
+use crate::{Record, RunManifest, Status, adcc, adcc_parts};
+
+/// Means over the scored images and the degenerate ones, the latter with the worst score of each metric.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Worst {
+    /// In the order of the manifest's metrics; `None` where there is no value or no worst one.
+    pub metrics: Vec<Option<f64>>,
+    /// [`adcc`] of these means.
+    pub adcc: Option<f64>,
+    /// Mean of the images' own [`adcc`], which is 0 for a degenerate map.
+    pub adcc_per_image: Option<f64>,
+}
+
+impl Worst {
+    /// Of the records of one cell.
+    pub(crate) fn of(manifest: &RunManifest, records: &[&Record]) -> Self {
+        let mean = |of: &dyn Fn(&Record) -> Option<f64>, worst: Option<f64>| {
+            let values = records.iter().filter_map(|record| match record.status {
+                Status::Ok => of(record),
+                Status::Degenerate => worst,
+                Status::Failed => None,
+            });
+            let (sum, n) = values.fold((0.0, 0), |(sum, n), value| (sum + value, n + 1));
+            // What is not defined for this method (coherency of imported maps) does not become so by its worst maps.
+            let is_measured = records.iter().any(|record| of(record).is_some())
+                || records.iter().all(|record| record.status != Status::Ok);
+            (n > 0 && worst.is_some() && is_measured).then(|| sum / f64::from(n))
+        };
+        let metrics: Vec<Option<f64>> = manifest
+            .metrics
+            .iter()
+            .enumerate()
+            .map(|(i, metric)| mean(&|record| record.metrics[i], metric.worst))
+            .collect();
+        let parts = adcc_parts(manifest);
+        let of_means = parts.and_then(|[coherency, complexity, drop]| {
+            Some(adcc(metrics[coherency]?, metrics[complexity]?, metrics[drop]?))
+        });
+        let adcc_per_image = parts.and_then(|_| mean(&|record| record.adcc_per_image, Some(0.0)));
+        Self { metrics, adcc: of_means, adcc_per_image }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        summarize,
+        testing::{manifest, rows},
+    };
+
+    fn close(got: Option<f64>, want: f64) {
+        assert!((got.unwrap() - want).abs() < 1e-15, "{got:?} is not {want}");
+    }
+
+    #[test]
+    fn a_degenerate_map_has_the_worst_score_and_a_failed_row_none() {
+        let mut manifest = manifest();
+        let mut records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+        let cells = summarize(&manifest, &records).cells;
+        // RISE: one scored, one degenerate, one failed. Metrics: drop, deletion, coherency, complexity.
+        let rise = &cells[1];
+        assert_eq!((rise.n, rise.n_degenerate, rise.n_failed), (1, 1, 1));
+        let scored = |i: usize| rise.metrics[i].unwrap().mean;
+        for (i, worst) in [1.0, 1.0, 0.0, 1.0].into_iter().enumerate() {
+            close(rise.worst.metrics[i], f64::midpoint(scored(i), worst));
+        }
+        let [drop, coherency, complexity] = [0, 2, 3].map(|i| rise.worst.metrics[i].unwrap());
+        close(rise.worst.adcc, adcc(coherency, complexity, drop));
+        close(rise.worst.adcc_per_image, rise.adcc_per_image.unwrap().mean / 2.0);
+        // Where nothing is degenerate, both policies agree.
+        for (i, metric) in cells[0].metrics.iter().enumerate() {
+            close(cells[0].worst.metrics[i], metric.unwrap().mean);
+        }
+
+        manifest.metrics[1].worst = None;
+        for record in &mut records {
+            record.metrics[2] = None;
+        }
+        let rise = &summarize(&manifest, &records).cells[1];
+        assert_eq!(rise.worst.metrics[1], None, "scores without an end have no worst one");
+        assert_eq!(rise.worst.metrics[2], None, "what is not measured is not measured");
+        assert_eq!(rise.worst.adcc, None);
+    }
+
+    #[test]
+    fn a_method_of_which_every_map_is_degenerate_has_the_worst_score_and_no_mean() {
+        let manifest = manifest();
+        let records: Vec<Record> = rows(&manifest)
+            .into_iter()
+            .map(|row| Record {
+                status: Status::Degenerate,
+                metrics: vec![None; 4],
+                adcc_per_image: None,
+                ..row.record
+            })
+            .collect();
+        let cell = &summarize(&manifest, &records).cells[0];
+        assert_eq!(cell.metrics, [None; 4]);
+        assert_eq!(cell.worst.metrics, [Some(1.0), Some(1.0), Some(0.0), Some(1.0)]);
+        assert_eq!((cell.worst.adcc, cell.worst.adcc_per_image), (Some(0.0), Some(0.0)));
+    }
+}
