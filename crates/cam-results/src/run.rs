@@ -200,7 +200,7 @@ impl Run {
 /// Whether a finished run's table has every row of the plan once, and numbers that are numbers.
 fn check(manifest: &RunManifest, records: &[Record]) -> std::result::Result<(), String> {
     let plan = Plan::of(manifest);
-    let mut seen = vec![false; plan.n_rows()];
+    let mut seen = vec![false; plan.n_places()];
     for record in records {
         let place = plan.place(&record.key());
         let seen = place.and_then(|place| seen.get_mut(place)).ok_or_else(|| {
@@ -214,9 +214,11 @@ fn check(manifest: &RunManifest, records: &[Record]) -> std::result::Result<(), 
             return Err(format!("a number is not finite in the row for {}", record.key()));
         }
     }
-    match seen.iter().filter(|seen| !**seen).count() {
-        0 => Ok(()),
-        missing => Err(format!("it lacks {missing} of {} rows", seen.len())),
+    let (planned, there) = (manifest.n_rows(), seen.iter().filter(|seen| **seen).count());
+    if there == planned {
+        Ok(())
+    } else {
+        Err(format!("it lacks {} of {planned} rows", planned - there))
     }
 }
 

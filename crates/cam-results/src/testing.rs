@@ -172,6 +172,7 @@ pub(crate) fn many_images(n: usize) -> (RunManifest, Vec<Record>) {
             image: format!("{i:05}.jpg"),
             sha256: Some(format!("{i:064x}")),
             label: Some(i as i64),
+            boxes: vec![],
         })
         .collect();
     manifest.dataset.n_images = n;

@@ -30,6 +30,7 @@ impl Ranks {
         let mut sums = vec![0.0; k];
         let mut ties = 0.0;
         let mut order: Vec<usize> = (0..k).collect();
+        #[expect(clippy::needless_range_loop, reason = "every column at one image")]
         for i in 0..n {
             order.sort_by(|a, b| columns[*b][i].total_cmp(&columns[*a][i]));
             let mut first = 0;

@@ -156,6 +156,7 @@ mod tests {
             image: format!("{i:04}.jpg"),
             sha256: None,
             label: *label,
+            boxes: vec![],
         };
         labels.iter().enumerate().map(image).collect()
     }
