@@ -62,6 +62,7 @@ impl Drawn {
             image: name(i),
             sha256: None,
             label: Some(i as i64),
+            boxes: vec![],
         });
         let records = places.iter().enumerate().flat_map(|(i, place)| {
             by_image[&*manifest.images[*place].image]

@@ -10,8 +10,9 @@ use cam_data::{Collage, Dataset, DatasetManifest, Item, Layout, Limits, imagenet
 use cam_methods::AnyMethod;
 use cam_results::{
     Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, Preset, RawMap, Record,
-    Result, Run, Section, Shown, Status, Summary, chosen_images, cost_plot, curves_plot, grid_plot,
-    metrics_plot, ranks_plot, report_html, report_md, table_tex, write_bytes,
+    Result, Run, RunManifest, Section, Shown, Status, Summary, chosen_images, cost_plot,
+    curves_plot, grid_plot, metrics_plot, ranks_plot, report_html, report_md, table_tex,
+    write_bytes,
 };
 use serde::Deserialize;
 use tch::Tensor;

@@ -1,6 +1,10 @@
 //! A run checked: what follows from its rows, and some of its rows computed again.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+};
 
 use cam_data::prefetch;
 use cam_models::DeviceChoice;
@@ -136,7 +140,7 @@ fn consistency(run: &Run) -> Vec<Mismatch> {
                 what: "does not follow from the records".into(),
             }),
             Err(error) => {
-                mismatches.push(Mismatch { place: "summary.csv".into(), what: error.to_string() })
+                mismatches.push(Mismatch { place: "summary.csv".into(), what: error.to_string() });
             }
         }
     }
@@ -225,10 +229,10 @@ fn sample(records: &[Record], n: usize, seed: u64) -> Vec<&Record> {
 
 /// The stored maps of the sample.
 fn maps(run: &Run, sample: &[&Record], mismatches: &mut Vec<Mismatch>) -> BTreeMap<Key, RawMap> {
-    let wanted: BTreeMap<Key, ()> = sample.iter().map(|record| (record.key(), ())).collect();
+    let wanted: BTreeSet<Key> = sample.iter().map(|record| record.key()).collect();
     let mut maps = BTreeMap::new();
     let visited = run.visit_maps(|key, map| {
-        if wanted.contains_key(key) {
+        if wanted.contains(key) {
             maps.insert(key.clone(), map.clone());
         }
     });

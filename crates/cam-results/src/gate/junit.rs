@@ -1,4 +1,4 @@
-//! A comparison as `JUnit` XML, which every CI system shows.
+//! A comparison as JUnit XML, which every CI system shows.
 
 use std::fmt::Write as _;
 
