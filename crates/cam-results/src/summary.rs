@@ -199,7 +199,8 @@ pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
             metrics: (0..n_metrics).map(|i| estimate(Statistic::Mean(i))).collect(),
             adcc_per_image: estimate(Statistic::Mean(n_metrics)),
             adcc: adcc_parts(manifest).and_then(|parts| estimate(Statistic::Adcc(parts))),
-            ..counted(manifest, model, method, records)
+            worst: Worst::of(manifest, records),
+            ..counted(model, method, records)
         }
     });
     let accuracies = manifest.models.iter().map(|model| {
@@ -223,12 +224,7 @@ pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
 }
 
 /// A cell with its rows counted and nothing averaged yet.
-fn counted(
-    manifest: &RunManifest,
-    model: &ModelEntry,
-    method: &MethodEntry,
-    records: &[&Record],
-) -> Cell {
+fn counted(model: &ModelEntry, method: &MethodEntry, records: &[&Record]) -> Cell {
     let count = |status| records.iter().filter(|record| record.status == status).count();
     Cell {
         model: model.name.clone(),
@@ -241,7 +237,7 @@ fn counted(
         metrics: vec![],
         adcc: None,
         adcc_per_image: None,
-        worst: Worst::of(manifest, records),
+        worst: Worst::default(),
         // Imported maps have been made elsewhere, at a cost that nobody here knows.
         cost: if method.method == "imported" { None } else { mean_cost(records) },
     }
