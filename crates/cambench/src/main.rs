@@ -8,6 +8,8 @@ mod check;
 mod compare;
 mod exit;
 mod explain;
+mod hook;
+mod inspect;
 mod list;
 mod progress;
 mod report;
@@ -40,6 +42,8 @@ fn dispatch(args: Args) -> Exit {
         Command::Baseline(args) => baseline::baseline(&args.command),
         Command::Verify(args) => verify::verify(&args),
         Command::List(args) => list::list(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Hook(args) => hook::hook(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {}", described(&error));

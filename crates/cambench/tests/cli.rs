@@ -568,6 +568,8 @@ fn explain_writes_an_overlay_and_a_map_and_says_the_class() {
         "n_masks=16",
         "--class",
         "7",
+        "--seeds",
+        "3",
         "--out",
         "maps",
         "--json",
@@ -579,6 +581,8 @@ fn explain_writes_an_overlay_and_a_map_and_says_the_class() {
         assert_eq!(said["class"], 7);
         assert_eq!(said["class_name"], "cock");
         assert!((0.0..=1.0).contains(&said["confidence"].as_f64().unwrap()));
+        // Sixteen masks are few.
+        assert!((0.05..0.5).contains(&said["deviation_over_seeds"].as_f64().unwrap()));
         let overlay = fs::read(workshop.path(said["overlay"].as_str().unwrap())).unwrap();
         assert!(overlay.starts_with(b"\x89PNG"));
         let map = tch::Tensor::read_npy(workshop.path(&format!("maps/{i}.rise.npy"))).unwrap();
@@ -678,6 +682,8 @@ fn the_help_and_the_lists_stay_as_they_are() {
         &["check", "--help"],
         &["explain", "--help"],
         &["report", "--help"],
+        &["inspect", "--help"],
+        &["hook", "--help"],
         &["compare", "--help"],
         &["baseline", "save", "--help"],
         &["verify", "--help"],
