@@ -7,7 +7,8 @@
 //! <!-- end generated: list methods -->
 //! ```
 //!
-//! `list NAME` is what `cambench list NAME` says; `results PATH` is the first table of the report at PATH.
+//! `list NAME` is what `cambench list NAME` says; `results PATH` is the first table of the report at PATH; `parity NAME` is
+//! what `cargo xtask parity` found.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +17,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value};
 
-use crate::{checkout, run, setup};
+use crate::{checkout, parity, run, setup};
 
 /// The files that may have generated parts.
 const FILES: [&str; 4] = ["README.md", "ARCHITECTURE.md", "METHODOLOGY.md", "CONTRIBUTING.md"];
@@ -32,7 +33,11 @@ pub(crate) fn command(check: bool) -> Result<ExitCode> {
     let generate = |what: &str| match what.split_once(' ') {
         Some(("list", name)) => list(&binary, name),
         Some(("results", path)) => results(&root, path),
-        _ => bail!("`{what}` is neither `list NAME` nor `results PATH`"),
+        Some(("parity", name)) => {
+            let listed = if name == "metrics" { name } else { "methods" };
+            parity::table(&root, name, &rows(&binary, listed)?, &rows(&binary, "protocols")?)
+        }
+        _ => bail!("`{what}` is neither `list NAME`, `parity NAME` nor `results PATH`"),
     };
     let mut is_current = true;
     for file in FILES {
@@ -86,6 +91,11 @@ fn marker<'a>(line: &'a str, kind: &str) -> Option<&'a str> {
 
 /// The table of `cambench list NAME`.
 fn list(binary: &Path, name: &str) -> Result<String> {
+    table(&rows(binary, name)?)
+}
+
+/// The rows of `cambench list NAME`.
+fn rows(binary: &Path, name: &str) -> Result<Vec<Map<String, Value>>> {
     let output = Command::new(binary)
         .args(["list", name, "--json"])
         .stdin(Stdio::null())
@@ -93,11 +103,9 @@ fn list(binary: &Path, name: &str) -> Result<String> {
         .output()
         .with_context(|| format!("starting {}", binary.display()))?;
     ensure!(output.status.success(), "`cambench list {name} --json` failed");
-    let rows: Vec<Map<String, Value>> =
-        serde_json::from_slice(&output.stdout).with_context(|| {
-            format!("reading `cambench list {name} --json`, which must be an array of objects")
-        })?;
-    table(&rows)
+    serde_json::from_slice(&output.stdout).with_context(|| {
+        format!("reading `cambench list {name} --json`, which must be an array of objects")
+    })
 }
 
 /// A Markdown table with a column for each key, in the first row's order.

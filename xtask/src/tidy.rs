@@ -11,7 +11,8 @@ use crate::wheels::WEIGHTS;
 use crate::{checkout, run};
 
 /// The crates between the vocabulary and the runner.
-const MIDDLE: [&str; 5] = ["cam-models", "cam-methods", "cam-metrics", "cam-data", "cam-results"];
+const MIDDLE: [&str; 6] =
+    ["cam-models", "cam-onnx", "cam-methods", "cam-metrics", "cam-data", "cam-results"];
 
 #[test]
 fn the_middle_crates_never_depend_on_each_other() {

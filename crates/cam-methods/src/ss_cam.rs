@@ -1,9 +1,9 @@
 //! SS-CAM (Wang et al. 2020, <https://arxiv.org/abs/2006.14255>).
 //!
 //! `M = ReLU(Σ_k w_k F_k)`, `w = softmax_k(1/n Σ_i y_c(x ⊙ mm(U(F_k) + δ_i)))`, `δ_i ~ N(0, σ²)` at every pixel: Score-CAM
-//! with noise on the upsampled channel, averaged over `n` samples. The definition executed by torch-cam 0.5.0, whose
-//! subtraction of a baseline's score cancels in the softmax. Ours: a channel that is zero everywhere adds nothing to the
-//! sum, so it is not run, and is left out of the softmax; the map differs by a factor.
+//! with noise on the upsampled channel, averaged over `n` samples. torch-cam 0.5.0 adds the noise to `U(mm(F_k))` and does not
+//! normalize after that; the baseline's score that it subtracts cancels in the softmax. Ours: a channel that is zero
+//! everywhere adds nothing to the sum, so it is not run, and is left out of the softmax; the map differs by a factor.
 
 use cam_core::{About, Cost, FeatureShape, Method, Subject, upsample};
 use rand::SeedableRng;

@@ -17,7 +17,6 @@
 //! A backbone of a known family is one row in `zoo.rs`; a family is one file in `families/` and one variant of
 //! [`Architecture`], whose `match`es the compiler then asks for.
 
-mod allocator;
 mod device;
 pub mod families;
 mod network;

@@ -1,6 +1,6 @@
 //! A plan with its weights, arranged for inference, and the network cut in two.
 //!
-//! Where the speed comes from, in order of gain: malloc keeps its memory ([`crate::allocator`]); weights and activations
+//! Where the speed comes from, in order of gain: malloc keeps its memory ([`cam_core::keep_memory`]); weights and activations
 //! lie channels-last; batch normalizations are folded into the convolutions; `SAME` padding's odd zero is in the kernel;
 //! early stages, whose activations do not fit the cache, run two images at a time; where no gradient is asked for,
 //! convolution, sum and activation are one pass over memory. None of it changes a result by more than rounding, and
@@ -14,8 +14,9 @@ use std::rc::Rc;
 use cam_core::{Classifier, PooledLinear};
 use tch::{Device, Kind, Tensor};
 
+use crate::onednn;
 use crate::plan::{self, Activation, Layer, Padding, Plan, UnknownLayer};
-use crate::{allocator, onednn, weights::seeded};
+use crate::weights::seeded;
 
 /// Parameters by name, `f32` on the processor.
 pub type Parameters = BTreeMap<String, Tensor>;
@@ -91,7 +92,7 @@ impl Network {
     /// `parameters` holds every one of [`Plan::parameters`] in its shape; a missing one is a bug of the caller, and
     /// [`crate::load`] reports it as an error before it comes here.
     pub fn build(plan: Plan, parameters: &Parameters, options: &Options) -> Self {
-        allocator::keep_memory();
+        cam_core::keep_memory();
         let _no_grad = tch::no_grad_guard();
         let kind = match options.precision {
             Precision::F32 | Precision::Tf32 => Kind::Float,

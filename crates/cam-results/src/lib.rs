@@ -7,10 +7,13 @@
 mod error;
 mod files;
 pub mod gate;
+mod html;
+mod join;
 mod journal;
 mod manifest;
 mod picture;
 mod plot;
+mod preset;
 mod record;
 mod reference;
 mod report;
@@ -18,13 +21,16 @@ mod run;
 pub mod stats;
 mod store;
 mod summary;
+mod synthetic;
 mod tables;
 #[cfg(test)]
 mod testing;
+mod tex;
 mod worst;
 
 pub use error::{Error, Result};
 pub use files::{write_atomically, write_bytes};
+pub use html::{Choice, Shown, chosen_images, report_html};
 pub use manifest::{
     Better, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
     Rounding, RunManifest, RunStatus, WeightsEntry, clashing_column,
@@ -33,10 +39,13 @@ pub use picture::{Picture, color};
 pub use plot::{
     GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
 };
+pub use preset::Preset;
 pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
 pub use reference::{Printed, Reference};
 pub use report::{Figure, Section, report_md};
 pub use run::Run;
 pub use store::Store;
 pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, adcc_parts, summarize};
+pub use synthetic::synthetic;
+pub use tex::{table_md, table_tex};
 pub use worst::Worst;

@@ -30,6 +30,11 @@ impl Picture {
         Self { width, height, rgb }
     }
 
+    /// A map `[height, width]` in `[0, 1]` alone, as colors of [`color`].
+    pub(crate) fn of_map([height, width]: [u32; 2], map: &[f32]) -> Self {
+        Self::new(width, height, map.iter().flat_map(|value| color(*value)).collect())
+    }
+
     /// This photograph under a map `[height, width]` in `[0, 1]`, as colors of [`color`].
     #[must_use]
     pub fn overlay(&self, map: &[f32]) -> Self {

@@ -99,8 +99,18 @@ fn header(md: &mut String, manifest: &RunManifest) {
 }
 
 /// `1 image`, `8 images`.
-fn counted(n: usize, noun: &str) -> String {
+pub(crate) fn counted(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The protocols of the methods and metrics, each once.
+pub(crate) fn protocol_names(manifest: &RunManifest) -> Vec<String> {
+    let methods = manifest.methods.iter().map(|method| &method.protocol);
+    let mut names: Vec<String> =
+        methods.chain(manifest.metrics.iter().map(|metric| &metric.protocol)).cloned().collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// `corrected`, and what departs from it: an entry's own settings stand behind the protocol's name.
@@ -129,10 +139,17 @@ fn protocols(manifest: &RunManifest) -> String {
 }
 
 fn warnings(md: &mut String, run: &Run, summary: &Summary) {
+    for caution in cautions(run, summary) {
+        line(md, &format!("> **Caution:** {}\n", escape(&caution)));
+    }
+}
+
+/// What weakens the numbers of a run, one sentence or two each; plain text.
+pub(crate) fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
     let manifest = run.manifest();
-    let mut warn = |text: String| line(md, &format!("> **Caution:** {text}\n"));
+    let mut cautions = run.cautions().to_vec();
     if run.n_missing() > 0 {
-        warn(format!(
+        cautions.push(format!(
             "the run is not complete: {} of {} are missing.",
             run.n_missing(),
             counted(manifest.n_rows(), "row")
@@ -140,28 +157,28 @@ fn warnings(md: &mut String, run: &Run, summary: &Summary) {
     }
     for model in &manifest.models {
         if model.weights.seeded {
-            warn(format!(
+            cautions.push(format!(
                 "{} has random weights. Its times mean something, its scores do not.",
-                escape(&model.name)
+                model.name
             ));
         }
         if model.precision != "f32" {
-            warn(format!(
+            cautions.push(format!(
                 "{} ran in {}, which rounds every number to a few bits.",
-                escape(&model.name),
-                model.precision
+                model.name, model.precision
             ));
         }
     }
     let planned = manifest.models.iter().flat_map(|model| cells_of(manifest, summary, &model.name));
     let fewest = planned.map(|(_, cell)| cell.n).min().unwrap_or(0);
     if fewest < FEW_IMAGES {
-        warn(format!(
+        cautions.push(format!(
             "behind some means there {} only {}. Intervals of so few are too short, and none of this supports a conclusion.",
             if fewest == 1 { "is" } else { "are" },
             counted(fewest, "image")
         ));
     }
+    cautions
 }
 
 fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
@@ -250,24 +267,34 @@ fn worst(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     table(md, &head, rows);
 }
 
-/// The cells of a model that the plan has, with their methods; a summary has all in the manifest's order.
-fn cells_of<'a>(
-    manifest: &'a RunManifest,
-    summary: &'a Summary,
-    model: &'a str,
-) -> impl Iterator<Item = (&'a MethodEntry, &'a Cell)> + 'a {
-    let of_model = summary.cells.iter().filter(move |cell| cell.model == model);
-    manifest.methods.iter().zip(of_model).filter(move |(method, _)| method.runs_on(model))
+/// The cells of a model that the plan has, with their methods, in the manifest's order.
+pub(crate) fn cells_of<'m, 's>(
+    manifest: &'m RunManifest,
+    summary: &'s Summary,
+    model: &'m str,
+) -> impl Iterator<Item = (&'m MethodEntry, &'s Cell)> {
+    let cells = summary.cells.iter().filter(move |cell| cell.model == model);
+    cells.filter_map(move |cell| {
+        let is_its = |method: &&MethodEntry| {
+            method.name == cell.method && method.protocol == cell.protocol && method.runs_on(model)
+        };
+        Some((manifest.methods.iter().find(is_its)?, cell))
+    })
 }
 
 /// `197`, or with those that are not in the mean: `195 (3 degenerate, 2 failed)`.
 fn with_lost(cell: &Cell) -> String {
-    let lost: Vec<String> = [(cell.n_degenerate, "degenerate"), (cell.n_failed, "failed")]
+    let lost = lost(cell);
+    if lost.is_empty() { cell.n.to_string() } else { format!("{} ({})", cell.n, lost.join(", ")) }
+}
+
+/// Those that are not in the mean: `3 degenerate`, `2 failed`.
+pub(crate) fn lost(cell: &Cell) -> Vec<String> {
+    [(cell.n_degenerate, "degenerate"), (cell.n_failed, "failed")]
         .into_iter()
         .filter(|(n, _)| *n > 0)
         .map(|(n, what)| format!("{n} {what}"))
-        .collect();
-    if lost.is_empty() { cell.n.to_string() } else { format!("{} ({})", cell.n, lost.join(", ")) }
+        .collect()
 }
 
 /// A metric as it heads a column or a panel: `Deletion ↓`.
@@ -337,7 +364,7 @@ fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {
 }
 
 /// A mean of counts: whole where it is.
-fn number(mean: f64) -> String {
+pub(crate) fn number(mean: f64) -> String {
     let text = format!("{mean:.1}");
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }

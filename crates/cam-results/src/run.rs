@@ -6,10 +6,12 @@ use std::{
 };
 
 use crate::{
-    Curve, Error, Key, RawMap, Record, Result, RunManifest, RunStatus,
+    Curve, Error, Key, RawMap, Record, Result, RunManifest, RunStatus, Summary,
+    join::{Joined, Part, join},
     journal::{CurvesOnly, Journal, MapOnly, RecordOnly},
     manifest::Plan,
     store::{CURVES, MAPS, RECORDS},
+    summary::summarize,
     tables::{CurveReader, GROUP, SHORT_ROWS, read_maps, read_parquet, read_records},
 };
 
@@ -21,6 +23,9 @@ pub struct Run {
     records: Vec<Record>,
     /// Where the rows of an unfinished run are.
     journal: Option<Journal>,
+    /// The runs that this one was joined from.
+    parts: Vec<Part>,
+    cautions: Vec<String>,
 }
 
 impl Run {
@@ -57,10 +62,45 @@ impl Run {
                     .map_err(|message| Error::Damaged { path: folder.join(RECORDS), message })?;
             }
         }
-        Ok(Self { folder: folder.to_owned(), manifest, records, journal })
+        Ok(Self {
+            folder: folder.to_owned(),
+            manifest,
+            records,
+            journal,
+            parts: vec![],
+            cautions: vec![],
+        })
     }
 
-    /// The folder.
+    /// Several runs as one, for reports: rows stand in one table where they are comparable, and apart where they are not.
+    /// One run alone stays as it is.
+    ///
+    /// # Panics
+    /// Without a run.
+    pub fn join(mut runs: Vec<Self>) -> Self {
+        if runs.len() == 1 {
+            return runs.swap_remove(0);
+        }
+        let Joined { manifest, records, parts, cautions } = join(runs);
+        let folder = parts[0].run.folder.clone();
+        Self { folder, manifest, records, journal: None, parts, cautions }
+    }
+
+    /// What a reader of joined runs must know, a sentence each.
+    pub fn cautions(&self) -> &[String] {
+        &self.cautions
+    }
+
+    /// The runs that this one was joined from, or itself.
+    pub fn parts(&self) -> Vec<&Self> {
+        if self.parts.is_empty() {
+            vec![self]
+        } else {
+            self.parts.iter().map(|part| &part.run).collect()
+        }
+    }
+
+    /// The folder; of joined runs the first one's.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -75,9 +115,18 @@ impl Run {
         &self.records
     }
 
+    /// What the records say.
+    pub fn summarize(&self) -> Summary {
+        summarize(&self.manifest, &self.records)
+    }
+
     /// How many rows of the plan are missing; 0 in a finished run.
     pub fn n_missing(&self) -> usize {
-        self.manifest.n_rows() - self.records.len()
+        if self.parts.is_empty() {
+            self.manifest.n_rows() - self.records.len()
+        } else {
+            self.parts.iter().map(|part| part.run.n_missing()).sum()
+        }
     }
 
     /// Visits every curve in the order of the plan.
@@ -85,6 +134,19 @@ impl Run {
     /// # Errors
     /// As [`Run::read`].
     pub fn visit_curves(&self, mut visit: impl FnMut(&Key, &Curve)) -> Result<()> {
+        self.visit_own_curves(&mut visit)?;
+        self.parts.iter().try_for_each(|part| {
+            part.run.visit_own_curves(&mut |key, curve| {
+                let curve = Curve { metric: part.metric(&curve.metric), ..curve.clone() };
+                visit(&part.key(key), &curve);
+            })
+        })
+    }
+
+    fn visit_own_curves(&self, mut visit: &mut dyn FnMut(&Key, &Curve)) -> Result<()> {
+        if !self.parts.is_empty() {
+            return Ok(());
+        }
         match &self.journal {
             Some(journal) => {
                 for key in self.records.iter().map(Record::key) {
@@ -108,6 +170,16 @@ impl Run {
     /// # Errors
     /// As [`Run::read`].
     pub fn visit_maps(&self, mut visit: impl FnMut(&Key, &RawMap)) -> Result<()> {
+        self.visit_own_maps(&mut visit)?;
+        self.parts.iter().try_for_each(|part| {
+            part.run.visit_own_maps(&mut |key, map| visit(&part.key(key), map))
+        })
+    }
+
+    fn visit_own_maps(&self, mut visit: &mut dyn FnMut(&Key, &RawMap)) -> Result<()> {
+        if !self.parts.is_empty() {
+            return Ok(());
+        }
         match &self.journal {
             Some(journal) => {
                 for key in self.records.iter().map(Record::key) {
@@ -128,7 +200,7 @@ impl Run {
 /// Whether a finished run's table has every row of the plan once, and numbers that are numbers.
 fn check(manifest: &RunManifest, records: &[Record]) -> std::result::Result<(), String> {
     let plan = Plan::of(manifest);
-    let mut seen = vec![false; manifest.n_rows()];
+    let mut seen = vec![false; plan.n_places()];
     for record in records {
         let place = plan.place(&record.key());
         let seen = place.and_then(|place| seen.get_mut(place)).ok_or_else(|| {
@@ -142,9 +214,10 @@ fn check(manifest: &RunManifest, records: &[Record]) -> std::result::Result<(), 
             return Err(format!("a number is not finite in the row for {}", record.key()));
         }
     }
-    match seen.iter().filter(|seen| !**seen).count() {
+    // None is there twice, so their number tells whether all are there.
+    match manifest.n_rows() - records.len() {
         0 => Ok(()),
-        missing => Err(format!("it lacks {missing} of {} rows", seen.len())),
+        missing => Err(format!("it lacks {missing} of {} rows", manifest.n_rows())),
     }
 }
 

@@ -102,6 +102,13 @@ pub struct Cell {
     pub cost: Option<MeanCost>,
 }
 
+impl Cell {
+    /// How many rows there are, failures included.
+    pub(crate) fn n_rows(&self) -> usize {
+        self.n + self.n_degenerate + self.n_failed
+    }
+}
+
 /// A statistic with its 95 % interval, by percentile bootstrap over images, or over classes ([`Summary::by_class`]).
 ///
 /// All statistics of a run are made from the same resamples, whose seed is a hash of the images' names: who has the
@@ -192,8 +199,7 @@ pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
             metrics: (0..n_metrics).map(|i| estimate(Statistic::Mean(i))).collect(),
             adcc_per_image: estimate(Statistic::Mean(n_metrics)),
             adcc: adcc_parts(manifest).and_then(|parts| estimate(Statistic::Adcc(parts))),
-            worst: Worst::of(manifest, records),
-            ..counted(model, method, records)
+            ..counted(manifest, model, method, records)
         }
     });
     let accuracies = manifest.models.iter().map(|model| {
@@ -217,7 +223,12 @@ pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
 }
 
 /// A cell with its rows counted and nothing averaged yet.
-fn counted(model: &ModelEntry, method: &MethodEntry, records: &[&Record]) -> Cell {
+fn counted(
+    manifest: &RunManifest,
+    model: &ModelEntry,
+    method: &MethodEntry,
+    records: &[&Record],
+) -> Cell {
     let count = |status| records.iter().filter(|record| record.status == status).count();
     Cell {
         model: model.name.clone(),
@@ -230,7 +241,7 @@ fn counted(model: &ModelEntry, method: &MethodEntry, records: &[&Record]) -> Cel
         metrics: vec![],
         adcc: None,
         adcc_per_image: None,
-        worst: Worst::default(),
+        worst: Worst::of(manifest, records),
         // Imported maps have been made elsewhere, at a cost that nobody here knows.
         cost: if method.method == "imported" { None } else { mean_cost(records) },
     }

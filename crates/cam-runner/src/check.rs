@@ -64,9 +64,9 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
     for (number, model) in plan.models.iter().enumerate() {
         on_event(Event::Loading { model: &model.name });
         let loaded = model.load(plan.device, plan.memory(), on_event)?;
-        let cut =
-            loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
-        let cut = cut.with_batch(model.batch, model.head_batch);
+        let cut = loaded
+            .cut(&model.layer, Some((model.batch, model.head_batch)))
+            .expect("the layer was resolved when it was planned");
         let mut tried = false;
         for (index, photo) in
             prefetch(plan.dataset.items.clone(), &model.preprocessing, plan.dataset.exif)
@@ -88,7 +88,7 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
                 break;
             }
             tried = true;
-            let cell = Cell { plan, model, cut: &cut, image: &item.image, label: item.label };
+            let cell = Cell { plan, model, cut: &*cut, image: &item.image, label: item.label };
             let prepared = guard(|| cell.subject(&photo, plan.device));
             for method in plan.sweep.methods.iter().filter(|method| method.runs_on(&model.name)) {
                 on_event(Event::RowStarted {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -106,13 +107,17 @@ impl fmt::Display for TargetRule {
     }
 }
 
-/// A network of the zoo, with its weights and the layer under explanation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A network with its weights and the layer under explanation: one of the zoo, or one from an ONNX file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelChoice {
-    /// Its name in the zoo, e.g. `resnet50`.
+    /// Its name in the zoo, e.g. `resnet50`; empty where it comes from a file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// Its name in results; the zoo's where left out.
+    /// The ONNX file that it comes from, weights and all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onnx: Option<PathBuf>,
+    /// Its name in results; the zoo's, or the file's without its extension, where left out.
     #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
     /// A weights file, a published version (`IMAGENET1K_V2`), or `seeded` for random weights; the default version where
@@ -136,7 +141,31 @@ pub struct ModelChoice {
 impl ModelChoice {
     /// Its name in results.
     pub fn label(&self) -> &str {
-        self.alias.as_deref().unwrap_or(&self.name)
+        let stem = || self.onnx.as_deref().and_then(Path::file_stem).and_then(OsStr::to_str);
+        self.alias.as_deref().or_else(stem).unwrap_or(&self.name)
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        let Some(onnx) = &self.onnx else {
+            if self.name.is_empty() {
+                return Err("an entry needs a `name`, which is a network of the zoo, or `onnx`, which is a file".into());
+            }
+            return cam_models::by_name(&self.name).map(drop).map_err(|error| error.to_string());
+        };
+        let file = onnx.display();
+        if !self.name.is_empty() {
+            return Err(format!(
+                "`{}` has a `name` and an `onnx` file ({file}); use `as` to name it in results",
+                self.name
+            ));
+        }
+        if self.weights.is_some() {
+            return Err(format!("{file} brings its own weights; leave out `weights`"));
+        }
+        if self.precision == Precision::Bf16 {
+            return Err(format!("{file}: `bf16` is for networks of the zoo; use `f32` or `tf32`"));
+        }
+        Ok(())
     }
 }
 
@@ -357,7 +386,7 @@ impl Sweep {
         }
         distinct("models", self.models.iter().map(ModelChoice::label), fits)?;
         for model in &self.models {
-            cam_models::by_name(&model.name).map_err(|error| format!("models: {error}"))?;
+            model.validate().map_err(|message| format!("models: {message}"))?;
         }
         distinct("methods", self.methods.iter().map(MethodChoice::label), fits)?;
         distinct("metrics", self.metrics.iter().map(MetricChoice::label), fits)?;

@@ -11,6 +11,7 @@ mod check;
 mod clock;
 mod event;
 mod guard;
+mod model;
 mod plan;
 mod publish;
 mod reference;
@@ -25,6 +26,7 @@ pub use check::{CellEstimate, Estimate, check};
 pub use config::{ConfigError, Sweep};
 pub use event::Event;
 pub use guard::is_guarded;
+pub use model::{LayerError, Model, OnnxModel, OnnxModelError};
 pub use plan::{
     DEFAULT_MEMORY, ModelSpec, Overrides, Plan, PlanError, PlannedModel, Provenance, locate,
 };

@@ -6,14 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_core::{Better, Classifier, FeatureShape, Method, Preprocessing, Requirement, hex};
+use cam_core::{Better, FeatureShape, Method, Preprocessing, Requirement, hex};
 use cam_data::{DataError, Dataset, Item, Limits, imagenet};
-use cam_models::{
-    DeviceChoice, DeviceError, Loaded, ModelError, Options, UnknownLayer, WeightsChoice,
-};
+use cam_models::{DeviceChoice, DeviceError, ModelError, Options, WeightsChoice};
 use cam_results::{
     DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
-    RunManifest, RunStatus, SCHEMA, WeightsEntry,
+    RunManifest, RunStatus, SCHEMA,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -26,6 +24,7 @@ use crate::{
         Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, NETWORK, Precision, Sweep,
         TargetRule, line_of_word, network_of,
     },
+    model::{LayerError, Model, OnnxModel, OnnxModelError},
     reference,
     rounding::rounding,
 };
@@ -94,8 +93,10 @@ pub struct PlannedModel {
 /// All that it takes to load a network.
 #[derive(Clone, Debug)]
 pub struct ModelSpec {
-    /// Its name in the zoo.
+    /// Its name in the zoo; empty where it comes from a file.
     pub name: String,
+    /// The ONNX file that it comes from.
+    pub onnx: Option<PathBuf>,
     /// Which weights.
     pub weights: WeightsChoice,
     /// The layer under explanation; the zoo's default where `None`.
@@ -128,13 +129,21 @@ pub enum PlanError {
         /// Why it cannot be had.
         source: ModelError,
     },
+    /// A network from an ONNX file.
+    #[error("model `{model}`: {source}")]
+    Onnx {
+        /// Its name in results.
+        model: String,
+        /// Why it cannot be had.
+        source: Box<OnnxModelError>,
+    },
     /// A layer.
     #[error("model `{model}`: {source}")]
     Layer {
         /// Its name in results.
         model: String,
         /// Which layers there are.
-        source: UnknownLayer,
+        source: LayerError,
     },
     /// TF32 without CUDA.
     #[error("model `{model}`: `tf32` is of CUDA devices; use `precision: f32` here")]
@@ -259,6 +268,7 @@ impl ModelSpec {
         };
         Ok(Self {
             name: choice.name.clone(),
+            onnx: choice.onnx.as_deref().map(&locate),
             weights,
             layer: choice.layer.clone(),
             classes: classes.map_err(|message| PlanError::Classes {
@@ -280,8 +290,11 @@ impl ModelSpec {
         device: Device,
         memory: Bytes,
         on_event: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Loaded, PlanError> {
+    ) -> Result<Model, PlanError> {
         let _span = info_span!("load", name = label).entered();
+        if let Some(path) = &self.onnx {
+            return self.load_onnx(path, label, device, memory);
+        }
         let options = Options {
             device,
             precision: match self.precision {
@@ -300,7 +313,34 @@ impl ModelSpec {
         let mut on_download =
             |progress: cam_models::Progress<'_>| on_event(Event::Downloading(progress));
         cam_models::load_from(&caches, &self.name, &self.weights, &options, &mut on_download)
+            .map(|loaded| Model::Zoo(Box::new(loaded)))
             .map_err(|source| PlanError::Model { model: label.to_string(), source })
+    }
+
+    fn load_onnx(
+        &self,
+        path: &Path,
+        label: &str,
+        device: Device,
+        memory: Bytes,
+    ) -> Result<Model, PlanError> {
+        let options = cam_onnx::Options { device, memory_bytes: memory.0, input_side: None };
+        let model =
+            OnnxModel::open(path, self.preprocessing.clone(), &options).map_err(|source| {
+                PlanError::Onnx { model: label.to_string(), source: Box::new(source) }
+            })?;
+        let n_classes = model.network.n_classes();
+        match &self.classes {
+            Some(names) if names.len() as i64 != n_classes => Err(PlanError::Classes {
+                model: label.to_string(),
+                message: format!(
+                    "{} has {n_classes} classes, and {} are named",
+                    path.display(),
+                    names.len()
+                ),
+            }),
+            _ => Ok(Model::Onnx(Box::new(model))),
+        }
     }
 
     /// A class's name, where one is known.
@@ -532,14 +572,15 @@ impl PlannedModel {
         let name = choice.label().to_string();
         let spec = ModelSpec::new(choice, locate)?;
         let model = spec.load(&name, device, memory, on_event)?;
-        let layer = spec.layer.clone().unwrap_or_else(|| model.backbone.layer().to_string());
-        let cut = model
-            .network
-            .cut(&layer)
-            .map_err(|source| PlanError::Layer { model: name.clone(), source })?;
+        let layer_error = |source| PlanError::Layer { model: name.clone(), source };
+        let layer = match &spec.layer {
+            Some(layer) => layer.clone(),
+            None => model.layer().map_err(layer_error)?.to_string(),
+        };
+        let cut = model.cut(&layer, None).map_err(layer_error)?;
         for method in sweep.methods.iter().filter(|method| method.runs_on(&name)) {
             let needs = method.source.method().map_or(Requirement::Any, Method::requirement);
-            if !needs.met_by(&cut) {
+            if !needs.met_by(&*cut) {
                 return Err(PlanError::Impossible {
                     method: method.label().to_string(),
                     model: name,
@@ -548,7 +589,9 @@ impl PlannedModel {
             }
         }
         let randomized = sweep.methods.iter().find_map(|method| match &method.source {
-            MapSource::Randomized(randomized) => Some((method, randomized.seed)),
+            MapSource::Randomized(randomized) if method.runs_on(&name) => {
+                Some((method, randomized.seed))
+            }
             _ => None,
         });
         if let Some((method, seed)) = randomized
@@ -557,7 +600,7 @@ impl PlannedModel {
             let method = method.label().to_string();
             return Err(PlanError::NotRandomizable { method, model: name });
         }
-        let n_classes = model.network.n_classes();
+        let n_classes = model.n_classes();
         if sweep.target == TargetRule::Label {
             let too_large = dataset
                 .items
@@ -575,7 +618,7 @@ impl PlannedModel {
         let preprocessing = spec
             .preprocessing
             .clone()
-            .unwrap_or_else(|| sweep.protocol.preprocessing(&model.preprocessing));
+            .unwrap_or_else(|| sweep.protocol.preprocessing(model.preprocessing()));
         let side = i64::from(preprocessing.crop);
         let features = {
             let _no_grad = tch::no_grad_guard();
@@ -586,9 +629,8 @@ impl PlannedModel {
             Precision::Bf16 => {
                 let exact = ModelSpec { precision: Precision::F32, ..spec.clone() };
                 let exact = exact.load(&name, device, memory, on_event)?;
-                let exact =
-                    exact.network.cut(&layer).expect("the same network has the same layers");
-                Some(rounding(&cut, &exact, dataset, &preprocessing, device))
+                let exact = exact.cut(&layer, None).expect("the same network has the same layers");
+                Some(rounding(&*cut, &*exact, dataset, &preprocessing, device))
             }
             // TF32 is switched for the whole process, so there is no exact network to compare with.
             Precision::F32 | Precision::Tf32 => None,
@@ -599,14 +641,9 @@ impl PlannedModel {
         };
         let entry = ModelEntry {
             name: name.clone(),
-            architecture: model.backbone.name.to_string(),
+            architecture: model.architecture(),
             layer: layer.clone(),
-            weights: WeightsEntry {
-                source: model.version.map_or_else(|| model.source.clone(), str::to_string),
-                path,
-                sha256: Some(model.sha256.clone()),
-                seeded: model.is_seeded,
-            },
+            weights: model.weights(path),
             precision: spec.precision.to_string(),
             rounding,
             batch: cut.batch(),
@@ -615,7 +652,7 @@ impl PlannedModel {
             preprocessing: serde_json::to_value(&preprocessing)
                 .expect("preprocessing is plain data"),
             feature_shape: [shape.channels, shape.height, shape.width],
-            published_top1: published_top1(&model),
+            published_top1: model.published_top1(),
         };
         let planned = Self {
             name,
@@ -638,7 +675,7 @@ impl PlannedModel {
         device: Device,
         memory: Bytes,
         on_event: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Loaded, PlanError> {
+    ) -> Result<Model, PlanError> {
         self.choice.load(&self.name, device, memory, on_event)
     }
 }
@@ -651,17 +688,6 @@ fn multiply(sweep: &Sweep) -> Result<cam_models::Multiply, PlanError> {
         (true, false) => Ok(cam_models::Multiply::InTf32),
         (false, _) => Ok(cam_models::Multiply::Exactly),
     }
-}
-
-/// The published top-1 accuracy of the weights in use, as a fraction.
-fn published_top1(model: &Loaded) -> Option<f64> {
-    let version = model.version?;
-    model
-        .backbone
-        .weights
-        .iter()
-        .find(|weights| weights.version == version)
-        .map(|weights| weights.top1 / 100.0)
 }
 
 fn method_entry(

@@ -8,11 +8,14 @@
 //! [`MetricChoice::protocol_in`] make these names; nothing else does.
 
 use cam_core::{Interpolation, Preprocessing, Resize, Upsampling};
+use cam_methods::Randomized;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_yaml::Mapping;
 
-use crate::config::{MapSource, MethodChoice, MetricChoice, Sweep, TargetRule, configure};
+use crate::config::{
+    MapSource, MethodChoice, MetricChoice, NETWORK, Sweep, TargetRule, configure, network_of,
+};
 
 /// Named settings of a whole evaluation.
 #[derive(Debug)]
@@ -222,7 +225,12 @@ impl MethodChoice {
         if own != sweep.protocol {
             words.push(format!("method={}", own.name));
         }
-        if let MapSource::Method(method) = &self.source {
+        if let MapSource::Randomized(randomized) = &self.source {
+            words.push(format!("{NETWORK}={}", network_of(randomized)));
+        }
+        if let MapSource::Method(method) | MapSource::Randomized(Randomized { method, .. }) =
+            &self.source
+        {
             let planned: cam_methods::AnyMethod =
                 configure(method.name(), own.method_options(method.name()))
                     .expect("the table's options are those of its methods");
@@ -335,7 +343,8 @@ mod tests {
         let changed = sweep(
             "protocol: poppi-2021\ntarget: label\nmethods:\n  - { name: rise, n_masks: 500 }\n  \
              - { name: grad_cam_pp, weights: torch_cam }\n  - { name: grad_cam_pp, as: b, weights: paper }\n  \
-             - { name: grad_cam_pp, as: c, protocol: corrected }\n  - { name: imported, maps: m }\n\
+             - { name: grad_cam_pp, as: c, protocol: corrected }\n  - { name: imported, maps: m }\n  \
+             - { name: layer_cam, network: randomized }\n\
              metrics: [{ name: deletion, steps: 28 }, { name: drop, as: e, protocol: corrected }, drop]\n",
         );
         assert_eq!(
@@ -346,6 +355,7 @@ mod tests {
                 "poppi-2021+target=label+weights=paper",
                 "poppi-2021+target=label+method=corrected",
                 "poppi-2021+target=label",
+                "poppi-2021+target=label+network=randomized",
                 "poppi-2021+steps=28",
                 "corrected",
                 "poppi-2021",

@@ -6,12 +6,13 @@ use std::{
 };
 
 use cam_core::{Map, Preprocessing, Upsampling};
-use cam_data::{Collage, Dataset, DatasetManifest, Item, Layout, Limits, prefetch};
+use cam_data::{Collage, Dataset, DatasetManifest, Item, Layout, Limits, imagenet, prefetch};
 use cam_methods::AnyMethod;
 use cam_results::{
-    Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, RawMap, Record, Result, Run,
-    Section, Status, Summary, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
-    report_md, summarize, write_bytes,
+    Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, Preset, RawMap, Record,
+    Result, Run, RunManifest, Section, Shown, Status, Summary, chosen_images, cost_plot,
+    curves_plot, grid_plot, metrics_plot, ranks_plot, report_html, report_md, table_tex,
+    write_bytes,
 };
 use serde::Deserialize;
 use tch::Tensor;
@@ -31,40 +32,64 @@ pub enum Format {
     Csv,
     /// `report.md`; it shows the plots that lie beside it.
     Md,
+    /// `report.tex`, tables to include in a paper.
+    Tex,
+    /// `report.html`, one file with everything in it.
+    Html,
 }
 
 impl Format {
-    /// All of them, the report last.
-    pub const ALL: [Self; 3] = [Self::Plots, Self::Csv, Self::Md];
+    /// All of them, in the order in which they are written: the reports look at what lies there.
+    pub const ALL: [Self; 5] = [Self::Plots, Self::Csv, Self::Md, Self::Tex, Self::Html];
 }
 
-/// Writes files that people read into a run's folder. Returns what had to be left out, one sentence each.
+/// Writes files that people read into a folder, by custom the run's. Returns what had to be left out, one sentence each.
+/// Without `photographs` none is shown, only maps: for images that may not be handed on.
 ///
 /// # Errors
 /// Where the run cannot be read or a file cannot be written.
-pub fn publish(run: &Run, formats: &[Format]) -> Result<Vec<String>> {
-    let summary = info_span!("summary").in_scope(|| summarize(run.manifest(), run.records()));
+pub fn publish(
+    run: &Run,
+    folder: &Path,
+    formats: &[Format],
+    photographs: bool,
+) -> Result<Vec<String>> {
+    let summary = info_span!("summary").in_scope(|| run.summarize());
     let mut left_out = vec![];
     // The report looks at which plots there are.
     for format in Format::ALL.into_iter().filter(|format| formats.contains(format)) {
         let _span = info_span!("publish", name = ?format).entered();
         match format {
-            Format::Plots => left_out = publish_plots(run, &summary)?,
+            Format::Plots => left_out = publish_plots(run, folder, &summary, photographs)?,
             Format::Csv => {
-                summary.write(run.folder())?;
-                summary.write_comparisons(run.folder())?;
+                summary.write(folder)?;
+                summary.write_comparisons(folder)?;
             }
             Format::Md => {
-                let report = report_md(run, &summary, &figures(run));
-                write_bytes(&run.folder().join("report.md"), report.as_bytes())?;
+                let report = report_md(run, &summary, &figures(run, folder));
+                write_bytes(&folder.join("report.md"), report.as_bytes())?;
+            }
+            Format::Tex => {
+                let report = table_tex(run.manifest(), &summary, Preset::All);
+                write_bytes(&folder.join("report.tex"), report.as_bytes())?;
+            }
+            Format::Html => {
+                let (shown, missing) = shown(run, photographs)?;
+                let report = report_html(run, &summary, &shown, &missing)?;
+                write_bytes(&folder.join("report.html"), report.as_bytes())?;
             }
         }
     }
     Ok(left_out)
 }
 
-fn publish_plots(run: &Run, summary: &Summary) -> Result<Vec<String>> {
-    let (folder, manifest) = (run.folder(), run.manifest());
+fn publish_plots(
+    run: &Run,
+    folder: &Path,
+    summary: &Summary,
+    photographs: bool,
+) -> Result<Vec<String>> {
+    let manifest = run.manifest();
     metrics_plot(manifest, summary).write(folder, METRICS)?;
     if let Some(plot) = curves_plot(run)? {
         plot.write(folder, CURVES)?;
@@ -76,7 +101,7 @@ fn publish_plots(run: &Run, summary: &Summary) -> Result<Vec<String>> {
         plot.write(folder, RANKS)?;
     }
     let mut left_out = vec![];
-    for model in &manifest.models {
+    for model in manifest.models.iter().filter(|_| photographs) {
         match grid(run, model)? {
             Ok(rows) => {
                 let name = |method: &MethodEntry| {
@@ -101,8 +126,8 @@ fn grid_name(run: &Run, model: &ModelEntry) -> String {
     if run.manifest().models.len() == 1 { "grid".into() } else { format!("grid-{}", model.name) }
 }
 
-/// The plots that lie in the run's folder.
-fn figures(run: &Run) -> Vec<Figure> {
+/// The plots that lie in a folder.
+fn figures(run: &Run, folder: &Path) -> Vec<Figure> {
     let figure = |section, file: String, caption: String| Figure { section, file, caption };
     let protocol = &run.manifest().protocol.name;
     let mut figures = vec![
@@ -138,49 +163,151 @@ fn figures(run: &Run) -> Vec<Figure> {
             format!("The first photographs with the maps of every method for {}", model.name),
         )
     }));
-    figures.retain(|figure| run.folder().join(&figure.file).is_file());
+    figures.retain(|figure| folder.join(&figure.file).is_file());
     figures
 }
 
 /// The first photographs of a run with their maps; why not, where the photographs are not to be had any more.
 fn grid(run: &Run, model: &ModelEntry) -> Result<std::result::Result<Vec<GridRow>, String>> {
-    let photos = match photos(run, model) {
+    let unread: BTreeSet<&str> = run
+        .records()
+        .iter()
+        .filter(|record| record.predicted.is_none())
+        .map(|record| &*record.image)
+        .collect();
+    let images = run.manifest().images.iter().map(|image| &*image.image);
+    let images: Vec<&str> =
+        images.filter(|image| !unread.contains(image)).take(GRID_ROWS).collect();
+    let photos = match photos(run, model, &images) {
         Ok(photos) => photos,
         Err(why) => return Ok(Err(why)),
     };
-    let mut maps: BTreeMap<(String, String), RawMap> = BTreeMap::new();
-    run.visit_maps(|key: &Key, map| {
-        if key.model == model.name && photos.iter().any(|(image, _)| *image == key.image) {
-            maps.insert((key.image.clone(), key.method.clone()), map.clone());
-        }
-    })?;
+    let upsampling = upsampling(run);
+    let maps = maps(run, |key| key.model == model.name && images.contains(&&*key.image))?;
     let records: BTreeMap<(&str, &str), &Record> = run
         .records()
         .iter()
         .filter(|record| record.model == model.name)
         .map(|record| ((&*record.image, &*record.method), record))
         .collect();
-    let upsampling = &run.manifest().config_resolved["upsampling"];
-    // Runs of before there was a choice are bilinear.
-    let upsampling = Upsampling::deserialize(upsampling).unwrap_or_default();
-    let rows = photos.into_iter().map(|(image, photo)| {
-        let size = [i64::from(photo.height), i64::from(photo.width)];
+    let rows = images.into_iter().zip(photos).map(|(image, photo)| {
+        let size = [photo.height, photo.width];
         let maps = run.manifest().methods.iter().map(|method| {
-            let raw = maps.get(&(image.clone(), method.name.clone()));
+            let raw = maps.get(&key(model, image, method));
             GridMap {
                 unit: raw.and_then(|raw| unit(&method.method, raw, size, upsampling)),
-                caption: caption(records.get(&(&*image, &*method.name)).copied()),
+                caption: caption(records.get(&(image, &*method.name)).copied()),
             }
         });
         let maps = maps.collect();
-        let stem = Path::new(&image).file_stem().unwrap_or_default().to_string_lossy();
+        let stem = Path::new(image).file_stem().unwrap_or_default().to_string_lossy();
         GridRow { photo, caption: stem.into_owned(), maps }
     });
     Ok(Ok(rows.collect()))
 }
 
-fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Picture)>, String> {
-    let manifest = run.manifest();
+/// The pictures of the chosen images; and why some are missing.
+fn shown(run: &Run, photographs: bool) -> Result<(Vec<Shown>, Vec<String>)> {
+    let choices = chosen_images(run);
+    let keys: BTreeSet<(&str, &str)> =
+        choices.iter().map(|choice| (&*choice.model, &*choice.image)).collect();
+    let upsampling = upsampling(run);
+    let maps = maps(run, |key| keys.contains(&(&*key.model, &*key.image)))?;
+    let (mut shown, mut missing) = (vec![], vec![]);
+    for model in &run.manifest().models {
+        let here: Vec<_> = choices.iter().filter(|choice| choice.model == model.name).collect();
+        let images: Vec<&str> = here.iter().map(|choice| &*choice.image).collect();
+        let photos = if photographs {
+            photos(run, model, &images)
+        } else {
+            Err("they were left out by --no-photographs".into())
+        };
+        let photos: Vec<Option<Picture>> = match photos {
+            Ok(photos) => photos.into_iter().map(Some).collect(),
+            Err(why) => {
+                missing.push(format!("The photographs of {} are not shown: {why}.", model.name));
+                vec![None; images.len()]
+            }
+        };
+        for (image, photo) in images.into_iter().zip(photos) {
+            let size = photo.as_ref().map_or([MAP_SIDE; 2], |photo| [photo.height, photo.width]);
+            let maps = run.manifest().methods.iter().map(|method| {
+                maps.get(&key(model, image, method))
+                    .and_then(|raw| unit(&method.method, raw, size, upsampling))
+            });
+            shown.push(Shown {
+                model: model.name.clone(),
+                image: image.to_owned(),
+                maps: maps.collect(),
+                class: class_name(run, model, image),
+                photo,
+                size,
+            });
+        }
+    }
+    Ok((shown, missing))
+}
+
+/// How maps are brought to the image's size; bilinear in runs of before there was a choice.
+fn upsampling(run: &Run) -> Upsampling {
+    let upsampling = &run.manifest().config_resolved["upsampling"];
+    Upsampling::deserialize(upsampling).unwrap_or_default()
+}
+
+/// The side of a map that has no photograph.
+const MAP_SIDE: u32 = 224;
+
+/// What the class explained is called, where it is one of ImageNet's.
+fn class_name(run: &Run, model: &ModelEntry, image: &str) -> Option<String> {
+    if model.n_classes != 1000 || own_classes(run, model) {
+        return None;
+    }
+    let is_it = |record: &&Record| record.model == model.name && record.image == image;
+    imagenet::class_name(run.records().iter().find(is_it)?.target?).map(str::to_owned)
+}
+
+/// Whether a model came with names of classes of its own.
+fn own_classes(run: &Run, model: &ModelEntry) -> bool {
+    let parts = run.parts();
+    let models =
+        parts.iter().filter_map(|part| part.manifest().config_resolved["models"].as_array());
+    models.flatten().any(|entry| {
+        let name = entry["as"].as_str().or(entry["name"].as_str());
+        name == Some(&model.name) && entry["classes"].is_string()
+    })
+}
+
+/// Some maps of a run.
+fn maps(run: &Run, which: impl Fn(&Key) -> bool) -> Result<BTreeMap<Key, RawMap>> {
+    let mut maps = BTreeMap::new();
+    run.visit_maps(|key, map| {
+        if which(key) {
+            maps.insert(key.clone(), map.clone());
+        }
+    })?;
+    Ok(maps)
+}
+
+fn key(model: &ModelEntry, image: &str, method: &MethodEntry) -> Key {
+    Key {
+        model: model.name.clone(),
+        layer: model.layer.clone(),
+        method: method.name.clone(),
+        protocol: method.protocol.clone(),
+        image: image.to_owned(),
+    }
+}
+
+/// The photographs of some images of a run, as a model sees them.
+fn photos(
+    run: &Run,
+    model: &ModelEntry,
+    images: &[&str],
+) -> std::result::Result<Vec<Picture>, String> {
+    let has_model =
+        |run: &&&Run| run.manifest().models.iter().any(|own| own.weights == model.weights);
+    let parts = run.parts();
+    let manifest = parts.iter().find(has_model).map_or(run.manifest(), |part| part.manifest());
     let preprocessing: Preprocessing =
         serde_json::from_value(model.preprocessing.clone()).map_err(|error| error.to_string())?;
     let path = manifest.config_resolved["dataset"]["manifest"]
@@ -188,37 +315,32 @@ fn photos(run: &Run, model: &ModelEntry) -> std::result::Result<Vec<(String, Pic
         .ok_or("the run does not say which data set it is of")?;
     let form = DatasetManifest::read(Path::new(path)).map_err(|error| error.to_string())?;
     let root = form.root(Path::new(path)).map_err(|error| error.to_string())?;
-    let failed: BTreeSet<&str> = run
-        .records()
+    let collages = if form.layout == Layout::Grid { collages(manifest)? } else { BTreeMap::new() };
+    let hashes: BTreeMap<&str, &Option<String>> =
+        manifest.images.iter().map(|image| (&*image.image, &image.sha256)).collect();
+    let items: Vec<Item> = images
         .iter()
-        .filter(|record| record.predicted.is_none())
-        .map(|record| &*record.image)
-        .collect();
-    let shown = manifest.images.iter().filter(|image| !failed.contains(&*image.image));
-    let collages = if form.layout == Layout::Grid { collages(run)? } else { BTreeMap::new() };
-    let items: Vec<Item> = shown
-        .take(GRID_ROWS)
         .map(|image| Item {
-            collage: collages.get(&image.image).cloned(),
+            collage: collages.get(*image).cloned(),
             boxes: vec![],
-            image: image.image.clone(),
-            path: root.join(&image.image),
-            label: image.label,
+            image: (*image).to_owned(),
+            path: root.join(image),
+            label: None,
             // A file that is another one by now is an error.
-            sha256: image.sha256.clone(),
+            sha256: hashes.get(image).copied().cloned().flatten(),
         })
         .collect();
-    prefetch(items.clone(), &preprocessing, form.exif)
-        .map(|(i, loaded)| {
+    prefetch(items, &preprocessing, form.exif)
+        .map(|(_, loaded)| {
             let photo = loaded.map_err(|error| error.to_string())?.photo;
-            Ok((items[i].image.clone(), Picture::new(photo.width, photo.height, photo.rgb)))
+            Ok(Picture::new(photo.width, photo.height, photo.rgb))
         })
         .collect()
 }
 
 /// What the collages of a run are put together of, by their names.
-fn collages(run: &Run) -> std::result::Result<BTreeMap<String, Collage>, String> {
-    let choice = run.manifest().config_resolved["dataset"].clone();
+fn collages(manifest: &RunManifest) -> std::result::Result<BTreeMap<String, Collage>, String> {
+    let choice = manifest.config_resolved["dataset"].clone();
     let choice: DatasetChoice =
         serde_json::from_value(choice).map_err(|error| error.to_string())?;
     let dataset = Dataset::load(&choice.manifest, &Limits::default());
@@ -227,7 +349,8 @@ fn collages(run: &Run) -> std::result::Result<BTreeMap<String, Collage>, String>
 }
 
 /// As the metrics saw it, within the range of colors; `None` where the map says nothing.
-fn unit(method: &str, raw: &RawMap, size: [i64; 2], upsampling: Upsampling) -> Option<Vec<f32>> {
+fn unit(method: &str, raw: &RawMap, size: [u32; 2], upsampling: Upsampling) -> Option<Vec<f32>> {
+    let size = size.map(i64::from);
     let map = Tensor::from_slice(&raw.values).view([i64::from(raw.height), i64::from(raw.width)]);
     let map = match AnyMethod::by_name(method) {
         Some(method) => Map::made_by(&*method, &map, size),

@@ -43,7 +43,12 @@ pub(crate) fn read(
         let (architecture, kind) =
             (row.text("model").map_err(wrong)?, row.text("method").map_err(wrong)?);
         for model in models.iter().filter(|model| model.architecture == architecture) {
-            for method in sweep.methods.iter().filter(|method| method.source.name() == kind) {
+            // A method on a randomized network is another one.
+            let is_meant = |method: &&MethodChoice| match &method.source {
+                MapSource::Method(method) => method.name() == kind,
+                _ => false,
+            };
+            for method in sweep.methods.iter().filter(is_meant) {
                 let mut differs = differing(sweep, model, method, protocol);
                 if printed_images != n_images.to_string() {
                     differs.push(format!("images {n_images}, printed: {printed_images}"));

@@ -175,10 +175,10 @@ impl Work<'_, '_> {
         let plan = self.plan;
         (self.on_event)(Event::Loading { model: &model.name });
         let loaded = model.load(plan.device, plan.memory(), self.on_event)?;
-        let cut =
-            loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
-        let cut = cut.with_batch(model.batch, model.head_batch);
-        let counted = Counted::new(&cut);
+        let cut = loaded
+            .cut(&model.layer, Some((model.batch, model.head_batch)))
+            .expect("the layer was resolved when it was planned");
+        let counted = Counted::new(&*cut);
         let flow = self.run_images(model, &counted, missing);
         self.effort.forwards += counted.forwards();
         self.effort.head_forwards += counted.head_forwards();

@@ -256,9 +256,9 @@ fn compute(
         }
         on_event(Event::Loading { model: &model.name });
         let loaded = model.load(plan.device, plan.memory(), on_event)?;
-        let cut =
-            loaded.network.cut(&model.layer).expect("the layer was resolved when it was planned");
-        let cut = cut.with_batch(model.batch, model.head_batch);
+        let cut = loaded
+            .cut(&model.layer, Some((model.batch, model.head_batch)))
+            .expect("the layer was resolved when it was planned");
         let methods = |image: &str| -> Vec<&MethodChoice> {
             let is_wanted = |method: &&MethodChoice| {
                 of_model
@@ -271,7 +271,7 @@ fn compute(
         let items: Vec<_> = items.cloned().collect();
         for (index, photo) in prefetch(items.clone(), &model.preprocessing, plan.dataset.exif) {
             let item = &items[index];
-            let cell = Cell { plan, model, cut: &cut, image: &item.image, label: item.label };
+            let cell = Cell { plan, model, cut: &*cut, image: &item.image, label: item.label };
             let prepared = photo
                 .map_err(|error| error.to_string())
                 .and_then(|photo| guard(|| cell.subject(&photo, plan.device)));

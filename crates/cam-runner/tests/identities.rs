@@ -150,3 +150,31 @@ fn batches_of_1_7_and_64_give_the_same_maps() {
         }
     }
 }
+
+#[test]
+fn a_random_method_draws_the_same_whatever_the_number_of_threads() {
+    let Some((model, mut images)) = real() else { return };
+    let (name, image) = images.remove(0);
+    for (method, layer) in [
+        (self::method("rise", &[("n_masks", 24.into())]), model.backbone.layer()),
+        (self::method("lime", &[("n_samples", 24.into())]), model.backbone.layer()),
+        (self::method("kernel_shap", &[("n_samples", 24.into())]), model.backbone.layer()),
+        (self::method("smooth_grad", &[("n", 4.into())]), model.backbone.layer()),
+        // Nearer to the end its weights have poles.
+        (self::method("smooth_grad_cam_pp", &[]), "conv_stem"),
+    ] {
+        let cut = model.network.cut(layer).unwrap();
+        let map = |threads, seed| {
+            set_threads(threads);
+            let subject = Subject::new(&cut, image.shallow_clone(), Target::Predicted, seed);
+            let raw = method.explain(&subject);
+            set_threads(1);
+            Map::new(&raw, subject.size()).unwrap().unit().shallow_clone()
+        };
+        let one = map(1, 0);
+        let off = largest_difference(&one, &map(3, 0));
+        println!("{name} {}: {off:.1e} with three threads", method.name());
+        assert!(off < 1e-4, "{}: {off}", method.name());
+        assert!(largest_difference(&one, &map(1, 1)) > 1e-3, "{}", method.name());
+    }
+}

@@ -373,7 +373,8 @@ fn the_grid_pointing_game_explains_the_class_of_each_cell_of_a_collage() {
         }
     }
     // The report shows collages, too.
-    let left_out = cam_runner::publish(&run, &[cam_runner::Format::Plots]).unwrap();
+    let plots = [cam_runner::Format::Plots];
+    let left_out = cam_runner::publish(&run, run.folder(), &plots, true).unwrap();
     assert!(left_out.is_empty(), "{left_out:?}");
 }
 

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Explain images: an overlay and a map for each
     Explain(ExplainArgs),
-    /// Write the report, the table and the plots of a run again
+    /// Write the reports, tables and plots of a run again, or of several as one
     Report(ReportArgs),
     /// The regression gate: did explanations get worse?
     Compare(CompareArgs),
@@ -39,6 +39,10 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// List what there is
     List(ListArgs),
+    /// Show where a network can be cut
+    Inspect(InspectArgs),
+    /// Give an ONNX file one more output: its own explanation
+    Hook(HookArgs),
 }
 
 #[derive(clap::Args)]
@@ -113,12 +117,13 @@ pub(crate) struct HowArgs {
 #[command(after_help = "\
 Examples:
   cambench explain cat.jpg --model tf_efficientnet_lite0 --method recipro_cam --out maps
+  cambench explain cat.jpg --model model.onnx --method grad_cam --classes classes.txt
   cambench explain *.jpg --model resnet50 --method rise --option n_masks=500 --class 281 --json")]
 pub(crate) struct ExplainArgs {
     /// JPEG or PNG files
     #[arg(required = true)]
     pub(crate) images: Vec<PathBuf>,
-    /// A network of `cambench list models`
+    /// A network of `cambench list models`, or an ONNX file
     #[arg(long)]
     pub(crate) model: String,
     /// A method of `cambench list methods`
@@ -136,6 +141,9 @@ pub(crate) struct ExplainArgs {
     /// A weights file, a published version, or `seeded`
     #[arg(long)]
     pub(crate) weights: Option<String>,
+    /// How images become inputs, e.g. `{ resize: 256, crop: 224, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }`
+    #[arg(long, value_name = "YAML")]
+    pub(crate) preprocessing: Option<String>,
     /// A text file of class names, one a line
     #[arg(long, value_name = "FILE")]
     pub(crate) classes: Option<PathBuf>,
@@ -148,6 +156,9 @@ pub(crate) struct ExplainArgs {
     /// Where everything random comes from
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Explain with so many seeds, from --seed on, and say how far the maps of a random method lie apart
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) seeds: u16,
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
@@ -163,14 +174,56 @@ pub(crate) struct ExplainArgs {
 #[command(after_help = "\
 Examples:
   cambench report results/demo/2026-11-23-1a2b3c4d
-  cambench report results/demo/2026-* --format csv")]
+  cambench report results/demo/2026-11-23-1a2b3c4d --format html,tex
+  cambench report results/cams/published results/masks/published --out results/all
+  cambench report results/table1/published --table poster
+  cambench report --splice README.md
+
+Several runs become one report: in one table where they are comparable, apart where they are not.
+`--splice` writes a table below each line `<!-- begin cambench report RUN... [--table NAME] -->` of a file, up to the
+line `<!-- end cambench report -->`.")]
 pub(crate) struct ReportArgs {
     /// Folders of runs, finished or not
-    #[arg(required = true)]
+    #[arg(required_unless_present = "splice")]
     pub(crate) runs: Vec<PathBuf>,
-    /// What to write into each folder
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["md", "csv", "plots"])]
-    pub(crate) format: Vec<Format>,
+    /// What to write [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) format: Option<Vec<Format>>,
+    /// Where the files go [default: the run's folder; of several runs, `report`]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Show maps alone, no photographs: for images that may not be handed on
+    #[arg(long)]
+    pub(crate) no_photographs: bool,
+    /// Write no file: print one table, as Markdown or with `--format tex` as LaTeX
+    #[arg(long, value_enum, conflicts_with = "out")]
+    pub(crate) table: Option<Table>,
+    /// Write the tables that the markers of this file name into it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "format", "out", "table"])]
+    pub(crate) splice: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// All that was measured, with intervals
+    All,
+    /// The Recipro-CAM poster's columns
+    Poster,
+    /// The columns of the paper that proposed ADCC
+    Adcc,
+    /// Drop and increase, as in torch-cam's README
+    TorchCam,
+}
+
+impl From<Table> for cam_results::Preset {
+    fn from(table: Table) -> Self {
+        match table {
+            Table::All => Self::All,
+            Table::Poster => Self::Poster,
+            Table::Adcc => Self::Adcc,
+            Table::TorchCam => Self::TorchCam,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -179,6 +232,10 @@ pub(crate) enum Format {
     Md,
     /// summary.csv and comparisons.csv
     Csv,
+    /// report.tex
+    Tex,
+    /// report.html
+    Html,
     /// Plots, as SVG and PNG
     Plots,
 }
@@ -188,6 +245,8 @@ impl From<Format> for cam_runner::Format {
         match format {
             Format::Md => Self::Md,
             Format::Csv => Self::Csv,
+            Format::Tex => Self::Tex,
+            Format::Html => Self::Html,
             Format::Plots => Self::Plots,
         }
     }
@@ -345,6 +404,60 @@ pub(crate) struct ListArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cambench inspect model.onnx
+  cambench inspect resnet50 --json")]
+pub(crate) struct InspectArgs {
+    /// An ONNX file, or a network of `cambench list models`
+    pub(crate) model: String,
+    /// Side of the images in pixels, where the model takes any [default: 224, or that of the zoo]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) side: Option<u16>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cambench hook model.onnx -o hooked.onnx
+  cambench hook model.onnx --layer relu_48 --scale none --class 281 -o hooked.onnx
+
+The new output `saliency_map` [N, classes, h, w] is Recipro-CAM's maps; the others stay as they are, bit by bit. The graph
+runs wherever ONNX does, with no code of cambench's. A file that has the output already is written as it is.")]
+pub(crate) struct HookArgs {
+    /// The ONNX file
+    pub(crate) model: PathBuf,
+    /// Where the new file goes
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// The layer under explanation [default: the one that `cambench inspect` shows]
+    #[arg(long)]
+    pub(crate) layer: Option<String>,
+    /// Spread every position over its neighborhood
+    #[arg(long)]
+    pub(crate) gaussian: bool,
+    /// How every map is scaled: to 0..255, to 0..1, or not at all
+    #[arg(long, value_enum, default_value = "u8")]
+    pub(crate) scale: Scale,
+    /// Only this class's map, by its index [default: all classes]
+    #[arg(long, value_name = "C")]
+    pub(crate) class: Option<i64>,
+    /// Side of the images in pixels, where the model takes any [default: 224]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) side: Option<u16>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scale {
+    U8,
+    F32,
+    None,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

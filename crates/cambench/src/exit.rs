@@ -54,6 +54,7 @@ impl Exit {
                 || cause.is::<cam_models::ModelError>()
                 || cause.is::<cam_models::DeviceError>()
                 || cause.is::<cam_models::UnknownLayer>()
+                || cause.is::<cam_runner::LayerError>()
                 || cause.is::<std::io::Error>()
                 || cause.is::<Unusable>()
         });

@@ -12,9 +12,9 @@ use cam_methods::AnyMethod;
 use cam_results::{Picture, write_bytes};
 use cam_runner::{
     DEFAULT_MEMORY, ModelSpec,
-    config::{IMPORTED, ModelChoice, Precision},
+    config::{IMPORTED, ModelChoice},
 };
-use tch::Kind;
+use tch::{Kind, Tensor};
 
 use crate::{
     args::ExplainArgs,
@@ -31,6 +31,9 @@ struct Explanation {
     confidence: f64,
     overlay: PathBuf,
     map: PathBuf,
+    /// Over `--seeds` of them: the root of a pixel's mean variance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deviation_over_seeds: Option<f64>,
 }
 
 pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
@@ -40,14 +43,17 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
         cam_models::set_threads(usize::from(threads));
     }
     let method = method(args)?;
-    let spec = ModelSpec::new(&model(args), Path::to_path_buf)?;
+    let spec = ModelSpec::new(&model(args)?, Path::to_path_buf)?;
     let mut progress = Progress::new();
     let loaded =
         spec.load(&args.model, device, DEFAULT_MEMORY, &mut |event| progress.on(&event))?;
     progress.finish();
-    let layer = spec.layer.clone().unwrap_or_else(|| loaded.backbone.layer().to_owned());
-    let cut = loaded.network.cut(&layer)?;
-    if !method.requirement().met_by(&cut) {
+    let layer = match &spec.layer {
+        Some(layer) => layer.clone(),
+        None => loaded.layer()?.to_owned(),
+    };
+    let cut = loaded.cut(&layer, None)?;
+    if !method.requirement().met_by(&*cut) {
         let (name, model) = (&args.method, &args.model);
         return Err(Unusable(format!(
             "{name} needs average pooling and one linear layer behind the explained layer, \
@@ -55,7 +61,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
         ))
         .into());
     }
-    let n_classes = loaded.network.n_classes();
+    let n_classes = loaded.n_classes();
     let target = match args.class {
         None => Target::Predicted,
         Some(class) if (0..n_classes).contains(&class) => Target::Class(class),
@@ -68,12 +74,12 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
             .into());
         }
     };
-    if loaded.is_seeded {
+    if loaded.is_seeded() {
         eprintln!("{} has random weights; its maps mean nothing", args.model);
     }
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot create the folder {}", args.out.display()))?;
-    let preprocessing = spec.preprocessing.as_ref().unwrap_or(&loaded.preprocessing);
+    let preprocessing = spec.preprocessing.as_ref().unwrap_or(loaded.preprocessing());
     let orientation = if args.exif { Orientation::Apply } else { Orientation::Ignore };
 
     // One file that cannot be read costs nothing but itself.
@@ -88,10 +94,12 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
             }
         };
         let image = photo.tensor(preprocessing).to_device(device);
-        let subject = Subject::new(&cut, image, target, args.seed);
+        let seeds = args.seed..args.seed.saturating_add(args.seeds.into());
+        let subjects: Vec<Subject<'_>> =
+            seeds.map(|seed| Subject::new(&*cut, image.shallow_clone(), target, seed)).collect();
         let name = |class| spec.class_name(class, n_classes);
-        match explained(&subject, &*method, photo, path, &name, args)? {
-            Ok(explanation) => print(&explanation, args.json)?,
+        match explained(&subjects, &*method, photo, path, &name, args)? {
+            Ok(explanation) => print(&explanation, args)?,
             Err(degenerate) => {
                 eprintln!("error: {}: {degenerate}", path.display());
                 n_failed += 1;
@@ -101,21 +109,26 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
     Ok(if n_failed > 0 { Exit::Config } else { Exit::Done })
 }
 
-/// Writes an image's overlay and map.
+/// Writes the overlay and the map of an image's first subject; the others are the same image with other seeds.
 fn explained(
-    subject: &Subject<'_>,
+    subjects: &[Subject<'_>],
     method: &dyn Method,
     photo: Photo,
     path: &Path,
     class_name: &dyn Fn(i64) -> Option<String>,
     args: &ExplainArgs,
 ) -> Result<std::result::Result<Explanation, cam_core::Degenerate>> {
-    let map = match Map::made_by(method, &method.explain(subject), subject.size()) {
-        Ok(map) => map,
+    let map = |subject: &Subject<'_>| {
+        let map = Map::made_by(method, &method.explain(subject), subject.size());
+        map.map(|map| map.unit().shallow_clone())
+    };
+    let maps: Vec<Tensor> = match subjects.iter().map(map).collect() {
+        Ok(maps) => maps,
         Err(degenerate) => return Ok(Err(degenerate)),
     };
+    let subject = &subjects[0];
     let [height, width] = subject.size();
-    let unit: Vec<f32> = Vec::try_from(map.unit().to_kind(Kind::Float).contiguous().view([-1]))?;
+    let unit: Vec<f32> = Vec::try_from(maps[0].to_kind(Kind::Float).contiguous().view([-1]))?;
     let file = |extension: &str| {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         args.out.join(format!("{stem}.{}.{extension}", args.method))
@@ -131,18 +144,28 @@ fn explained(
         confidence: subject.confidence(),
         overlay,
         map: npy,
+        deviation_over_seeds: (maps.len() > 1).then(|| deviation_over(&maps)),
     }))
 }
 
-fn print(explanation: &Explanation, as_json: bool) -> Result<()> {
-    if as_json {
+/// The root of the mean over all pixels of the variance over some maps of one shape.
+fn deviation_over(maps: &[Tensor]) -> f64 {
+    let maps = Tensor::stack(maps, 0).to_kind(Kind::Double);
+    maps.var_dim(0_i64, true, false).mean(Kind::Double).sqrt().double_value(&[])
+}
+
+fn print(explanation: &Explanation, args: &ExplainArgs) -> Result<()> {
+    if args.json {
         println!("{}", serde_json::to_string(explanation)?);
         return Ok(());
     }
-    let Explanation { image, class, class_name, confidence, overlay, map } = explanation;
+    let Explanation { image, class, class_name, confidence, overlay, map, .. } = explanation;
     let name = class_name.as_deref().unwrap_or("");
     println!("{}: {class} {name} {:.1} %", image.display(), 100.0 * confidence);
     println!("  {}\n  {}", overlay.display(), map.display());
+    if let Some(deviation) = explanation.deviation_over_seeds {
+        println!("  a pixel's standard deviation over {} seeds: {deviation:.4}", args.seeds);
+    }
     Ok(())
 }
 
@@ -160,16 +183,24 @@ fn check_names(images: &[PathBuf]) -> Result<()> {
     }
 }
 
-fn model(args: &ExplainArgs) -> ModelChoice {
-    ModelChoice {
-        name: args.model.clone(),
-        alias: None,
+/// A network of the zoo, or a file by its extension.
+fn model(args: &ExplainArgs) -> Result<ModelChoice> {
+    let preprocessing = args
+        .preprocessing
+        .as_deref()
+        .map(serde_yaml::from_str)
+        .transpose()
+        .map_err(|error| Usage(format!("--preprocessing: {error}")))?;
+    let is_file = Path::new(&args.model).extension().is_some_and(|extension| extension == "onnx");
+    Ok(ModelChoice {
+        name: if is_file { String::new() } else { args.model.clone() },
+        onnx: is_file.then(|| PathBuf::from(&args.model)),
         weights: args.weights.clone(),
         layer: args.layer.clone(),
         classes: args.classes.clone(),
-        preprocessing: None,
-        precision: Precision::F32,
-    }
+        preprocessing,
+        ..ModelChoice::default()
+    })
 }
 
 /// The method with its options, which are the words of a sweep file.
@@ -210,9 +241,14 @@ fn npy_bytes([height, width]: [i64; 2], values: &[f32]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use tch::Tensor;
-
     use super::*;
+
+    #[test]
+    fn the_deviation_over_seeds_is_the_root_of_the_mean_variance() {
+        // Variances with n - 1 = 1 below: 2 and 0, whose mean is 1.
+        let maps = [[0.0_f32, 5.0], [2.0, 5.0]].map(|map| Tensor::from_slice(&map));
+        assert!((deviation_over(&maps) - 1.0).abs() < 1e-12);
+    }
 
     #[test]
     fn a_written_map_is_read_back_as_it_was() {

@@ -8,6 +8,8 @@ mod check;
 mod compare;
 mod exit;
 mod explain;
+mod hook;
+mod inspect;
 mod list;
 mod progress;
 mod report;
@@ -35,11 +37,13 @@ fn dispatch(args: Args) -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
-        Command::Report(args) => Ok(report::report(&args)),
+        Command::Report(args) => report::report(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Baseline(args) => baseline::baseline(&args.command),
         Command::Verify(args) => verify::verify(&args),
         Command::List(args) => list::list(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Hook(args) => hook::hook(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {}", described(&error));

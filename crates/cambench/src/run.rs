@@ -48,7 +48,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let outcome = cam_runner::run(&plan, &folder, &stop, &mut |event| progress.on(&event))?;
     let run = if outcome.is_finished { Some(Run::read(&folder)?) } else { None };
     if let Some(run) = run.as_ref().filter(|_| !was_published) {
-        let left_out = cam_runner::publish(run, &cam_runner::Format::ALL)
+        let left_out = cam_runner::publish(run, &folder, &cam_runner::Format::ALL, true)
             .context("the run is finished, and its report cannot be written")?;
         for sentence in left_out {
             progress.say(&sentence);

@@ -207,6 +207,8 @@ fn a_finished_run_has_every_file_and_a_second_run_changes_none() {
         "maps.parquet",
         "summary.csv",
         "report.md",
+        "report.html",
+        "report.tex",
         "metrics.svg",
         "metrics.png",
         "curves.svg",
@@ -218,6 +220,9 @@ fn a_finished_run_has_every_file_and_a_second_run_changes_none() {
     }
     let report = fs::read_to_string(workshop.path("run/report.md")).unwrap();
     assert!(report.contains("random weights"), "seeded weights are marked: {report}");
+    let page = fs::read_to_string(workshop.path("run/report.html")).unwrap();
+    // Two photographs and their eight maps.
+    assert_eq!(page.matches("data:image/jpeg").count(), 2 + 8);
 
     workshop.output(&["run", "sweep.yaml", "--out", "run"]).is(0, &["8 of 8 rows are there"]);
     assert!(files() == before, "some file changed");
@@ -226,6 +231,54 @@ fn a_finished_run_has_every_file_and_a_second_run_changes_none() {
     fs::remove_file(workshop.path("run/report.md")).unwrap();
     workshop.output(&["report", "run"]).is(0, &[]);
     assert!(files() == before, "the report is made of the records alone");
+
+    // Pictures need their files, all else does not.
+    fs::remove_dir_all(workshop.path("photos")).unwrap();
+    workshop.output(&["report", "run", "--out", "again"]).is(0, &["no grid of photographs"]);
+    let page = fs::read_to_string(workshop.path("again/report.html")).unwrap();
+    assert!(page.contains("The photographs of tf_efficientnet_lite0 are not shown"), "{page}");
+    assert_eq!(page.matches("data:image/jpeg").count(), 8, "maps need no photograph");
+    assert!(files() == before);
+}
+
+#[test]
+fn runs_are_joined_and_tables_spliced() {
+    let workshop = Workshop::with_photographs(2);
+    for (methods, run) in [("[cam, grad_cam]", "one"), ("[recipro_cam]", "two")] {
+        workshop.write_sweep(methods);
+        workshop.output(&["run", "sweep.yaml", "--out", run]).is(0, &[]);
+    }
+    workshop.output(&["report", "one", "two", "--format", "md,tex,html,csv"]).is(0, &[]);
+    let md = fs::read_to_string(workshop.path("report/report.md")).unwrap();
+    for method in ["CAM", "Grad-CAM", "Recipro-CAM"] {
+        assert!(md.contains(&format!("\n| {method} |")), "{method}: {md}");
+    }
+    assert!(!md.contains("missing"), "{md}");
+    let csv = fs::read_to_string(workshop.path("report/summary.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 4, "{csv}");
+
+    let table = workshop.output(&["report", "one", "two", "--table", "poster"]);
+    table.is(0, &[]);
+    assert!(table.stdout.contains("| Method | Drop ↓ | Increase ↑ | Deletion ↓ | Insertion ↑ | Coherency ↑ | Complexity ↓ | ADCC ↑ | n |"), "{table:?}");
+    let tex = workshop.output(&["report", "one", "--table", "adcc", "--format", "tex"]);
+    assert!(tex.stdout.contains("\\toprule"), "{tex:?}");
+
+    let readme = "# Us\n\n<!-- begin cambench report one two --table poster -->\nold\n<!-- end cambench report -->\n\nend\n";
+    fs::write(workshop.path("README.md"), readme).unwrap();
+    workshop.output(&["report", "--splice", "README.md"]).is(0, &["1 table written"]);
+    let spliced = fs::read_to_string(workshop.path("README.md")).unwrap();
+    assert!(
+        spliced.contains("| Recipro-CAM |")
+            && !spliced.contains("old")
+            && spliced.ends_with("\n\nend\n"),
+        "{spliced}"
+    );
+    workshop.output(&["report", "--splice", "README.md"]).is(0, &["1 table unchanged"]);
+    assert_eq!(fs::read_to_string(workshop.path("README.md")).unwrap(), spliced);
+    fs::write(workshop.path("README.md"), "no marker\n").unwrap();
+    workshop.output(&["report", "--splice", "README.md"]).is(2, &["begin cambench report"]);
+    workshop.output(&["report", "one", "nowhere"]).is(3, &["nowhere"]);
+    workshop.output(&["report"]).is(2, &[]);
 }
 
 #[test]
@@ -515,6 +568,8 @@ fn explain_writes_an_overlay_and_a_map_and_says_the_class() {
         "n_masks=16",
         "--class",
         "7",
+        "--seeds",
+        "3",
         "--out",
         "maps",
         "--json",
@@ -526,6 +581,8 @@ fn explain_writes_an_overlay_and_a_map_and_says_the_class() {
         assert_eq!(said["class"], 7);
         assert_eq!(said["class_name"], "cock");
         assert!((0.0..=1.0).contains(&said["confidence"].as_f64().unwrap()));
+        // Sixteen masks are few.
+        assert!((0.05..0.5).contains(&said["deviation_over_seeds"].as_f64().unwrap()));
         let overlay = fs::read(workshop.path(said["overlay"].as_str().unwrap())).unwrap();
         assert!(overlay.starts_with(b"\x89PNG"));
         let map = tch::Tensor::read_npy(workshop.path(&format!("maps/{i}.rise.npy"))).unwrap();
@@ -625,6 +682,8 @@ fn the_help_and_the_lists_stay_as_they_are() {
         &["check", "--help"],
         &["explain", "--help"],
         &["report", "--help"],
+        &["inspect", "--help"],
+        &["hook", "--help"],
         &["compare", "--help"],
         &["baseline", "save", "--help"],
         &["verify", "--help"],

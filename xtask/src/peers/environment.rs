@@ -1,4 +1,4 @@
-//! The peers' Python: a virtual environment in the cache, made of pinned packages.
+//! The peers' Python: a virtual environment in the cache, made of pinned packages; and one over it for ONNX.
 
 use std::fs;
 use std::io;
@@ -13,6 +13,9 @@ use crate::{checkout, pip, setup};
 /// The pinned packages.
 pub(super) const REQUIREMENTS: &str = include_str!("../../peers/requirements.txt");
 
+/// What ONNX needs beside them.
+const ONNX_REQUIREMENTS: &str = include_str!("../../onnx/requirements.txt");
+
 /// Written last: without it an environment is not whole.
 const COMPLETE: &str = "complete";
 
@@ -23,35 +26,67 @@ pub(super) fn scripts() -> PathBuf {
 
 /// The first digits of the SHA-256 of what is installed.
 pub(super) fn version() -> String {
-    let digest = Sha256::digest(REQUIREMENTS);
+    version_of(REQUIREMENTS)
+}
+
+fn version_of(requirements: &str) -> String {
+    let digest = Sha256::digest(requirements);
     let first = [digest[0], digest[1], digest[2], digest[3]];
     format!("{:08x}", u32::from_be_bytes(first))
 }
 
 /// The environment's Python, which is made where it is not there.
-pub(super) fn python() -> Result<PathBuf> {
+pub(crate) fn python() -> Result<PathBuf> {
+    let folder = checkout::cache()?.join(format!("peers-{}", version()));
+    let announcement = "the peers (torch, torch-cam, pytorch-grad-cam, captum, OpenVINO-XAI and others; 2.8 GB to download, 6 GB on the disk)";
+    made(&folder, announcement, &scripts().join("requirements.txt"), None)
+}
+
+/// The Python with ONNX, ONNX Runtime and timm, which finds everything else in the peers' environment.
+pub(crate) fn onnx_python() -> Result<PathBuf> {
+    let below = python()?;
+    let find = "import sysconfig; print(sysconfig.get_path('purelib'))";
+    let output = Command::new(&below).args(["-c", find]).output();
+    let packages = String::from_utf8(output.context("starting Python")?.stdout)?;
+    let version = version_of(&[REQUIREMENTS, ONNX_REQUIREMENTS].concat());
+    let folder = checkout::cache()?.join(format!("onnx-{version}"));
+    let requirements = checkout::root().join("xtask/onnx/requirements.txt");
+    made(&folder, "ONNX, ONNX Runtime and timm", &requirements, Some(packages.trim()))
+}
+
+/// The Python of a folder, which is made where it is not there; it also finds the packages of another environment.
+fn made(
+    folder: &Path,
+    announcement: &str,
+    requirements: &Path,
+    packages: Option<&str>,
+) -> Result<PathBuf> {
     let cache = checkout::cache()?;
     fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
     let _lock = setup::lock(&cache.join("lock"))?;
-    let folder = cache.join(format!("peers-{}", version()));
     let python = folder.join("bin/python");
     if !folder.join(COMPLETE).exists() {
-        make(&folder, &python)?;
+        make(folder, &python, announcement, requirements)?;
+        if let Some(packages) = packages {
+            let find = "import sysconfig; print(sysconfig.get_path('purelib'))";
+            let output = Command::new(&python).args(["-c", find]).output();
+            let own = String::from_utf8(output.context("starting Python")?.stdout)?;
+            let link = Path::new(own.trim()).join("peers.pth");
+            fs::write(&link, packages).with_context(|| format!("writing {}", link.display()))?;
+        }
+        fs::write(folder.join(COMPLETE), "")
+            .with_context(|| format!("writing {}", folder.display()))?;
     }
     Ok(python)
 }
 
-fn make(folder: &Path, python: &Path) -> Result<()> {
+fn make(folder: &Path, python: &Path, announcement: &str, requirements: &Path) -> Result<()> {
     check_version()?;
     if folder.exists() {
         fs::remove_dir_all(folder)
             .with_context(|| format!("removing the unfinished {}", folder.display()))?;
     }
-    eprintln!(
-        "installing the peers (torch, torch-cam, pytorch-grad-cam, OpenVINO-XAI; 2.7 GB to download, 6 GB on the \
-         disk) into {}",
-        folder.display()
-    );
+    eprintln!("installing {announcement} into {}", folder.display());
     let run = |command: &mut Command, advice: &str| {
         let status = command
             .stdin(Stdio::null())
@@ -69,10 +104,9 @@ fn make(folder: &Path, python: &Path) -> Result<()> {
         Command::new(python)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
             .arg("--requirement")
-            .arg(scripts().join("requirements.txt")),
-        "pip could not install the peers (its reasons are above)",
-    )?;
-    fs::write(folder.join(COMPLETE), "").with_context(|| format!("writing {}", folder.display()))
+            .arg(requirements),
+        "pip could not install them (its reasons are above)",
+    )
 }
 
 /// The pinned NumPy has wheels up to Python 3.12, the pinned torch-cam from 3.11 on.
@@ -104,7 +138,17 @@ mod tests {
         for (i, name) in names.iter().enumerate() {
             assert!(!names[..i].contains(name), "{name} is pinned twice");
         }
-        for name in ["torch", "torchvision", "torchcam", "grad-cam", "openvino-xai"] {
+        for name in [
+            "torch",
+            "torchvision",
+            "torchcam",
+            "grad-cam",
+            "captum",
+            "lime",
+            "shap",
+            "quantus",
+            "openvino-xai",
+        ] {
             assert!(names.contains(&name), "{name} is missing");
         }
     }

@@ -4,7 +4,7 @@
 //! another one works. Rounds begin with another contender each time. What is measured is on the disk at once, in
 //! `peers.csv`, and a run that was cut off goes on there; `peers.md` is made of it.
 
-mod environment;
+pub(crate) mod environment;
 mod jobs;
 mod machine;
 mod measure;
@@ -20,6 +20,8 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+
+pub(crate) use environment::python;
 
 use crate::wheels::Part;
 use crate::{Usage, checkout, run, setup};
@@ -57,7 +59,7 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     if options.poster {
         poster::run(&options, &binary)?;
     } else {
-        let python = environment::python()?;
+        let python = python()?;
         measure::run(&options, &binary, &python)?;
     }
     Ok(ExitCode::SUCCESS)

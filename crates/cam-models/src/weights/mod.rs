@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use cam_core::Preprocessing;
 use sha2::{Digest, Sha256};
 
-use crate::allocator;
 use crate::network::{Network, Options};
 use crate::zoo::{Backbone, PublishedWeights, Source, UnknownModel, by_name};
 
@@ -176,7 +175,7 @@ pub fn load_from(
     options: &Options,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Loaded, ModelError> {
-    allocator::keep_memory();
+    cam_core::keep_memory();
     let backbone = by_name(name)?;
     let (path, published) = match choice {
         WeightsChoice::Seeded(seed) => return Ok(load_seeded(backbone, *seed, options)),

@@ -15,8 +15,7 @@ pub fn cost_plot(manifest: &RunManifest, summary: &Summary) -> Option<Plot> {
     let colors = colors(manifest);
     let mut points = vec![];
     for (m, model) in manifest.models.iter().enumerate() {
-        let of_model = summary.cells.iter().filter(|cell| cell.model == model.name);
-        for (method, cell) in manifest.methods.iter().zip(of_model) {
+        for (method, cell) in report::cells_of(manifest, summary, &model.name) {
             if let (Some(adcc), Some(cost)) = (cell.adcc, cell.cost) {
                 points.push(Point {
                     model: m,

@@ -35,13 +35,33 @@ struct Panel {
 
 /// Running means and squared deviations (Welford, 1962) of curves of one length.
 #[derive(Clone, Default)]
-struct MeanCurve {
+pub(crate) struct MeanCurve {
     n: f64,
     mean: Vec<f64>,
     squares: Vec<f64>,
 }
 
+/// The mean curve of every (model, metric, method).
+pub(crate) fn mean_curves(run: &Run) -> Result<BTreeMap<(String, String, String), MeanCurve>> {
+    let mut means: BTreeMap<(String, String, String), MeanCurve> = BTreeMap::new();
+    run.visit_curves(|key, curve| {
+        let name = (key.model.clone(), curve.metric.clone(), key.method.clone());
+        means.entry(name).or_default().add(&curve.values);
+    })?;
+    Ok(means)
+}
+
 impl MeanCurve {
+    /// Over how many images.
+    pub(crate) fn n(&self) -> usize {
+        self.n as usize
+    }
+
+    /// At every step.
+    pub(crate) fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
     fn add(&mut self, values: &[f64]) {
         self.mean.resize(values.len(), 0.0);
         self.squares.resize(values.len(), 0.0);
@@ -54,7 +74,7 @@ impl MeanCurve {
     }
 
     /// Half the band's height at every point; 0 for a single curve.
-    fn half_band(&self) -> impl Iterator<Item = f64> + '_ {
+    pub(crate) fn half_band(&self) -> impl Iterator<Item = f64> + '_ {
         let degrees = (self.n - 1.0).max(1.0);
         self.squares.iter().map(move |squares| Z * (squares / degrees / self.n).sqrt())
     }
@@ -63,11 +83,7 @@ impl MeanCurve {
 impl Curves {
     fn read(run: &Run) -> Result<Self> {
         let manifest = run.manifest();
-        let mut means: BTreeMap<(String, String, String), MeanCurve> = BTreeMap::new();
-        run.visit_curves(|key, curve| {
-            let name = (key.model.clone(), curve.metric.clone(), key.method.clone());
-            means.entry(name).or_default().add(&curve.values);
-        })?;
+        let means = mean_curves(run)?;
         let colors = colors(manifest);
         let mut panels = vec![];
         let mut per_line = 0;

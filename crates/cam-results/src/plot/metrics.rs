@@ -50,8 +50,7 @@ impl<'a> Metrics<'a> {
                 rows.push(Row { label: model.name.clone(), color: None });
                 cells.push(None);
             }
-            let of_model = summary.cells.iter().filter(|cell| cell.model == model.name);
-            for (method, cell) in manifest.methods.iter().zip(of_model) {
+            for (method, cell) in report::cells_of(manifest, summary, &model.name) {
                 let color = Some(colors[&*method.name]);
                 rows.push(Row { label: report::label(method), color });
                 cells.push(Some(cell));

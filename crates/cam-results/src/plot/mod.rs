@@ -18,6 +18,7 @@ use crate::{Picture, Result, RunManifest, write_bytes};
 
 pub use cost::cost_plot;
 pub use curves::curves_plot;
+pub(crate) use curves::mean_curves;
 pub use grid::{GridMap, GridRow, grid_plot};
 pub use metrics::metrics_plot;
 pub use ranks::ranks_plot;

@@ -41,6 +41,7 @@ pub(crate) use scores::{Scores, Statistic};
 pub use test::Difference;
 pub(crate) use test::{Paired, corrected};
 pub use words::conclusions;
+pub(crate) use words::{best, controls, equal};
 
 /// The share of resamples inside an interval.
 pub(crate) const CONFIDENCE: f64 = 0.95;

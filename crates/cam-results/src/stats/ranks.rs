@@ -30,13 +30,12 @@ impl Ranks {
         let mut sums = vec![0.0; k];
         let mut ties = 0.0;
         let mut order: Vec<usize> = (0..k).collect();
-        let at = |k: usize, i: usize| columns[k][i];
-        for i in 0..n {
-            order.sort_by(|a, b| at(*b, i).total_cmp(&at(*a, i)));
+        for row in (0..n).map(|i| columns.iter().map(|column| column[i]).collect::<Vec<f64>>()) {
+            order.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
             let mut first = 0;
             while first < k {
-                let value = at(order[first], i);
-                let is_equal = |c: &&usize| at(**c, i).total_cmp(&value).is_eq();
+                let value = row[order[first]];
+                let is_equal = |c: &&usize| row[**c].total_cmp(&value).is_eq();
                 let equal = order[first..].iter().take_while(is_equal).count();
                 for column in &order[first..first + equal] {
                     sums[*column] += first as f64 + (equal as f64 + 1.0) / 2.0;

@@ -8,7 +8,9 @@ use crate::{Summary, summary::FEW_IMAGES};
 /// What can be concluded from a run, one sentence or two each, the most important first. Plain text, with names as they
 /// are printed; nothing is escaped.
 pub fn conclusions(summary: &Summary) -> Vec<String> {
-    let fewest = summary.cells.iter().map(|cell| cell.n).min().unwrap_or(0);
+    // A plan may leave a method out of a model.
+    let there = summary.cells.iter().filter(|cell| cell.n_rows() > 0);
+    let fewest = there.map(|cell| cell.n).min().unwrap_or(0);
     if fewest < FEW_IMAGES {
         return vec![format!(
             "Nothing: behind some means there {} only {fewest} image{}, and at least {FEW_IMAGES} are needed. The intervals and \
@@ -38,7 +40,7 @@ pub fn conclusions(summary: &Summary) -> Vec<String> {
 }
 
 /// Who is best, and with whom.
-fn best(contrast: &Contrast) -> Option<String> {
+pub(crate) fn best(contrast: &Contrast) -> Option<String> {
     let order = contrast.order();
     let name = |i: usize| contrast.items[i].label.as_str();
     let percent = |i: usize| contrast.items[i].estimate.map_or(f64::NAN, |e| 100.0 * e.mean);
@@ -82,7 +84,7 @@ fn best(contrast: &Contrast) -> Option<String> {
 }
 
 /// Methods with the same scores on every image are one result.
-fn equal(methods: &[Contrast]) -> Vec<String> {
+pub(crate) fn equal(methods: &[Contrast]) -> Vec<String> {
     let mut same: BTreeSet<(&str, usize, usize)> = BTreeSet::new();
     let mut different = BTreeSet::new();
     for contrast in methods {
@@ -111,7 +113,7 @@ fn equal(methods: &[Contrast]) -> Vec<String> {
 }
 
 /// Which methods a metric does not put above the controls.
-fn controls(methods: &[Contrast], with_model: bool) -> Vec<String> {
+pub(crate) fn controls(methods: &[Contrast], with_model: bool) -> Vec<String> {
     let mut sentences = vec![];
     let below = below_controls(methods);
     for contrast in methods.iter().filter(|contrast| contrast.items.iter().any(|i| i.is_control)) {

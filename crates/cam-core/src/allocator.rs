@@ -5,7 +5,7 @@
 /// By default glibc maps each tensor anew and unmaps it when it is dropped, and half of a small network's time goes
 /// into the page faults. The settings belong to the whole process, and its memory stays at its peak. They can be left
 /// alone with `CAMBENCH_STOCK_MALLOC=1`. Does nothing where malloc is not glibc's.
-pub(crate) fn keep_memory() {
+pub fn keep_memory() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         if std::env::var_os("CAMBENCH_STOCK_MALLOC").is_none_or(|value| value != "1") {

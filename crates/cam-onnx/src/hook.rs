@@ -1,0 +1,485 @@
+//! The explanatory hook: a network's graph with one more output, the Recipro-CAM maps of its classes.
+//!
+//! Recipro-CAM asks the head about every position of the activations alone, and needs no gradient, so it can be a part of
+//! the graph. A pooled linear head answers all positions by one convolution with its own weights; any other head is
+//! repeated over the masked activations. What was in the graph stays as it is, and so do its results. The new graph needs
+//! nothing but ONNX's standard operators.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use cam_core::Classifier;
+use prost::Message as _;
+use prost::bytes::Bytes;
+use tch::{Device, Kind, Tensor};
+
+use crate::analysis;
+use crate::error::{OnnxError, Problem, UnknownTensor};
+use crate::graph::Graph;
+use crate::network::{Network, Options};
+use crate::proto::attribute_proto::AttributeType;
+use crate::proto::tensor_proto::{DataLocation, DataType};
+use crate::proto::tensor_shape_proto::{Dimension, dimension};
+use crate::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto,
+    ValueInfoProto, type_proto,
+};
+use crate::tensors::ExternalData;
+
+/// The name of the new output.
+pub const OUTPUT: &str = "saliency_map";
+
+/// What is hooked where.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hook {
+    /// The tensor under explanation; the network's default where `None`.
+    pub layer: Option<String>,
+    /// Whether a position is spread over its neighborhood.
+    pub gaussian: bool,
+    /// How maps are scaled.
+    pub scale: Scale,
+    /// One class; all of them where `None`.
+    pub class: Option<i64>,
+    /// Side of the images in pixels, where the file takes any.
+    pub input_side: Option<i64>,
+}
+
+/// How maps are scaled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// Each map to 0 to 255, whole numbers.
+    #[default]
+    U8,
+    /// Each map to 0 to 1.
+    F32,
+    /// Not at all: logits.
+    None,
+}
+
+/// A graph with its new output.
+#[derive(Debug)]
+pub struct Hooked {
+    /// The file's bytes.
+    pub bytes: Vec<u8>,
+    /// The tensor under explanation; `None` where the graph had the output already, and is as it was.
+    pub layer: Option<String>,
+    /// For one image: `[classes, h, w]`.
+    pub shape: Vec<i64>,
+}
+
+/// Why a graph cannot be hooked.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] OnnxError),
+    /// The layer.
+    #[error(transparent)]
+    Layer(#[from] UnknownTensor),
+    /// The graph.
+    #[error("{0}")]
+    Graph(String),
+}
+
+/// Adds the output `saliency_map`, `[N, classes, h, w]`. The result is run, and compared with the network as it is
+/// interpreted here, before it is returned. A graph that has such an output is returned as it is.
+///
+/// # Errors
+///
+/// The file is no classifier, cannot be cut there, or its head needs more than the activations.
+pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
+    let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
+    let bytes = std::fs::read(path).map_err(|error| file(Problem::Io(error)))?;
+    let mut model = ModelProto::decode(Bytes::from(bytes.clone()))
+        .map_err(|error| file(Problem::Damaged(error.to_string())))?;
+    let has_output = |graph: &GraphProto| graph.output.iter().any(|output| output.name() == OUTPUT);
+    if model.graph.as_ref().is_some_and(has_output) {
+        return Ok(Hooked { bytes, layer: None, shape: vec![] });
+    }
+    let options = Options { input_side: hook.input_side, ..Options::default() };
+    let network = Network::open(path, &options)?;
+    let layer = match (&hook.layer, network.default_layer()) {
+        (Some(layer), _) => layer.clone(),
+        (None, Some(layer)) => layer.to_owned(),
+        (None, None) => {
+            return Err(HookError::Graph("no layer can be chosen; name one with --layer".into()));
+        }
+    };
+    let cut = network.cut(&layer)?;
+    let point = network.points().iter().find(|point| point.name == cut.layer());
+    let shape = point.map(|point| point.shape.clone()).unwrap_or_default();
+    let &[channels, height, width] = &shape[..] else {
+        return Err(HookError::Graph(format!("`{layer}` is no map [K, h, w]")));
+    };
+    if let Some(class) = hook.class.filter(|class| !(0..network.n_classes()).contains(class)) {
+        let n = network.n_classes();
+        return Err(HookError::Graph(format!("class {class}: there are {n}, 0 to {}", n - 1)));
+    }
+    let opset = network.opset();
+    let graph = model.graph.as_mut().ok_or_else(|| file(Problem::Damaged("no graph".into())))?;
+    let mut surgeon = Surgeon { graph, opset };
+    let masks = masks(height, width, hook.gaussian);
+    let maps = match cut.pooled_linear_head() {
+        Some(head) => {
+            let mass = masks.mean_dim(&[1_i64, 2, 3][..], false, None::<Kind>);
+            surgeon.pooled(cut.layer(), &head.weight, &head.bias, &mass.view([1, 1, height, width]))
+        }
+        None => surgeon.repeated(&network, cut.layer(), &masks, [channels, height, width])?,
+    };
+    let maps = match hook.class {
+        None => maps,
+        Some(class) => {
+            let class = surgeon.constant("class", &Tensor::from_slice(&[class]));
+            surgeon.node("Gather", &[&maps, &class], &[int("axis", 1)])
+        }
+    };
+    let n_maps = if hook.class.is_some() { 1 } else { network.n_classes() };
+    surgeon.output(&maps, hook.scale, [n_maps, height, width]);
+    let hooked = model.encode_to_vec();
+    check(path, &hooked, &network, hook, &masks, cut.layer())?;
+    let layer = Some(cut.layer().to_owned());
+    Ok(Hooked { bytes: hooked, layer, shape: vec![n_maps, height, width] })
+}
+
+/// `[h·w, 1, h, w]`: where the column of every position is put.
+fn masks(height: i64, width: i64, gaussian: bool) -> Tensor {
+    let n = height * width;
+    let one_hot = Tensor::eye(n, (Kind::Float, Device::Cpu)).view([n, 1, height, width]);
+    if !gaussian {
+        return one_hot;
+    }
+    let line = Tensor::from_slice(&[0.25_f32, 0.5, 0.25]);
+    one_hot.conv2d(&line.outer(&line).view([1, 1, 3, 3]), None::<Tensor>, 1, 1, 1, 1)
+}
+
+/// A graph that nodes are added to.
+struct Surgeon<'a> {
+    graph: &'a mut GraphProto,
+    opset: i64,
+}
+
+impl Surgeon<'_> {
+    /// The maps of a pooled linear head: its weights at every position, by what the pooling leaves of a position.
+    fn pooled(&mut self, layer: &str, weight: &Tensor, bias: &Tensor, mass: &Tensor) -> String {
+        let size = weight.size();
+        let weight = self.constant("weight", &weight.view([size[0], size[1], 1, 1]));
+        let answers = self.node("Conv", &[layer, &weight], &[]);
+        let mass = self.constant("mass", mass);
+        let answers = self.node("Mul", &[&answers, &mass], &[]);
+        let bias = self.constant("bias", &bias.view([1, -1, 1, 1]));
+        self.node("Add", &[&answers, &bias], &[])
+    }
+
+    /// The maps of any head, repeated over the masked activations.
+    fn repeated(
+        &mut self,
+        network: &Network,
+        layer: &str,
+        masks: &Tensor,
+        [channels, height, width]: [i64; 3],
+    ) -> Result<String, HookError> {
+        let n = height * width;
+        let list = |numbers: &[i64]| Tensor::from_slice(numbers);
+        // `[N, K, h, w]` to `[N·h·w, K, h, w]`: a column for every position, put where it was.
+        let shape = self.constant("columns_shape", &list(&[0, channels, n]));
+        let columns = self.node("Reshape", &[layer, &shape], &[]);
+        let columns = self.node("Transpose", &[&columns], &[ints("perm", &[0, 2, 1])]);
+        let shape = self.constant("column_shape", &list(&[0, n, channels, 1, 1]));
+        let columns = self.node("Reshape", &[&columns, &shape], &[]);
+        let masks = self.constant("masks", &masks.unsqueeze(0));
+        let masked = self.node("Mul", &[&columns, &masks], &[]);
+        let shape = self.constant("masked_shape", &list(&[-1, channels, height, width]));
+        let masked = self.node("Reshape", &[&masked, &shape], &[]);
+        let logits = self.head(network, layer, &masked)?;
+        let n_classes = network.n_classes();
+        let shape = self.constant("logits_shape", &list(&[-1, n, n_classes]));
+        let logits = self.node("Reshape", &[&logits, &shape], &[]);
+        let logits = self.node("Transpose", &[&logits], &[ints("perm", &[0, 2, 1])]);
+        let shape = self.constant("maps_shape", &list(&[0, n_classes, height, width]));
+        Ok(self.node("Reshape", &[&logits, &shape], &[]))
+    }
+
+    /// A second head, from `masked` to logits: their name.
+    fn head(&mut self, network: &Network, layer: &str, masked: &str) -> Result<String, HookError> {
+        let logits = network.logits_name();
+        // What is made of the layer, and what the logits are made of.
+        let mut renamed = BTreeMap::from([(layer.to_owned(), masked.to_owned())]);
+        let mut needed = BTreeSet::from([logits.to_owned()]);
+        let mut images: BTreeSet<String> =
+            self.graph.input.iter().map(|input| input.name().to_owned()).collect();
+        for weight in &self.graph.initializer {
+            images.remove(weight.name());
+        }
+        for node in self.graph.node.iter().rev() {
+            if node.output.iter().any(|output| needed.contains(output)) {
+                needed.extend(node.input.iter().cloned());
+            }
+        }
+        let mut added = vec![];
+        let mut shapes = vec![];
+        for node in &self.graph.node {
+            let is_behind = node.input.iter().any(|input| renamed.contains_key(input));
+            if node.input.iter().any(|input| images.contains(input)) {
+                images.extend(node.output.iter().cloned());
+            }
+            if !is_behind || !node.output.iter().any(|output| needed.contains(output)) {
+                continue;
+            }
+            let mut copy = node.clone();
+            for input in &mut copy.input {
+                match renamed.get(input) {
+                    Some(name) => input.clone_from(name),
+                    None if images.contains(input) => {
+                        return Err(HookError::Graph(format!(
+                            "the head behind `{layer}` also needs `{input}`, which is made of the image; export the model \
+                             with a fixed size, or name a later layer"
+                        )));
+                    }
+                    None => {}
+                }
+            }
+            // A shape that was written down for one image is one for any number.
+            if node.op_type() == "Reshape"
+                && network.takes_one()
+                && let (Some(output), Some(shape)) = (node.output.first(), copy.input.get_mut(1))
+                && !renamed.values().any(|name| name.as_str() == shape.as_str())
+                && let Some(sides) = network.shape_of(output)
+            {
+                let name = format!("{OUTPUT}/{output}_shape");
+                let sides = [&[-1][..], &sides[1..]].concat();
+                shapes.push(initializer(&name, &Tensor::from_slice(&sides)));
+                *shape = name;
+            }
+            for output in copy.output.iter_mut().filter(|output| !output.is_empty()) {
+                let name = format!("{OUTPUT}/{output}");
+                renamed.insert(output.clone(), name.clone());
+                *output = name;
+            }
+            copy.name = Some(format!("{OUTPUT}/{}", node.name()));
+            added.push(copy);
+        }
+        self.graph.node.extend(added);
+        self.graph.initializer.extend(shapes);
+        renamed
+            .remove(logits)
+            .ok_or_else(|| HookError::Graph(format!("`{layer}` does not lead to the logits")))
+    }
+
+    /// The new output, scaled.
+    fn output(&mut self, maps: &str, scale: Scale, [n_maps, height, width]: [i64; 3]) {
+        let scaled = match scale {
+            Scale::None => maps.to_owned(),
+            Scale::F32 | Scale::U8 => {
+                let (least, most) =
+                    (self.extreme("ReduceMin", maps), self.extreme("ReduceMax", maps));
+                let shifted = self.node("Sub", &[maps, &least], &[]);
+                let range = self.node("Sub", &[&most, &least], &[]);
+                let tiny = self.constant("tiny", &Tensor::from_slice(&[1e-12_f32]));
+                let range = self.node("Add", &[&range, &tiny], &[]);
+                self.node("Div", &[&shifted, &range], &[])
+            }
+        };
+        let (last, kind) = if scale == Scale::U8 {
+            let top = self.constant("top", &Tensor::from_slice(&[255.0_f32]));
+            let levels = self.node("Mul", &[&scaled, &top], &[]);
+            let levels = self.node("Round", &[&levels], &[]);
+            let kind = DataType::Uint8;
+            (self.node("Cast", &[&levels], &[int("to", kind as i64)]), kind)
+        } else {
+            (scaled, DataType::Float)
+        };
+        self.graph.node.push(NodeProto {
+            input: vec![last],
+            output: vec![OUTPUT.to_owned()],
+            name: Some(OUTPUT.to_owned()),
+            op_type: Some("Identity".to_owned()),
+            ..NodeProto::default()
+        });
+        let batch = self.graph.output.first().and_then(batch_of).unwrap_or_default();
+        let fixed = |side: i64| Dimension {
+            value: Some(dimension::Value::DimValue(side)),
+            ..Dimension::default()
+        };
+        let dim = vec![batch, fixed(n_maps), fixed(height), fixed(width)];
+        let tensor = type_proto::Tensor {
+            elem_type: Some(kind as i32),
+            shape: Some(TensorShapeProto { dim }),
+        };
+        self.graph.output.push(ValueInfoProto {
+            name: Some(OUTPUT.to_owned()),
+            r#type: Some(TypeProto {
+                value: Some(type_proto::Value::TensorType(tensor)),
+                ..TypeProto::default()
+            }),
+            ..ValueInfoProto::default()
+        });
+    }
+
+    /// The least or largest number of every map.
+    fn extreme(&mut self, operator: &str, maps: &str) -> String {
+        if self.opset < 18 {
+            return self.node(operator, &[maps], &[ints("axes", &[2, 3])]);
+        }
+        let axes = self.constant(&format!("{operator}_axes"), &Tensor::from_slice(&[2_i64, 3]));
+        self.node(operator, &[maps, &axes], &[])
+    }
+
+    /// A node of one output: the output's name.
+    fn node(&mut self, operator: &str, inputs: &[&str], attributes: &[AttributeProto]) -> String {
+        let name = format!("{OUTPUT}/{operator}_{}", self.graph.node.len());
+        self.graph.node.push(NodeProto {
+            input: inputs.iter().map(|input| (*input).to_owned()).collect(),
+            output: vec![name.clone()],
+            name: Some(name.clone()),
+            op_type: Some(operator.to_owned()),
+            attribute: attributes.to_vec(),
+            ..NodeProto::default()
+        });
+        name
+    }
+
+    /// A constant: its name.
+    fn constant(&mut self, name: &str, tensor: &Tensor) -> String {
+        let name = format!("{OUTPUT}/{name}");
+        self.graph.initializer.push(initializer(&name, tensor));
+        name
+    }
+}
+
+fn initializer(name: &str, tensor: &Tensor) -> TensorProto {
+    let whole = tensor.kind() == Kind::Int64;
+    let flat = tensor.contiguous().view([-1]);
+    let bytes: Vec<u8> = if whole {
+        Vec::<i64>::try_from(flat)
+            .unwrap_or_default()
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect()
+    } else {
+        let numbers = Vec::<f32>::try_from(flat.to_kind(Kind::Float)).unwrap_or_default();
+        numbers.iter().flat_map(|x| x.to_le_bytes()).collect()
+    };
+    TensorProto {
+        dims: tensor.size(),
+        data_type: Some(if whole { DataType::Int64 } else { DataType::Float } as i32),
+        name: Some(name.to_owned()),
+        raw_data: Some(Bytes::from(bytes)),
+        ..TensorProto::default()
+    }
+}
+
+fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Int as i32),
+        i: Some(value),
+        ..AttributeProto::default()
+    }
+}
+
+fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Ints as i32),
+        ints: values.to_vec(),
+        ..AttributeProto::default()
+    }
+}
+
+/// The first size of an output, as the file has it.
+fn batch_of(output: &ValueInfoProto) -> Option<Dimension> {
+    let type_proto::Value::TensorType(tensor) = output.r#type.as_ref()?.value.as_ref()? else {
+        return None;
+    };
+    tensor.shape.as_ref()?.dim.first().cloned()
+}
+
+/// Runs the new graph beside the old one.
+fn check(
+    path: &Path,
+    bytes: &[u8],
+    network: &Network,
+    hook: &Hook,
+    masks: &Tensor,
+    layer: &str,
+) -> Result<(), HookError> {
+    let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
+    let folder = path.parent().map(Path::to_path_buf);
+    let external = ExternalData { folder, ..ExternalData::default() };
+    let hooked = Graph::read(bytes.to_vec(), &external).map_err(file)?;
+    let plain = Graph::open(path)?;
+    let n = if network.takes_one() { 1 } else { 2 };
+    let images = analysis::images(network.image(), n);
+    let run = |graph: &Graph| {
+        let outputs = &graph.outputs;
+        let trace =
+            graph.trace(&[(graph.inputs[0].value, images.shallow_clone())], n, &|value| {
+                outputs.contains(&value)
+            })?;
+        let found =
+            outputs.iter().filter_map(|value| trace.tensors.get(value).map(Tensor::shallow_clone));
+        Ok::<Vec<Tensor>, Problem>(found.collect())
+    };
+    let found = run(&hooked).map_err(|problem| {
+        if network.takes_one() {
+            let why = format!("the model is written for one image, its head behind `{layer}` too ({problem}); export it with a dynamic batch");
+            HookError::Graph(why)
+        } else {
+            file(problem).into()
+        }
+    })?;
+    let expected = run(&plain).map_err(file)?;
+    let Some((maps, rest)) = found.split_last() else {
+        return Err(HookError::Graph("the new graph has no output".into()));
+    };
+    if rest.len() != expected.len() || rest.iter().zip(&expected).any(|(a, b)| a != b) {
+        return Err(HookError::Graph(
+            "the new graph's outputs are not those of the old one".into(),
+        ));
+    }
+    // What the maps should be, by the network as it is cut here.
+    let _no_grad = tch::no_grad_guard();
+    let cut = network.cut(layer)?;
+    let images = if network.is_channels_last() { images.permute([0, 3, 1, 2]) } else { images };
+    let features = cut.features(&images.narrow(0, 0, 1));
+    let columns = features.squeeze_dim(0).flatten(1, 2).transpose(0, 1).unsqueeze(-1).unsqueeze(-1);
+    let size = features.size();
+    let logits = cut.head(&(columns * masks)).transpose(0, 1).reshape([-1, size[2], size[3]]);
+    let logits =
+        hook.class.map_or_else(|| logits.shallow_clone(), |class| logits.narrow(0, class, 1));
+    let least = logits.amin([1, 2], true);
+    let range = logits.amax([1, 2], true) - &least + 1e-12;
+    let unit = (&logits - least) / range;
+    let (expected, tolerance) = match hook.scale {
+        Scale::None => {
+            let scale = logits.abs().max().double_value(&[]);
+            (logits, 1e-4 * scale.max(1.0))
+        }
+        Scale::F32 => (unit, 1e-2),
+        Scale::U8 => (unit * 255.0, 2.6),
+    };
+    let found = maps.get(0).to_kind(Kind::Float);
+    let is_equal = found.size() == expected.size()
+        && (found - expected).abs().max().double_value(&[]) <= tolerance;
+    if is_equal {
+        Ok(())
+    } else {
+        Err(HookError::Graph(format!(
+            "the maps behind `{layer}` do not come out right; please report this model"
+        )))
+    }
+}
+
+/// Whether a model keeps weights in other files, which are found from its own folder only.
+///
+/// # Errors
+///
+/// The file cannot be read.
+pub fn has_external_data(path: &Path) -> Result<bool, OnnxError> {
+    let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
+    let bytes = std::fs::read(path).map_err(|error| file(Problem::Io(error)))?;
+    let model = ModelProto::decode(Bytes::from(bytes))
+        .map_err(|error| file(Problem::Damaged(error.to_string())))?;
+    let is_external = |tensor: &TensorProto| tensor.data_location() == DataLocation::External;
+    Ok(model.graph.iter().any(|graph| graph.initializer.iter().any(is_external)))
+}

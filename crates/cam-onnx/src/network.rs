@@ -1,0 +1,529 @@
+//! A network read from an ONNX file, and the same cut in two.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use cam_core::{Classifier, PooledLinear};
+use tch::{Device, Kind, Tensor};
+
+use crate::analysis::{self, Batches};
+use crate::budget::Careful;
+use crate::cuts;
+use crate::error::{OnnxError, Problem, UnknownTensor};
+use crate::graph::{Graph, Value};
+use crate::ops::{Op, Reduction, Unary};
+use crate::passes;
+use crate::program::Program;
+
+/// How a network is loaded and laid out for computing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Where it computes.
+    pub device: Device,
+    /// How much memory a batch may take, in bytes.
+    pub memory_bytes: u64,
+    /// Side of the images, in pixels; `None`: the file's, or 224 where any size is possible.
+    pub input_side: Option<i64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { device: Device::Cpu, memory_bytes: 2 << 30, input_side: None }
+    }
+}
+
+/// An ONNX classifier, ready to be cut.
+///
+/// Short floats in the file are computed in `f32`. A softmax at the end is cut away: scores are logits. The size of the
+/// images is fixed when it is loaded.
+#[derive(Debug)]
+pub struct Network {
+    graph: Graph,
+    input: Value,
+    /// An image's, without the batch: `[3, H, W]`, or `[H, W, 3]`.
+    image: Vec<i64>,
+    /// Whether the file wants `[N, H, W, 3]`.
+    is_channels_last: bool,
+    batches: Batches,
+    /// Of every value, for the smallest batch.
+    shapes: Vec<Option<Vec<i64>>>,
+    smallest: i64,
+    points: Vec<CutPoint>,
+    /// Names in the file of values that stand for others.
+    aliases: BTreeMap<String, Value>,
+    softmax: Option<String>,
+    n_classes: i64,
+    options: Options,
+}
+
+/// A tensor at which a network can be cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutPoint {
+    /// Its name in the file.
+    pub name: String,
+    /// For one image, without the batch.
+    pub shape: Vec<i64>,
+    /// The operator that makes it.
+    pub operator: String,
+    value: Value,
+}
+
+impl CutPoint {
+    /// Whether it is a map of features with more channels than rows and columns, and more than one of each: what a layer
+    /// under explanation usually is.
+    pub fn is_feature_map(&self) -> bool {
+        matches!(self.shape[..], [channels, height, width]
+            if height > 1 && width > 1 && height < channels && width < channels)
+    }
+
+    /// Whether it has the form `[K, h, w]` that methods need.
+    pub fn is_map(&self) -> bool {
+        self.shape.len() == 3
+    }
+}
+
+/// The place before the first node, as a layer's name: the image itself is explained.
+pub const INPUT: &str = "input";
+
+impl Network {
+    /// Reads a file, finds out how it takes batches and where it can be cut.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is damaged, uses what is not supported here, or is no classifier of photographs. Nothing
+    /// that a file claims makes this panic, or allocate much more than the file holds.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, OnnxError> {
+        cam_core::keep_memory();
+        let graph = Graph::open(path)?;
+        Self::new(graph, options).map_err(|problem| OnnxError { path: path.to_path_buf(), problem })
+    }
+
+    fn new(mut graph: Graph, options: &Options) -> Result<Self, Problem> {
+        let _careful = Careful::new();
+        let [input] = &graph.inputs[..] else {
+            let names: Vec<&str> =
+                graph.inputs.iter().map(|input| graph.names[input.value].as_str()).collect();
+            return Err(Problem::Interface(format!(
+                "a classifier takes one tensor, and this model takes {} ({})",
+                names.len(),
+                names.join(", ")
+            )));
+        };
+        let input = input.clone();
+        let (image, is_channels_last, fixed) =
+            image_shape(&graph.names[input.value], input.shape.as_deref(), options)?;
+        if !matches!(input.kind, Kind::Float) {
+            return Err(Problem::Interface(format!(
+                "its input `{}` is of type {:?}; images are of 32-bit floats",
+                graph.names[input.value], input.kind
+            )));
+        }
+        graph.outputs.truncate(1);
+        graph.prune();
+        let stands_for = analysis::remove_identities(&mut graph);
+        analysis::fold_constants(&mut graph)?;
+        let softmax = cut_softmax(&mut graph);
+        graph.prune();
+        let more = analysis::remove_identities(&mut graph);
+        let (batches, first, second) =
+            analysis::open_batch(&mut graph, input.value, &image, fixed)?;
+        graph.prune();
+        let output = graph.outputs[0];
+        let smallest = fixed.unwrap_or(1);
+        let n_classes = match first.shapes[output].as_deref() {
+            Some([n, n_classes, rest @ ..])
+                if *n == smallest && *n_classes > 0 && rest.iter().all(|&side| side == 1) =>
+            {
+                *n_classes
+            }
+            shape => {
+                return Err(Problem::Interface(format!(
+                    "its output `{}` has the shape {:?}; a classifier's is [images, classes]",
+                    graph.names[output],
+                    shape.unwrap_or_default()
+                )));
+            }
+        };
+        let doubled = second.as_ref().map(|second| &second.shapes);
+        let points = points(&graph, input.value, smallest, &first.shapes, doubled);
+        if points.len() < 2 {
+            return Err(Problem::Interface("its output does not depend on the image".into()));
+        }
+        let mut shapes = first.shapes;
+        shapes.resize(graph.names.len(), None);
+        let aliases = stands_for
+            .into_iter()
+            .map(|(name, value)| (graph.names[name].clone(), *more.get(&value).unwrap_or(&value)))
+            .chain(more.iter().map(|(name, value)| (graph.names[*name].clone(), *value)))
+            .collect();
+        Ok(Self {
+            input: input.value,
+            image,
+            is_channels_last,
+            batches,
+            shapes,
+            smallest,
+            points,
+            aliases,
+            softmax,
+            n_classes,
+            options: options.clone(),
+            graph,
+        })
+    }
+
+    /// Tensors at which it can be cut, from the image to the logits.
+    pub fn points(&self) -> &[CutPoint] {
+        &self.points
+    }
+
+    /// The layer that is explained unless another one is named: the last tensor `[N, K, h, w]` with `1 < h, w < K` that
+    /// every path from the image to the logits goes through.
+    pub fn default_layer(&self) -> Option<&str> {
+        self.points.iter().rfind(|point| point.is_feature_map()).map(|point| point.name.as_str())
+    }
+
+    /// The softmax that stood behind the logits and was cut away, by its node's name.
+    pub fn softmax(&self) -> Option<&str> {
+        self.softmax.as_deref()
+    }
+
+    /// The name of the tensor that the logits are.
+    pub fn logits_name(&self) -> &str {
+        &self.graph.names[self.graph.outputs[0]]
+    }
+
+    /// Number of classes.
+    pub fn n_classes(&self) -> i64 {
+        self.n_classes
+    }
+
+    /// Height and width of the images.
+    pub fn input_size(&self) -> [i64; 2] {
+        let place = usize::from(!self.is_channels_last);
+        [self.image[place], self.image[place + 1]]
+    }
+
+    /// Whether images are `[N, H, W, 3]` in the file.
+    pub(crate) fn is_channels_last(&self) -> bool {
+        self.is_channels_last
+    }
+
+    /// An image's shape in the file, without the batch.
+    pub(crate) fn image(&self) -> &[i64] {
+        &self.image
+    }
+
+    /// Whether the file is written for one image at a time.
+    pub(crate) fn takes_one(&self) -> bool {
+        self.graph.inputs[0].shape.as_ref().is_some_and(|shape| shape[0] == Some(1))
+    }
+
+    /// The shape of one of the file's tensors, for the smallest batch.
+    pub(crate) fn shape_of(&self, name: &str) -> Option<&[i64]> {
+        let value = self.graph.names.iter().position(|own| own == name)?;
+        self.shapes[value].as_deref()
+    }
+
+    /// The version of the operators in the file.
+    pub fn opset(&self) -> i64 {
+        self.graph.opset
+    }
+
+    /// The files that it was read from: the model, then those that it keeps weights in.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.graph.files
+    }
+
+    /// How many images it insists on at a time; `None` where any number goes.
+    pub fn fixed_batch(&self) -> Option<i64> {
+        match self.batches {
+            Batches::Any => None,
+            Batches::Only(n) => Some(n),
+        }
+    }
+
+    /// The network cut at a tensor, by its name or that of the node that makes it; at `input` for the image itself.
+    ///
+    /// # Errors
+    ///
+    /// There is no such tensor, or it is no cut, or not of the form `[N, K, h, w]`.
+    pub fn cut(&self, layer: &str) -> Result<Cut<'_>, UnknownTensor> {
+        let point = self.resolve(layer)?;
+        let mut graph = self.graph.shared();
+        passes::optimize(&mut graph, &self.shapes, point.value, self.options.device);
+        let joints: Vec<Value> = self.points.iter().map(|point| point.value).collect();
+        let output = graph.outputs[0];
+        let half = |from, to| Program::new(&graph, from, to, &self.shapes, self.smallest, &joints);
+        let (prefix, suffix) = (half(self.input, point.value), half(point.value, output));
+        let pooled = self.pooled_linear(&suffix, point.value);
+        // A backward pass keeps every activation, the first included, and makes a gradient for each.
+        let fitting = |n_numbers: i64, cap: i64| {
+            (self.options.memory_bytes as i64 / (2 * n_numbers.max(1) * 4)).clamp(1, cap)
+        };
+        let (cap, head_cap) = if self.options.device.is_cuda() { (64, 1024) } else { (16, 256) };
+        let behind = suffix.n_numbers(&self.shapes, self.smallest);
+        let before = prefix.n_numbers(&self.shapes, self.smallest);
+        Ok(Cut {
+            network: self,
+            batch: fitting(before + behind, cap),
+            head_batch: fitting(behind, if point.value == self.input { cap } else { head_cap }),
+            halves: Rc::new(Halves { graph, prefix, suffix, pooled }),
+            layer: point.name.clone(),
+        })
+    }
+
+    fn resolve(&self, layer: &str) -> Result<&CutPoint, UnknownTensor> {
+        let unknown = |reason: String| {
+            let maps = self.points.iter().filter(|point| point.is_map());
+            let nearest = cam_core::nearest(layer, maps.map(|point| point.name.as_str()));
+            UnknownTensor { reason, nearest: nearest.map(str::to_owned) }
+        };
+        if layer == INPUT {
+            return Ok(&self.points[0]);
+        }
+        let named = |value: Value| self.points.iter().find(|point| point.value == value);
+        let value = self.graph.names.iter().position(|name| name == layer);
+        let value = value.filter(|value| !self.aliases.contains_key(&self.graph.names[*value]));
+        let value = value.or_else(|| self.aliases.get(layer).copied()).or_else(|| {
+            let node = self.graph.nodes.iter().find(|node| node.name == layer)?;
+            node.outputs.first().copied().flatten()
+        });
+        match value.map(|value| (value, named(value))) {
+            Some((_, Some(point))) if point.is_map() => Ok(point),
+            Some((_, Some(point))) => Err(unknown(format!(
+                "tensor `{layer}` has the shape {:?} for one image, and methods need [K, h, w]",
+                point.shape
+            ))),
+            Some((_, None)) => Err(unknown(format!(
+                "the network cannot be cut at `{layer}`: there are ways around it from the image to the logits"
+            ))),
+            None => Err(unknown(format!("there is no tensor `{layer}`"))),
+        }
+    }
+
+    /// The head's parameters where it is nothing but pooling and one linear layer.
+    fn pooled_linear(&self, suffix: &Program, cut: Value) -> Option<PooledLinear> {
+        let shape = self.shapes[cut].as_deref()?;
+        let &[_, channels, height, width] = shape else { return None };
+        let mut nodes = suffix.nodes();
+        let pool = nodes.next()?;
+        let pools_all = match &*pool.op {
+            Op::GlobalAveragePool => true,
+            Op::Reduce(reduce) => {
+                let given = pool.inputs.get(1).copied().flatten();
+                let given = given
+                    .and_then(|value| crate::ops::ints(self.graph.constants.get(&value)?).ok());
+                reduce.reduction == Reduction::Mean && reduce.axes(4, given).ok()? == [2, 3]
+            }
+            Op::AveragePool { window, .. } => {
+                let placed = window.placed(&[1, channels, height, width], None).ok()?;
+                placed.kernel == [height, width]
+                    && placed.before == [0, 0]
+                    && placed.after == [0, 0]
+            }
+            _ => false,
+        };
+        let linear = nodes.find(|node| {
+            !matches!(*node.op, Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze(_))
+        })?;
+        let Op::Linear(linear) = &*linear.op else { return None };
+        let fits = pools_all && linear.weight.size()[1] == channels;
+        // Whatever may still come must not change the logits.
+        let is_last = nodes.all(|node| {
+            matches!(*node.op, Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze(_))
+        });
+        (fits && is_last).then(|| PooledLinear {
+            weight: linear.weight.shallow_clone(),
+            bias: linear.bias.shallow_clone(),
+        })
+    }
+}
+
+/// A network cut in two: a classifier whose activations at one tensor can be read, changed and differentiated.
+#[derive(Clone, Debug)]
+pub struct Cut<'a> {
+    network: &'a Network,
+    halves: Rc<Halves>,
+    layer: String,
+    batch: i64,
+    head_batch: i64,
+}
+
+#[derive(Debug)]
+struct Halves {
+    graph: Graph,
+    prefix: Program,
+    suffix: Program,
+    pooled: Option<PooledLinear>,
+}
+
+impl Cut<'_> {
+    /// The tensor at which it is cut, by its name in the file.
+    pub fn layer(&self) -> &str {
+        &self.layer
+    }
+
+    /// With other batch sizes than those planned from the memory.
+    #[must_use]
+    pub fn with_batch(self, batch: i64, head_batch: i64) -> Self {
+        Self { batch: batch.max(1), head_batch: head_batch.max(1), ..self }
+    }
+
+    /// Runs a half over as many as it takes at a time.
+    fn run(&self, program: &Program, x: &Tensor) -> Tensor {
+        let n = x.size()[0];
+        let run = |x: &Tensor, n: i64| {
+            program.run(&self.halves.graph, x, n).unwrap_or_else(|problem| panic!("{problem}"))
+        };
+        let Batches::Only(size) = self.network.batches else { return run(x, n) };
+        let parts: Vec<Tensor> = (0..n)
+            .step_by(size as usize)
+            .map(|start| {
+                let length = size.min(n - start);
+                let part = x.narrow(0, start, length);
+                if length == size {
+                    return run(&part, size);
+                }
+                // The last ones, filled up with copies of one of them.
+                let filling = part.narrow(0, 0, 1).repeat([size - length, 1, 1, 1]);
+                run(&Tensor::cat(&[part, filling], 0), size).narrow(0, 0, length)
+            })
+            .collect();
+        Tensor::cat(&parts, 0)
+    }
+}
+
+impl Classifier for Cut<'_> {
+    fn features(&self, images: &Tensor) -> Tensor {
+        // The graph's own layout; the first tensor of a network is an image `[N, 3, H, W]` to everyone else.
+        let is_input = self.layer == self.network.graph.names[self.network.input];
+        if is_input {
+            return images.shallow_clone();
+        }
+        self.run(&self.halves.prefix, &self.network.laid_out(images))
+    }
+
+    fn head(&self, features: &Tensor) -> Tensor {
+        let is_input = self.layer == self.network.graph.names[self.network.input];
+        let laid_out =
+            if is_input { self.network.laid_out(features) } else { features.shallow_clone() };
+        let logits = self.run(&self.halves.suffix, &laid_out);
+        logits.reshape([features.size()[0], self.network.n_classes]).to_kind(Kind::Float)
+    }
+
+    fn batch(&self) -> i64 {
+        self.batch
+    }
+
+    fn head_batch(&self) -> i64 {
+        self.head_batch
+    }
+
+    fn pooled_linear_head(&self) -> Option<&PooledLinear> {
+        self.halves.pooled.as_ref()
+    }
+}
+
+impl Network {
+    /// Images `[N, 3, H, W]` as the file wants them.
+    fn laid_out(&self, images: &Tensor) -> Tensor {
+        if self.is_channels_last { images.permute([0, 2, 3, 1]) } else { images.shallow_clone() }
+    }
+}
+
+/// An image's shape, whether channels come last, and the batch that the file fixes.
+fn image_shape(
+    name: &str,
+    shape: Option<&[Option<i64>]>,
+    options: &Options,
+) -> Result<(Vec<i64>, bool, Option<i64>), Problem> {
+    let wrong = || {
+        let sides = |shape: &[Option<i64>]| {
+            let sides: Vec<String> = shape
+                .iter()
+                .map(|side| side.map_or("?".to_owned(), |side| side.to_string()))
+                .collect();
+            format!("[{}]", sides.join(", "))
+        };
+        Problem::Interface(format!(
+            "its input `{name}` has the shape {}; images are [N, 3, H, W] or [N, H, W, 3]",
+            shape.map_or_else(|| "?".to_owned(), sides)
+        ))
+    };
+    let Some([batch, one, two, three]) = shape else { return Err(wrong()) };
+    let (is_channels_last, [height, width]) = match (one, three) {
+        (Some(3) | None, _) if *three != Some(3) || *one == Some(3) => (false, [*two, *three]),
+        (_, Some(3)) => (true, [*one, *two]),
+        _ => return Err(wrong()),
+    };
+    let side = |own: Option<i64>| -> Result<i64, Problem> {
+        match (own, options.input_side) {
+            (Some(own), Some(wanted)) if own != wanted => Err(Problem::Interface(format!(
+                "its images have {own} pixels along a side, and the preprocessing makes {wanted}; set `crop: {own}`"
+            ))),
+            (Some(own), _) => Ok(own),
+            (None, wanted) => Ok(wanted.unwrap_or(224)),
+        }
+    };
+    let (height, width) = (side(height)?, side(width)?);
+    if height > 1 << 13 || width > 1 << 13 || batch.is_some_and(|batch| batch > 64) {
+        return Err(wrong());
+    }
+    let image = if is_channels_last { vec![height, width, 3] } else { vec![3, height, width] };
+    Ok((image, is_channels_last, *batch))
+}
+
+/// Turns the softmax behind the logits into nothing: its name. Only reshaping may follow it.
+fn cut_softmax(graph: &mut Graph) -> Option<String> {
+    let mut value = graph.outputs[0];
+    loop {
+        let index = graph.nodes.iter().position(|node| node.outputs.contains(&Some(value)))?;
+        let node = &mut graph.nodes[index];
+        let input = node.inputs.first().copied().flatten()?;
+        match &*node.op {
+            Op::Softmax { .. } => {
+                node.op = Rc::new(Op::Unary(Unary::Identity));
+                node.inputs.truncate(1);
+                return Some(node.name.clone());
+            }
+            Op::Reshape { .. }
+            | Op::Flatten { .. }
+            | Op::Squeeze(_)
+            | Op::Cast(_)
+            | Op::Unary(Unary::Identity) => {
+                value = input;
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// The dominators that hold one entry an image along their first axis.
+fn points(
+    graph: &Graph,
+    input: Value,
+    smallest: i64,
+    shapes: &[Option<Vec<i64>>],
+    doubled: Option<&Vec<Option<Vec<i64>>>>,
+) -> Vec<CutPoint> {
+    let is_by_image = |value: Value| {
+        let first = |shapes: &[Option<Vec<i64>>]| shapes.get(value)?.as_ref()?.first().copied();
+        first(shapes) == Some(smallest)
+            && doubled.is_none_or(|doubled| first(doubled) == Some(2 * smallest))
+    };
+    cuts::dominators(graph, input)
+        .into_iter()
+        .filter(|&value| is_by_image(value))
+        .map(|value| {
+            let maker = graph.nodes.iter().find(|node| node.outputs.contains(&Some(value)));
+            CutPoint {
+                name: graph.names[value].clone(),
+                shape: shapes[value].as_ref().map(|shape| shape[1..].to_vec()).unwrap_or_default(),
+                operator: maker.map_or_else(|| "input".to_owned(), |node| node.operator.clone()),
+                value,
+            }
+        })
+        .collect()
+}

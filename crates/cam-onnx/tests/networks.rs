@@ -1,0 +1,165 @@
+//! Laws of networks from ONNX files, over small ones in every style that exporters have.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[allow(dead_code, reason = "not every test uses all of it")]
+mod support;
+
+use cam_core::Classifier;
+use cam_onnx::{INPUT, Network, Options};
+use serde_json::Value;
+use support::{expected, off, tensor, vectors};
+use tch::{Device, Kind, Tensor};
+
+fn each(mut law: impl FnMut(&str, &Network, &Value)) {
+    for entry in expected("networks")["networks"].as_array().unwrap() {
+        let name = entry["name"].as_str().unwrap();
+        law(name, &open(name), entry);
+    }
+}
+
+/// Three of them, `[3, 3, 16, 16]`.
+fn images() -> Tensor {
+    tensor(&expected("networks")["images"])
+}
+
+fn open(name: &str) -> Network {
+    let options = Options { input_side: Some(16), ..Options::default() };
+    let file = vectors("networks").join(format!("{name}.onnx"));
+    Network::open(&file, &options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn head_of_features_is_logits_at_every_cut_for_one_image_and_for_many() {
+    each(|name, network, entry| {
+        let _no_grad = tch::no_grad_guard();
+        let (images, logits) = (images(), tensor(&entry["logits"]));
+        let tolerance = entry["tolerance"].as_f64().unwrap();
+        let mut n_maps = 0;
+        for point in network.points().iter().filter(|point| point.is_map()) {
+            n_maps += 1;
+            let cut = network.cut(&point.name).unwrap();
+            assert_eq!(cut.layer(), point.name);
+            for n in [1, 3, 5] {
+                let index: Vec<i64> = (0..n).map(|i| i % 3).collect();
+                let index = Tensor::from_slice(&index);
+                let images = images.index_select(0, &index);
+                let before = images.copy();
+                let features = cut.features(&images);
+                assert_eq!(images, before, "{name} at {}: the image was written into", point.name);
+                let is_input = point.name == network.points()[0].name;
+                if !is_input {
+                    assert_eq!(features.size()[1..], point.shape, "{name} at {}", point.name);
+                }
+                let before = features.copy();
+                let found = cut.head(&features);
+                assert_eq!(
+                    features, before,
+                    "{name} at {}: the head wrote into its input",
+                    point.name
+                );
+                let off = off(&found, &logits.index_select(0, &index));
+                assert!(off < tolerance, "{name} at {} with {n} images: off by {off}", point.name);
+            }
+        }
+        assert!(n_maps > 1, "{name} has only {n_maps} cuts");
+    });
+}
+
+#[test]
+fn gradients_in_the_image_are_those_of_pytorch() {
+    each(|name, network, entry| {
+        let images = images().set_requires_grad(true);
+        let score = network.cut(INPUT).unwrap().head(&images).select(1, 1).sum(Kind::Float);
+        let found = Tensor::run_backward(&[score], &[&images], false, false);
+        let off = off(&found[0], &tensor(&entry["gradient"]));
+        let tolerance = entry["tolerance"].as_f64().unwrap();
+        assert!(off < tolerance, "{name}: off by {off}");
+    });
+}
+
+#[test]
+fn gradients_at_the_default_cut_are_central_differences() {
+    let network = open("excited");
+    let cut = network.cut(network.default_layer().unwrap()).unwrap();
+    let image = images().narrow(0, 0, 1);
+    let features = tch::no_grad(|| cut.features(&image));
+    let score = |features: &Tensor| cut.head(features).select(1, 2).sum(Kind::Float);
+    let leaf = features.copy().set_requires_grad(true);
+    let gradient = &Tensor::run_backward(&[score(&leaf)], &[&leaf], false, false)[0];
+    for place in [0, 7, 40] {
+        let _no_grad = tch::no_grad_guard();
+        let step = Tensor::zeros(features.size(), (Kind::Float, Device::Cpu));
+        let _ = step.view([-1]).get(place).fill_(1e-2);
+        let difference = (score(&(&features + &step)) - score(&(&features - &step))) / 2e-2;
+        let found = gradient.reshape([-1]).double_value(&[place]);
+        assert!((difference.double_value(&[]) - found).abs() < 1e-3, "place {place}");
+    }
+}
+
+#[test]
+fn batches_are_opened_where_that_is_sure_and_images_run_one_by_one_where_not() {
+    for name in ["excited_one", "tokens_one", "residual", "tokens"] {
+        assert_eq!(open(name).fixed_batch(), None, "{name}");
+    }
+    assert_eq!(open("mixed").fixed_batch(), Some(1));
+}
+
+#[test]
+fn the_default_layer_is_the_last_map_before_pooling_and_a_pooled_linear_head_is_seen() {
+    for name in
+        ["residual", "residual_unfused", "residual_opset11", "residual_softmax", "residual_half"]
+    {
+        let network = open(name);
+        let cut = network.cut(network.default_layer().unwrap()).unwrap();
+        let image = images();
+        let features = tch::no_grad(|| cut.features(&image));
+        assert_eq!(features.size(), [3, 6, 4, 4], "{name}");
+        let head =
+            cut.pooled_linear_head().unwrap_or_else(|| panic!("{name} has a pooled linear head"));
+        let mean = features.mean_dim(&[2_i64, 3][..], false, Kind::Float);
+        let off = off(&mean.linear(&head.weight, Some(&head.bias)), &cut.head(&features));
+        assert!(off < 1e-5, "{name}: off by {off}");
+    }
+    // The patches' map is what a transformer has; there is more than pooling behind it.
+    let tokens = open("tokens");
+    let cut = tokens.cut(tokens.default_layer().unwrap()).unwrap();
+    assert!(cut.pooled_linear_head().is_none());
+}
+
+#[test]
+fn a_softmax_is_cut_away_and_named() {
+    assert!(open("residual_softmax").softmax().is_some());
+    assert_eq!(open("residual").softmax(), None);
+}
+
+#[test]
+fn files_of_weights_are_listed_beside_the_model() {
+    let files = open("residual_external").files().to_vec();
+    let names: Vec<_> = files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
+    assert_eq!(names, ["residual_external.onnx", "residual_external.data"]);
+}
+
+#[test]
+fn tensors_that_are_no_cuts_are_refused_with_the_reason() {
+    let network = open("residual");
+    let error = network.cut("nothing").unwrap_err().to_string();
+    assert!(error.contains("there is no tensor `nothing`"), "{error}");
+    // Inside a residual branch.
+    let inside = network.cut("/blocks/blocks.0/main/main.2/Relu_output_0").unwrap_err().to_string();
+    assert!(inside.contains("ways around it"), "{inside}");
+    let flat = network.points().iter().find(|point| !point.is_map()).unwrap();
+    let error = network.cut(&flat.name).unwrap_err().to_string();
+    assert!(error.contains("methods need [K, h, w]"), "{error}");
+    let slip = network.default_layer().unwrap().to_lowercase();
+    assert!(network.cut(&slip).unwrap_err().nearest.is_some());
+}
+
+#[test]
+fn other_batch_sizes_change_nothing() {
+    let network = open("excited");
+    let cut = network.cut(INPUT).unwrap();
+    assert!(cut.batch() >= 1 && cut.head_batch() >= 1);
+    let cut = cut.with_batch(3, 7);
+    assert_eq!((cut.batch(), cut.head_batch()), (3, 7));
+}

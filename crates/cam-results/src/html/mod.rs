@@ -1,0 +1,506 @@
+//! `report.html`: one file that needs no network, where people look at a run.
+//!
+//! The words and the tables are made here, by a template that escapes whatever it is given; the page reads without its
+//! script. Charts are drawn by `templates/report.js` from the data that lies in the page. Styles, script and data are in
+//! the file, and its content security policy keeps it from asking for anything else, or running any other script.
+
+mod agreement;
+mod choice;
+mod data;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+pub use choice::{Choice, chosen_images};
+
+use crate::{
+    Better, Cell, Error, Estimate, MethodEntry, Picture, Preset, Record, Result, Run, Status,
+    Summary,
+    report::{self, cells_of, label},
+    stats::{self, CONTROLS, Contrast},
+    summary::FEW_IMAGES,
+};
+
+/// How many degenerate and failed rows the page lists.
+const N_LISTED: usize = 1000;
+
+/// A chosen image with its pictures, as far as they are at hand.
+pub struct Shown {
+    /// The model's name in the sweep.
+    pub model: String,
+    /// The image's path relative to the data set's root.
+    pub image: String,
+    /// As the network sees it, before normalization; `None` where the file is not at hand.
+    pub photo: Option<Picture>,
+    /// What the explained class is called.
+    pub class: Option<String>,
+    /// Height and width of the maps.
+    pub size: [u32; 2],
+    /// `[height, width]` in `[0, 1]`, one per method of the manifest; `None` where there is none or it says nothing.
+    pub maps: Vec<Option<Vec<f32>>>,
+}
+
+impl Shown {
+    /// A method's map: over the photograph, or alone where that is not at hand.
+    fn map(&self, method: usize) -> Option<Picture> {
+        let map = self.maps.get(method)?.as_ref()?;
+        Some(match &self.photo {
+            Some(photo) => photo.overlay(map),
+            None => Picture::of_map(self.size, map),
+        })
+    }
+}
+
+/// The page of a run, complete or not. `shown` has the pictures of [`chosen_images`]; `left_out` says in a sentence each
+/// what could not be had.
+///
+/// # Errors
+/// Where the run's curves cannot be read.
+pub fn report_html(
+    run: &Run,
+    summary: &Summary,
+    shown: &[Shown],
+    left_out: &[String],
+) -> Result<String> {
+    let manifest = run.manifest();
+    let script = SCRIPT.trim_end();
+    let page = Page {
+        title: &manifest.sweep,
+        facts: facts(run),
+        cautions: report::cautions(run, summary),
+        nothing: nothing(summary),
+        verdicts: verdicts(&summary.methods, str::to_owned),
+        between_models: verdicts(&summary.models, |name| {
+            let method = manifest.methods.iter().find(|method| method.name == name);
+            method.map_or_else(|| name.to_owned(), label)
+        }),
+        same: stats::equal(&summary.methods),
+        accuracies: accuracies(summary),
+        models: models(run, summary),
+        units: if summary.by_class { "classes" } else { "images" },
+        has_letters: summary.methods.iter().any(|contrast| !contrast.pairs.is_empty()),
+        controls: stats::controls(&summary.methods, manifest.models.len() > 1),
+        pictures: left_out,
+        lead: choice::lead(run).map_or("", |(_, title, _)| title),
+        n_bad: bad(run).count(),
+        bad: bad(run).take(N_LISTED).collect(),
+        definitions: definitions(run),
+        provenance: provenance(run),
+        config: manifest.config_given.trim_end(),
+        command: manifest.command.as_deref(),
+        cambench: &manifest.cambench,
+        style: include_str!("../../templates/report.css"),
+        script,
+        script_hash: BASE64_STANDARD.encode(Sha256::digest(script)),
+        data: data::data(run, summary, shown)?,
+    };
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    // The name's ending switches escaping on.
+    engine
+        .render_named_str(
+            "report.html",
+            include_str!("../../templates/report.html"),
+            minijinja::value::Serde(&page),
+        )
+        .map_err(|error| Error::Draw {
+            path: run.folder().join("report.html"),
+            message: error.to_string(),
+        })
+}
+
+const SCRIPT: &str = include_str!("../../templates/report.js");
+
+#[derive(Serialize)]
+struct Page<'a> {
+    title: &'a str,
+    facts: Vec<(&'static str, String)>,
+    cautions: Vec<String>,
+    nothing: Option<String>,
+    verdicts: Vec<Verdicts>,
+    between_models: Vec<Verdicts>,
+    same: Vec<String>,
+    accuracies: Vec<String>,
+    models: Vec<Model<'a>>,
+    units: &'static str,
+    has_letters: bool,
+    controls: Vec<String>,
+    pictures: &'a [String],
+    lead: &'a str,
+    n_bad: usize,
+    bad: Vec<&'a Record>,
+    definitions: Vec<[String; 4]>,
+    provenance: Vec<[String; 7]>,
+    config: &'a str,
+    command: Option<&'a str>,
+    cambench: &'a str,
+    style: &'static str,
+    script: &'a str,
+    script_hash: String,
+    data: String,
+}
+
+/// Who is best by every metric, within one model or under one method.
+#[derive(Serialize)]
+struct Verdicts {
+    within: String,
+    /// The metric as it heads a column, and a sentence.
+    sentences: Vec<[String; 2]>,
+}
+
+/// The tables of one model.
+#[derive(Serialize)]
+struct Model<'a> {
+    name: &'a str,
+    layer: &'a str,
+    columns: Vec<Column>,
+    rows: Vec<Line>,
+    costs: Vec<Cost>,
+}
+
+#[derive(Serialize)]
+struct Column {
+    heading: String,
+    /// Whether sorting begins with the largest.
+    down: bool,
+}
+
+#[derive(Serialize)]
+struct Line {
+    label: String,
+    is_control: bool,
+    cells: Vec<Value>,
+    n: usize,
+    lost: String,
+}
+
+/// A cell of the table of scores.
+#[derive(Serialize)]
+struct Value {
+    /// Percent; empty where there is none.
+    mean: String,
+    interval: String,
+    sort: String,
+    letters: String,
+    /// `first`, `second` or nothing.
+    mark: &'static str,
+    /// Ends and middle of the interval on the column's scale, in percent of its width.
+    at: [String; 3],
+}
+
+#[derive(Serialize)]
+struct Cost {
+    label: String,
+    cells: Vec<String>,
+}
+
+fn facts(run: &Run) -> Vec<(&'static str, String)> {
+    let manifest = run.manifest();
+    let threads = manifest.threads;
+    let commit = manifest.commit.as_deref().map_or(String::new(), |commit| {
+        let short = commit.get(..12).unwrap_or(commit);
+        format!(" ({short}{})", if manifest.dirty { ", with changes" } else { "" })
+    });
+    vec![
+        (
+            "Data",
+            format!(
+                "{}, {}",
+                manifest.dataset.name,
+                report::counted(manifest.images.len(), "image")
+            ),
+        ),
+        ("Explained class", manifest.target.clone()),
+        ("Protocol", report::protocol_names(manifest).join(", ")),
+        ("Seed", manifest.seed.to_string()),
+        ("Device", format!("{}, {}", manifest.device, report::counted(threads, "thread"))),
+        ("Made by", format!("cambench {}{commit}", manifest.cambench)),
+        ("Finished", manifest.finished.clone().unwrap_or_else(|| "not finished".into())),
+    ]
+}
+
+fn accuracies(summary: &Summary) -> Vec<String> {
+    let of = |accuracy: &crate::Accuracy| {
+        let Estimate { mean, lo, hi } = accuracy.estimate()?;
+        let published = accuracy.published.map_or(String::new(), |top1| {
+            format!("; published for ImageNet's validation images: {:.1} %", 100.0 * top1)
+        });
+        Some(format!(
+            "{} classifies {} of {} images as they are labeled: {:.1} % [{:.1}, {:.1}]{published}.",
+            accuracy.model,
+            accuracy.n_right,
+            accuracy.n,
+            100.0 * mean,
+            100.0 * lo,
+            100.0 * hi
+        ))
+    };
+    summary.accuracies.iter().filter_map(of).collect()
+}
+
+/// That nothing can be concluded, where there are too few images.
+fn nothing(summary: &Summary) -> Option<String> {
+    let mut there = summary.cells.iter().filter(|cell| cell.n_rows() > 0);
+    let is_few = there.any(|cell| cell.n < FEW_IMAGES);
+    is_few.then(|| stats::conclusions(summary).into_iter().next()).flatten()
+}
+
+fn verdicts(contrasts: &[Contrast], title: impl Fn(&str) -> String) -> Vec<Verdicts> {
+    contrasts
+        .chunk_by(|a, b| a.within == b.within)
+        .map(|group| Verdicts {
+            within: title(&group[0].within),
+            sentences: group
+                .iter()
+                .filter_map(|contrast| Some([contrast.heading.clone(), stats::best(contrast)?]))
+                .collect(),
+        })
+        .filter(|verdicts| !verdicts.sentences.is_empty())
+        .collect()
+}
+
+fn models<'a>(run: &'a Run, summary: &Summary) -> Vec<Model<'a>> {
+    let manifest = run.manifest();
+    let of_model = |model: &'a crate::ModelEntry| {
+        let cells: Vec<(&MethodEntry, &Cell)> = cells_of(manifest, summary, &model.name).collect();
+        let columns = Preset::All.columns_of(manifest, summary, &cells);
+        let scales: Vec<(f64, f64)> = columns
+            .iter()
+            .map(|column| scale(cells.iter().filter_map(|(_, cell)| column.estimate(cell))))
+            .collect();
+        let rows = cells.iter().map(|(method, cell)| {
+            let values = columns.iter().zip(&scales).map(|(column, scale)| {
+                value(column.estimate(cell), column.contrast(summary, &model.name), method, *scale)
+            });
+            let lost = report::lost(cell);
+            Line {
+                label: label(method),
+                is_control: CONTROLS.contains(&&*method.method),
+                cells: values.collect(),
+                n: cell.n,
+                lost: lost.join(", "),
+            }
+        });
+        let costs = cells.iter().map(|(method, cell)| Cost {
+            label: label(method),
+            cells: cell.cost.as_ref().map_or_else(
+                || vec![String::new(); 5],
+                |cost| {
+                    vec![
+                        report::number(cost.forwards),
+                        report::number(cost.head_forwards),
+                        report::number(cost.backwards),
+                        report::number(cost.executed_forwards),
+                        format!("{:.4}", cost.explain_secs),
+                    ]
+                },
+            ),
+        });
+        Model {
+            name: &model.name,
+            layer: &model.layer,
+            columns: columns
+                .iter()
+                .map(|column| Column {
+                    heading: column.heading.clone(),
+                    down: column.better == Better::Higher,
+                })
+                .collect(),
+            rows: rows.collect(),
+            costs: costs.collect(),
+        }
+    };
+    manifest.models.iter().map(of_model).collect()
+}
+
+/// From the smallest to the largest end of an interval.
+fn scale(estimates: impl Iterator<Item = Estimate>) -> (f64, f64) {
+    estimates.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), e| (lo.min(e.lo), hi.max(e.hi)))
+}
+
+fn value(
+    estimate: Option<Estimate>,
+    contrast: Option<&Contrast>,
+    method: &MethodEntry,
+    (least, most): (f64, f64),
+) -> Value {
+    let Some(Estimate { mean, lo, hi }) = estimate else {
+        return Value {
+            mean: String::new(),
+            interval: String::new(),
+            sort: String::new(),
+            letters: String::new(),
+            mark: "",
+            at: <[String; 3]>::default(),
+        };
+    };
+    let at = |x: f64| {
+        let share = if most > least { (x - least) / (most - least) } else { 0.5 };
+        format!("{:.1}", 100.0 * share)
+    };
+    let item = contrast
+        .and_then(|contrast| contrast.items.iter().position(|item| item.name == method.name));
+    let mark = match contrast {
+        Some(contrast) if item.is_some() && contrast.first() == item => "first",
+        Some(contrast) if item.is_some() && contrast.second() == item => "second",
+        _ => "",
+    };
+    Value {
+        mean: format!("{:.1}", 100.0 * mean),
+        interval: format!("{:.1}, {:.1}", 100.0 * lo, 100.0 * hi),
+        sort: format!("{mean:.6}"),
+        letters: contrast
+            .zip(item)
+            .map_or(String::new(), |(contrast, item)| contrast.items[item].letters.clone()),
+        mark,
+        at: [at(lo), at(mean), at(hi)],
+    }
+}
+
+fn bad(run: &Run) -> impl Iterator<Item = &Record> {
+    run.records().iter().filter(|record| record.status != Status::Ok)
+}
+
+fn definitions(run: &Run) -> Vec<[String; 4]> {
+    let manifest = run.manifest();
+    let row = |name: &str, title: &str, protocol: &str, options: &serde_json::Value| {
+        [name.to_owned(), title.to_owned(), protocol.to_owned(), options.to_string()]
+    };
+    let methods = manifest.methods.iter().map(|m| row(&m.name, &m.title, &m.protocol, &m.options));
+    let metrics = manifest.metrics.iter().map(|m| row(&m.name, &m.title, &m.protocol, &m.options));
+    methods.chain(metrics).collect()
+}
+
+fn provenance(run: &Run) -> Vec<[String; 7]> {
+    let of = |model: &crate::ModelEntry| {
+        let [channels, height, width] = model.feature_shape;
+        [
+            model.name.clone(),
+            model.architecture.clone(),
+            model.layer.clone(),
+            format!("{channels} × {height} × {width}"),
+            model.precision.clone(),
+            model.weights.source.clone(),
+            model.weights.sha256.clone().unwrap_or_default(),
+        ]
+    };
+    run.manifest().models.iter().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Store, synthetic};
+
+    /// A synthetic run, whose names hold markup.
+    fn run(n_images: usize, n_methods: usize) -> (tempfile::TempDir, Run) {
+        let folder = tempfile::tempdir().unwrap();
+        let (manifest, rows) = synthetic(n_images, n_methods);
+        let mut store = Store::create_or_continue(folder.path(), manifest).unwrap();
+        store.append_all(&rows.collect::<Vec<_>>()).unwrap();
+        (folder, store.finish("2026-01-02T04:00:00Z").unwrap())
+    }
+
+    fn page(run: &Run, shown: &[Shown]) -> String {
+        report_html(run, &run.summarize(), shown, &["no <b>file</b>".into()]).unwrap()
+    }
+
+    /// What the script reads.
+    fn data(page: &str) -> serde_json::Value {
+        let start = page.find("id=\"data\">").unwrap() + "id=\"data\">".len();
+        let end = start + page[start..].find("</script>").unwrap();
+        serde_json::from_str(&page[start..end]).unwrap()
+    }
+
+    #[test]
+    fn no_name_becomes_markup() {
+        let (_folder, run) = run(400, 3);
+        let page = page(&run, &[]);
+        assert_eq!(page.matches("<script").count(), 2, "the data and the script, and no other");
+        assert_eq!(page.matches("</script>").count(), 2);
+        for markup in ["<img", "<i>run", "Method <1>", "<b>file", "alert(1)</script>"] {
+            assert!(!page.contains(markup), "{markup}");
+        }
+        for text in [
+            "synthetic &lt;i&gt;run&lt;",
+            "Method &lt;1&gt;",
+            "&lt;img src=x onerror=alert(1)&gt; &amp; ",
+        ] {
+            assert!(page.contains(text), "{text}");
+        }
+        let data = data(&page);
+        assert_eq!(data["images"][3], "</script><b>3.jpg");
+        assert_eq!(data["methods"][1]["label"], "Method <1>");
+    }
+
+    #[test]
+    fn nothing_but_its_own_script_may_run_and_nothing_is_asked_for() {
+        let (_folder, run) = run(5, 2);
+        let page = page(&run, &[]);
+        let start = page.rfind("<script>").unwrap() + "<script>".len();
+        let script = &page[start..start + page[start..].find("</script>").unwrap()];
+        let hash = BASE64_STANDARD.encode(Sha256::digest(script));
+        assert!(page.contains(&format!(
+            "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{hash}'"
+        )));
+        for address in ["src=\"http", "href=\"http", "url(", "@import", "fetch(", "XMLHttpRequest"]
+        {
+            assert!(!page.contains(address), "{address}");
+        }
+        assert!(!script.contains("innerHTML"), "text becomes text nodes");
+    }
+
+    #[test]
+    fn of_many_images_the_page_holds_a_sample_and_the_means_of_all() {
+        let (_folder, run) = run(2400, 5);
+        let page = page(&run, &[]);
+        let data = data(&page);
+        assert_eq!(data["n_images"], 2400);
+        let images = data["images"].as_array().unwrap();
+        assert_eq!(images.len(), 10_000 / 5);
+        assert_eq!(data["values"][4][6].as_array().unwrap().len(), images.len());
+        assert!(data["contrasts"][0]["pairs"][0][2].as_u64().unwrap() > 2300, "tests are over all");
+        assert_eq!(data, self::data(&self::page(&run, &[])), "the same sample every time");
+    }
+
+    #[test]
+    fn the_page_says_in_words_what_follows() {
+        let (_folder, run) = run(200, 4);
+        let page = page(&run, &[]);
+        assert!(
+            page.contains("<dt>ADCC ↑</dt><dd>Method 0 is best with"),
+            "{}",
+            &page[..20_000.min(page.len())]
+        );
+        let (_folder, few) = self::run(8, 2);
+        assert!(self::page(&few, &[]).contains("Nothing: behind some means there are only"));
+        assert!(page.contains("class=\"mean first\""));
+        assert!(page.contains("no &lt;b&gt;file"), "what is missing is said");
+    }
+
+    #[test]
+    fn an_image_is_shown_with_its_photograph_or_with_maps_alone() {
+        let (_folder, run) = run(30, 2);
+        let choice = chosen_images(&run).remove(0);
+        let shown = |photo: Option<Picture>| Shown {
+            model: choice.model.clone(),
+            image: choice.image.clone(),
+            photo,
+            class: Some("cat & <dog>".into()),
+            size: [4, 4],
+            maps: vec![Some(vec![0.5; 16]), None],
+        };
+        let of = |photo| data(&page(&run, &[shown(photo)]))["shown"][0].clone();
+        let with = of(Some(Picture::new(4, 4, vec![99; 48])));
+        assert_eq!(with["image"], choice.image.as_str());
+        assert_eq!(with["class"], "cat & <dog>");
+        for picture in [&with["photo"], &with["methods"][0]["map"], &of(None)["methods"][0]["map"]]
+        {
+            assert!(picture.as_str().unwrap().starts_with("data:image/jpeg;base64,"), "{picture}");
+        }
+        assert!(with["methods"][1]["map"].is_null() && of(None)["photo"].is_null());
+        assert_eq!(with["methods"][0]["curves"].as_array().unwrap().len(), 2);
+    }
+}

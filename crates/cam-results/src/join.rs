@@ -1,0 +1,406 @@
+//! Several runs seen as one.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::{ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest};
+
+/// A run with the names that its rows have among those of other runs.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) run: Run,
+    models: HashMap<String, String>,
+    methods: HashMap<String, String>,
+    metrics: HashMap<String, String>,
+    images: HashMap<String, String>,
+}
+
+impl Part {
+    pub(crate) fn key(&self, key: &Key) -> Key {
+        Key {
+            model: new(&self.models, &key.model),
+            layer: key.layer.clone(),
+            method: new(&self.methods, &key.method),
+            protocol: key.protocol.clone(),
+            image: new(&self.images, &key.image),
+        }
+    }
+
+    /// The models and methods that the run has rows of.
+    fn cells(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        let manifest = self.run.manifest();
+        manifest.models.iter().flat_map(move |model| {
+            let methods = manifest.methods.iter().filter(move |method| method.runs_on(&model.name));
+            methods.map(move |method| {
+                (new(&self.models, &model.name), new(&self.methods, &method.name))
+            })
+        })
+    }
+
+    pub(crate) fn metric(&self, metric: &str) -> String {
+        new(&self.metrics, metric)
+    }
+}
+
+fn new(names: &HashMap<String, String>, name: &str) -> String {
+    names.get(name).map_or(name, String::as_str).to_owned()
+}
+
+/// What [`Run::join`] makes: manifest, records and parts, and what a reader must know, a sentence each.
+pub(crate) struct Joined {
+    pub(crate) manifest: RunManifest,
+    pub(crate) records: Vec<Record>,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) cautions: Vec<String>,
+}
+
+/// Rows stand in one table where they are comparable: one model (weights, layer, preprocessing), one rule for the class,
+/// and images of which one run has all that the other has. Where they are not, a run's models get its name, and so tables
+/// of their own. Metrics and methods that share a name and are not the same get their run's name as well.
+pub(crate) fn join(runs: Vec<Run>) -> Joined {
+    let labels = labels(&runs);
+    let mut runs = runs.into_iter().zip(labels);
+    let (first, first_label) = runs.next().expect("at least one run");
+    let mut manifest = first.manifest().clone();
+    let mut cautions = vec![];
+    let part =
+        |run, models, methods, metrics, images| Part { run, models, methods, metrics, images };
+    let none = HashMap::new;
+    let mut parts = vec![part(first, none(), none(), none(), none())];
+    let mut cells: HashSet<(String, String)> = parts[0].cells().collect();
+    for (run, label) in runs {
+        let other = run.manifest();
+        let named = |name: &str| format!("{name} [{label}]");
+        let apart = incomparable(&manifest, other);
+        if let Some(why) = &apart {
+            cautions.push(format!(
+                "{label} and {first_label} are not comparable ({why}); {label} has tables of its own."
+            ));
+        }
+        let metrics =
+            renamed(&manifest.metrics, &other.metrics, |m| &m.name, MetricEntry::eq, &named);
+        let methods =
+            renamed(&manifest.methods, &other.methods, |m| &m.name, is_same_method, &named);
+        let models: HashMap<String, String> = other
+            .models
+            .iter()
+            .filter(|model| {
+                let same = manifest.models.iter().find(|known| known.name == model.name);
+                let taken = other.methods.iter().any(|method| {
+                    cells.contains(&(model.name.clone(), new(&methods, &method.name)))
+                });
+                same.is_some_and(|same| apart.is_some() || taken || !is_same(same, model))
+            })
+            .map(|model| (model.name.clone(), named(&model.name)))
+            .collect();
+        let hashes: HashMap<&str, &ImageEntry> =
+            manifest.images.iter().map(|image| (&*image.image, image)).collect();
+        let images: HashMap<String, String> = other
+            .images
+            .iter()
+            .filter(|image| {
+                hashes.get(&*image.image).is_some_and(|known| known.sha256 != image.sha256)
+            })
+            .map(|image| (image.image.clone(), named(&image.image)))
+            .collect();
+
+        let part = part(run, models, methods, metrics, images);
+        extend(&mut manifest, &part);
+        cells.extend(part.cells());
+        parts.push(part);
+    }
+    let differ = |of: &dyn Fn(&RunManifest) -> String| {
+        parts.iter().map(|part| of(part.run.manifest())).collect::<BTreeSet<_>>().len() > 1
+    };
+    if differ(&|manifest| format!("{} {}", manifest.device, manifest.threads)) {
+        cautions
+            .push("The runs are of different machines; their seconds must not be compared.".into());
+    }
+    if differ(&|manifest| manifest.images.len().to_string()) {
+        cautions.push(
+            "The runs have different numbers of images; n stands beside every mean, and paired differences are over the images that both have.".into(),
+        );
+    }
+    manifest.dataset.n_images = manifest.images.len();
+    let models: Vec<String> = manifest.models.iter().map(|model| model.name.clone()).collect();
+    for method in &mut manifest.methods {
+        let lacks = |model: &&String| !cells.contains(&((*model).clone(), method.name.clone()));
+        method.except = models.iter().filter(lacks).cloned().collect();
+    }
+    let records = records(&manifest, &parts);
+    Joined { manifest, records, parts, cautions }
+}
+
+/// Short names that tell runs apart: the sweep's, or with the folder's.
+fn labels(runs: &[Run]) -> Vec<String> {
+    let sweeps: Vec<&String> = runs.iter().map(|run| &run.manifest().sweep).collect();
+    let label = |(i, run): (usize, &Run)| {
+        if sweeps.iter().filter(|sweep| **sweep == sweeps[i]).count() == 1 {
+            return sweeps[i].clone();
+        }
+        let name = run
+            .folder()
+            .file_name()
+            .map_or_else(|| i.to_string(), |name| name.to_string_lossy().into_owned());
+        format!("{} {name}", sweeps[i])
+    };
+    let labels: Vec<String> = runs.iter().enumerate().map(label).collect();
+    let is_twice = |label: &String| labels.iter().filter(|other| *other == label).count() > 1;
+    let number = |(i, label): (usize, &String)| {
+        if is_twice(label) { format!("{label} {}", i + 1) } else { label.clone() }
+    };
+    labels.iter().enumerate().map(number).collect()
+}
+
+/// Why numbers of two runs must not stand in one table; `None` where they may.
+fn incomparable(a: &RunManifest, b: &RunManifest) -> Option<String> {
+    if a.target != b.target {
+        return Some(format!("classes explained: {} and {}", a.target, b.target));
+    }
+    let files = |manifest: &RunManifest| -> BTreeSet<(String, Option<String>)> {
+        manifest.images.iter().map(|image| (image.image.clone(), image.sha256.clone())).collect()
+    };
+    let (a, b) = (files(a), files(b));
+    (!a.is_subset(&b) && !b.is_subset(&a)).then(|| {
+        format!(
+            "{} and {} images, {} of them the same",
+            a.len(),
+            b.len(),
+            a.intersection(&b).count()
+        )
+    })
+}
+
+/// Whether two entries are one network: what only changes speed may differ.
+fn is_same(a: &ModelEntry, b: &ModelEntry) -> bool {
+    let ModelEntry { batch, head_batch, rounding, weights, .. } = a;
+    let mut b = b.clone();
+    (b.batch, b.head_batch, b.rounding) = (*batch, *head_batch, rounding.clone());
+    b.weights.path.clone_from(&weights.path);
+    *a == b
+}
+
+/// Whether two entries are one method, whichever models they leave out.
+fn is_same_method(a: &MethodEntry, b: &MethodEntry) -> bool {
+    *a == MethodEntry { except: a.except.clone(), ..b.clone() }
+}
+
+/// New names for those entries whose name is taken by something else.
+fn renamed<T>(
+    known: &[T],
+    other: &[T],
+    name: fn(&T) -> &String,
+    is_same: fn(&T, &T) -> bool,
+    named: &dyn Fn(&str) -> String,
+) -> HashMap<String, String> {
+    let clashes = other.iter().filter(|entry| {
+        known.iter().any(|known| name(known) == name(entry) && !is_same(known, entry))
+    });
+    clashes.map(|entry| (name(entry).clone(), named(name(entry)))).collect()
+}
+
+fn extend(manifest: &mut RunManifest, part: &Part) {
+    let other = part.run.manifest();
+    for model in &other.models {
+        let model = ModelEntry { name: new(&part.models, &model.name), ..model.clone() };
+        if manifest.models.iter().all(|known| known.name != model.name) {
+            manifest.models.push(model);
+        }
+    }
+    for method in &other.methods {
+        let method = MethodEntry { name: new(&part.methods, &method.name), ..method.clone() };
+        if manifest.methods.iter().all(|known| known.name != method.name) {
+            manifest.methods.push(method);
+        }
+    }
+    for metric in &other.metrics {
+        let metric = MetricEntry { name: part.metric(&metric.name), ..metric.clone() };
+        if manifest.metrics.iter().all(|known| known.name != metric.name) {
+            manifest.metrics.push(metric);
+        }
+    }
+    let known: HashSet<String> = manifest.images.iter().map(|image| image.image.clone()).collect();
+    for image in &other.images {
+        let image = ImageEntry { image: new(&part.images, &image.image), ..image.clone() };
+        if !known.contains(&image.image) {
+            manifest.images.push(image);
+        }
+    }
+    if manifest.sweep != other.sweep {
+        manifest.sweep = format!("{} + {}", manifest.sweep, other.sweep);
+    }
+    if manifest.dataset.name != other.dataset.name {
+        manifest.dataset.name = format!("{} + {}", manifest.dataset.name, other.dataset.name);
+    }
+    if manifest.device != other.device {
+        manifest.device = format!("{} + {}", manifest.device, other.device);
+    }
+    manifest.finished = manifest.finished.take().zip(other.finished.clone()).map(|(a, b)| a.max(b));
+    manifest.command = None;
+    manifest.dirty |= other.dirty;
+    if manifest.commit != other.commit {
+        manifest.commit = None;
+    }
+    manifest.config_given =
+        format!("{}\n---\n{}", manifest.config_given.trim_end(), other.config_given);
+}
+
+/// All records, in the order of the joined manifest's models, images and methods.
+fn records(manifest: &RunManifest, parts: &[Part]) -> Vec<Record> {
+    let place =
+        |name: &str, names: &HashMap<&str, usize>| names.get(name).copied().unwrap_or(usize::MAX);
+    let models: HashMap<&str, usize> = manifest.models.iter().map(|m| &*m.name).zip(0..).collect();
+    let methods: HashMap<&str, usize> =
+        manifest.methods.iter().map(|m| &*m.name).zip(0..).collect();
+    let images: HashMap<&str, usize> = manifest.images.iter().map(|i| &*i.image).zip(0..).collect();
+    let mut records: Vec<Record> = vec![];
+    for part in parts {
+        let columns: Vec<Option<usize>> = manifest
+            .metrics
+            .iter()
+            .map(|metric| {
+                let own = part.run.manifest().metrics.iter();
+                own.map(|own| part.metric(&own.name)).position(|name| name == metric.name)
+            })
+            .collect();
+        records.extend(part.run.records().iter().map(|record| {
+            let Key { model, layer, method, protocol, image } = part.key(&record.key());
+            let metrics = columns.iter().map(|column| record.metrics[(*column)?]);
+            Record {
+                model,
+                layer,
+                method,
+                protocol,
+                image,
+                metrics: metrics.collect(),
+                ..record.clone()
+            }
+        }));
+    }
+    records.sort_by_cached_key(|record| {
+        (
+            place(&record.model, &models),
+            place(&record.image, &images),
+            place(&record.method, &methods),
+        )
+    });
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        Store, report_md,
+        testing::{manifest, method, rows},
+    };
+
+    /// Runs in a folder of their own.
+    struct Runs(tempfile::TempDir);
+
+    impl Runs {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn run(&self, name: &str, change: impl FnOnce(&mut RunManifest)) -> Run {
+            // Inside of the other one, and gone with it.
+            let folder = tempfile::tempdir_in(self.0.path()).unwrap().keep();
+            let mut manifest = manifest();
+            manifest.sweep = name.into();
+            change(&mut manifest);
+            let mut store = Store::create_or_continue(&folder, manifest.clone()).unwrap();
+            store.append_all(&rows(&manifest)).unwrap();
+            store.finish("2026-01-02T04:00:00Z").unwrap()
+        }
+    }
+
+    fn names(run: &Run) -> (Vec<&str>, Vec<&str>, Vec<&str>) {
+        let manifest = run.manifest();
+        (
+            manifest.models.iter().map(|m| &*m.name).collect(),
+            manifest.methods.iter().map(|m| &*m.name).collect(),
+            manifest.metrics.iter().map(|m| &*m.name).collect(),
+        )
+    }
+
+    #[test]
+    fn other_methods_on_the_same_images_stand_in_one_table() {
+        let runs = Runs::new();
+        let others = |manifest: &mut RunManifest| {
+            manifest.methods =
+                vec![method("lime", "LIME", json!({})), method("shap", "SHAP", json!({}))];
+            manifest.images.truncate(2);
+        };
+        let joined = Run::join(vec![runs.run("a", |_| ()), runs.run("b", others)]);
+        let (models, methods, metrics) = names(&joined);
+        assert_eq!(models, ["resnet18"]);
+        assert_eq!(methods, ["cam", "rise", "recipro_cam", "lime", "shap"]);
+        assert_eq!(metrics.len(), 4);
+        assert_eq!((joined.records().len(), joined.n_missing()), (9 + 4, 0));
+        let summary = joined.summarize();
+        let n: Vec<usize> = summary.cells.iter().map(|cell| cell.n).collect();
+        assert_eq!(n, [3, 1, 3, 2, 2]);
+        assert!(
+            joined.cautions().iter().any(|caution| caution.contains("different numbers of images"))
+        );
+        let md = report_md(&joined, &summary, &[]);
+        assert!(md.starts_with("# a + b\n") && md.contains("| LIME |"), "{md}");
+        let mut n_curves = 0;
+        joined.visit_curves(|key, _| n_curves += usize::from(key.method == "shap")).unwrap();
+        assert_eq!(n_curves, 2);
+    }
+
+    #[test]
+    fn the_same_cells_of_two_runs_are_told_apart_by_the_run() {
+        let runs = Runs::new();
+        let joined = Run::join(vec![
+            runs.run("before", |_| ()),
+            runs.run("after", |m| m.models[0].weights.sha256 = None),
+        ]);
+        assert_eq!(names(&joined).0, ["resnet18", "resnet18 [after]"]);
+        let summary = joined.summarize();
+        assert_eq!(summary.cells.len(), 6);
+        assert!(!summary.models.is_empty(), "the two are compared under every method");
+        let twice = Run::join(vec![runs.run("x", |_| ()), runs.run("x", |_| ())]);
+        assert_eq!(names(&twice).0.len(), 2);
+    }
+
+    #[test]
+    fn other_images_or_classes_never_share_a_table() {
+        let runs = Runs::new();
+        let other = |manifest: &mut RunManifest| {
+            manifest.images[0].image = "other.jpg".into();
+            manifest.methods.truncate(1);
+        };
+        let joined = Run::join(vec![runs.run("a", |_| ()), runs.run("b", other)]);
+        assert_eq!(names(&joined).0, ["resnet18", "resnet18 [b]"]);
+        assert!(
+            joined.cautions()[0].contains("3 and 3 images, 2 of them the same"),
+            "{:?}",
+            joined.cautions()
+        );
+        let joined =
+            Run::join(vec![runs.run("a", |_| ()), runs.run("b", |m| m.target = "label".into())]);
+        assert!(joined.cautions()[0].contains("classes explained"), "{:?}", joined.cautions());
+    }
+
+    #[test]
+    fn a_metric_of_another_protocol_has_a_column_of_its_own() {
+        let runs = Runs::new();
+        let other = |manifest: &mut RunManifest| {
+            manifest.metrics[1].protocol = "as-published".into();
+            manifest.methods = vec![method("lime", "LIME", json!({}))];
+        };
+        let joined = Run::join(vec![runs.run("a", |_| ()), runs.run("b", other)]);
+        assert_eq!(
+            names(&joined).2,
+            ["drop", "deletion", "coherency", "complexity", "deletion [b]"]
+        );
+        let lime = joined.records().iter().find(|record| record.method == "lime").unwrap();
+        assert!(lime.metrics[1].is_none() && lime.metrics[4].is_some());
+        let cam = joined.records().iter().find(|record| record.method == "cam").unwrap();
+        assert!(cam.metrics[1].is_some() && cam.metrics[4].is_none());
+    }
+}

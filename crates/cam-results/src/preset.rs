@@ -1,0 +1,136 @@
+//! Tables that readers of the field know: which columns, in which order, with how many digits.
+
+use crate::{
+    Better, Cell, Estimate, MethodEntry, RunManifest, Summary, report::heading, stats::Contrast,
+};
+
+/// A table of known shape. Columns that a run did not measure stay empty; a metric is found by what it is, whatever it
+/// is called in the sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// Everything that the run measured, in its order, with intervals.
+    All,
+    /// Drop, increase, deletion, insertion, coherency, complexity, ADCC: the Recipro-CAM poster's and paper's table 1.
+    Poster,
+    /// Drop, increase, coherency, complexity, ADCC: as in the paper that proposed ADCC (Poppi et al., 2021).
+    Adcc,
+    /// Average drop and increase in confidence, as fractions: torch-cam's README.
+    TorchCam,
+}
+
+/// A column of a table.
+pub(crate) struct Column {
+    pub(crate) heading: String,
+    pub(crate) better: Better,
+    /// In the manifest's metrics; one past their end is ADCC; `None` where the run did not measure it.
+    place: Option<usize>,
+    /// As [`Contrast::metric`] has it.
+    metric: String,
+}
+
+impl Column {
+    pub(crate) fn estimate(&self, cell: &Cell) -> Option<Estimate> {
+        cell.metrics.get(self.place?).map_or(cell.adcc, |estimate| *estimate)
+    }
+
+    /// The comparison of a model's methods by this column.
+    pub(crate) fn contrast<'a>(&self, summary: &'a Summary, model: &str) -> Option<&'a Contrast> {
+        summary.methods.iter().find(|c| c.within == model && c.metric == self.metric)
+    }
+}
+
+impl Preset {
+    /// The columns, with or without values in this run.
+    pub(crate) fn columns(self, manifest: &RunManifest, summary: &Summary) -> Vec<Column> {
+        let adcc = || Column {
+            heading: "ADCC ↑".into(),
+            better: Better::Higher,
+            place: summary
+                .cells
+                .iter()
+                .any(|cell| cell.adcc.is_some())
+                .then_some(manifest.metrics.len()),
+            metric: "adcc".into(),
+        };
+        let measured = |place: usize| {
+            let metric = &manifest.metrics[place];
+            Column {
+                heading: heading(metric),
+                better: metric.better,
+                place: Some(place),
+                metric: metric.name.clone(),
+            }
+        };
+        if self == Self::All {
+            let all = (0..manifest.metrics.len()).map(measured);
+            return all.chain(Some(adcc()).filter(|column| column.place.is_some())).collect();
+        }
+        let kinds: &[(&str, &str, Better)] = match self {
+            Self::All => &[],
+            Self::Poster => &[DROP, INCREASE, DELETION, INSERTION, COHERENCY, COMPLEXITY],
+            Self::Adcc => &[DROP, INCREASE, COHERENCY, COMPLEXITY],
+            Self::TorchCam => &[DROP, INCREASE],
+        };
+        let columns = kinds.iter().map(|(kind, heading, better)| {
+            let place = manifest.metrics.iter().position(|metric| metric.metric == *kind);
+            place.map_or_else(
+                || Column {
+                    heading: (*heading).into(),
+                    better: *better,
+                    place: None,
+                    metric: String::new(),
+                },
+                measured,
+            )
+        });
+        columns.chain((self != Self::TorchCam).then(adcc)).collect()
+    }
+
+    /// The columns of a table of some cells: where all is printed that was measured, those that nobody has are left out,
+    /// as in joined runs.
+    pub(crate) fn columns_of(
+        self,
+        manifest: &RunManifest,
+        summary: &Summary,
+        rows: &[(&MethodEntry, &Cell)],
+    ) -> Vec<Column> {
+        let mut columns = self.columns(manifest, summary);
+        let has = |column: &Column| rows.iter().any(|(_, cell)| column.estimate(cell).is_some());
+        if self == Self::All && columns.iter().any(has) {
+            columns.retain(has);
+        }
+        columns
+    }
+
+    /// A mean as the table prints it.
+    pub(crate) fn number(self, mean: f64) -> String {
+        match self {
+            Self::All => format!("{:.1}", 100.0 * mean),
+            Self::Poster | Self::Adcc => format!("{:.2}", 100.0 * mean),
+            Self::TorchCam => format!("{mean:.4}"),
+        }
+    }
+
+    /// Half of an interval's width, where the table prints intervals.
+    pub(crate) fn half(self, estimate: &Estimate) -> Option<String> {
+        (self == Self::All).then(|| self.number((estimate.hi - estimate.lo) / 2.0))
+    }
+
+    /// What the numbers are, in a sentence; intervals are by bootstrap over `units`.
+    pub(crate) fn unit(self, units: &str) -> String {
+        match self {
+            Self::All => format!(
+                "Percent; after ± half of the 95 % interval's width (bootstrap over {units})."
+            ),
+            Self::Poster | Self::Adcc => "Percent.".into(),
+            Self::TorchCam => "Fractions.".into(),
+        }
+    }
+}
+
+const DROP: (&str, &str, Better) = ("drop", "Drop ↓", Better::Lower);
+const INCREASE: (&str, &str, Better) = ("increase", "Increase ↑", Better::Higher);
+const DELETION: (&str, &str, Better) = ("deletion", "Deletion ↓", Better::Lower);
+const INSERTION: (&str, &str, Better) = ("insertion", "Insertion ↑", Better::Higher);
+const COHERENCY: (&str, &str, Better) = ("coherency", "Coherency ↑", Better::Higher);
+const COMPLEXITY: (&str, &str, Better) = ("complexity", "Complexity ↓", Better::Lower);

@@ -1,0 +1,620 @@
+// Draws what the page's data says. No framework, no request; without this script the words and tables still read.
+"use strict";
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const data = JSON.parse($("data").textContent);
+  document.documentElement.classList.add("js");
+
+  const { methods, metrics, models } = data;
+  const ADCC = metrics.length - 1;
+  const cellOf = (model, method) => model * methods.length + method;
+  const range = (n) => [...Array(n).keys()];
+
+  // ---------------------------------------------------------------- elements
+
+  // Text is always a text node: nothing that the data says becomes markup.
+  function fill(node, attributes, children) {
+    for (const [name, value] of Object.entries(attributes ?? {})) {
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value);
+    }
+    node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+    return node;
+  }
+  const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+  const svg = (tag, attributes, ...children) =>
+    fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+  const drawing = (width, height, label, ...children) =>
+    svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label }, ...children);
+
+  // Charts are drawn as wide as there is room, so that their text keeps its size; a new width draws them again.
+  const room = (node, most) => Math.max(300, Math.min(most, node.clientWidth - 34));
+  const longest = (names) => 7 * Math.max(...names.map((name) => name.length));
+  const redraws = [];
+  let wide = window.innerWidth, waiting;
+  window.addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      if (window.innerWidth === wide) return;
+      wide = window.innerWidth;
+      redraws.forEach((redraw) => redraw());
+    }, 200);
+  });
+  function drawn(redraw) {
+    redraws.push(redraw);
+    redraw();
+  }
+
+  const color = (method) => `var(--c${method % 11})`;
+  const dashes = (method) => ["", "7 3", "2 3"][Math.floor(method / 11) % 3];
+  const points = (value, digits = 1) => (value === null ? "–" : (value / 100).toFixed(digits).replace("-", "−"));
+  const signed = (value) => (value >= 5 ? "+" : "") + points(Math.abs(value) < 5 ? 0 : value);
+  const pText = (p) => (p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3));
+
+  // ---------------------------------------------------------------- controls
+
+  const form = (name) => document.querySelector(`form[data-for="${name}"]`);
+  document.querySelectorAll("form.controls").forEach((f) => f.addEventListener("submit", (e) => e.preventDefault()));
+
+  // A labeled choice; returns a function that says which one is chosen. One option alone is not worth asking.
+  function choice(name, label, options, start, changed) {
+    if (options.length < 2) return () => options[0]?.[0];
+    const select = el("select", { onchange: changed },
+      options.map(([value, text]) => el("option", { value, selected: value === start }, text)));
+    form(name).append(el("label", {}, label, select));
+    return () => (typeof options[0][0] === "number" ? Number(select.value) : select.value);
+  }
+  function search(name, label, changed) {
+    const input = el("input", { type: "search", oninput: changed, autocomplete: "off", spellcheck: "false" });
+    form(name).append(el("label", {}, label, input));
+    return () => input.value.trim().toLowerCase();
+  }
+  const modelOptions = models.map((model, i) => [i, model.name]);
+
+  // ---------------------------------------------------------------- scales
+
+  const linear = (from, to, a, b) => (x) => a + ((x - from) / (to - from || 1)) * (b - a);
+  function ticks(from, to, n) {
+    const rough = (to - from) / n || 1;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = power * [1, 2, 5, 10].find((s) => s * power >= rough);
+    const first = Math.ceil(from / step);
+    return range(Math.max(0, Math.floor(to / step) - first + 1)).map((i) => (first + i) * step);
+  }
+
+  // ---------------------------------------------------------------- theme
+
+  const themes = [["Auto", "light dark", "as the system"], ["Light", "light", "light"], ["Dark", "dark", "dark"]];
+  let theme = 0;
+  $("theme").addEventListener("click", () => {
+    theme = (theme + 1) % themes.length;
+    const [text, scheme, label] = themes[theme];
+    document.documentElement.style.colorScheme = theme ? scheme : "";
+    $("theme").textContent = text;
+    $("theme").setAttribute("aria-label", `Colors: ${label}`);
+  });
+
+  // ---------------------------------------------------------------- sortable tables
+
+  const valueOf = (cell) => {
+    const text = cell.dataset.sort ?? cell.textContent.trim();
+    const number = Number(text);
+    return text === "" ? null : Number.isNaN(number) ? text.toLowerCase() : number;
+  };
+  // What is empty stays at the end, whichever way.
+  const compare = (a, b, way) => {
+    if (a === null || b === null) return (a === null) - (b === null);
+    return way * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+  };
+  function headButton(th, sort) {
+    const button = el("button", { type: "button", onclick: sort });
+    button.append(...th.childNodes);
+    th.append(button);
+  }
+  function markSorted(th, way) {
+    th.parentNode.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));
+    th.setAttribute("aria-sort", way > 0 ? "ascending" : "descending");
+  }
+  for (const table of document.querySelectorAll("table.sortable")) {
+    table.querySelectorAll("thead th").forEach((th, column) => headButton(th, () => {
+      const before = th.getAttribute("aria-sort");
+      const down = before ? before === "ascending" : "down" in th.dataset;
+      const way = down ? -1 : 1;
+      const rows = [...table.tBodies[0].rows];
+      rows.sort((a, b) => compare(valueOf(a.cells[column]), valueOf(b.cells[column]), way));
+      table.tBodies[0].append(...rows);
+      markSorted(th, way);
+    }));
+  }
+
+  // ---------------------------------------------------------------- scores: filter
+
+  {
+    const boxes = [...document.querySelectorAll("table.scores")];
+    const count = el("output", { "aria-live": "polite" });
+    document.querySelector("#scores .tablebox")?.before(el("form", { class: "controls", "data-for": "scores" }));
+    if (form("scores")) {
+      form("scores").addEventListener("submit", (e) => e.preventDefault());
+      const wanted = search("scores", "Filter methods", filter);
+      form("scores").append(count);
+      function filter() {
+        let shown = 0;
+        for (const row of boxes.flatMap((table) => [...table.tBodies[0].rows])) {
+          row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted());
+          shown += !row.hidden;
+        }
+        count.textContent = wanted() ? `${shown} shown` : "";
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- paired differences
+
+  // A difference seen from its first method: better, worse or the same.
+  const verdict = (pair, metric) => (!pair.told ? "same" : pair.mean * metrics[metric].better > 0 ? "better" : "worse");
+  const contrasts = data.contrasts.filter((contrast) => contrast.model !== null);
+  function contrastOf(model, metric) {
+    return contrasts.find((c) => c.model === model && c.metric === metrics[metric].name);
+  }
+  function pairOf(contrast, a, b) {
+    for (const [i, j, n, mean, lo, hi, p, detectable, told] of contrast?.pairs ?? []) {
+      if (contrast.methods[i] === a && contrast.methods[j] === b) return { n, mean, lo, hi, p, detectable, told };
+      if (contrast.methods[i] === b && contrast.methods[j] === a) return { n, mean: -mean, lo: -hi, hi: -lo, p, detectable, told };
+    }
+    return null;
+  }
+  const meanOf = (model, method, metric) => data.means[cellOf(model, method)][metric];
+  // The methods that have a mean, best first.
+  function ordered(model, metric) {
+    return range(methods.length)
+      .filter((method) => meanOf(model, method, metric) !== null)
+      .sort((a, b) => metrics[metric].better * (meanOf(model, b, metric) - meanOf(model, a, metric)));
+  }
+  const metricOptions = metrics
+    .map((metric, i) => [i, metric.heading])
+    .filter(([i]) => data.means.some((means) => means[i] !== null));
+  const lead = metricOptions.some(([i]) => i === ADCC) ? ADCC : metricOptions[0]?.[0] ?? 0;
+
+  function density(values, at, width) {
+    return at.map((x) => values.reduce((sum, v) => sum + Math.exp(-0.5 * ((v - x) / width) ** 2), 0));
+  }
+
+  function strip(values, pair, better, x, width) {
+    const height = 44, middle = height / 2;
+    const parts = [svg("line", { class: "zero", x1: x(0), x2: x(0), y1: 0, y2: height })];
+    if (values.length >= 20) {
+      const sorted = [...values].sort((a, b) => a - b);
+      const spread = (sorted[Math.floor(values.length * 0.84)] - sorted[Math.floor(values.length * 0.16)]) / 2;
+      const h = Math.max(spread * values.length ** -0.2, (sorted.at(-1) - sorted[0]) / 100, 1);
+      const at = range(49).map((i) => sorted[0] + ((sorted.at(-1) - sorted[0]) * i) / 48);
+      const dense = density(sorted, at, h);
+      const most = Math.max(...dense);
+      const edge = (sign) => at.map((v, i) => `${x(v).toFixed(1)},${(middle + sign * (dense[i] / most) * 19).toFixed(1)}`);
+      parts.push(svg("path", { class: "violin", d: `M${[...edge(-1), ...edge(1).reverse()].join("L")}Z` }));
+    }
+    values.slice(0, 250).forEach((v, i) => {
+      // Spread by golden ratio: even, and the same every time.
+      const y = middle + (((i * 0.618034) % 1) - 0.5) * 26;
+      const kind = v * better > 0 ? "better" : v * better < 0 ? "worse" : "";
+      parts.push(svg("circle", { class: `dot ${kind}`, cx: x(v).toFixed(1), cy: y.toFixed(1), r: 1.8 }));
+    });
+    if (pair) {
+      parts.push(svg("line", { class: "span", x1: x(pair.lo), x2: x(pair.hi), y1: middle, y2: middle }));
+      parts.push(svg("circle", { class: "middle", cx: x(pair.mean), cy: middle, r: 4 }));
+    }
+    return svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" }, parts);
+  }
+
+  function drawDifferences(model, metric, reference) {
+    const contrast = contrastOf(model, metric);
+    const better = metrics[metric].better;
+    const of = (method) => data.values[cellOf(model, method)][metric];
+    const rows = ordered(model, metric)
+      .filter((method) => method !== reference)
+      .map((method) => ({
+        method,
+        pair: pairOf(contrast, method, reference),
+        values: of(method).map((v, i) => (v === null || of(reference)[i] === null ? null : v - of(reference)[i])).filter((v) => v !== null),
+      }));
+    // From the first to the last percentile of all: a single far image must not flatten the rest.
+    const all = rows.flatMap((row) => row.values).sort((a, b) => a - b);
+    const ends = rows.flatMap(({ pair }) => (pair ? [pair.lo, pair.hi] : []));
+    let from = Math.min(0, all[Math.floor(all.length * 0.005)] ?? 0, ...ends);
+    let to = Math.max(0, all[Math.ceil(all.length * 0.995) - 1] ?? 0, ...ends);
+    if (from === to) [from, to] = [-100, 100];
+    const width = window.innerWidth < 640 ? 240 : 480;
+    const x = linear(from, to, 8, width - 8);
+    const inside = (v) => Math.min(to, Math.max(from, v));
+    const words = { better: "better", worse: "worse", same: "cannot be told apart" };
+    const axis = svg("svg", { viewBox: `0 0 ${width} 18`, width, height: 18, "aria-hidden": "true" },
+      ticks(from / 100, to / 100, width / 80).map((t) => svg("text", { x: x(t * 100), y: 13, "text-anchor": "middle" }, String(+t.toFixed(6)).replace("-", "−"))));
+    const body = rows.map(({ method, pair, values }) => {
+      const kind = pair ? verdict(pair, metric) : "same";
+      return el("tr", {},
+        el("th", { scope: "row" }, methods[method].label),
+        el("td", { class: "strip" }, strip(values.map(inside), pair, better, x, width)),
+        el("td", {}, pair ? signed(pair.mean) : "–", el("span", { class: "interval" }, pair ? `${points(pair.lo)}, ${points(pair.hi)}` : "")),
+        el("td", {}, pair ? pText(pair.p) : "–"),
+        el("td", { class: "text" }, el("span", { class: `verdict ${kind}` }, words[kind]),
+          pair && kind === "same" ? el("span", { class: "interval" }, `would have seen ${points(pair.detectable)} or more`) : ""));
+    });
+    const note = [`Points of ${metrics[metric].heading}; a dot is an image`];
+    if (data.images.length < data.n_images) note.push(`${data.images.length} of ${data.n_images} drawn, chosen by a seed; mean and interval are of all`);
+    if (metric === ADCC) note.push("dots are the images' own ADCC, mean and interval those of the ADCC of means");
+    $("differences-chart").replaceChildren(
+      el("p", { class: "note" }, `${note.join("; ")}. The ring is the mean with its 95 % interval; p is corrected for the whole table (Holm).`),
+      el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Paired differences" },
+        el("table", { class: "difference-table" },
+          el("caption", { class: "hidden" }, `Every method minus ${methods[reference]?.label}, ${metrics[metric].heading}`),
+          el("thead", {}, el("tr", {},
+            el("th", { class: "text", scope: "col" }, `minus ${methods[reference]?.label ?? ""}`),
+            el("th", { class: "text", scope: "col" }, axis),
+            el("th", { scope: "col" }, "mean"), el("th", { scope: "col" }, "p"), el("th", { class: "text", scope: "col" }, ""))),
+          el("tbody", {}, body))));
+  }
+
+  function drawPairs(model, metric) {
+    const contrast = contrastOf(model, metric);
+    const order = ordered(model, metric);
+    const most = Math.max(1, ...(contrast?.pairs ?? []).map(([, , , mean]) => Math.abs(mean)));
+    const cell = (a, b) => {
+      if (a === b) return el("td", { class: "self" }, "");
+      const pair = pairOf(contrast, a, b);
+      if (!pair) return el("td", {}, "–");
+      const kind = verdict(pair, metric);
+      const strength = 15 + 45 * Math.min(1, Math.abs(pair.mean) / most);
+      const style = kind === "same" ? null : `background: color-mix(in srgb, var(--${kind === "better" ? "good" : "bad"}) ${strength.toFixed(0)}%, transparent)`;
+      return el("td", { class: kind === "same" ? "" : "told", style, title: `${methods[a].label} − ${methods[b].label}: p = ${pText(pair.p)}, n = ${pair.n}` }, signed(pair.mean));
+    };
+    $("pairs").replaceChildren(el("table", { class: "matrix" },
+      el("caption", { class: "hidden" }, `Differences of every two methods, ${metrics[metric].heading}`),
+      el("thead", {}, el("tr", {}, el("td", {}), order.map((b) => el("th", { scope: "col" }, methods[b].label)))),
+      el("tbody", {}, order.map((a) => el("tr", {}, el("th", { scope: "row" }, methods[a].label), order.map((b) => cell(a, b)))))));
+  }
+
+  function drawRanks(model, metric) {
+    const contrast = contrastOf(model, metric);
+    const ranks = contrast?.ranks;
+    if (!ranks) return $("ranks").replaceChildren(el("p", { class: "note" }, "No image has a value for every method."));
+    const k = contrast.methods.length;
+    const order = range(k).sort((a, b) => ranks.mean[a] - ranks.mean[b]);
+    const names = contrast.methods.map((method) => methods[method].label);
+    const width = room($("ranks"), 760), left = Math.min(longest(names) + 24, width / 2), row = 24, top = 46, bars = 14 * ranks.cliques.length;
+    const x = linear(1, k, left, width - 44 - bars);
+    const height = top + k * row + 8;
+    const y = (place) => top + place * row + row / 2;
+    const parts = ticks(1, k, Math.min(k - 1, 8)).map((t) => [
+      svg("line", { class: "grid", x1: x(t), x2: x(t), y1: top - 6, y2: height - 8 }),
+      svg("text", { x: x(t), y: top - 12, "text-anchor": "middle" }, String(+t.toFixed(3))),
+    ]);
+    if (ranks.critical < k - 1) {
+      parts.push(svg("line", { class: "axis", x1: x(1), x2: x(1 + ranks.critical), y1: 12, y2: 12 }),
+        svg("text", { x: x(1 + ranks.critical) + 8, y: 16 }, `critical difference ${ranks.critical.toFixed(2)}`));
+    }
+    order.forEach((item, place) => {
+      const method = contrast.methods[item];
+      parts.push(svg("text", { class: "name", x: left - 16, y: y(place) + 4, "text-anchor": "end" }, methods[method].label),
+        svg("circle", { cx: x(ranks.mean[item]), cy: y(place), r: 5, fill: color(method) }),
+        svg("text", { x: x(ranks.mean[item]) + 10, y: y(place) + 4 }, ranks.mean[item].toFixed(2)));
+    });
+    ranks.cliques.forEach((clique, i) => {
+      const places = clique.map((item) => order.indexOf(item));
+      const at = width - bars + 6 + 14 * i;
+      parts.push(svg("line", { class: "span", x1: at, x2: at, y1: y(Math.min(...places)) - 7, y2: y(Math.max(...places)) + 7 }));
+    });
+    $("ranks").replaceChildren(
+      drawing(width, height, `Average ranks by ${metrics[metric].heading}: ${order.map((item) => `${methods[contrast.methods[item]].label} ${ranks.mean[item].toFixed(2)}`).join(", ")}`, parts.flat()),
+      el("p", { class: "note" }, `Over ${ranks.n} images; 1 is best. Methods beside one bar are closer than the critical difference (Nemenyi). Friedman's test that all are equal: p ${ranks.p < 0.001 ? "" : "= "}${pText(ranks.p)}.`));
+  }
+
+  if (contrasts.length) {
+    const redraw = () => {
+      let at = reference();
+      if (meanOf(model(), at, metric()) === null) at = ordered(model(), metric())[0];
+      drawDifferences(model(), metric(), at);
+      drawPairs(model(), metric());
+    };
+    const model = choice("differences", "Model", modelOptions, 0, redraw);
+    const metric = choice("differences", "Metric", metricOptions, lead, redraw);
+    const reference = choice("differences", "Minus", methods.map((method, i) => [i, method.label]), ordered(0, lead)[0], redraw);
+    drawn(redraw);
+
+    // Single images have no ADCC of means, and so no ranks by it.
+    const ranked = metricOptions.filter(([i]) => i !== ADCC);
+    const redrawRanks = () => drawRanks(rankModel(), rankMetric());
+    const rankModel = choice("ranks", "Model", modelOptions, 0, redrawRanks);
+    const rankMetric = choice("ranks", "Metric", ranked, ranked[0]?.[0], redrawRanks);
+    if (ranked.length) drawn(redrawRanks);
+  } else {
+    $("differences").remove();
+    document.querySelector('nav a[href="#differences"]').remove();
+  }
+
+  // ---------------------------------------------------------------- curves
+
+  // Lines over the share of steps done: `lines` are { method, mean, half? }.
+  function lineChart(title, lines) {
+    const width = Math.min(440, Math.max(300, window.innerWidth - 70)), height = 260, [left, right, top, bottom] = [40, 12, 10, 34];
+    const x = linear(0, 1, left, width - right);
+    const most = Math.max(1000, ...lines.flatMap(({ mean, half }) => mean.map((v, i) => v + (half?.[i] ?? 0))));
+    const y = linear(0, most, height - bottom, top);
+    const parts = ticks(0, most / 100, 5).map((t) => [
+      svg("line", { class: "grid", x1: left, x2: width - right, y1: y(t * 100), y2: y(t * 100) }),
+      svg("text", { x: left - 6, y: y(t * 100) + 4, "text-anchor": "end" }, String(+t.toFixed(3))),
+    ]);
+    parts.push([0, 25, 50, 75, 100].map((t) => svg("text", { x: x(t / 100), y: height - bottom + 16, "text-anchor": "middle" }, `${t} %`)));
+    parts.push(svg("text", { x: (left + width - right) / 2, y: height - 2, "text-anchor": "middle" }, "of the pixels"));
+    const at = (values, i) => `${x(i / (values.length - 1)).toFixed(1)},${y(values[i]).toFixed(1)}`;
+    const path = (values) => `M${values.map((_, i) => at(values, i)).join("L")}`;
+    for (const { method, mean, half } of lines) {
+      const group = svg("g", { "data-method": method });
+      if (half) {
+        const upper = mean.map((v, i) => v + half[i]);
+        const lower = mean.map((v, i) => v - half[i]);
+        const back = range(mean.length).reverse().map((i) => at(lower, i));
+        group.append(svg("path", { class: "band", fill: color(method), d: `${path(upper)}L${back.join("L")}Z` }));
+      }
+      group.append(svg("path", { class: "line", stroke: color(method), "stroke-dasharray": dashes(method), d: path(mean) },
+        svg("title", {}, methods[method].label)));
+      parts.push(group);
+    }
+    return el("figure", { class: "panel", style: "margin:0" }, el("h4", {}, title),
+      drawing(width, height, `${title}: mean confidence in percent over the share of pixels, ${lines.map(({ method }) => methods[method].label).join(", ")}`, parts.flat()));
+  }
+
+  // Pointing at a method fades the others, wherever lines are drawn.
+  function emphasize(root, method) {
+    root.querySelectorAll("[data-method]").forEach((line) =>
+      line.classList.toggle("faded", method !== null && Number(line.dataset.method) !== method));
+  }
+  const swatch = (method) => svg("svg", { width: 22, height: 10, viewBox: "0 0 22 10", "aria-hidden": "true" },
+    svg("line", { class: "line", x1: 0, x2: 22, y1: 5, y2: 5, stroke: color(method), "stroke-dasharray": dashes(method) }));
+
+  if (data.curves.length) {
+    const hidden = new Set();
+    const chart = $("curves-chart");
+    const redraw = () => {
+      const here = data.curves.filter((curve) => curve.model === model());
+      const kinds = [...new Set(here.map((curve) => curve.metric))].sort((a, b) => a - b);
+      chart.replaceChildren(...kinds.map((metric) => lineChart(metrics[metric].heading,
+        here.filter((curve) => curve.metric === metric && !hidden.has(curve.method)).sort((a, b) => a.method - b.method))));
+    };
+    const model = choice("curves", "Model", modelOptions, 0, redraw);
+    const shown = new Set(data.curves.map((curve) => curve.method));
+    const toggle = (method, button) => {
+      hidden.has(method) ? hidden.delete(method) : hidden.add(method);
+      button.setAttribute("aria-pressed", !hidden.has(method));
+      redraw();
+    };
+    $("curves-legend").append(...[...shown].sort((a, b) => a - b).map((method) => el("li", {}, el("button", {
+      type: "button", "aria-pressed": "true",
+      onclick: (event) => toggle(method, event.currentTarget),
+      onmouseenter: () => emphasize(chart, method), onmouseleave: () => emphasize(chart, null),
+      onfocus: () => emphasize(chart, method), onblur: () => emphasize(chart, null),
+    }, swatch(method), methods[method].label))));
+    drawn(redraw);
+  } else {
+    $("curves").remove();
+    document.querySelector('nav a[href="#curves"]').remove();
+  }
+
+  // ---------------------------------------------------------------- quality and cost
+
+  if (data.cost.some((cost) => cost)) {
+    const redraw = () => {
+      const good = metrics[metric()].better;
+      const here = range(methods.length)
+        .map((method) => ({ method, cost: data.cost[cellOf(model(), method)]?.[by()], score: meanOf(model(), method, metric()) }))
+        .filter(({ cost, score }) => cost > 0 && score !== null)
+        .sort((a, b) => a.cost - b.cost || good * (b.score - a.score));
+      const width = room($("front-chart"), 840), height = 380;
+      const [left, right, top, bottom] = [40, Math.min(longest(here.map(({ method }) => methods[method].label)) + 14, width / 3), 16, 44];
+      const costs = here.map(({ cost }) => Math.log10(cost));
+      const scores = here.map(({ score }) => score);
+      const pad = Math.max(50, (Math.max(...scores) - Math.min(...scores)) * 0.08);
+      const x = linear(Math.min(...costs) - 0.1, Math.max(...costs, Math.min(...costs) + 1), left, width - right);
+      const [from, to] = [Math.min(...scores) - pad, Math.max(...scores) + pad];
+      const y = linear(from, to, height - bottom, top);
+      const parts = ticks(from / 100, to / 100, 6).map((t) => [
+        svg("line", { class: "grid", x1: left, x2: width - right, y1: y(t * 100), y2: y(t * 100) }),
+        svg("text", { x: left - 8, y: y(t * 100) + 4, "text-anchor": "end" }, String(+t.toFixed(3))),
+      ]);
+      for (const power of range(9).map((i) => i - 4)) {
+        if (power >= Math.min(...costs) - 0.1 && power <= Math.max(...costs, Math.min(...costs) + 1)) {
+          parts.push(svg("line", { class: "grid", x1: x(power), x2: x(power), y1: top, y2: height - bottom }),
+            svg("text", { x: x(power), y: height - bottom + 18, "text-anchor": "middle" }, (10 ** power).toLocaleString("en")));
+        }
+      }
+      parts.push(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, byOptions.find(([value]) => value === by())[1]));
+      // Not dominated: nothing that costs no more is better.
+      let best = null;
+      const front = here.filter(({ score }) => {
+        const is = best === null || good * (score - best) > 0;
+        if (is) best = score;
+        return is;
+      });
+      if (front.length > 1) parts.push(svg("path", { class: "front", d: `M${front.map((p) => `${x(Math.log10(p.cost))},${y(p.score)}`).join("L")}` }));
+      // A label goes beside its point, or a little above or below; where there is no room, pointing at it must do.
+      const placed = here.map(({ cost, score }) => ({ x: x(Math.log10(cost)) - 6, y: y(score), size: 12 }));
+      const place = (cx, cy, size) => [0, -13, 13, -26, 26, -39, 39].map((step) => cy + step).find((ty) =>
+        ty > top && ty < height - bottom - 4 && !placed.some((p) => Math.abs(p.y - ty) < 12 && cx + 8 < p.x + p.size && p.x < cx + 8 + size));
+      for (const { method, cost, score } of [...front, ...here.filter((p) => !front.includes(p))]) {
+        const [cx, cy] = [x(Math.log10(cost)), y(score)];
+        const size = 7 * methods[method].label.length;
+        const ty = place(cx, cy, size);
+        if (ty !== undefined) placed.push({ x: cx + 8, y: ty, size });
+        const isFront = front.some((p) => p.method === method);
+        if (ty !== undefined && ty !== cy) parts.push(svg("line", { class: "grid", x1: cx, y1: cy, x2: cx + 9, y2: ty }));
+        parts.push(svg("circle", { cx, cy, r: isFront ? 6 : 4.5, fill: isFront ? color(method) : "var(--paper)", stroke: color(method), "stroke-width": 2 },
+            svg("title", {}, `${methods[method].label}: ${points(score)} at ${Number(cost.toPrecision(3))}`)),
+          ty === undefined ? "" : svg("text", { class: "name", x: cx + 10, y: ty + 4, "font-weight": isFront ? 600 : 400 }, methods[method].label));
+      }
+      $("front-chart").replaceChildren(drawing(width, height,
+        `${metrics[metric()].heading} over cost. Worth their price: ${front.map((p) => methods[p.method].label).join(", ")}`, parts.flat().filter(Boolean)));
+    };
+    const byOptions = [["passes", "passes that the definition needs"], ["executed", "passes really run"], ["secs", "seconds"]];
+    const model = choice("front", "Model", modelOptions, 0, redraw);
+    const metric = choice("front", "Quality", metricOptions, lead, redraw);
+    const by = choice("front", "Cost", byOptions, "passes", redraw);
+    drawn(redraw);
+  }
+
+  // ---------------------------------------------------------------- agreement of metrics
+
+  if (methods.length > 2 && metricOptions.length > 1) {
+    const redraw = () => {
+      const matrix = data.agreement[model()];
+      const there = range(metrics.length).filter((a) => matrix[a][a]);
+      const cell = (a, b) => {
+        const value = matrix[a][b];
+        if (a === b) return el("td", { class: "self" });
+        if (!value) return el("td", {}, "–");
+        const strength = (60 * Math.abs(value[0])).toFixed(0);
+        return el("td", { style: `color: var(--ink); background: color-mix(in srgb, var(--${value[0] > 0 ? "good" : "bad"}) ${strength}%, transparent)`, title: `over ${value[1]} images` },
+          value[0].toFixed(2).replace("-", "−"));
+      };
+      $("agreement-table").replaceChildren(el("table", { class: "matrix" },
+        el("thead", {}, el("tr", {}, el("td", {}), there.map((b) => el("th", { scope: "col" }, metrics[b].heading)))),
+        el("tbody", {}, there.map((a) => el("tr", {}, el("th", { scope: "row" }, metrics[a].heading), there.map((b) => cell(a, b)))))));
+    };
+    const model = choice("agreement", "Model", modelOptions, 0, redraw);
+    redraw();
+  } else {
+    $("agreement").remove();
+  }
+
+  // ---------------------------------------------------------------- images
+
+  if (data.shown.length) {
+    let open = 0;
+    const here = () => data.shown.filter((shown) => shown.model === model());
+    const picture = (shown) => shown.photo ?? shown.methods.find((method) => method.map)?.map;
+    const stem = (path) => path.split("/").at(-1);
+    const classText = (shown) => {
+      if (shown.target === null) return "";
+      const name = shown.class ? `${shown.class} (class ${shown.target})` : `class ${shown.target}`;
+      const label = shown.label === null ? "" : shown.label === shown.target ? ", as labeled" : `, labeled ${shown.label}`;
+      return `Explained: ${name}, confidence ${points(shown.confidence)} %${label}.`;
+    };
+    const list = () => {
+      $("image-list").replaceChildren(...here().map((shown, i) => el("button", {
+        type: "button", "aria-pressed": String(i === open), onclick: () => { open = i; show(); },
+      }, picture(shown) ? el("img", { src: picture(shown), alt: "" }) : "",
+        el("span", { class: "rule" }, shown.rules.join("; ")), stem(shown.image))));
+    };
+    const show = () => {
+      const shown = here()[open];
+      [...$("image-list").children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === open)));
+      // Pointing at a map shows which curve is its.
+      const point = (method) => ({ onmouseenter: () => emphasize($("image"), method), onmouseleave: () => emphasize($("image"), null) });
+      const tile = (image, alt, title, text, why, method) => el("figure", { class: "tile", ...(method === undefined ? {} : point(method)) },
+        image ? el("img", { src: image, alt }) : el("div", { class: "nothing" }, why),
+        el("figcaption", {}, el("b", {}, method === undefined ? "" : swatch(method), title), text));
+      const value = (method) => shown.methods[method].values?.[metric()] ?? null;
+      const order = range(methods.length).sort((a, b) => compare(value(a), value(b), -metrics[metric()].better));
+      const there = order.filter((method) => shown.methods[method].status !== "missing");
+      const tiles = there.map((method) => {
+        const { map, status, error } = shown.methods[method];
+        const text = status === "ok" ? `${metrics[metric()].heading} ${points(value(method))}` : status;
+        return tile(map, `Map of ${methods[method].label}`, methods[method].label, text, status === "ok" ? "picture not at hand" : error ?? status, method);
+      });
+      const kinds = [...new Set(shown.methods.flatMap((method) => method.curves.map((curve) => curve.metric)))].sort((a, b) => a - b);
+      const charts = kinds.map((kind) => lineChart(metrics[kind].heading, shown.methods.flatMap((method, i) =>
+        method.curves.filter((curve) => curve.metric === kind).map((curve) => ({ method: i, mean: curve.values })))));
+      const columns = metrics.map((_, i) => i).filter((i) => shown.methods.some((method) => method.values?.[i] !== null && method.values));
+      $("image").replaceChildren(
+        el("h3", {}, shown.image),
+        el("p", { class: "note" }, `Chosen because: ${shown.rules.join(", ")}. ${classText(shown)}`),
+        el("div", { class: "tiles" }, tile(shown.photo, "The photograph", "Photograph", "as the network sees it", "the photograph is not at hand"), tiles),
+        el("p", { class: "scale", "aria-hidden": "true" }, "least", el("i"), "most important"),
+        el("div", { class: "panels" }, charts),
+        el("h3", {}, "Scores of this image"),
+        el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Scores of this image" }, el("table", {},
+          el("thead", {}, el("tr", {}, el("th", { class: "text", scope: "col" }, "Method"), columns.map((i) => el("th", { scope: "col" }, metrics[i].heading)))),
+          el("tbody", {}, there.map((method) => el("tr", {}, el("th", { scope: "row" }, methods[method].label),
+            columns.map((i) => el("td", {}, points(shown.methods[method].values?.[i] ?? null)))))))));
+    };
+    $("image-list").addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      open = (open + step + here().length) % here().length;
+      show();
+      $("image-list").children[open].focus();
+    });
+    const model = choice("images", "Model", modelOptions, 0, () => { open = 0; list(); show(); });
+    const metric = choice("images", "Order by", metricOptions, lead, () => show());
+    list();
+    show();
+  } else {
+    $("images").remove();
+    document.querySelector('nav a[href="#images"]').remove();
+  }
+
+  // ---------------------------------------------------------------- rows
+
+  {
+    const PAGE = 50;
+    const words = { o: "ok", d: "degenerate", f: "failed" };
+    const rows = [];
+    for (const model of range(models.length)) for (const method of range(methods.length)) {
+      const cell = cellOf(model, method);
+      data.images.forEach((_, image) => {
+        if (data.status[cell][image] !== "m") rows.push({ model, method, image, status: words[data.status[cell][image]], cell });
+      });
+    }
+    const columns = [
+      ...(models.length > 1 ? [["Model", (r) => models[r.model].name]] : []),
+      ["Method", (r) => methods[r.method].label],
+      ["Image", (r) => data.images[r.image]],
+      ["Status", (r) => r.status],
+      ...metricOptions.map(([i, heading]) => [i === ADCC ? "ADCC of the image ↑" : heading, (r) => data.values[r.cell][i][r.image], true]),
+    ];
+    let sorted = null, way = 1, page = 0, found = rows;
+    const some = data.images.length < data.n_images;
+    $("rows-note").textContent = `One row per method and image, percent. ${some ? `Of ${data.n_images} images, ${data.images.length} chosen by a seed are here; all are in records.parquet.` : "All rows are here."}`;
+    const head = el("tr", {}, columns.map(([text, , isNumber], i) => {
+      const th = el("th", { scope: "col", class: isNumber ? null : "text" }, text);
+      headButton(th, () => {
+        way = sorted === i ? -way : 1;
+        sorted = i;
+        markSorted(th, way);
+        find();
+      });
+      return th;
+    }));
+    const body = el("tbody");
+    $("rows-table").append(el("thead", {}, head), body);
+    const count = el("output", { "aria-live": "polite" });
+    const find = () => {
+      page = 0;
+      const text = wanted();
+      found = rows.filter((r) => (status() === "all" || r.status === status()) && (method() < 0 || r.method === method()) &&
+        (!text || `${data.images[r.image]} ${methods[r.method].label} ${models[r.model].name}`.toLowerCase().includes(text)));
+      if (sorted !== null) {
+        const of = columns[sorted][1];
+        found.sort((a, b) => compare(of(a), of(b), way));
+      }
+      turn();
+    };
+    const turn = () => {
+      const last = Math.max(0, Math.ceil(found.length / PAGE) - 1);
+      page = Math.min(Math.max(0, page), last);
+      body.replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map((r) => el("tr", {},
+        columns.map(([, of, isNumber]) => (isNumber ? el("td", {}, points(of(r))) : el("td", { class: "text", title: of(r) }, of(r)))))));
+      count.textContent = `${found.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows`;
+      where.textContent = `page ${page + 1} of ${last + 1}`;
+      back.disabled = page === 0;
+      next.disabled = page === last;
+    };
+    const back = el("button", { type: "button", onclick: () => { page -= 1; turn(); } }, "Previous");
+    const next = el("button", { type: "button", onclick: () => { page += 1; turn(); } }, "Next");
+    const where = el("span");
+    $("rows-pager").append(back, where, next);
+    const wanted = search("rows", "Filter by image, method or model", find);
+    const method = choice("rows", "Method", [[-1, "all"], ...methods.map((m, i) => [i, m.label])], -1, find);
+    const status = choice("rows", "Status", [["all", "all"], ["ok", "ok"], ["degenerate", "degenerate"], ["failed", "failed"]], "all", find);
+    form("rows").append(count);
+    find();
+  }
+})();

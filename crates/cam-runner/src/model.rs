@@ -1,0 +1,215 @@
+//! A network, wherever it comes from: of the zoo, or from an ONNX file.
+
+use std::path::{Path, PathBuf};
+
+use cam_core::{
+    Classifier, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing, Resize, hex,
+};
+use cam_models::{ModelError, UnknownLayer};
+use cam_onnx::{Network, OnnxError, UnknownTensor};
+use cam_results::WeightsEntry;
+use sha2::{Digest, Sha256};
+
+/// A network with its weights, and all that is known about them.
+#[derive(Debug)]
+pub enum Model {
+    /// Of the zoo.
+    Zoo(Box<cam_models::Loaded>),
+    /// From an ONNX file.
+    Onnx(Box<OnnxModel>),
+}
+
+/// A network from an ONNX file.
+#[derive(Debug)]
+pub struct OnnxModel {
+    /// The file.
+    pub path: PathBuf,
+    /// Ready to be cut.
+    pub network: Network,
+    /// What its images go through.
+    pub preprocessing: Preprocessing,
+    /// Of the file; of the hashes of all files where weights are beside it.
+    pub sha256: String,
+}
+
+/// Why an ONNX model cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum OnnxModelError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] OnnxError),
+    /// Its hash.
+    #[error(transparent)]
+    Hash(#[from] ModelError),
+    /// Images that are not square.
+    #[error("{}: its images are of {height} × {width} pixels; only square ones can be made", path.display())]
+    NotSquare {
+        /// The file.
+        path: PathBuf,
+        /// Rows.
+        height: i64,
+        /// Columns.
+        width: i64,
+    },
+}
+
+/// A layer at which a network cannot be cut.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// A network of the zoo.
+    #[error(transparent)]
+    Stage(#[from] UnknownLayer),
+    /// A network from a file.
+    #[error(transparent)]
+    Tensor(#[from] UnknownTensor),
+    /// No layer was named, and none can be chosen.
+    #[error(
+        "no tensor of it is a map of features [K, h, w] with 1 < h, w < K; name a layer (`cambench inspect` lists \
+         them), or `layer: input` to explain the pixels"
+    )]
+    NoDefault,
+}
+
+impl OnnxModel {
+    /// Reads a file. Without preprocessing images are resized and normalized as torchvision does for ImageNet, at the
+    /// file's size.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be used.
+    pub fn open(
+        path: &Path,
+        preprocessing: Option<Preprocessing>,
+        options: &cam_onnx::Options,
+    ) -> Result<Self, OnnxModelError> {
+        let input_side = preprocessing.as_ref().map(|preprocessing| i64::from(preprocessing.crop));
+        let network = Network::open(path, &cam_onnx::Options { input_side, ..options.clone() })?;
+        let [height, width] = network.input_size();
+        if height != width {
+            return Err(OnnxModelError::NotSquare { path: path.to_path_buf(), height, width });
+        }
+        let hashes: Vec<String> = network
+            .files()
+            .iter()
+            .map(|file| cam_models::sha256(file))
+            .collect::<Result<_, ModelError>>()?;
+        let sha256 = match &hashes[..] {
+            [hash] => hash.clone(),
+            hashes => hex(&Sha256::digest(hashes.join("\n"))),
+        };
+        Ok(Self {
+            path: path.to_path_buf(),
+            preprocessing: preprocessing.unwrap_or_else(|| imagenet(width as u32)),
+            network,
+            sha256,
+        })
+    }
+}
+
+/// torchvision's preprocessing, its proportions kept for images of another side.
+fn imagenet(side: u32) -> Preprocessing {
+    Preprocessing {
+        resize: Resize::Shorter((side * 256).div_ceil(224)),
+        crop: side,
+        interpolation: Interpolation::Bilinear,
+        mean: IMAGENET_MEAN,
+        std: IMAGENET_STD,
+    }
+}
+
+impl Model {
+    /// The network cut at a layer, with batches of the planned sizes or of these.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be cut there.
+    pub fn cut(
+        &self,
+        layer: &str,
+        batches: Option<(i64, i64)>,
+    ) -> Result<Box<dyn Classifier + '_>, LayerError> {
+        Ok(match self {
+            Self::Zoo(loaded) => {
+                let cut = loaded.network.cut(layer)?;
+                Box::new(batches.map_or(cut, |(batch, head)| cut.with_batch(batch, head)))
+            }
+            Self::Onnx(model) => {
+                let cut = model.network.cut(layer)?;
+                Box::new(match batches {
+                    Some((batch, head)) => cut.with_batch(batch, head),
+                    None => cut,
+                })
+            }
+        })
+    }
+
+    /// The layer that is explained unless another one is named.
+    ///
+    /// # Errors
+    ///
+    /// There is none; a network of the zoo has always one.
+    pub fn layer(&self) -> Result<&str, LayerError> {
+        match self {
+            Self::Zoo(loaded) => Ok(loaded.backbone.layer()),
+            Self::Onnx(model) => model.network.default_layer().ok_or(LayerError::NoDefault),
+        }
+    }
+
+    /// Number of classes.
+    pub fn n_classes(&self) -> i64 {
+        match self {
+            Self::Zoo(loaded) => loaded.network.n_classes(),
+            Self::Onnx(model) => model.network.n_classes(),
+        }
+    }
+
+    /// What its images should go through.
+    pub fn preprocessing(&self) -> &Preprocessing {
+        match self {
+            Self::Zoo(loaded) => &loaded.preprocessing,
+            Self::Onnx(model) => &model.preprocessing,
+        }
+    }
+
+    /// The row of the zoo, or what kind of file it is.
+    pub fn architecture(&self) -> String {
+        match self {
+            Self::Zoo(loaded) => loaded.backbone.name.to_owned(),
+            Self::Onnx(model) => format!("ONNX, opset {}", model.network.opset()),
+        }
+    }
+
+    /// Whether its weights are random, and nothing that it says means anything.
+    pub fn is_seeded(&self) -> bool {
+        match self {
+            Self::Zoo(loaded) => loaded.is_seeded,
+            Self::Onnx(_) => false,
+        }
+    }
+
+    /// Where the weights come from, for the manifest; `path` is that of weights of one's own.
+    pub(crate) fn weights(&self, path: Option<String>) -> WeightsEntry {
+        match self {
+            Self::Zoo(loaded) => WeightsEntry {
+                source: loaded.version.map_or_else(|| loaded.source.clone(), str::to_owned),
+                path,
+                sha256: Some(loaded.sha256.clone()),
+                seeded: loaded.is_seeded,
+            },
+            Self::Onnx(model) => WeightsEntry {
+                source: model.path.display().to_string(),
+                path: Some(model.path.to_string_lossy().into_owned()),
+                sha256: Some(model.sha256.clone()),
+                seeded: false,
+            },
+        }
+    }
+
+    /// The published top-1 accuracy of the weights in use, as a fraction.
+    pub(crate) fn published_top1(&self) -> Option<f64> {
+        let Self::Zoo(loaded) = self else { return None };
+        let version = loaded.version?;
+        let weights = loaded.backbone.weights.iter().find(|weights| weights.version == version)?;
+        Some(weights.top1 / 100.0)
+    }
+}

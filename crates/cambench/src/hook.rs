@@ -1,0 +1,50 @@
+//! `cambench hook`.
+
+use anyhow::Result;
+use cam_results::write_bytes;
+
+use crate::{
+    args::{HookArgs, Scale},
+    exit::{Exit, Unusable, Usage},
+};
+
+pub(crate) fn hook(args: &HookArgs) -> Result<Exit> {
+    let unusable = |error: &dyn std::fmt::Display| Unusable(error.to_string());
+    let folder = |path: &std::path::Path| path.canonicalize().ok();
+    let parent = |path: &std::path::Path| {
+        let parent = path.parent().unwrap_or(path);
+        folder(if parent.as_os_str().is_empty() { ".".as_ref() } else { parent })
+    };
+    let is_external = cam_onnx::has_external_data(&args.model).map_err(|error| unusable(&error))?;
+    if is_external && parent(&args.model) != parent(&args.out) {
+        return Err(Usage(format!(
+            "{} keeps weights in a file beside it; write {} into the same folder",
+            args.model.display(),
+            args.out.display()
+        ))
+        .into());
+    }
+    let hook = cam_onnx::Hook {
+        layer: args.layer.clone(),
+        gaussian: args.gaussian,
+        scale: match args.scale {
+            Scale::U8 => cam_onnx::Scale::U8,
+            Scale::F32 => cam_onnx::Scale::F32,
+            Scale::None => cam_onnx::Scale::None,
+        },
+        class: args.class,
+        input_side: args.side.map(i64::from),
+    };
+    let hooked = cam_onnx::hook(&args.model, &hook).map_err(|error| unusable(&error))?;
+    write_bytes(&args.out, &hooked.bytes)?;
+    match &hooked.layer {
+        Some(layer) => println!(
+            "{}: `{}` {:?} of `{layer}`",
+            args.out.display(),
+            cam_onnx::OUTPUT,
+            hooked.shape
+        ),
+        None => println!("{}: has its `{}` already", args.out.display(), cam_onnx::OUTPUT),
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,89 @@
+"""EfficientNet-Lite0 of its own package with the published weights, which can be cut at any of its blocks."""
+
+from contextlib import contextmanager
+
+import torch
+
+from networks import Settings, Split, original
+
+LAST = "conv_head"
+
+
+class Network:
+    """`logits(x) == head(layer, features(layer, x))`, for one class of one image at a time."""
+
+    def __init__(self, weights):
+        self.settings = Settings(folder="", device="cpu", threads=torch.get_num_threads(), tuned=False)
+        self.model = Split(original("tf_efficientnet_lite0"), self.settings)
+        self.model.original.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        self.model.eval()
+        self.image = self.target = None
+
+    def look_at(self, image, target):
+        """What every reference explains next: an image `[1, 3, H, W]` and a class."""
+        self.image, self.target = image, target
+        self.size = tuple(image.shape[-2:])
+
+    @contextmanager
+    def exact(self):
+        """In double precision."""
+        image = self.image
+        self.cast(torch.float64)
+        self.image = image.double()
+        try:
+            yield
+        finally:
+            self.cast(torch.float32)
+            self.image = image
+
+    def cast(self, dtype):
+        self.model.to(dtype)
+        self.model.dtype = self.model.features.dtype = dtype
+
+    def name(self, layer):
+        """A layer's name as a module of `model`."""
+        return "features" if layer == LAST else f"original._blocks.{block(layer)}"
+
+    def module(self, layer):
+        return self.model.get_submodule(self.name(layer))
+
+    def features(self, layer, images):
+        found = []
+        handle = self.module(layer).register_forward_hook(lambda _module, _inputs, output: found.append(output))
+        self.model(images)
+        handle.remove()
+        return found[0]
+
+    def head(self, layer, features):
+        if layer != LAST:
+            net = self.model.original
+            for rest in net._blocks[block(layer) + 1 :]:
+                features = rest(features)
+            features = net._swish(net._bn1(net._conv_head(features)))
+        return self.model.head(features)
+
+    @torch.no_grad()
+    def clean_features(self, layer):
+        return self.features(layer, self.image)
+
+    @torch.no_grad()
+    def logit(self, images):
+        """The class's logit of images, in double precision."""
+        logits = [self.model(chunk)[:, self.target] for chunk in images.split(16)]
+        return torch.cat(logits).double()
+
+    @torch.no_grad()
+    def probability(self, images):
+        """The class's softmax probability of images, in double precision."""
+        logits = torch.cat([self.model(chunk) for chunk in images.split(16)])
+        return logits.double().softmax(1)[:, self.target]
+
+    def gradient(self, layer, features):
+        """The gradient of the class's logit at activations, in double precision."""
+        features = features.detach().requires_grad_(True)
+        total = self.head(layer, features)[:, self.target].sum()
+        return torch.autograd.grad(total, features)[0].double()
+
+
+def block(layer):
+    return int(layer.removeprefix("blocks."))

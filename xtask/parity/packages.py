@@ -1,0 +1,219 @@
+"""Explanations by the packages themselves: their own output, before they resize it or normalize it a second time."""
+
+import numpy as np
+import torch
+
+
+
+def torch_cam(what, handed_noise=False, **options):
+    """A method of torch-cam, not normalized; `handed_noise` gives it our noise instead of its own."""
+
+    def reference(net, case, handed):
+        from torchcam import methods
+
+        extra = {"fc_layer": net.model.fc} if what == "CAM" else {}
+        extractor = getattr(methods, what)(net.model, net.name(case["layer"]), **extra, **options)
+        if handed_noise:
+            extractor._distrib = Handed(handed - net.image)
+        image = net.image.clone().requires_grad_(True)
+        values = extractor.compute_cams(net.target, net.model(image), normalized=False)[0][0]
+        extractor.remove_hooks()
+        return values.detach()
+
+    return reference
+
+
+class Handed:
+    """A distribution that gives what it was given, one after the other."""
+
+    def __init__(self, samples):
+        self.samples = iter(samples.split(1))
+
+    def sample(self, size):
+        sample = next(self.samples)
+        assert sample.shape == size
+        return sample
+
+
+def grad_cam(what, relu=True):
+    """A method of pytorch-grad-cam: what its `get_cam_image` makes, before `scale_cam_image`."""
+
+    def reference(net, case, _handed):
+        import pytorch_grad_cam
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        extra = {"ablation_layer": ablation_layer()} if what == "AblationCAM" else {}
+        cam = getattr(pytorch_grad_cam, what)(model=net.model, target_layers=[net.module(case["layer"])], **extra)
+        made, make = [], cam.get_cam_image
+        cam.get_cam_image = lambda *arguments: made.append(make(*arguments)) or made[0]
+        cam(input_tensor=net.image.clone().requires_grad_(True), targets=[ClassifierOutputTarget(net.target)])
+        cam.activations_and_grads.release()
+        values = torch.from_numpy(np.asarray(made[0][0]))
+        return values.relu() if relu else values
+
+    return reference
+
+
+def ablation_layer():
+    """Its own, which stands where a module was, taking what this network's blocks are called with."""
+    from pytorch_grad_cam.ablation_layer import AblationLayer
+
+    class Layer(AblationLayer):
+        def __call__(self, features, **_rate):
+            return super().__call__(features)
+
+    return Layer()
+
+
+def scaled_grad_cam(net, case, _handed):
+    """Grad-CAM as pytorch-grad-cam hands it out: normalized, resized, summed over its layers and normalized again."""
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    with GradCAM(model=net.model, target_layers=[net.module(case["layer"])]) as cam:
+        image = net.image.clone().requires_grad_(True)
+        return torch.from_numpy(cam(input_tensor=image, targets=[ClassifierOutputTarget(net.target)])[0])
+
+
+def eigen(what):
+    """A principal component of pytorch-grad-cam, whose sign is left to the decomposition: turned as ours is."""
+
+    def reference(net, case, handed):
+        values = grad_cam(what, relu=False)(net, case, handed).double()
+        layer = case["layer"]
+        features = net.clean_features(layer)
+        columns = features.double()[0]
+        if what == "EigenGradCAM":
+            columns = columns * net.gradient(layer, features)[0]
+        sums = (columns - columns.mean((1, 2), keepdim=True)).sum(0)
+        return values * (-1 if (values * sums).sum() < 0 else 1)
+
+    return reference
+
+
+def captum(what, merge, **options):
+    """An attribution of captum to the pixels' colors, which `merge` makes one number."""
+
+    def reference(net, _case, _handed):
+        from captum import attr
+
+        method = getattr(attr, what)(net.model)
+        values = method.attribute(net.image.clone().requires_grad_(True), target=net.target, **options)
+        return merge(values.detach()[0])
+
+    return reference
+
+
+def max_abs(colors):
+    return colors.abs().amax(0)
+
+
+def sum_colors(colors):
+    return colors.sum(0)
+
+
+def occlusion(net, case, _handed):
+    """captum's occlusion by squares that stand where ours do."""
+    from captum.attr import Occlusion
+
+    window, n = case["options"].get("window", 32), case["options"].get("n", 13)
+    stride = (net.size[0] - window) // (n - 1)
+    values = Occlusion(lambda images: net.model(images).softmax(1)).attribute(
+        net.image,
+        sliding_window_shapes=(3, window, window),
+        strides=(3, stride, stride),
+        target=net.target,
+        baselines=0,
+        perturbations_per_eval=16,
+    )
+    return values[0, 0]
+
+
+def smooth_grad(net, _case, handed):
+    """The mean of captum's signed saliency over noisy copies that we hand over."""
+    from captum.attr import Saliency
+
+    saliency = Saliency(net.model)
+    gradients = [
+        saliency.attribute(copy.clone().requires_grad_(True), target=net.target, abs=False).detach()
+        for copy in handed.split(1)
+    ]
+    return max_abs(torch.stack(gradients).mean(0)[0])
+
+
+def superpixels(net, handed):
+    """Rows of what is shown `[n, d]` and each pixel's superpixel `[H, W]`, read off images that hide some."""
+    shown = (handed != 0).any(1).flatten(1).numpy()
+    # Pixels of one superpixel are shown by the same images.
+    packed = np.ascontiguousarray(np.packbits(shown, axis=0).T)
+    keys = packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
+    _, first, labels = np.unique(keys, return_index=True, return_inverse=True)
+    return shown[:, first].astype(float), torch.from_numpy(labels.reshape(net.size))
+
+
+def lime(net, case, handed):
+    """The package lime with our superpixels and our rows of what is shown."""
+    from lime.lime_image import LimeImageExplainer
+
+    rows, labels = superpixels(net, handed)
+
+    class Rows(np.random.RandomState):
+        def randint(self, _low, _high, size):
+            assert size == rows.size
+            return rows.ravel().astype(int)
+
+    def classify(images):
+        images = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().contiguous()
+        with torch.no_grad():
+            return torch.cat([net.model(chunk).softmax(1) for chunk in images.split(16)]).numpy()
+
+    explanation = LimeImageExplainer(random_state=Rows(0)).explain_instance(
+        net.image[0].permute(1, 2, 0).numpy().astype(np.float64),
+        classify,
+        labels=(net.target,),
+        top_labels=None,
+        hide_color=0,
+        num_samples=len(rows),
+        random_seed=0,
+        segmentation_fn=lambda _image: labels.numpy(),
+    )
+    values = dict(explanation.local_exp[net.target])
+    return torch.tensor([values[i] for i in range(rows.shape[1])])[labels]
+
+
+def shap(**options):
+    """The package shap with our superpixels, the value of a coalition being the logit of the image that shows it."""
+
+    def reference(net, _case, handed):
+        values, labels = shap_values(net, handed, **options)
+        return torch.from_numpy(values)[labels]
+
+    return reference
+
+
+def shap_values(net, handed, **options):
+    import shap as package
+
+    rows, labels = superpixels(net, handed)
+
+    def game(rows):
+        masks = torch.from_numpy(np.asarray(rows)).float()[:, labels].unsqueeze(1)
+        return torch.cat([net.logit(net.image * chunk) for chunk in masks.split(16)]).numpy()
+
+    d = rows.shape[1]
+    np.random.seed(0)
+    explainer = package.KernelExplainer(game, np.zeros((1, d)))
+    return np.asarray(explainer.shap_values(np.ones((1, d)), silent=True, **options))[0], labels
+
+
+def openvino(net, _case, _handed):
+    """Recipro-CAM by OpenVINO-XAI, which hands out whole numbers from 0 to 255."""
+    import openvino_peer
+
+    class Peer:
+        image, target, settings, model, size = net.image, net.target, net.settings, net.model, net.size
+
+    peer = openvino_peer.ReciproCam(Peer)
+    return torch.from_numpy(peer.model(peer.image)["saliency_map"][0, net.target]).double()
+
+

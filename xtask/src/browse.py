@@ -1,0 +1,138 @@
+"""Looks at a report in a real, headless Chromium: browse.py CHROMIUM REPORT.html FOLDER [seconds]
+
+Checks that it sorts, filters, opens an image, turns a page of rows and draws every chart, that nothing is said on the
+console, that no request leaves the page, that no markup of a name became an element, and that it opens in time. Leaves
+pictures of it in light, dark, narrow and printed form in FOLDER.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+chromium, report, folder, limit = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3]), float(sys.argv[4])
+folder.mkdir(parents=True, exist_ok=True)
+failures = []
+
+
+def check(what, ok, detail=""):
+    print(f"{'ok    ' if ok else 'FAILED'} {what}{f': {detail}' if detail else ''}")
+    if not ok:
+        failures.append(what)
+
+
+def numbers(page, selector):
+    texts = page.locator(selector).evaluate_all("cells => cells.map(cell => cell.dataset.sort)")
+    return [float(text) for text in texts if text]
+
+
+with sync_playwright() as playwright:
+    browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+
+    def opened(**options):
+        context = browser.new_context(**options)
+        page = context.new_page()
+        page.said, page.asked = [], []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("dialog", lambda dialog: (page.said.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: page.asked.append(request.url))
+        start = time.monotonic()
+        page.goto(report.as_uri(), wait_until="load")
+        page.locator("html.js").wait_for(state="attached")
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        page.took = time.monotonic() - start
+        return page
+
+    opened().context.close()  # the first page pays for the browser's own start
+    page = opened(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    size = report.stat().st_size / 1e6
+    check(f"opens in less than {limit:g} s", page.took < limit, f"{page.took:.2f} s, {size:.1f} MB")
+    outside = [url for url in page.asked if not url.startswith(("data:", report.as_uri()))]
+    check("asks nobody for anything", not outside, ", ".join(outside))
+    check("has no element of a name's making", page.locator("main b:text-is('3.jpg'), img[src='x'], main i:text-is('run')").count() == 0)
+
+    sizes = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    check("is no wider than the window", sizes[0] <= sizes[1], f"{sizes}")
+    page.screenshot(path=folder / "light.png", full_page=True)
+
+    last = "table.scores >> nth=0 >> tbody tr:not([hidden]) td:nth-last-child(2)"
+    button = page.locator("table.scores >> nth=0 >> thead th:nth-last-child(2) button")
+    button.focus()
+    page.keyboard.press("Enter")
+    once = numbers(page, last)
+    page.keyboard.press("Enter")
+    twice = numbers(page, last)
+    check("sorts by keyboard, both ways", once == sorted(twice, reverse=True) and twice == sorted(once) or once == sorted(once) and twice == sorted(once, reverse=True), f"{once[:3]}, {twice[:3]}")
+    names = page.locator("table.scores >> nth=0 >> tbody th")
+    word = names.nth(1).inner_text().split("\n")[0]
+    page.get_by_label("Filter methods").fill(word)
+    shown = page.locator("table.scores >> nth=0 >> tbody tr:not([hidden]) th").all_inner_texts()
+    check("filters methods", 0 < len(shown) <= names.count() and all(word.lower() in text.lower() for text in shown), word)
+    page.get_by_label("Filter methods").fill("")
+
+    if page.locator("#differences").count():
+        rows = page.locator("#differences-chart tbody tr").count()
+        check("draws paired differences", rows > 0 and page.locator("#differences-chart svg").count() > rows)
+        metric = page.locator("form[data-for=differences]").get_by_label("Metric")
+        if metric.count():
+            metric.select_option(index=0)
+            check("draws average ranks", page.locator("#ranks svg, #ranks p").count() > 0)
+    if page.locator("#curves").count():
+        check("draws curves", page.locator("#curves-chart path.line").count() > 0)
+        before = page.locator("#curves-chart path.line").count()
+        page.locator("#curves-legend button").first.click()
+        check("hides a method's curves", page.locator("#curves-chart path.line").count() < before)
+        page.locator("#curves-legend button").first.click()
+    check("draws the front", page.locator("#front-chart circle").count() > 0)
+
+    images = page.locator("#image-list button")
+    if images.count():
+        images.nth(images.count() - 1).click()
+        name = page.locator("#image h3").first.inner_text()
+        images.nth(images.count() - 1).press("ArrowLeft")
+        other = page.locator("#image h3").first.inner_text()
+        check("opens an image, and the one before by keyboard", images.count() < 2 or name != other, f"{name}, {other}")
+        broken = page.evaluate("() => [...document.images].filter(i => !i.complete || !i.naturalWidth).length")
+        check("shows every picture", broken == 0, f"{page.locator('#image img').count()} pictures")
+        page.locator("#images").screenshot(path=folder / "images.png")
+
+    total = page.locator("form[data-for=rows] output").inner_text()
+    following = page.locator("#rows-pager button").nth(1)
+    if following.is_enabled():
+        following.click()
+        check("turns a page of rows", "page 2 " in page.locator("#rows-pager").inner_text())
+    page.get_by_label("Filter by image, method or model").fill("no such row")
+    check("filters rows", page.locator("#rows-table tbody tr").count() == 0, total)
+    page.get_by_label("Filter by image, method or model").fill("")
+    page.locator("#rows-table thead button").last.click()
+    check("sorts rows", page.locator("#rows-table th[aria-sort]").count() == 1)
+
+    unnamed = page.evaluate("""() => [...document.querySelectorAll('button, select, input, [role=region], svg[role=img], img')].filter(e =>
+        !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length || e.alt !== undefined)).map(e => e.outerHTML.slice(0, 80))""")
+    check("every control and chart has a name", not unnamed, "; ".join(unnamed))
+    check("says nothing on the console", not page.said, "; ".join(page.said))
+    page.emulate_media(media="print")
+    page.pdf(path=folder / "print.pdf", format="A4")
+    page.context.close()
+
+    for name, options in {
+        "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+        "narrow": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "device_scale_factor": 2},
+    }.items():
+        page = opened(**options)
+        sizes = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        check(f"is no wider than the window, {name}", sizes[0] <= sizes[1], f"{sizes}")
+        page.screenshot(path=folder / f"{name}.png", full_page=True)
+        check(f"says nothing on the console, {name}", not page.said, "; ".join(page.said))
+        page.context.close()
+
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    check("reads without its script", page.locator("table.scores tbody tr").count() > 0 and page.locator("#differences").is_hidden())
+    browser.close()
+
+print(f"pictures are in {folder}")
+sys.exit(1 if failures else 0)

@@ -1,0 +1,107 @@
+//! `cargo xtask browse`: looks at a report in a real, headless Chromium.
+//!
+//! Needs Chromium and a Python with Playwright; where either is missing it says so, and skips.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{checkout, pip, run, setup};
+
+/// What the script that drives the browser is.
+const SCRIPT: &str = include_str!("browse.py");
+
+/// A report may take so long to open, in seconds.
+const LIMIT: &str = "2";
+
+/// Looks at the report that is given, else at one of 10,000 synthetic images and 20 methods.
+pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
+    let (report, folder) = match args {
+        [] => (None, None),
+        [report] => (Some(report), None),
+        [report, folder] => (Some(report), Some(folder)),
+        _ => bail!("give at most a report and a folder for pictures"),
+    };
+    let Some(chromium) = chromium() else {
+        println!(
+            "skipped: no Chromium was found (Debian, Ubuntu: `apt install chromium`; or set CHROMIUM)"
+        );
+        return Ok(ExitCode::SUCCESS);
+    };
+    let python = env::var("PYTHON").unwrap_or_else(|_| pip::PYTHON.to_owned());
+    if !answers(Command::new(&python).args(["-c", "import playwright.sync_api"])) {
+        println!(
+            "skipped: {python} has no Playwright (`{python} -m pip install playwright`; or set PYTHON to one that has)"
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let out = checkout::root().join("target/browse");
+    let report = match report {
+        Some(report) => PathBuf::from(report),
+        None => match synthetic(&out.join("synthetic"))? {
+            Ok(report) => report,
+            Err(code) => return Ok(code),
+        },
+    };
+    let folder = folder.map_or_else(|| out.join("pictures"), PathBuf::from);
+    let status = Command::new(&python)
+        .args(["-c", SCRIPT])
+        .arg(chromium)
+        .args([report, folder])
+        .arg(LIMIT)
+        .status()
+        .with_context(|| format!("starting {python}"))?;
+    Ok(run::exit_code(status))
+}
+
+/// The report of a run that no network made, made once.
+fn synthetic(run: &Path) -> Result<Result<PathBuf, ExitCode>> {
+    setup::set_up(&[])?;
+    let example = match run::build_target(&["--workspace", "--example=synthetic"], "synthetic")? {
+        Ok(example) => example,
+        Err(code) => return Ok(Err(code)),
+    };
+    let binary = match run::build()? {
+        Ok(binary) => binary,
+        Err(code) => return Ok(Err(code)),
+    };
+    let mut write = Command::new(example);
+    write.arg(run);
+    let mut report = Command::new(binary);
+    report.arg("report").arg(run).args(["--format", "html"]);
+    for mut command in [write, report] {
+        let status = command
+            .status()
+            .with_context(|| format!("starting {}", command.get_program().display()))?;
+        if !status.success() {
+            return Ok(Err(run::exit_code(status)));
+        }
+    }
+    Ok(Ok(run.join("report.html")))
+}
+
+fn chromium() -> Option<String> {
+    let known = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let named = env::var("CHROMIUM").ok();
+    named.into_iter().chain(known.map(str::to_owned)).find_map(|name| {
+        let path = if name.contains('/') {
+            Some(PathBuf::from(&name))
+        } else {
+            env::split_paths(&env::var_os("PATH")?)
+                .map(|folder| folder.join(&name))
+                .find(|path| path.is_file())
+        }?;
+        answers(Command::new(&path).arg("--version")).then(|| path.display().to_string())
+    })
+}
+
+fn answers(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
