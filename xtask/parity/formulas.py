@@ -229,7 +229,7 @@ def blurred(image, sigma):
         return image
     reach = math.ceil(4 * sigma)
     line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1).double() / sigma) ** 2)
-    line = (line / line.sum()).float().expand(3, 1, 1, -1)
+    line = (line / line.sum()).to(image.dtype).expand(3, 1, 1, -1)
     across = F.conv2d(image, line, padding=(0, reach), groups=3)
     return F.conv2d(across, line.transpose(2, 3), padding=(reach, 0), groups=3)
 

@@ -63,7 +63,7 @@ def pixel_flipping_of_quantus(net, case, values):
     import quantus as package
 
     metric = package.PixelFlipping(
-        features_in_step=3 * values.numel() // case["options"]["steps"],
+        features_in_step=values.numel() // case["options"]["steps"],
         abs=False,
         normalise=False,
         return_auc_per_sample=True,
