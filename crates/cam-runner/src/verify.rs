@@ -9,7 +9,7 @@ use std::{
 use cam_data::prefetch;
 use cam_models::DeviceChoice;
 use cam_results::{
-    Key, MetricEntry, RawMap, Record, Row, Run, RunManifest, Status, adcc, summarize,
+    Key, MetricEntry, RawMap, Record, Row, Run, RunManifest, Status, adcc, adcc_parts, summarize,
 };
 use serde::Serialize;
 
@@ -109,8 +109,7 @@ pub fn verify(
 /// What must follow from a run's own rows: per-image ADCC, scores only where there is a map, the table of means.
 fn consistency(run: &Run) -> Vec<Mismatch> {
     let manifest = run.manifest();
-    let part = |kind: &str| manifest.metrics.iter().position(|metric| metric.metric == kind);
-    let parts = (part("coherency"), part("complexity"), part("drop"));
+    let parts = adcc_parts(manifest);
     let mut mismatches = vec![];
     for record in run.records() {
         let mut wrong = |what: String| {
@@ -119,9 +118,9 @@ fn consistency(run: &Run) -> Vec<Mismatch> {
         if record.status != Status::Ok && record.metrics.iter().any(Option::is_some) {
             wrong(format!("is {} and has scores", record.status.as_str()));
         }
-        if let (Some(a), Some(b), Some(c)) = parts
-            && let (Some(coherency), Some(complexity), Some(drop)) =
-                (record.metrics[a], record.metrics[b], record.metrics[c])
+        if let Some(parts) = parts
+            && let [Some(coherency), Some(complexity), Some(drop)] =
+                parts.map(|part| record.metrics[part])
         {
             let expected = adcc(coherency, complexity, drop);
             if record.adcc_per_image.is_none_or(|stored| (stored - expected).abs() > 1e-9) {

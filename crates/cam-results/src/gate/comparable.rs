@@ -55,6 +55,11 @@ fn difference(base: &RunManifest, new: &RunManifest) -> Option<String> {
         (old != new).then(|| format!("{what} was {old}, is {new}"))
     };
     differs("the class that is explained".into(), &base.target, &new.target)
+        .or_else(|| {
+            let version =
+                |run: &RunManifest| format!("{} {}", run.protocol.name, run.protocol.version);
+            differs("the protocol".into(), &version(base), &version(new))
+        })
         .or_else(|| images(&base.images, &new.images))
         .or_else(|| {
             pairs(&base.models, &new.models, |model| &model.name).find_map(|(old, new)| {

@@ -38,8 +38,9 @@ const MAX_ENUMERATED: usize = 14;
 /// The sign-flip permutation test of the mean: where the two do not differ, each difference could as well have had the
 /// other sign. Returns how often a sum of these differences with random signs is at least as far from 0 as theirs.
 ///
-/// Differences that are all equally large, as of a metric that is 0 or 1, make it the exact sign test. A few are enumerated. Of many, the sum over signs is nearly normal with the variance of the
-/// squares' sum, and has lighter tails than that, so this errs on the careful side.
+/// Differences that are all equally large, as of a metric that is 0 or 1, make it the exact sign test. A few are
+/// enumerated. Of many, the sum over signs is nearly normal with the variance of the squares' sum, and has lighter tails
+/// than that, so this errs on the careful side.
 pub(crate) fn sign_flip(differences: impl IntoIterator<Item = f64>) -> f64 {
     let differences: Vec<f64> = differences.into_iter().filter(|d| *d != 0.0).collect();
     let Some(first) = differences.first().map(|d| d.abs()) else { return 1.0 };
