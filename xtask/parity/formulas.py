@@ -186,7 +186,8 @@ def extremal_perturbation(net, case, _handed):
     cells = [pixels.div(step, rounding_mode="floor")[:, None] + around for pixels in along]
     off = [pixels[:, None] - step * at for pixels, at in zip(along, cells)]
     distance = torch.hypot(off[0].double()[:, None, :, None], off[1].double()[None, :, None, :]) / sigma
-    bump = torch.exp(-2 * (distance - 0.5).clamp(min=0) ** 2).float()
+    dtype = net.image.dtype
+    bump = torch.exp(-2 * (distance - 0.5).clamp(min=0) ** 2).to(dtype)
     margin = 16
     rows, columns = cells[0] + margin, cells[1] + margin
 
@@ -196,9 +197,9 @@ def extremal_perturbation(net, case, _handed):
         weights = (20 * heights).flatten(2).softmax(2)
         return (heights.flatten(2) * weights).sum(2).clamp(0, 1)
 
-    total = torch.zeros(net.size)
+    total = torch.zeros(net.size, dtype=dtype)
     for area in options["areas"]:
-        parameters = torch.ones(grid, requires_grad=True)
+        parameters = torch.ones(grid, dtype=dtype, requires_grad=True)
         optimizer = torch.optim.SGD([parameters], lr=0.01, momentum=0.9, dampening=0.9)
         strength = 300.0
         for iteration in range(options["iterations"]):
@@ -211,7 +212,7 @@ def extremal_perturbation(net, case, _handed):
             seen = pick(below) + share * (pick(below + 1) - pick(below))
             if iteration % 2 == 0:
                 seen = seen.flip(3)
-            reference = torch.ones(whole.numel())
+            reference = torch.ones(whole.numel(), dtype=dtype)
             reference[: int(whole.numel() * (1 - area))] = 0
             penalty = ((whole.flatten().sort()[0] - reference) ** 2).mean()
             loss = strength * penalty - net.model(seen)[0, net.target]
