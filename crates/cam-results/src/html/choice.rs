@@ -28,7 +28,7 @@ pub struct Choice {
 }
 
 /// The images that a report shows of each model: the best, those in the middle and the worst by the mean over all
-/// methods (controls aside) of [`lead`]; those on which the methods disagree most; those with maps that say nothing; and
+/// methods (controls aside) of `lead`; those on which the methods disagree most; those with maps that say nothing; and
 /// some at random, seeded by the names of the images.
 pub fn chosen_images(run: &Run) -> Vec<Choice> {
     let models = run.manifest().models.iter();
