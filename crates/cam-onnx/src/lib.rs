@@ -1,8 +1,8 @@
 //! ONNX networks on libtorch, with gradients, cut at any tensor that every path to the logits goes through.
 //!
-//! A file becomes a graph of values and nodes ([`Graph::open`](graph)), of which every node is a call of libtorch. The
-//! graph is run once with a few images to learn its shapes ([`analysis`]), then rewritten for speed ([`passes`]), and cut
-//! into two halves ([`program`]): a [`cam_core::Classifier`] like any network of the zoo.
+//! A file becomes a graph of values and nodes (`graph.rs`), of which every node is a call of libtorch. The
+//! graph is run once with a few images to learn its shapes (`analysis.rs`), then rewritten for speed (`passes.rs`), and cut
+//! into two halves (`program.rs`): a [`cam_core::Classifier`] like any network of the zoo.
 //!
 //! ```no_run
 //! use cam_core::Classifier;
