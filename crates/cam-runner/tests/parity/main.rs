@@ -11,7 +11,7 @@
 #[allow(dead_code, reason = "the exporter uses the rest of it")]
 mod cases;
 
-use std::{collections::BTreeMap, env, fs, path::PathBuf};
+use std::{collections::BTreeMap, env, fs, path::PathBuf, thread::available_parallelism};
 
 use cam_core::{Explained, Map, min_max};
 use cam_methods::AnyMethod;
@@ -61,8 +61,8 @@ const TIMES_ROUNDING: f64 = 2.0;
 
 #[test]
 fn methods_and_metrics_agree_with_their_references_where_they_are_meant_to() {
-    // Tests run side by side, one thread each.
-    set_threads(1);
+    // One long test, and nothing beside it.
+    set_threads(available_parallelism().map_or(1, usize::from));
     let Some((model, images)) = cases::real() else {
         println!("skipped: weights or photographs are missing; run `cargo xtask setup`");
         return;
