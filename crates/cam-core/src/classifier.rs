@@ -1,6 +1,6 @@
 //! A classifier cut in two, and a wrapper that counts its calls.
 
-use std::cell::Cell;
+use std::{cell::Cell, ops::Deref, rc::Rc};
 
 use tch::Tensor;
 
@@ -52,7 +52,29 @@ pub struct PooledLinear {
 
 /// Any classifier, counting what passes through it.
 pub struct Counted<'a> {
-    inner: &'a dyn Classifier,
+    inner: Inner<'a>,
+    /// Shared with randomized copies, whose calls count as its own.
+    counts: Rc<Counts>,
+}
+
+enum Inner<'a> {
+    Borrowed(&'a dyn Classifier),
+    Owned(Box<dyn Classifier + 'a>),
+}
+
+impl<'a> Deref for Inner<'a> {
+    type Target = dyn Classifier + 'a;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Borrowed(classifier) => *classifier,
+            Self::Owned(classifier) => &**classifier,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Counts {
     forwards: Cell<u64>,
     head_forwards: Cell<u64>,
 }
@@ -60,36 +82,30 @@ pub struct Counted<'a> {
 impl<'a> Counted<'a> {
     /// Counts from zero.
     pub fn new(inner: &'a dyn Classifier) -> Self {
-        Self { inner, forwards: Cell::new(0), head_forwards: Cell::new(0) }
+        Self { inner: Inner::Borrowed(inner), counts: Rc::default() }
     }
 
     /// How many images went through [`Classifier::features`].
     pub fn forwards(&self) -> u64 {
-        self.forwards.get()
+        self.counts.forwards.get()
     }
 
     /// How many activations went through [`Classifier::head`].
     pub fn head_forwards(&self) -> u64 {
-        self.head_forwards.get()
-    }
-
-    fn count_forwards(&self, images: &Tensor) {
-        self.forwards.set(self.forwards.get() + images.size()[0] as u64);
-    }
-
-    fn count_head_forwards(&self, features: &Tensor) {
-        self.head_forwards.set(self.head_forwards.get() + features.size()[0] as u64);
+        self.counts.head_forwards.get()
     }
 }
 
 impl Classifier for Counted<'_> {
     fn features(&self, images: &Tensor) -> Tensor {
-        self.count_forwards(images);
+        let forwards = &self.counts.forwards;
+        forwards.set(forwards.get() + images.size()[0] as u64);
         self.inner.features(images)
     }
 
     fn head(&self, features: &Tensor) -> Tensor {
-        self.count_head_forwards(features);
+        let forwards = &self.counts.head_forwards;
+        forwards.set(forwards.get() + features.size()[0] as u64);
         self.inner.head(features)
     }
 
@@ -107,42 +123,7 @@ impl Classifier for Counted<'_> {
 
     fn randomized(&self, share: f64, seed: u64) -> Option<Box<dyn Classifier + '_>> {
         let inner = self.inner.randomized(share, seed)?;
-        Some(Box::new(CountedTogether { inner, counted: self }))
-    }
-}
-
-/// A randomized copy of a counted classifier, whose calls count as that one's.
-struct CountedTogether<'a> {
-    inner: Box<dyn Classifier + 'a>,
-    counted: &'a Counted<'a>,
-}
-
-impl Classifier for CountedTogether<'_> {
-    fn features(&self, images: &Tensor) -> Tensor {
-        self.counted.count_forwards(images);
-        self.inner.features(images)
-    }
-
-    fn head(&self, features: &Tensor) -> Tensor {
-        self.counted.count_head_forwards(features);
-        self.inner.head(features)
-    }
-
-    fn batch(&self) -> i64 {
-        self.inner.batch()
-    }
-
-    fn head_batch(&self) -> i64 {
-        self.inner.head_batch()
-    }
-
-    fn pooled_linear_head(&self) -> Option<&PooledLinear> {
-        self.inner.pooled_linear_head()
-    }
-
-    fn randomized(&self, share: f64, seed: u64) -> Option<Box<dyn Classifier + '_>> {
-        let inner = self.inner.randomized(share, seed)?;
-        Some(Box::new(CountedTogether { inner, counted: self.counted }))
+        Some(Box::new(Counted { inner: Inner::Owned(inner), counts: Rc::clone(&self.counts) }))
     }
 }
 

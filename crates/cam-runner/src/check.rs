@@ -97,20 +97,16 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
                     image: &item.image,
                 });
                 let start = Instant::now();
-                let row: Result<Row, String> = match &prepared {
-                    Ok(prepared) => guard(|| cell.explain(prepared, method)).and_then(|row| row),
-                    Err(error) => Err(error.clone()),
-                };
+                let row = cell.compute(&prepared, method);
                 let method_cost = |method: &dyn Method| method.cost(model.shape).forwards;
                 let own = method.source.method().map_or(0, method_cost);
                 let metrics: u64 =
                     plan.sweep.metrics.iter().map(|metric| metric.metric.forwards(own)).sum();
-                let problem = match &row {
-                    Ok(row) if row.record.status == Status::Ok => None,
-                    Ok(row) => row.record.error.clone(),
-                    Err(error) => Some(error.clone()),
-                };
-                bytes_per_image += row.as_ref().map_or(0, stored_bytes);
+                let is_failed = row.record.status == Status::Failed;
+                if !is_failed {
+                    bytes_per_image += stored_bytes(&row);
+                }
+                let problem = row.record.error;
                 cells.push(CellEstimate {
                     model: model.name.clone(),
                     layer: model.layer.clone(),
@@ -118,7 +114,7 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
                     forwards_per_image: own + metrics,
                     secs_per_image: start.elapsed().as_secs_f64(),
                     problem,
-                    is_failed: row.is_err(),
+                    is_failed,
                 });
             }
         }

@@ -216,11 +216,7 @@ impl Work<'_, '_> {
                 });
                 let row = self.effort.compute(|| {
                     let _span = info_span!("row", image = item.image).entered();
-                    let row = match &subject {
-                        Ok(subject) => guard(|| cell.explain(subject, method)).and_then(|row| row),
-                        Err(error) => Err(error.clone()),
-                    };
-                    row.unwrap_or_else(|error| cell.failed(subject.as_ref().ok(), method, error))
+                    cell.compute(&subject, method)
                 });
                 self.hand_over(row)?;
             }
@@ -292,12 +288,21 @@ impl<'a> Cell<'a> {
         Prepared { subject, forward_secs: start.elapsed().as_secs_f64() }
     }
 
-    /// Explains and scores; an error is about an imported map, or about a score that is not finite.
-    pub(crate) fn explain(
+    /// The row of a method, failed where the image cannot be used or the method or a metric breaks.
+    pub(crate) fn compute(
         &self,
-        prepared: &Prepared<'_>,
+        prepared: &Result<Prepared<'_>, String>,
         method: &MethodChoice,
-    ) -> Result<Row, String> {
+    ) -> Row {
+        let row = match prepared {
+            Ok(prepared) => guard(|| self.explain(prepared, method)).and_then(|row| row),
+            Err(error) => Err(error.clone()),
+        };
+        row.unwrap_or_else(|error| self.failed(prepared.as_ref().ok(), method, error))
+    }
+
+    /// Explains and scores; an error is about an imported map, or about a score that is not finite.
+    fn explain(&self, prepared: &Prepared<'_>, method: &MethodChoice) -> Result<Row, String> {
         let subject = &prepared.subject;
         let counted = Counted::new(subject.classifier());
         let span = info_span!("explain", name = method.label()).entered();
@@ -371,12 +376,7 @@ impl<'a> Cell<'a> {
         Ok(())
     }
 
-    pub(crate) fn failed(
-        &self,
-        prepared: Option<&Prepared<'_>>,
-        method: &MethodChoice,
-        error: String,
-    ) -> Row {
+    fn failed(&self, prepared: Option<&Prepared<'_>>, method: &MethodChoice, error: String) -> Row {
         let mut row = self.row(prepared, method);
         row.record.status = Status::Failed;
         row.record.error = Some(error);

@@ -276,12 +276,7 @@ fn compute(
                 .map_err(|error| error.to_string())
                 .and_then(|photo| guard(|| cell.subject(&photo, plan.device)));
             for method in methods(&item.image) {
-                let row = match &prepared {
-                    Ok(prepared) => guard(|| cell.explain(prepared, method)).and_then(|row| row),
-                    Err(error) => Err(error.clone()),
-                };
-                let row =
-                    row.unwrap_or_else(|error| cell.failed(prepared.as_ref().ok(), method, error));
+                let row = cell.compute(&prepared, method);
                 on_event(Event::RowFinished { record: &row.record });
                 rows.insert(row.record.key(), row);
             }
