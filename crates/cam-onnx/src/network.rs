@@ -119,6 +119,9 @@ impl Network {
                 graph.names[input.value], input.kind
             )));
         }
+        if graph.outputs.is_empty() {
+            return Err(Problem::Interface("it has no output; a classifier has one".into()));
+        }
         graph.outputs.truncate(1);
         graph.prune();
         let stands_for = analysis::remove_identities(&mut graph);

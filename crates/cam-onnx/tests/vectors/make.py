@@ -388,6 +388,7 @@ def hostile():
     write("itself", [node("Add", ["images", "x"], ["x"]), pool, flat])
     write("missing_input", [node("Relu", ["nothing"], ["x"]), pool, flat])
     write("missing_output", [node("Relu", ["images"], ["x"])])
+    write("no_output", [node("Relu", ["images"], ["x"]), pool, flat], change=lambda model: model.graph.ClearField("output"))
     write("made_twice", [node("Relu", ["images"], ["x"]), node("Abs", ["images"], ["x"]), pool, flat])
     write("unknown_operator", [node("Frobnicate", ["images"], ["x"], name="strange"), pool, flat])
     write("unknown_domain", [node("Relu", ["images"], ["x"], domain="com.example"), pool, flat])
