@@ -78,14 +78,14 @@ class DeletionInsertion:
 
 
 class PixelFlipping:
-    """Quantus' curve over 224 steps, in which the three colors of a pixel come one after the other; as an area, with the
-    clean probability before it."""
+    """Quantus' curve, in which the three colors of a pixel come one after the other; as an area, with the clean
+    probability before it."""
 
-    def __init__(self, network):
+    def __init__(self, network, steps):
         import quantus
 
         self.network = network
-        self.metric = quantus.PixelFlipping(features_in_step=3 * (network.map.numel() // 224), disable_warnings=True)
+        self.metric = quantus.PixelFlipping(features_in_step=3 * network.map.numel() // steps, disable_warnings=True)
         with torch.no_grad():
             self.clean = confidence(network, network.image)
 
@@ -95,14 +95,15 @@ class PixelFlipping:
 
 
 class RoadOfQuantus:
-    """Quantus' ROAD over 10 to 90 percent, once by the map and once by its negative. It takes numbers of one color for
-    pixels, so two colors come last."""
+    """Quantus' ROAD over 10 to 90 percent, once by the map and once by its negative."""
 
     def __init__(self, network):
         import quantus
 
         self.network = network
         self.metric = quantus.ROAD(percentages=SHARES, disable_warnings=True)
+        # It takes the numbers of all colors for pixels, more than there are: those of two colors come last, uncounted.
+        self.metric.a_size = network.map.numel()
         last = torch.full_like(network.map, -2)
         self.maps = [torch.stack([values, last, last]) for values in (network.map, -network.map)]
 

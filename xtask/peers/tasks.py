@@ -92,7 +92,7 @@ def methods(network):
             "IntegratedGradients", attribute.sum_colors, n_steps=n["integrated_gradients"], method="riemann_middle"
         ),
         ("smooth_grad", "captum"): attribution(attribute.smooth_grad, **sizes["smooth_grad"]),
-        ("pixel_flipping", "quantus"): lambda: measure.PixelFlipping(network),
+        ("pixel_flipping", "quantus"): lambda: measure.PixelFlipping(network, **sizes["pixel_flipping"]),
         ("road", "grad-cam"): lambda: measure.RoadOfGradCam(network),
         ("road", "quantus"): lambda: measure.RoadOfQuantus(network),
     }

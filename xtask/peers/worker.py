@@ -34,7 +34,8 @@ def main():
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.stderr = open(os.devnull, "w")
     torch.set_num_threads(args.threads)
-    worker = Worker(Settings(args.folder, args.device, args.threads, args.variant == "tuned"))
+    settings = Settings(args.folder, args.device, args.threads, args.variant == "tuned")
+    worker = Worker(settings)
     requests = queue.SimpleQueue()
     threading.Thread(target=read, args=(requests,), daemon=True).start()
     while True:
@@ -42,6 +43,7 @@ def main():
             answer = worker.answer(json.loads(requests.get()))
         except Exception:
             answer = {"error": traceback.format_exc()}
+            worker = Worker(settings)  # with a network that nothing was left at
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -43,8 +43,8 @@ const BATCH: i64 = 16;
 const N_MASKS: u32 = 256;
 /// The methods whose peers get the superpixels and samples of ours.
 const OF_SUPERPIXELS: [&str; 2] = ["lime", "kernel_shap"];
-/// The methods whose peers read their sizes from what is exported.
-const SIZED: [&str; 7] = [
+/// The methods and metrics whose peers read their sizes from what is exported.
+const SIZED: [&str; 8] = [
     "ss_cam",
     "is_cam",
     "lime",
@@ -52,6 +52,7 @@ const SIZED: [&str; 7] = [
     "occlusion",
     "integrated_gradients",
     "smooth_grad",
+    "pixel_flipping",
 ];
 
 fn main() -> Result<()> {
@@ -281,7 +282,7 @@ impl Model {
     }
 }
 
-/// The options of a method at its job: as those peers define it that have it, and as large as minutes allow.
+/// The options of a method or metric at its job: as those peers define it that have it, and as large as minutes allow.
 fn options_of(job: &str) -> Value {
     match job {
         "cam" => json!({ "relu": false }),
@@ -294,6 +295,7 @@ fn options_of(job: &str) -> Value {
         "occlusion" => json!({ "window": 32, "n": 13 }),
         "integrated_gradients" => json!({ "n": 16 }),
         "smooth_grad" => json!({ "n": 16, "noise": 0.15 }),
+        "pixel_flipping" => json!({ "steps": 96 }),
         _ => json!({}),
     }
 }
@@ -301,7 +303,7 @@ fn options_of(job: &str) -> Value {
 /// A layer of few channels, for the methods that run the network several times a channel.
 fn early_layer(model: &str) -> Option<&'static str> {
     match model {
-        "tf_efficientnet_lite0" => Some("blocks.10"),
+        "tf_efficientnet_lite0" => Some("blocks.7"),
         "resnet50" => Some("conv1"),
         _ => None,
     }
@@ -312,8 +314,10 @@ fn configured(name: &str, options: &Value) -> Result<AnyMethod> {
 }
 
 fn scores(names: &[&str], explained: &Explained<'_>) -> Result<Vec<f64>> {
-    let metric =
-        |name: &&str| AnyMetric::by_name(name).ok_or_else(|| format!("no metric `{name}`").into());
+    let metric = |name: &&str| {
+        let metric = AnyMetric::configure(name, &options_of(name));
+        Ok(metric.ok_or_else(|| format!("no metric `{name}`"))??)
+    };
     let metrics: Vec<AnyMetric> = names.iter().map(metric).collect::<Result<_>>()?;
     explained.prepare(metrics.iter().map(|metric| &**metric));
     let score = |metric: &AnyMetric| {
@@ -454,7 +458,8 @@ fn export(name: &str, folder: &Path, device: Device) -> Result<Value> {
     let rise = configured("rise", &options_of("rise"))?;
     let map = Map::new(&rise.explain(&subject), subject.size())?;
     let masks = shown_by(&rise, &subject.image().ones_like()).narrow(1, 0, 1);
-    let mut inputs = vec![("images", images), ("masks", masks), ("map", map.unit().shallow_clone())];
+    let mut inputs =
+        vec![("images", images), ("masks", masks), ("map", map.unit().shallow_clone())];
     // So that 0 is what is hidden and nothing else.
     let image = subject.image() + subject.image().eq(0.0) * 1e-6;
     for job in OF_SUPERPIXELS {
