@@ -1,7 +1,7 @@
 //! The further methods and metrics, beside the packages that have them. Smaller than anyone would explain with, so that the
 //! slowest turn takes seconds; the ratios are those of more samples.
 
-use super::jobs::{BOTH, Group, Job, Peer, Target, other, peer, target};
+use super::jobs::{BOTH, Group, Job, Peer, STOCK, Target, other, peer, target};
 
 /// Measured by its name.
 pub(super) const GROUP: Group = Group {
@@ -108,14 +108,14 @@ const JOBS: [Job; 18] = [
     long(
         "pixel_flipping",
         "pixel flipping, 96 steps",
-        &[peer("quantus", BOTH, 1e-2)],
+        &[peer("quantus", STOCK, 1e-2)],
         "of one map, without equal values; Quantus flips the colors of a pixel one after the other and begins behind the \
          first step: the clean probability is put before its curve",
     ),
     long(
         "road",
         "ROAD, 9 shares",
-        &[peer("grad-cam", BOTH, 2e-2), other("quantus", BOTH)],
+        &[peer("grad-cam", STOCK, 2e-2), other("quantus", STOCK)],
         "the most and the least salient pixels, combined; noise is everyone's own. Quantus judges by the predicted class, \
          and counts the numbers of all colors as pixels, so that it fails on images with more than one: it gets the number \
          of pixels, and the map and its negative one after the other",
