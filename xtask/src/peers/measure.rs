@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Error, Result, ensure};
+use anyhow::{Context as _, Error, Result, ensure};
 use serde_json::{Value, json};
 
 use super::jobs::{Contender, OURS};
@@ -35,7 +35,8 @@ pub(super) fn run(options: &Options, binary: &Path, python: &Path) -> Result<()>
             models.push((cell.model.clone(), workers.of("f32")?.ask(&request)?));
         }
         eprintln!("[{}/{}] {}, {}", i + 1, cells.len(), cell.job.title, cell.model);
-        measure(options, cell, &mut workers, &mut rows, &mut failures)?;
+        measure(options, cell, &mut workers, &mut rows, &mut failures)
+            .with_context(|| format!("{} of {}", cell.job.name, cell.model))?;
         let report = tables::report(options, &models, &about, rows.all(), &failures);
         write(&options.file("md"), &report)?;
     }

@@ -127,8 +127,8 @@ const JOBS: [Job; 18] = [
     ),
 ];
 
-/// The peer's own way is to be no faster than ours, and where an explanation is many forwards five times as slow on the
-/// network whose depthwise convolutions torch is slow at.
+/// No slower than any peer as it comes; and where an explanation is many forwards, five times as fast on the network whose
+/// depthwise convolutions are slow in torch.
 const TARGETS: [Target; 22] = [
     no_slower("layer_cam", "torch-cam", &[("torch-cam", "stock")]),
     no_slower("layer_cam", "pytorch-grad-cam", &[("grad-cam", "stock")]),
