@@ -15,7 +15,7 @@ use crate::{Classifier, Fill, Squares};
 pub enum Target {
     /// The class with the largest logit.
     Predicted,
-    /// A class by its index.
+    /// A class by its index, which is one of the classifier's.
     Class(i64),
 }
 
@@ -31,7 +31,7 @@ pub struct Subject<'a> {
 /// What does not depend on how the classifier is wrapped.
 struct Clean {
     image: Tensor,
-    class: i64,
+    class: OnceCell<i64>,
     seed: u64,
     features: OnceCell<Tensor>,
     logits: OnceCell<Tensor>,
@@ -42,7 +42,7 @@ struct Clean {
 }
 
 impl Clean {
-    fn new(image: Tensor, class: i64, seed: u64) -> Self {
+    fn new(image: Tensor, class: OnceCell<i64>, seed: u64) -> Self {
         Self {
             image,
             class,
@@ -76,21 +76,11 @@ impl<'a> Subject<'a> {
             "one image of shape [1, 3, H, W], not {:?}",
             image.size()
         );
-        let mut clean = Clean::new(image, 0, seed);
-        let (features, logits) = {
-            let _no_grad = tch::no_grad_guard();
-            let features = classifier.features(&clean.image);
-            let logits = classifier.head(&features);
-            (features, logits)
+        let class = match target {
+            Target::Predicted => OnceCell::new(),
+            Target::Class(class) => OnceCell::from(class),
         };
-        let n_classes = logits.size()[1];
-        clean.class = match target {
-            Target::Predicted => logits.argmax(1, false).int64_value(&[0]),
-            Target::Class(class) => class,
-        };
-        assert!((0..n_classes).contains(&clean.class), "class {} of {n_classes}", clean.class);
-        clean.features = OnceCell::from(features);
-        clean.logits = OnceCell::from(logits);
+        let clean = Clean::new(image, class, seed);
         Self { classifier, clean: Rc::new(clean) }
     }
 
@@ -106,7 +96,7 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn with_image(&self, image: Tensor) -> Subject<'a> {
         assert_eq!(image.size(), self.image().size(), "the other image has another shape");
-        let clean = Clean::new(image, self.class(), self.seed());
+        let clean = Clean::new(image, OnceCell::from(self.class()), self.seed());
         Subject { classifier: self.classifier, clean: Rc::new(clean) }
     }
 
@@ -145,7 +135,8 @@ impl<'a> Subject<'a> {
 
     /// The class to explain.
     pub fn class(&self) -> i64 {
-        self.clean.class
+        let predicted = || self.logits().argmax(1, false).int64_value(&[0]);
+        *self.clean.class.get_or_init(predicted)
     }
 
     /// Which pixels the class's object takes, `[H, W]` of truths, where that is known.
