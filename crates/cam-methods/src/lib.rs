@@ -23,6 +23,7 @@ mod layer_cam;
 mod lime;
 mod occlusion;
 mod ops;
+mod partition_shap;
 mod random;
 mod randomized;
 mod recipro_cam;
@@ -56,6 +57,7 @@ pub use layer_cam::LayerCam;
 pub use lime::Lime;
 pub use occlusion::Occlusion;
 pub use ops::Colors;
+pub use partition_shap::PartitionShap;
 pub use random::Random;
 pub use randomized::Randomized;
 pub use recipro_cam::ReciproCam;
@@ -95,6 +97,7 @@ cam_core::registry! {
         "smooth_grad" => SmoothGrad(SmoothGrad),
         "lime" => Lime(Lime),
         "kernel_shap" => KernelShap(KernelShap),
+        "partition_shap" => PartitionShap(PartitionShap),
         "extremal_perturbation" => ExtremalPerturbation(ExtremalPerturbation),
         "random" => Random(Random),
         "center_gaussian" => CenterGaussian(CenterGaussian),

@@ -3,7 +3,7 @@
 //! Grad-CAM++ with derivatives averaged over `n` noisy copies `x + ε`, `ε ~ N(0, σ²)` on the normalized image:
 //! `D_p = mean(g^p)`, `α = D_2 / (2 D_2 + D_3 ΣF)`, `w_k = Σ_{u,v} α ReLU(D_1)`, `M = ReLU(Σ_k w_k F_k)`.
 //! Ours: all three derivatives are averaged and `F` is that of the clean image; `weights` has the paper's numerator, and
-//! torch-cam, which takes the last noisy copy.
+//! torch-cam, which takes the last noisy copy, before and since it adds an epsilon.
 
 use cam_core::{About, Cost, FeatureShape, Method, Subject};
 use rand::SeedableRng;
@@ -44,8 +44,12 @@ pub enum SmoothWeights {
     /// `α = D_1 / (2 D_2 + D_3 ΣF)`: the numerator as published, by the account of torch-cam.
     Published,
     /// `α = D_2 / (2 D_2 + Σ D_3 F)`, times the gradient of the last noisy copy, with whose `F` the sum is taken; a channel
-    /// with a position that no copy has a gradient at is left out. As torch-cam runs (57474d6 to 0.5.0).
+    /// with a position that no copy has a gradient at is left out. As torch-cam runs (57474d6 to 0.3.2).
     TorchCam,
+    /// The same with 1e-8 added to the denominator, so that such a position counts 0. As torch-cam runs since 0.4.0. At
+    /// inner layers `D_2` is often no larger than that.
+    #[serde(rename = "torch_cam_0_4")]
+    TorchCam04,
 }
 
 impl Method for SmoothGradCamPp {
@@ -63,13 +67,14 @@ impl Method for SmoothGradCamPp {
                 (d1 / (d2 * 2.0 + d3 * sum)).where_self(&d2.gt(0.0), &d2.zeros_like())
             }
             SmoothWeights::TorchCam => d2 / (d2 * 2.0 + sum_positions(&(d3 * features))),
+            SmoothWeights::TorchCam04 => d2 / (d2 * 2.0 + sum_positions(&(d3 * features)) + 1e-8),
         };
         let weights = |g: &Tensor| sum_positions(&(&alpha * g.relu()));
         let map = match self.weights {
             SmoothWeights::Averaged | SmoothWeights::Published => {
                 weighted_sum(features, &weights(d1))
             }
-            SmoothWeights::TorchCam => {
+            SmoothWeights::TorchCam | SmoothWeights::TorchCam04 => {
                 weighted_sum(&noisy.features, &weights(&noisy.g).nan_to_num(0.0, None, None))
             }
         };
@@ -101,7 +106,9 @@ struct Noisy {
 
 impl SmoothGradCamPp {
     fn noisy(&self, subject: &Subject<'_>) -> Noisy {
-        if gradient_is_constant(subject) && self.weights != SmoothWeights::TorchCam {
+        let takes_the_last =
+            matches!(self.weights, SmoothWeights::TorchCam | SmoothWeights::TorchCam04);
+        if gradient_is_constant(subject) && !takes_the_last {
             let g = gradient(subject);
             let means = [g.shallow_clone(), g.square(), &g * g.square()];
             return Noisy { means, g, features: subject.features().shallow_clone() };

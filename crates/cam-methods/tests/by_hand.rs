@@ -9,9 +9,9 @@ use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
     AblationCam, AllOnes, Cam, CenterGaussian, ChannelMasks, Channels, Colors, Denominator,
     EigenCam, EigenGradCam, GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient,
-    IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output, PpWeights, Random,
-    ReciproCam, Saliency, ScoreCam, SmoothGrad, SmoothGradCamPp, SmoothWeights, Sobel, SsCam,
-    Weighting, XGradCam,
+    IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output, PartitionShap,
+    PpWeights, Random, ReciproCam, Saliency, ScoreCam, SmoothGrad, SmoothGradCamPp, SmoothWeights,
+    Sobel, SsCam, Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -164,18 +164,21 @@ fn smooth_grad_cam_pp_of_torch_cam_takes_the_last_noisy_copy() {
     let watched = Watched(std::cell::RefCell::default());
     let image = Tensor::from_slice(&[1.0_f64, 2.0]).view([1, 1, 1, 2]);
     let subject = Subject::new(&watched, image, Target::Class(0), 7);
-    let method = SmoothGradCamPp { n: 2, sigma: 0.1, weights: SmoothWeights::TorchCam };
-    let map = values(&method.explain(&subject));
+    let method = |weights| SmoothGradCamPp { n: 2, sigma: 0.1, weights };
+    let map = values(&method(SmoothWeights::TorchCam).explain(&subject));
     let seen: Vec<Vec<f64>> = watched.0.borrow().iter().map(values).collect();
     let [clean, first, last] = &seen[..] else { panic!("{} images", seen.len()) };
     assert!(first != clean && last != clean && first != last);
     let mean = |p: i32, i: usize| f64::midpoint(first[i].powi(p), last[i].powi(p));
     let spread: f64 = (0..2).map(|i| mean(3, i) * clean[i]).sum();
-    let weight: f64 =
-        (0..2).map(|i| mean(2, i) / (2.0 * mean(2, i) + spread) * last[i].max(0.0)).sum();
-    for (got, pixel) in map.iter().zip(last) {
-        let want = (weight * pixel).max(0.0);
-        assert!((got - want).abs() < 1e-12, "{got} is not {want}");
+    let with_epsilon = values(&method(SmoothWeights::TorchCam04).explain(&subject));
+    for (map, epsilon) in [(map, 0.0), (with_epsilon, 1e-8)] {
+        let alpha = |i| mean(2, i) / (2.0 * mean(2, i) + spread + epsilon);
+        let weight: f64 = (0..2).map(|i| alpha(i) * last[i].max(0.0)).sum();
+        for (got, pixel) in map.iter().zip(last) {
+            let want = (weight * pixel).max(0.0);
+            assert!((got - want).abs() < 1e-12, "{got} is not {want}");
+        }
     }
 }
 
@@ -429,6 +432,26 @@ fn lime_and_kernel_shap_find_what_each_pixel_adds() {
     check(&shap, adds, false);
     let phi = [0.055_281_261_6, 0.107_231_412_2, -0.041_346_888_8, 0.143_166_064_3];
     check(&KernelShap { score: Output::Softmax, ..shap }, [phi, phi.map(|value| -value)], false);
+}
+
+#[test]
+fn partition_shap_divides_what_adds_most_and_spreads_the_rest() {
+    let shap = |max_evals| PartitionShap { max_evals, at_once: 1, ..PartitionShap::default() };
+    // Pixels of network A add up, so that every order gives a pixel what it adds. The whole adds 3.5 and -0.875, its upper
+    // half 1.75 and -0.625, its lower one 1.75 and -0.25, each half of it while the other half is hidden.
+    check(&shap(3), [[0.875; 4], [-0.218_75; 4]], false);
+    check(&shap(4), [[0.875; 4], [-0.3125, -0.3125, -0.125, -0.125]], false);
+    // Then the upper half with the lower one hidden: a half of 0.5 and 1.25, of -0.25 and -0.375.
+    let upper = [[0.6875, 1.0625, 0.875, 0.875], [-0.281_25, -0.343_75, -0.125, -0.125]];
+    check(&shap(6), upper, false);
+    // All of it takes 2 evaluations, 2 for the halves, and 8 for the pixels.
+    check(&shap(12), [[0.5, 1.25, -0.25, 2.0], [-0.25, -0.375, 0.25, -0.5]], false);
+    // A probability is σ(1 + Σ d), d = [.75, 1.625, -.5, 2.5], and does not add up. Pixel 0 comes before pixel 1 or after it,
+    // and both before the lower half or after it: the mean of σ(1.75) - σ(1), σ(3.375) - σ(2.625), σ(3.75) - σ(3) and
+    // σ(5.375) - σ(4.625).
+    let softmax = PartitionShap { score: Output::Softmax, ..shap(12) };
+    let owen = [0.046_225_585_9, 0.093_110_286_1, -0.037_209_721_6, 0.162_205_698_8];
+    check(&softmax, [owen, owen.map(|value| -value)], false);
 }
 
 #[test]

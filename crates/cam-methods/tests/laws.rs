@@ -4,7 +4,8 @@ use cam_core::{Classifier, Counted, FeatureShape, Method, Subject, Target, min_m
 use cam_methods::{
     AnyMethod, Cam, ExtremalPerturbation, GradCam, GradCamElementwise, GradCamPp, HiResCam,
     InputXGradient, IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output,
-    Randomized, ReciproCam, Rise, Saliency, SmoothGrad, SmoothGradCamPp, SsCam, XGradCam,
+    PartitionShap, Randomized, ReciproCam, Rise, Saliency, SmoothGrad, SmoothGradCamPp, SsCam,
+    XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -30,6 +31,9 @@ fn methods_for(classifier: &dyn Classifier) -> Vec<AnyMethod> {
             }
             AnyMethod::KernelShap(shap) => {
                 AnyMethod::KernelShap(KernelShap { n_samples: 60, superpixels: 24, ..shap })
+            }
+            AnyMethod::PartitionShap(shap) => {
+                AnyMethod::PartitionShap(PartitionShap { max_evals: 60, ..shap })
             }
             AnyMethod::ExtremalPerturbation(extremal) => {
                 AnyMethod::ExtremalPerturbation(ExtremalPerturbation {
@@ -161,6 +165,7 @@ fn the_stated_cost_is_what_the_general_path_runs() {
                 "integrated_gradients" | "smooth_grad" => [50, 0, 50],
                 "lime" => [60, 0, 0],
                 "kernel_shap" => [62, 0, 0],
+                "partition_shap" => [60, 0, 0],
                 "extremal_perturbation" => [12, 0, 12],
                 "random" | "center_gaussian" | "sobel" | "all_ones" => [0, 0, 0],
                 "smooth_grad_cam_pp" => [5, 0, 4],
@@ -381,12 +386,13 @@ fn is_random(method: &AnyMethod) -> bool {
 #[test]
 fn mirrored_activations_give_mirrored_maps() {
     // A pooled head does not know left from right: mirrored activations give mirrored maps. The grid on which extremal
-    // perturbation draws its masks begins at the left.
+    // perturbation draws its masks begins at the left, and of an odd side partition SHAP makes the left half smaller.
     let toy = Toy::network_a();
     let image = Toy::waves(5, 3);
     for method in methods_for(&toy)
         .into_iter()
-        .filter(|method| !is_random(method) && method.name() != "extremal_perturbation")
+        .filter(|method| !is_random(method))
+        .filter(|method| !["extremal_perturbation", "partition_shap"].contains(&method.name()))
     {
         let map = |image: Tensor| method.explain(&Subject::new(&toy, image, Target::Class(0), 1));
         let flipped = map(image.flip([3]));
@@ -472,6 +478,53 @@ fn enumerated_kernel_shap_is_the_shapley_value_and_complete() {
         assert_eq!(off > 1e-6, score == Output::Softmax, "{off}");
         assert!((drawn.sum(Kind::Double).double_value(&[]) - total).abs() < 1e-9);
     }
+}
+
+#[test]
+fn partition_shap_is_the_owen_value_and_complete_however_few_evaluations() {
+    let toy = Toy::squeeze();
+    // Of four rows and two columns the halves are rows, then columns: in reading order, halves of what is left.
+    let subject = Subject::new(&toy, Toy::waves(4, 2), Target::Class(0), 0);
+    for score in [Output::Logit, Output::Softmax] {
+        let value = |shown: &[usize]| {
+            let mask: Vec<f64> = (0..8).map(|pixel| f64::from(shown.contains(&pixel))).collect();
+            let image = subject.image() * Tensor::from_slice(&mask).view([1, 1, 4, 2]);
+            score.of(&subject, &toy.logits(&image)).double_value(&[0])
+        };
+        // Every order that keeps halves together: seven pairs, each in one of two orders.
+        let mut expected = [0.0; 8];
+        for swaps in 0..128_usize {
+            let mut pair = 0;
+            let mut order = vec![];
+            arrange(&[0, 1, 2, 3, 4, 5, 6, 7], swaps, &mut pair, &mut order);
+            for (i, pixel) in order.iter().enumerate() {
+                expected[*pixel] += (value(&order[..=i]) - value(&order[..i])) / 128.0;
+            }
+        }
+        let shap = PartitionShap { score, ..PartitionShap::default() };
+        let map = shap.explain(&subject).flatten(0, -1);
+        assert!(max_difference(&map, &Tensor::from_slice(&expected)) < 1e-12);
+        let total = value(&[0, 1, 2, 3, 4, 5, 6, 7]) - value(&[]);
+        for max_evals in [1, 2, 4, 9, 20, 43] {
+            let few = PartitionShap { max_evals, ..shap.clone() }.explain(&subject);
+            assert!((few.sum(Kind::Double).double_value(&[]) - total).abs() < 1e-12);
+            assert!(max_difference(&few.flatten(0, -1), &map) > 1e-3, "{max_evals} are too few");
+        }
+    }
+}
+
+/// Pixels in an order that keeps halves together, of which the bits of `swaps` say which are swapped.
+fn arrange(pixels: &[usize], swaps: usize, pair: &mut u32, order: &mut Vec<usize>) {
+    let [pixel] = pixels else {
+        let (a, b) = pixels.split_at(pixels.len() / 2);
+        let is_swapped = swaps >> *pair & 1 == 1;
+        *pair += 1;
+        for half in if is_swapped { [b, a] } else { [a, b] } {
+            arrange(half, swaps, pair, order);
+        }
+        return;
+    };
+    order.push(*pixel);
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn incomparable(a: &RunManifest, b: &RunManifest) -> Option<String> {
 }
 
 /// Whether two entries are one network: what only changes speed may differ.
-fn is_same(a: &ModelEntry, b: &ModelEntry) -> bool {
+pub(crate) fn is_same(a: &ModelEntry, b: &ModelEntry) -> bool {
     let ModelEntry { batch, head_batch, rounding, weights, .. } = a;
     let mut b = b.clone();
     (b.batch, b.head_batch, b.rounding) = (*batch, *head_batch, rounding.clone());
@@ -311,7 +311,13 @@ mod tests {
             manifest.sweep = name.into();
             change(&mut manifest);
             let mut store = Store::create_or_continue(&folder, manifest.clone()).unwrap();
-            store.append_all(&rows(&manifest)).unwrap();
+            let mut rows = rows(&manifest);
+            for row in rows.iter_mut().filter(|row| row.record.method == "rise") {
+                // RISE is random.
+                let moved = 0.01 * manifest.seed as f64;
+                row.record.metrics[0] = row.record.metrics[0].map(|drop| drop + moved);
+            }
+            store.append_all(&rows).unwrap();
             store.finish("2026-01-02T04:00:00Z").unwrap()
         }
     }
@@ -365,6 +371,43 @@ mod tests {
         assert!(!summary.models.is_empty(), "the two are compared under every method");
         let twice = Run::join(vec![runs.run("x", |_| ()), runs.run("x", |_| ())]);
         assert_eq!(names(&twice).0.len(), 2);
+    }
+
+    #[test]
+    fn runs_that_differ_in_their_seed_alone_are_the_first_of_them_with_the_deviation_over_seeds() {
+        let runs = Runs::new();
+        let seeded = |name: &str, seed| {
+            runs.run(name, |manifest| {
+                manifest.seed = seed;
+                manifest.config_given = format!("seed: {seed}\n");
+            })
+        };
+        let joined = Run::join(vec![seeded("a", 0), seeded("b", 1), seeded("c", 2)]);
+        assert_eq!(names(&joined).0, ["resnet18"]);
+        assert_eq!(joined.records(), seeded("a", 0).records());
+        assert!(joined.cautions()[0].contains("3 runs differ in their seed alone"));
+        let summary = joined.summarize();
+        let spread = summary.over_seeds.as_ref().unwrap();
+        assert_eq!(spread.seeds, [0, 1, 2]);
+        // Of 0, 0.01 and 0.02 more; deletion, coherency and complexity do not move, ADCC does, with the drop.
+        let rise = &spread.deviations[1];
+        assert!((rise[0].unwrap() - 0.01).abs() < 1e-12, "{rise:?}");
+        assert!(rise[1..4].iter().all(Option::is_none) && rise[4].is_some(), "{rise:?}");
+        assert!(spread.deviations[0].iter().all(Option::is_none), "CAM is not random");
+        let md = report_md(&joined, &summary, &[]);
+        let (_, section) = md.split_once("## Variation over seeds").unwrap();
+        assert!(
+            section.contains("over the seeds 0, 1, 2") && section.contains("| RISE | 1.00 (± ")
+        );
+        assert!(md.find("Variation over seeds").unwrap() < md.find("| CAM |").unwrap());
+        // The same seed twice is no other seed, and another option is another method.
+        let twice = Run::join(vec![seeded("a", 1), seeded("b", 1)]);
+        assert_eq!(names(&twice).0, ["resnet18", "resnet18 [b]"]);
+        let other = runs.run("b", |manifest| {
+            manifest.seed = 1;
+            manifest.methods[1].options = json!({ "n_masks": 9 });
+        });
+        assert!(Run::join(vec![seeded("a", 0), other]).summarize().over_seeds.is_none());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! is such a folder read back. [`summarize`] counts, averages and bootstraps; [`report_md`] and the plots show. Nothing
 //! here knows a tensor or a network.
 
+mod beside;
 mod error;
 mod files;
 pub mod gate;
@@ -18,6 +19,7 @@ mod record;
 mod reference;
 mod report;
 mod run;
+mod seeds;
 pub mod stats;
 mod store;
 mod summary;
@@ -39,13 +41,14 @@ pub use picture::{Picture, color};
 pub use plot::{
     GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
 };
-pub use preset::Preset;
+pub use preset::{Preset, family};
 pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
 pub use reference::{Printed, Reference};
 pub use report::{Figure, Section, report_md};
 pub use run::Run;
+pub use seeds::OverSeeds;
 pub use store::Store;
 pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, adcc_parts, summarize};
 pub use synthetic::synthetic;
-pub use tex::{table_md, table_tex};
+pub use tex::{report_tex, table_md, table_tex};
 pub use worst::Worst;

@@ -26,11 +26,90 @@ pub(crate) struct Column {
     place: Option<usize>,
     /// As [`Contrast::metric`] has it.
     metric: String,
+    /// The metric's name in the registry, or `adcc`.
+    kind: String,
+}
+
+/// What metrics ask of a map, in the field's words, with their names in the registry.
+const FAMILIES: [(&str, &[&str]); 5] = [
+    (
+        "Faithfulness",
+        &[
+            "drop",
+            "increase",
+            "average_gain",
+            "deletion",
+            "insertion",
+            "pixel_flipping",
+            "road",
+            "sufficiency",
+            "infidelity",
+        ],
+    ),
+    ("Robustness and randomization", &["coherency", "max_sensitivity", "model_randomization"]),
+    ("Complexity", &["complexity", "sparseness", "entropy", "effective_complexity"]),
+    ("Localization", &["pointing_game", "energy_pointing_game", "relevance_rank"]),
+    ("Combined", &["adcc", "arcc"]),
+];
+
+/// What a metric asks of a map, by its name in the registry: `Faithfulness`.
+pub fn family(kind: &str) -> Option<&'static str> {
+    let family = FAMILIES.iter().find(|(_, kinds)| kinds.contains(&kind));
+    family.map(|(title, _)| *title)
+}
+
+/// More columns than this do not fit a page, and are shown family by family.
+const MAX_COLUMNS: usize = 10;
+
+/// Columns that are shown in one table, with what they have in common where they are not all.
+pub(crate) struct Group {
+    pub(crate) title: Option<&'static str>,
+    pub(crate) columns: Vec<Column>,
+}
+
+impl Group {
+    /// The heading that a report gives the group's table of one model among some: `resnet18: Complexity`.
+    pub(crate) fn heading(&self, model: Option<&str>) -> Option<String> {
+        match (model, self.title) {
+            (Some(model), Some(title)) => Some(format!("{model}: {title}")),
+            (model, title) => model.or(title).map(str::to_owned),
+        }
+    }
+}
+
+/// All in one table, or one for each family where they are too many.
+pub(crate) fn grouped(columns: Vec<Column>) -> Vec<Group> {
+    if columns.len() <= MAX_COLUMNS {
+        return vec![Group { title: None, columns }];
+    }
+    let titles = FAMILIES.iter().map(|(title, _)| Some(*title)).chain([None]);
+    let mut groups: Vec<Group> = titles.map(|title| Group { title, columns: vec![] }).collect();
+    for column in columns {
+        let title = family(&column.kind);
+        if let Some(group) = groups.iter_mut().find(|group| group.title == title) {
+            group.columns.push(column);
+        }
+    }
+    groups.retain(|group| !group.columns.is_empty());
+    for group in &mut groups {
+        group.title = group.title.or(Some("Other"));
+    }
+    groups
 }
 
 impl Column {
     pub(crate) fn estimate(&self, cell: &Cell) -> Option<Estimate> {
         cell.metrics.get(self.place?).map_or(cell.adcc, |estimate| *estimate)
+    }
+
+    /// The mean with every degenerate map at its worst.
+    pub(crate) fn worst(&self, cell: &Cell) -> Option<f64> {
+        cell.worst.metrics.get(self.place?).map_or(cell.worst.adcc, |mean| *mean)
+    }
+
+    /// Where it stands among the metrics; one past their end is ADCC.
+    pub(crate) fn place(&self) -> Option<usize> {
+        self.place
     }
 
     /// The comparison of a model's methods by this column.
@@ -51,6 +130,7 @@ impl Preset {
                 .any(|cell| cell.adcc.is_some())
                 .then_some(manifest.metrics.len()),
             metric: "adcc".into(),
+            kind: "adcc".into(),
         };
         let measured = |place: usize| {
             let metric = &manifest.metrics[place];
@@ -59,6 +139,7 @@ impl Preset {
                 better: metric.better,
                 place: Some(place),
                 metric: metric.name.clone(),
+                kind: metric.metric.clone(),
             }
         };
         if self == Self::All {
@@ -79,6 +160,7 @@ impl Preset {
                     better: *better,
                     place: None,
                     metric: String::new(),
+                    kind: (*kind).into(),
                 },
                 measured,
             )
@@ -134,3 +216,57 @@ const DELETION: (&str, &str, Better) = ("deletion", "Deletion ↓", Better::Lowe
 const INSERTION: (&str, &str, Better) = ("insertion", "Insertion ↑", Better::Higher);
 const COHERENCY: (&str, &str, Better) = ("coherency", "Coherency ↑", Better::Higher);
 const COMPLEXITY: (&str, &str, Better) = ("complexity", "Complexity ↓", Better::Lower);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(kinds: &[&str]) -> Vec<Column> {
+        let column = |kind: &&str| Column {
+            heading: (*kind).to_owned(),
+            better: Better::Lower,
+            place: Some(0),
+            metric: (*kind).to_owned(),
+            kind: (*kind).to_owned(),
+        };
+        kinds.iter().map(column).collect()
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_a_page_are_shown_by_family_in_their_order() {
+        let ten = ["drop"; 10];
+        assert_eq!(grouped(columns(&ten)).len(), 1);
+        let many = [
+            "drop",
+            "entropy",
+            "deletion",
+            "arcc",
+            "road",
+            "new",
+            "coherency",
+            "insertion",
+            "complexity",
+            "relevance_rank",
+            "adcc",
+        ];
+        let groups = grouped(columns(&many));
+        let shown: Vec<(&str, Vec<&str>)> = groups
+            .iter()
+            .map(|group| {
+                let headings = group.columns.iter().map(|column| &*column.heading).collect();
+                (group.title.unwrap(), headings)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("Faithfulness", vec!["drop", "deletion", "road", "insertion"]),
+                ("Robustness and randomization", vec!["coherency"]),
+                ("Complexity", vec!["entropy", "complexity"]),
+                ("Localization", vec!["relevance_rank"]),
+                ("Combined", vec!["arcc", "adcc"]),
+                ("Other", vec!["new"]),
+            ]
+        );
+    }
+}

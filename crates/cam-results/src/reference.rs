@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Cell, RunManifest, Summary,
-    report::{code, escape, heading, label, line, table},
+    beside::{Section, Table},
+    report::{heading, label},
 };
 
 /// Values that someone printed for methods and models of a run.
@@ -38,17 +39,8 @@ pub struct Printed {
 }
 
 /// The section of a report; nothing where no values were printed.
-pub(crate) fn section(md: &mut String, manifest: &RunManifest, summary: &Summary) {
-    let Some(Reference { name, rows, .. }) = &manifest.reference else { return };
-    line(md, "## Beside printed values\n");
-    line(
-        md,
-        &format!(
-            "Ours / printed (difference), in percent; printed values are from {}. The right column numbers the settings \
-             below that are not those of the printed row; a difference means nothing without them.\n",
-            code(name)
-        ),
-    );
+pub(crate) fn section(manifest: &RunManifest, summary: &Summary) -> Option<Section> {
+    let Reference { name, rows, .. } = manifest.reference.as_ref()?;
     let differences = distinct(rows);
     let columns: Vec<(&str, String)> = manifest
         .metrics
@@ -57,15 +49,14 @@ pub(crate) fn section(md: &mut String, manifest: &RunManifest, summary: &Summary
         .chain([("adcc", "ADCC ↑".to_owned())])
         .filter(|(name, _)| rows.iter().any(|row| row.values.contains_key(*name)))
         .collect();
+    let mut tables = vec![];
     for model in &manifest.models {
         let of_model: Vec<&Printed> = rows.iter().filter(|row| row.model == model.name).collect();
         if of_model.is_empty() {
             continue;
         }
-        if manifest.models.len() > 1 {
-            let random = if model.weights.seeded { ", random weights" } else { "" };
-            line(md, &format!("### {}{random}, beside printed values\n", escape(&model.name)));
-        }
+        let random = if model.weights.seeded { ", random weights" } else { "" };
+        let title = format!("{}{random}, beside printed values", model.name);
         let mut head = vec!["Method".to_owned()];
         head.extend(columns.iter().map(|(_, heading)| heading.clone()));
         head.push("Set otherwise".into());
@@ -75,7 +66,7 @@ pub(crate) fn section(md: &mut String, manifest: &RunManifest, summary: &Summary
                 .cells
                 .iter()
                 .find(|cell| cell.model == row.model && cell.method == row.method);
-            let mut cells = vec![method.map_or_else(String::new, |method| escape(&label(method)))];
+            let mut cells = vec![method.map_or_else(String::new, label)];
             cells.extend(columns.iter().map(|(name, _)| {
                 let ours = cell.and_then(|cell| mean(manifest, cell, name));
                 beside(ours, row.values.get(*name).copied())
@@ -83,21 +74,24 @@ pub(crate) fn section(md: &mut String, manifest: &RunManifest, summary: &Summary
             cells.push(number_of(&differences, row));
             cells
         });
-        table(md, &head, body);
+        let title = (manifest.models.len() > 1).then_some(title);
+        tables.push(Table { title, head, rows: body.collect() });
     }
-    for (number, (row, knobs)) in differences.iter().enumerate() {
-        let knobs: Vec<String> = knobs.iter().map(|knob| escape(knob)).collect();
+    let remarks = differences.iter().map(|(row, knobs)| {
         let knobs = if knobs.is_empty() { "nothing".to_owned() } else { knobs.join("; ") };
-        let (protocol, source) = (code(&row.protocol), escape(&row.source));
-        line(
-            md,
-            &format!(
-                "{}. Printed by {protocol}, {source}. Set otherwise here: {knobs}.",
-                number + 1
-            ),
-        );
-    }
-    md.push('\n');
+        let Printed { protocol, source, .. } = row;
+        format!("Printed by {protocol}, {source}. Set otherwise here: {knobs}.")
+    });
+    Some(Section {
+        name: "printed",
+        title: "Beside printed values".into(),
+        note: format!(
+            "Ours / printed (difference), in percent; printed values are from {name}. The right column numbers the settings \
+             below that are not those of the printed row; a difference means nothing without them."
+        ),
+        tables,
+        remarks: remarks.collect(),
+    })
 }
 
 /// Rows with a set of differences of their own, in order.
@@ -204,13 +198,12 @@ mod tests {
         ];
         let records: Vec<_> = rows(&manifest).into_iter().map(|row| row.record).collect();
         let summary = summarize(&manifest, &records);
-        let mut md = String::new();
-        section(&mut md, &manifest, &summary);
-        assert_eq!(md, "", "nothing was printed");
+        assert!(section(&manifest, &summary).is_none(), "nothing was printed");
         manifest.reference =
             Some(Reference { name: "t.csv".into(), sha256: String::new(), rows: rows_printed });
-        section(&mut md, &manifest, &summary);
-        insta::assert_snapshot!(md);
+        let mut md = String::new();
+        crate::beside::md(&mut md, &manifest, &summary);
+        insta::assert_snapshot!(&md[md.find("## Beside").unwrap()..]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::{
-    Accuracy, Better, Cell, Estimate, MethodEntry, MetricEntry, Record, Rounding, Run, RunManifest,
-    Status, Summary, reference, stats, summary::FEW_IMAGES,
+    Accuracy, Better, Cell, Estimate, MethodEntry, MetricEntry, Preset, Record, Rounding, Run,
+    RunManifest, Status, Summary, beside, preset::grouped, stats, summary::FEW_IMAGES,
 };
 
 /// How many degenerate and failed rows are listed.
@@ -45,8 +45,7 @@ pub fn report_md(run: &Run, summary: &Summary, figures: &[Figure]) -> String {
     accuracies(&mut md, &summary.accuracies);
     stats::conclusions_md(&mut md, summary);
     scores(&mut md, manifest, summary);
-    worst(&mut md, manifest, summary);
-    reference::section(&mut md, manifest, summary);
+    beside::md(&mut md, manifest, summary);
     show(&mut md, figures, Section::Scores);
     stats::differences_md(&mut md, summary);
     show(&mut md, figures, Section::Differences);
@@ -210,61 +209,28 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
         ),
     );
     line(md, &format!("{}\n", protocols(manifest)));
-    let has_adcc = summary.cells.iter().any(|cell| cell.adcc.is_some());
     for model in &manifest.models {
-        if manifest.models.len() > 1 {
-            line(md, &format!("### {} at {}\n", escape(&model.name), code(&model.layer)));
-        }
-        let mut head = vec!["Method".to_owned()];
-        head.extend(manifest.metrics.iter().map(heading));
-        if has_adcc {
-            head.push("ADCC ↑".into());
-        }
-        head.push("n".into());
-        let rows = cells_of(manifest, summary, &model.name).map(|(method, cell)| {
-            let mut row = vec![escape(&label(method))];
-            row.extend(cell.metrics.iter().map(|metric| percent(metric.as_ref())));
-            if has_adcc {
-                row.push(percent(cell.adcc.as_ref()));
+        let cells: Vec<(&MethodEntry, &Cell)> = cells_of(manifest, summary, &model.name).collect();
+        let name = format!("{} at {}", escape(&model.name), code(&model.layer));
+        let name = (manifest.models.len() > 1).then_some(&*name);
+        for group in grouped(Preset::All.columns_of(manifest, summary, &cells)) {
+            if let Some(heading) = group.heading(name) {
+                line(md, &format!("### {heading}\n"));
             }
-            row.push(with_lost(cell));
-            row
-        });
-        table(md, &head, rows);
-    }
-}
-
-/// The means under the other policy for degenerate maps, where there are any.
-fn worst(md: &mut String, manifest: &RunManifest, summary: &Summary) {
-    let cells = || summary.cells.iter().filter(|cell| cell.n_degenerate > 0);
-    if cells().next().is_none() {
-        return;
-    }
-    line(md, "## Scores with degenerate maps at their worst\n");
-    line(
-        md,
-        "The methods of degenerate maps once more, in percent: above, such maps are left out; here, each counts with the \
-         worst score of every metric. Failed rows are in neither.\n",
-    );
-    let percent =
-        |mean: Option<f64>| mean.map_or("–".to_owned(), |m| format!("{:.1}", 100.0 * m));
-    let has_adcc = cells().any(|cell| cell.worst.adcc.is_some());
-    let mut head: Vec<String> = ["Model", "Method"].map(str::to_owned).into();
-    head.extend(manifest.metrics.iter().map(heading));
-    if has_adcc {
-        head.push("ADCC ↑".into());
-    }
-    head.extend(["n", "Degenerate", "Failed"].map(str::to_owned));
-    let rows = cells().map(|cell| {
-        let mut row = vec![escape(&cell.model), escape(&cell.method)];
-        row.extend(cell.worst.metrics.iter().map(|mean| percent(*mean)));
-        if has_adcc {
-            row.push(percent(cell.worst.adcc));
+            let mut head = vec!["Method".to_owned()];
+            head.extend(group.columns.iter().map(|column| escape(&column.heading)));
+            head.push("n".into());
+            let rows = cells.iter().map(|(method, cell)| {
+                let mut row = vec![escape(&label(method))];
+                row.extend(
+                    group.columns.iter().map(|column| percent(column.estimate(cell).as_ref())),
+                );
+                row.push(with_lost(cell));
+                row
+            });
+            table(md, &head, rows);
         }
-        row.extend([cell.n, cell.n_degenerate, cell.n_failed].map(|n| n.to_string()));
-        row
-    });
-    table(md, &head, rows);
+    }
 }
 
 /// The cells of a model that the plan has, with their methods, in the manifest's order.

@@ -1,15 +1,17 @@
 //! A run's folder, read back.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    Curve, Error, Key, RawMap, Record, Result, RunManifest, RunStatus, Summary,
+    Curve, Error, Key, OverSeeds, RawMap, Record, Result, RunManifest, RunStatus, Summary,
     join::{Joined, Part, join},
     journal::{CurvesOnly, Journal, MapOnly, RecordOnly},
     manifest::Plan,
+    seeds::differ_by_seed,
     store::{CURVES, MAPS, RECORDS},
     summary::summarize,
     tables::{CurveReader, GROUP, SHORT_ROWS, read_maps, read_parquet, read_records},
@@ -25,6 +27,8 @@ pub struct Run {
     journal: Option<Journal>,
     /// The runs that this one was joined from.
     parts: Vec<Part>,
+    /// The same sweep with other seeds.
+    repeats: Vec<Run>,
     cautions: Vec<String>,
 }
 
@@ -68,12 +72,14 @@ impl Run {
             records,
             journal,
             parts: vec![],
+            repeats: vec![],
             cautions: vec![],
         })
     }
 
     /// Several runs as one, for reports: rows stand in one table where they are comparable, and apart where they are not.
-    /// One run alone stays as it is.
+    /// One run alone stays as it is. Runs of one sweep that differ in their seed alone are the first of them, and the others
+    /// say how its means move with the seed ([`Summary::over_seeds`]).
     ///
     /// # Panics
     /// Without a run.
@@ -81,9 +87,22 @@ impl Run {
         if runs.len() == 1 {
             return runs.swap_remove(0);
         }
+        let first = runs.remove(0);
+        let seeds = || runs.iter().map(|run| run.manifest.seed).chain([first.manifest.seed]);
+        let are_repeats = runs.iter().all(|run| differ_by_seed(&first.manifest, &run.manifest));
+        if are_repeats && seeds().collect::<BTreeSet<_>>().len() == runs.len() + 1 {
+            let caution = format!(
+                "{} runs differ in their seed alone; tables and plots are of seed {}, and \"Variation over seeds\" says how \
+                 far the others are from it.",
+                runs.len() + 1,
+                first.manifest.seed
+            );
+            return Self { repeats: runs, cautions: vec![caution], ..first };
+        }
+        runs.insert(0, first);
         let Joined { manifest, records, parts, cautions } = join(runs);
         let folder = parts[0].run.folder.clone();
-        Self { folder, manifest, records, journal: None, parts, cautions }
+        Self { folder, manifest, records, journal: None, parts, repeats: vec![], cautions }
     }
 
     /// What a reader of joined runs must know, a sentence each.
@@ -117,16 +136,24 @@ impl Run {
 
     /// What the records say.
     pub fn summarize(&self) -> Summary {
-        summarize(&self.manifest, &self.records)
+        let mut summary = summarize(&self.manifest, &self.records);
+        if !self.repeats.is_empty() {
+            let all = || [self].into_iter().chain(&self.repeats);
+            let records: Vec<&[Record]> = all().map(|run| &*run.records).collect();
+            let seeds = all().map(|run| run.manifest.seed).collect();
+            summary.over_seeds = Some(OverSeeds::of(&self.manifest, seeds, &records));
+        }
+        summary
     }
 
     /// How many rows of the plan are missing; 0 in a finished run.
     pub fn n_missing(&self) -> usize {
-        if self.parts.is_empty() {
+        let own = if self.parts.is_empty() {
             self.manifest.n_rows() - self.records.len()
         } else {
             self.parts.iter().map(|part| part.run.n_missing()).sum()
-        }
+        };
+        own + self.repeats.iter().map(Self::n_missing).sum::<usize>()
     }
 
     /// Visits every curve in the order of the plan.

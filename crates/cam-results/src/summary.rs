@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use polars::prelude::*;
 
 use crate::{
-    Error, MethodEntry, MetricEntry, ModelEntry, Record, Result, RunManifest, Status,
+    Error, MethodEntry, MetricEntry, ModelEntry, OverSeeds, Record, Result, RunManifest, Status,
     stats::{self, Contrast, Difference, Pair, Scores, Statistic, quantile},
     tables::write_csv,
     worst::Worst,
@@ -71,6 +71,8 @@ pub struct Summary {
     /// Whether intervals are by bootstrap over classes, and not over images: where there are many classes, and several
     /// images of one.
     pub by_class: bool,
+    /// How means move with the seed, where runs of several seeds were joined.
+    pub over_seeds: Option<OverSeeds>,
 }
 
 /// One method in one model, over all images.
@@ -219,6 +221,7 @@ pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
         methods: stats::between_methods(manifest, &scores),
         models: stats::between_models(manifest, &scores),
         by_class: scores.are_classes(),
+        over_seeds: None,
     }
 }
 

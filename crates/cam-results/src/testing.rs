@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use crate::{
-    Better, Curve, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
-    RawMap, Record, Row, RunManifest, RunStatus, SCHEMA, Status, WeightsEntry, adcc,
+    Better, Curve, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, OverSeeds,
+    Printed, ProtocolEntry, RawMap, Record, Reference, Row, RunManifest, RunStatus, SCHEMA, Status,
+    Summary, WeightsEntry, adcc, summarize,
 };
 
 /// One model, three images, three methods, four metrics.
@@ -162,6 +163,32 @@ pub(crate) fn rows(manifest: &RunManifest) -> Vec<Row> {
             }
         })
         .collect()
+}
+
+/// A run with something to say in every section beside its scores: printed values, degenerate maps, and several seeds.
+pub(crate) fn with_all_sections() -> (RunManifest, Summary) {
+    let mut manifest = manifest();
+    manifest.reference = Some(Reference {
+        name: "50 % of t_1.csv".into(),
+        sha256: String::new(),
+        rows: vec![Printed {
+            model: "resnet18".into(),
+            method: "cam".into(),
+            protocol: "byun-2022".into(),
+            source: "table 1 & <elsewhere>".into(),
+            values: [("drop".to_owned(), 0.2), ("adcc".to_owned(), 0.75)].into(),
+            differs: vec![
+                "images 3, printed: 50000".into(),
+                "target predicted, printed: label".into(),
+            ],
+        }],
+    });
+    let records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+    let mut summary = summarize(&manifest, &records);
+    let mut deviations = vec![vec![None; 5]; 3];
+    deviations[1] = vec![Some(0.01), None, Some(0.002), None, Some(0.005)];
+    summary.over_seeds = Some(OverSeeds { seeds: vec![0, 1, 2], deviations });
+    (manifest, summary)
 }
 
 /// The same for `n` images of a class each, all scored.

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use crate::{
     Cell, MethodEntry, ModelEntry, Preset, RunManifest, Summary,
-    preset::Column,
+    beside::{self, Section, Table},
+    preset::{Column, Group, grouped},
     report::{self, cells_of, label},
     stats::CONTROLS,
 };
@@ -22,44 +23,101 @@ pub fn table_tex(manifest: &RunManifest, summary: &Summary, preset: Preset) -> S
     let all: Vec<(&MethodEntry, &Cell)> =
         groups.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
     let columns = preset.columns_of(manifest, summary, &all);
-    let mut head = vec!["Method".to_owned()];
-    head.extend(columns.iter().map(|column| escape(&column.heading)));
-    head.push("$n$".into());
-    let mut tex = format!(
-        "% Made by cambench {} from the records of {}. Needs \\usepackage{{booktabs}}.\n\
-         \\begin{{table*}}[t]\n\\centering\n\\caption{{{}}}\n\\label{{tab:{}}}\n\\footnotesize\n\
-         \\setlength{{\\tabcolsep}}{{3.5pt}}\n\\begin{{tabular}}{{l{}r}}\n\\toprule\n{} \\\\\n",
-        escape(&manifest.cambench),
-        escape(&manifest.sweep),
-        caption(manifest, summary, &all, preset),
-        slug(&manifest.sweep),
-        "r".repeat(columns.len()),
-        head.join(" & "),
-    );
-    for (model, rows) in &groups {
-        tex.push_str("\\midrule\n");
-        if groups.len() > 1 {
-            let name = escape(&model.name);
-            let _ =
-                writeln!(tex, "\\multicolumn{{{}}}{{l}}{{\\textit{{{name}}}}} \\\\", head.len());
+    let tables = grouped(columns).into_iter().map(|Group { title, columns }| {
+        let mut caption = caption(manifest, summary, &all, preset);
+        let mut name = slug(&manifest.sweep);
+        if let Some(title) = title {
+            caption = format!("{}. {caption}", escape(title));
+            name = format!("{name}-{}", slug(&title.to_lowercase()));
         }
-        // Those that know nothing of the network come last.
-        let (controls, methods): (Vec<_>, Vec<_>) =
-            rows.iter().partition(|(method, _)| is_control(method));
-        for (method, cell) in methods.into_iter().chain(controls) {
-            let mut line = vec![escape(&label(method))];
-            line.extend(
-                columns.iter().map(|column| value(summary, model, method, cell, column, preset)),
-            );
-            line.push(cell.n.to_string());
-            if is_control(method) {
-                line[0] = format!("\\textit{{{}}}", line[0]);
+        let mut head = vec!["Method".to_owned()];
+        head.extend(columns.iter().map(|column| escape(&column.heading)));
+        head.push("$n$".into());
+        let mut tex = begin(&caption, &name, &head);
+        for (model, rows) in &groups {
+            tex.push_str("\\midrule\n");
+            if groups.len() > 1 {
+                tex.push_str(&spanning(&model.name, head.len()));
             }
-            let _ = writeln!(tex, "{} \\\\", line.join(" & "));
+            // Those that know nothing of the network come last.
+            let (controls, methods): (Vec<_>, Vec<_>) =
+                rows.iter().partition(|(method, _)| is_control(method));
+            for (method, cell) in methods.into_iter().chain(controls) {
+                let mut line = vec![escape(&label(method))];
+                line.extend(
+                    columns
+                        .iter()
+                        .map(|column| value(summary, model, method, cell, column, preset)),
+                );
+                line.push(cell.n.to_string());
+                if is_control(method) {
+                    line[0] = format!("\\textit{{{}}}", line[0]);
+                }
+                let _ = writeln!(tex, "{} \\\\", line.join(" & "));
+            }
         }
+        tex + "\\bottomrule\n\\end{tabular}\n\\end{table*}\n"
+    });
+    let made_by = format!(
+        "% Made by cambench {} from the records of {}. Needs \\usepackage{{booktabs}}.\n",
+        escape(&manifest.cambench),
+        escape(&manifest.sweep)
+    );
+    made_by + &tables.collect::<Vec<_>>().join("\n")
+}
+
+/// A table up to its first rule; the caption and the head are LaTeX.
+fn begin(caption: &str, name: &str, head: &[String]) -> String {
+    format!(
+        "\\begin{{table*}}[t]\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{name}}}\n\\footnotesize\n\
+         \\setlength{{\\tabcolsep}}{{3.5pt}}\n\\begin{{tabular}}{{l{}}}\n\\toprule\n{} \\\\\n",
+        "r".repeat(head.len() - 1),
+        head.join(" & "),
+    )
+}
+
+/// A row that says of what those below it are.
+fn spanning(title: &str, n_columns: usize) -> String {
+    format!("\\multicolumn{{{n_columns}}}{{l}}{{\\textit{{{}}}}} \\\\\n", escape(title))
+}
+
+/// `report.tex`: everything that was measured, then a table each of what stands beside it.
+pub fn report_tex(manifest: &RunManifest, summary: &Summary) -> String {
+    let mut tex = table_tex(manifest, summary, Preset::All);
+    for section in beside::sections(manifest, summary) {
+        section_tex(&mut tex, manifest, &section);
     }
-    tex.push_str("\\bottomrule\n\\end{tabular}\n\\end{table*}\n");
     tex
+}
+
+/// A section: one table for all models whose columns are the same. Remarks stand below the last.
+fn section_tex(tex: &mut String, manifest: &RunManifest, section: &Section) {
+    let escaped = |cells: &[String]| cells.iter().map(|cell| escape(cell)).collect::<Vec<_>>();
+    let tables: Vec<&[Table]> = section.tables.chunk_by(|a, b| a.head == b.head).collect();
+    for (i, parts) in tables.iter().enumerate() {
+        let caption = escape(&format!("{}. {}", section.title, section.note));
+        let number = if i == 0 { String::new() } else { format!("-{}", i + 1) };
+        let name = format!("{}-{}{number}", slug(&manifest.sweep), section.name);
+        tex.push('\n');
+        tex.push_str(&begin(&caption, &name, &escaped(&parts[0].head)));
+        for Table { title, head, rows } in *parts {
+            tex.push_str("\\midrule\n");
+            if let Some(title) = title {
+                tex.push_str(&spanning(title, head.len()));
+            }
+            for cells in rows {
+                let _ = writeln!(tex, "{} \\\\", escaped(cells).join(" & "));
+            }
+        }
+        tex.push_str("\\bottomrule\n\\end{tabular}\n");
+        let remarks = if i + 1 == tables.len() { &section.remarks[..] } else { &[] };
+        for (number, remark) in remarks.iter().enumerate() {
+            let remark = escape(remark);
+            let _ =
+                writeln!(tex, "\n\\smallskip\\parbox{{\\textwidth}}{{{}. {remark}}}", number + 1);
+        }
+        tex.push_str("\\end{table*}\n");
+    }
 }
 
 /// The same table as Markdown: all models in one, a line of what it is of before it.
@@ -230,7 +288,7 @@ mod tests {
     use super::*;
     use crate::{
         Record, summarize, synthetic,
-        testing::{manifest, rows},
+        testing::{manifest, rows, with_all_sections},
     };
 
     #[test]
@@ -239,6 +297,8 @@ mod tests {
         let records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
         let summary = summarize(&manifest, &records);
         insta::assert_snapshot!("tex", table_tex(&manifest, &summary, Preset::All));
+        let (manifest_beside, summary_beside) = with_all_sections();
+        insta::assert_snapshot!("tex_beside", report_tex(&manifest_beside, &summary_beside));
         insta::assert_snapshot!("tex_poster", table_tex(&manifest, &summary, Preset::Poster));
         insta::assert_snapshot!("md_poster", table_md(&manifest, &summary, Preset::Poster));
         insta::assert_snapshot!("md_torch_cam", table_md(&manifest, &summary, Preset::TorchCam));
@@ -283,8 +343,10 @@ mod tests {
         manifest.methods[2].method = "random".into();
         let records: Vec<Record> = rows.map(|row| row.record).collect();
         let summary = summarize(&manifest, &records);
-        for preset in [Preset::All, Preset::Poster, Preset::TorchCam] {
-            let table = table_tex(&manifest, &summary, preset);
+        let (beside, of_beside) = with_all_sections();
+        let presets = [Preset::All, Preset::Poster, Preset::TorchCam];
+        let tables = presets.map(|preset| table_tex(&manifest, &summary, preset));
+        for table in tables.into_iter().chain([report_tex(&beside, &of_beside)]) {
             let document = format!(
                 "\\documentclass{{article}}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{table}\\end{{document}}\n"
             );

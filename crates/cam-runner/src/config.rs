@@ -452,7 +452,11 @@ impl Form {
     }
 }
 
-fn protocol_of(name: &str) -> Result<&'static Protocol, String> {
+/// The protocol of that name.
+///
+/// # Errors
+/// A message for people where there is none.
+pub fn protocol_of(name: &str) -> Result<&'static Protocol, String> {
     Protocol::by_name(name).ok_or_else(|| {
         let names = PROTOCOLS.each_ref().map(|protocol| protocol.name);
         format!("unknown protocol `{name}`{}", hint(name, &names))
@@ -650,12 +654,12 @@ pub(crate) fn configure<T: Registry>(name: &str, options: Mapping) -> Result<T, 
         .map_err(|error| format!("{name}: {}", with_suggestion(&error.to_string())))
 }
 
-/// One method from its name and options, e.g. of a command line.
+/// One method from its name and options, e.g. of a command line; options that are left out are the protocol's.
 ///
 /// # Errors
 /// A message for people where the name or an option is unknown, or a value does not fit.
-pub fn method(name: &str, options: Mapping) -> Result<AnyMethod, String> {
-    configure(name, options)
+pub fn method(name: &str, options: Mapping, protocol: &Protocol) -> Result<AnyMethod, String> {
+    configure(name, over(options, protocol.method_options(name)))
 }
 
 impl MethodChoice {

@@ -9,10 +9,9 @@ use cam_core::{Map, Preprocessing, Upsampling};
 use cam_data::{Collage, Dataset, DatasetManifest, Item, Layout, Limits, imagenet, prefetch};
 use cam_methods::AnyMethod;
 use cam_results::{
-    Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, Preset, RawMap, Record,
-    Result, Run, RunManifest, Section, Shown, Status, Summary, chosen_images, cost_plot,
-    curves_plot, grid_plot, metrics_plot, ranks_plot, report_html, report_md, table_tex,
-    write_bytes,
+    Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, RawMap, Record, Result, Run,
+    RunManifest, Section, Shown, Status, Summary, chosen_images, cost_plot, curves_plot, grid_plot,
+    metrics_plot, ranks_plot, report_html, report_md, report_tex, write_bytes,
 };
 use serde::Deserialize;
 use tch::Tensor;
@@ -70,7 +69,7 @@ pub fn publish(
                 write_bytes(&folder.join("report.md"), report.as_bytes())?;
             }
             Format::Tex => {
-                let report = table_tex(run.manifest(), &summary, Preset::All);
+                let report = report_tex(run.manifest(), &summary);
                 write_bytes(&folder.join("report.tex"), report.as_bytes())?;
             }
             Format::Html => {

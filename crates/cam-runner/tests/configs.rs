@@ -55,3 +55,10 @@ fn every_method_every_metric_and_a_randomized_network_are_in_the_sweep_of_all_me
     let is_randomized = |method: &MethodChoice| matches!(method.source, MapSource::Randomized(_));
     assert!(sweep.methods.iter().any(is_randomized));
 }
+
+#[test]
+fn every_metric_belongs_to_a_family_of_the_report() {
+    for name in cam_metrics::AnyMetric::NAMES {
+        assert!(cam_results::family(name).is_some(), "{name}: name it in preset.rs of cam-results");
+    }
+}

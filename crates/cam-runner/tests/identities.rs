@@ -14,6 +14,7 @@ use cam_core::{Classifier, Map, Subject, Target, cache_folder};
 use cam_data::{Orientation, Photo};
 use cam_methods::AnyMethod;
 use cam_models::{Loaded, Options, WeightsChoice, load, set_threads};
+use cam_runner::protocol::Protocol;
 use serde_yaml::Value;
 use tch::{Kind, Tensor};
 
@@ -43,7 +44,8 @@ fn real() -> Option<(Loaded, Vec<(String, Tensor)>)> {
 
 fn method(name: &str, options: &[(&str, Value)]) -> AnyMethod {
     let options = options.iter().map(|(key, value)| (Value::from(*key), value.clone()));
-    cam_runner::config::method(name, options.collect()).unwrap()
+    let corrected = Protocol::by_name("corrected").unwrap();
+    cam_runner::config::method(name, options.collect(), corrected).unwrap()
 }
 
 fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
@@ -109,6 +111,7 @@ fn batches_of_1_7_and_64_give_the_same_maps() {
                     | "smooth_grad"
                     | "lime"
                     | "kernel_shap"
+                    | "partition_shap"
                     | "extremal_perturbation"
                     | "random"
                     | "center_gaussian"
@@ -126,6 +129,7 @@ fn batches_of_1_7_and_64_give_the_same_maps() {
                     name @ ("lime" | "kernel_shap") => {
                         self::method(name, &[("n_samples", 70.into())])
                     }
+                    "partition_shap" => self::method("partition_shap", &[("max_evals", 70.into())]),
                     name @ ("integrated_gradients" | "smooth_grad") => {
                         self::method(name, &[("n", 10.into())])
                     }

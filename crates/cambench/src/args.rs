@@ -132,6 +132,9 @@ pub(crate) struct ExplainArgs {
     /// An option of the method, e.g. `n_masks=500`; may be given several times
     #[arg(long = "option", value_name = "KEY=VALUE")]
     pub(crate) options: Vec<String>,
+    /// Whose options of the method, framing of the image and upsampling of the map: a name of `cambench list protocols`
+    #[arg(long, value_name = "NAME", default_value = "corrected")]
+    pub(crate) protocol: String,
     /// The class to explain, by its index [default: the predicted one]
     #[arg(long, value_name = "C")]
     pub(crate) class: Option<i64>,

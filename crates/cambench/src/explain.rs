@@ -12,7 +12,8 @@ use cam_methods::AnyMethod;
 use cam_results::{Picture, write_bytes};
 use cam_runner::{
     DEFAULT_MEMORY, ModelSpec,
-    config::{IMPORTED, ModelChoice},
+    config::{IMPORTED, ModelChoice, protocol_of},
+    protocol::Protocol,
 };
 use tch::{Kind, Tensor};
 
@@ -42,7 +43,9 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
     if let Some(threads) = args.threads {
         cam_models::set_threads(usize::from(threads));
     }
-    let method = method(args)?;
+    let protocol = protocol_of(&args.protocol)
+        .map_err(|message| Unusable(format!("--protocol: {message}")))?;
+    let method = method(args, protocol)?;
     let spec = ModelSpec::new(&model(args)?, Path::to_path_buf)?;
     let mut progress = Progress::new();
     let loaded =
@@ -79,13 +82,16 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
     }
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot create the folder {}", args.out.display()))?;
-    let preprocessing = spec.preprocessing.as_ref().unwrap_or(loaded.preprocessing());
+    let preprocessing = spec
+        .preprocessing
+        .clone()
+        .unwrap_or_else(|| protocol.preprocessing(loaded.preprocessing()));
     let orientation = if args.exif { Orientation::Apply } else { Orientation::Ignore };
 
     // One file that cannot be read costs nothing but itself.
     let mut n_failed = 0;
     for path in &args.images {
-        let photo = match Photo::open(path, preprocessing, orientation) {
+        let photo = match Photo::open(path, &preprocessing, orientation) {
             Ok(photo) => photo,
             Err(error) => {
                 eprintln!("error: {error}");
@@ -93,12 +99,12 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
                 continue;
             }
         };
-        let image = photo.tensor(preprocessing).to_device(device);
+        let image = photo.tensor(&preprocessing).to_device(device);
         let seeds = args.seed..args.seed.saturating_add(args.seeds.into());
         let subjects: Vec<Subject<'_>> =
             seeds.map(|seed| Subject::new(&*cut, image.shallow_clone(), target, seed)).collect();
         let name = |class| spec.class_name(class, n_classes);
-        match explained(&subjects, &*method, photo, path, &name, args)? {
+        match explained(&subjects, &*method, protocol, photo, path, &name, args)? {
             Ok(explanation) => print(&explanation, args)?,
             Err(degenerate) => {
                 eprintln!("error: {}: {degenerate}", path.display());
@@ -113,6 +119,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
 fn explained(
     subjects: &[Subject<'_>],
     method: &dyn Method,
+    protocol: &Protocol,
     photo: Photo,
     path: &Path,
     class_name: &dyn Fn(i64) -> Option<String>,
@@ -120,7 +127,7 @@ fn explained(
 ) -> Result<std::result::Result<Explanation, cam_core::Degenerate>> {
     let map = |subject: &Subject<'_>| {
         let map = Map::made_by(method, &method.explain(subject), subject.size());
-        map.map(|map| map.unit().shallow_clone())
+        map.map(|map| map.upsampled(protocol.upsampling).unit().shallow_clone())
     };
     let maps: Vec<Tensor> = match subjects.iter().map(map).collect() {
         Ok(maps) => maps,
@@ -134,7 +141,9 @@ fn explained(
         args.out.join(format!("{stem}.{}.{extension}", args.method))
     };
     let (overlay, npy) = (file("png"), file("npy"));
-    let picture = Picture::new(photo.width, photo.height, photo.rgb).overlay(&unit);
+    // Bicubic upsampling may leave the range of colors.
+    let colors: Vec<f32> = unit.iter().map(|value| value.clamp(0.0, 1.0)).collect();
+    let picture = Picture::new(photo.width, photo.height, photo.rgb).overlay(&colors);
     write_bytes(&overlay, &picture.png())?;
     write_bytes(&npy, &npy_bytes([height, width], &unit))?;
     Ok(Ok(Explanation {
@@ -204,7 +213,7 @@ fn model(args: &ExplainArgs) -> Result<ModelChoice> {
 }
 
 /// The method with its options, which are the words of a sweep file.
-fn method(args: &ExplainArgs) -> Result<AnyMethod> {
+fn method(args: &ExplainArgs, protocol: &Protocol) -> Result<AnyMethod> {
     if args.method == IMPORTED {
         return Err(Usage(format!(
             "`{IMPORTED}` makes no maps; a sweep scores those of other tools"
@@ -220,7 +229,8 @@ fn method(args: &ExplainArgs) -> Result<AnyMethod> {
             .map_err(|error| Usage(format!("--option {option}: {error}")))?;
         options.insert(key.into(), value);
     }
-    cam_runner::config::method(&args.method, options).map_err(|message| Unusable(message).into())
+    cam_runner::config::method(&args.method, options, protocol)
+        .map_err(|message| Unusable(message).into())
 }
 
 /// The bytes of a `.npy` file (format 1.0) of 32-bit floats.

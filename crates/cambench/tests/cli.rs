@@ -590,6 +590,17 @@ fn explain_writes_an_overlay_and_a_map_and_says_the_class() {
         assert!(map.min().double_value(&[]) >= 0.0 && map.max().double_value(&[]) <= 1.0);
     }
     assert_eq!(ended.stdout.lines().count(), 2);
+
+    let map = |protocol: &str| {
+        let args = "explain photos/0.png --model resnet18 --weights seeded --method recipro_cam --protocol";
+        let args: Vec<&str> = args.split(' ').chain([protocol]).collect();
+        workshop.output(&args).is(0, &[]);
+        tch::Tensor::read_npy(workshop.path("0.recipro_cam.npy")).unwrap()
+    };
+    let (ours, theirs) = (map("corrected"), map("byun-2022"));
+    assert_ne!(ours, theirs);
+    let beyond = |map: &tch::Tensor| map.clamp(0.0, 1.0).ne_tensor(map).any().int64_value(&[]) == 1;
+    assert!(!beyond(&ours) && beyond(&theirs), "upsampled bicubically, and not clamped");
 }
 
 #[test]
@@ -606,6 +617,8 @@ fn explain_says_what_it_cannot_do() {
     explain(&of("resnet18", "gradcam")).is(3, &["gradcam", "did you mean `grad_cam`?"]);
     explain(&of("vgg16", "cam")).is(3, &["vgg16", "linear layer"]);
     explain(&of("resnet18", "imported")).is(2, &["imported"]);
+    let protocol = [&of("resnet18", "cam")[..], &["--protocol", "byun-2023"]].concat();
+    explain(&protocol).is(3, &["--protocol", "did you mean `byun-2022`?"]);
     explain(&["letter.jpg", "--model", "resnet18", "--method", "cam"]).is(3, &["letter.jpg"]);
     let class = ["photos/0.png", "--model", "resnet18", "--method", "cam", "--class", "1000"];
     explain(&class).is(2, &["--class 1000", "0 to 999"]);

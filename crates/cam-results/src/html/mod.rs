@@ -17,7 +17,8 @@ pub use choice::{Choice, chosen_images};
 
 use crate::{
     Better, Cell, Error, Estimate, MethodEntry, Picture, Preset, Record, Result, Run, Status,
-    Summary,
+    Summary, beside,
+    preset::{Group, grouped},
     report::{self, cells_of, label},
     stats::{self, CONTROLS, Contrast},
     summary::FEW_IMAGES,
@@ -79,6 +80,7 @@ pub fn report_html(
         same: stats::equal(&summary.methods),
         accuracies: accuracies(summary),
         models: models(run, summary),
+        beside: beside::sections(manifest, summary),
         units: if summary.by_class { "classes" } else { "images" },
         has_letters: summary.methods.iter().any(|contrast| !contrast.pairs.is_empty()),
         controls: stats::controls(&summary.methods, manifest.models.len() > 1),
@@ -124,6 +126,7 @@ struct Page<'a> {
     same: Vec<String>,
     accuracies: Vec<String>,
     models: Vec<Model<'a>>,
+    beside: Vec<beside::Section>,
     units: &'static str,
     has_letters: bool,
     controls: Vec<String>,
@@ -155,9 +158,16 @@ struct Verdicts {
 struct Model<'a> {
     name: &'a str,
     layer: &'a str,
+    tables: Vec<Scores>,
+    costs: Vec<Cost>,
+}
+
+/// A table of scores.
+#[derive(Serialize)]
+struct Scores {
+    title: Option<String>,
     columns: Vec<Column>,
     rows: Vec<Line>,
-    costs: Vec<Cost>,
 }
 
 #[derive(Serialize)]
@@ -265,24 +275,9 @@ fn models<'a>(run: &'a Run, summary: &Summary) -> Vec<Model<'a>> {
     let manifest = run.manifest();
     let of_model = |model: &'a crate::ModelEntry| {
         let cells: Vec<(&MethodEntry, &Cell)> = cells_of(manifest, summary, &model.name).collect();
-        let columns = Preset::All.columns_of(manifest, summary, &cells);
-        let scales: Vec<(f64, f64)> = columns
-            .iter()
-            .map(|column| scale(cells.iter().filter_map(|(_, cell)| column.estimate(cell))))
-            .collect();
-        let rows = cells.iter().map(|(method, cell)| {
-            let values = columns.iter().zip(&scales).map(|(column, scale)| {
-                value(column.estimate(cell), column.contrast(summary, &model.name), method, *scale)
-            });
-            let lost = report::lost(cell);
-            Line {
-                label: label(method),
-                is_control: CONTROLS.contains(&&*method.method),
-                cells: values.collect(),
-                n: cell.n,
-                lost: lost.join(", "),
-            }
-        });
+        let groups = grouped(Preset::All.columns_of(manifest, summary, &cells));
+        let name = (manifest.models.len() > 1).then_some(&*model.name);
+        let tables = groups.iter().map(|group| scores(summary, model, &cells, name, group));
         let costs = cells.iter().map(|(method, cell)| Cost {
             label: label(method),
             cells: cell.cost.as_ref().map_or_else(
@@ -301,18 +296,51 @@ fn models<'a>(run: &'a Run, summary: &Summary) -> Vec<Model<'a>> {
         Model {
             name: &model.name,
             layer: &model.layer,
-            columns: columns
-                .iter()
-                .map(|column| Column {
-                    heading: column.heading.clone(),
-                    down: column.better == Better::Higher,
-                })
-                .collect(),
-            rows: rows.collect(),
+            tables: tables.collect(),
             costs: costs.collect(),
         }
     };
     manifest.models.iter().map(of_model).collect()
+}
+
+/// The table of some columns of a model.
+fn scores(
+    summary: &Summary,
+    model: &crate::ModelEntry,
+    cells: &[(&MethodEntry, &Cell)],
+    name: Option<&str>,
+    group: &Group,
+) -> Scores {
+    let scales: Vec<(f64, f64)> = group
+        .columns
+        .iter()
+        .map(|column| scale(cells.iter().filter_map(|(_, cell)| column.estimate(cell))))
+        .collect();
+    let rows = cells.iter().map(|(method, cell)| {
+        let values = group.columns.iter().zip(&scales).map(|(column, scale)| {
+            value(column.estimate(cell), column.contrast(summary, &model.name), method, *scale)
+        });
+        let lost = report::lost(cell);
+        Line {
+            label: label(method),
+            is_control: CONTROLS.contains(&&*method.method),
+            cells: values.collect(),
+            n: cell.n,
+            lost: lost.join(", "),
+        }
+    });
+    Scores {
+        title: group.heading(name),
+        columns: group
+            .columns
+            .iter()
+            .map(|column| Column {
+                heading: column.heading.clone(),
+                down: column.better == Better::Higher,
+            })
+            .collect(),
+        rows: rows.collect(),
+    }
 }
 
 /// From the smallest to the largest end of an interval.
@@ -392,7 +420,10 @@ fn provenance(run: &Run) -> Vec<[String; 7]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Store, synthetic};
+    use crate::{
+        Store, synthetic,
+        testing::{rows, with_all_sections},
+    };
 
     /// A synthetic run, whose names hold markup.
     fn run(n_images: usize, n_methods: usize) -> (tempfile::TempDir, Run) {
@@ -478,6 +509,34 @@ mod tests {
         assert!(self::page(&few, &[]).contains("Nothing: behind some means there are only"));
         assert!(page.contains("class=\"mean first\""));
         assert!(page.contains("no &lt;b&gt;file"), "what is missing is said");
+    }
+
+    #[test]
+    fn the_page_shows_what_stands_beside_the_scores() {
+        let (manifest, _) = with_all_sections();
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::create_or_continue(folder.path(), manifest.clone()).unwrap();
+        store.append_all(&rows(&manifest)).unwrap();
+        let run = store.finish("2026-01-02T04:00:00Z").unwrap();
+        let page = report_html(&run, &with_all_sections().1, &[], &[]).unwrap();
+        for text in [
+            "<details id=\"seeds\">",
+            "<td>1.00 (± ",
+            "<details id=\"worst\">",
+            "<td>61.4</td>",
+            "<details id=\"printed\">",
+            " 75.00 (",
+            "table 1 &amp; &lt;elsewhere&gt;. Set otherwise here: images 3, printed: 50000; target",
+        ] {
+            assert!(page.contains(text), "{text}");
+        }
+        let (_folder, plain) = self::run(40, 2);
+        let page = self::page(&plain, &[]);
+        assert!(
+            !["seeds", "worst", "printed"]
+                .iter()
+                .any(|id| page.contains(&format!("<details id=\"{id}\"")))
+        );
     }
 
     #[test]

@@ -244,7 +244,7 @@ fn adcc_influences(columns: &[&Column], means: &[f64], value: f64) -> Vec<f64> {
 }
 
 /// Batch sizes and thread counts move values by rounding up to this; equal maps of different methods too.
-pub(super) const ROUNDING: f64 = 1e-5;
+pub(crate) const ROUNDING: f64 = 1e-5;
 
 /// An image's difference, 0 where it is rounding: otherwise a bias of the last bit would be significant.
 fn without_rounding(difference: f64) -> f64 {
