@@ -1,15 +1,13 @@
 //! A run's folder, read back.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::{
     Curve, Error, Key, RawMap, Record, Result, RunManifest, RunStatus, Summary,
     join::{Joined, Part, join},
     journal::{CurvesOnly, Journal, MapOnly, RecordOnly},
     manifest::Plan,
+    shards,
     store::{CURVES, MAPS, RECORDS},
     summary::summarize,
     tables::{CurveReader, GROUP, SHORT_ROWS, read_maps, read_parquet, read_records},
@@ -37,14 +35,15 @@ impl Run {
         let mut manifest = RunManifest::read(folder)?;
         let mut journal = None;
         if manifest.status == RunStatus::Running {
-            match Journal::open(folder, Plan::of(&manifest)) {
-                Ok(found) => journal = Some(found),
-                // Either nothing was appended yet, or the run was finished just now.
-                Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                    manifest = RunManifest::read(folder)?;
-                }
-                Err(error) => return Err(error),
+            let plan = Plan::of(&manifest);
+            let parts = shards::read_parts(folder, &manifest, &plan)?;
+            manifest.made_on = shards::made_on(&parts);
+            let found = Journal::open(folder, plan, parts)?;
+            // Either nothing was appended yet, or the run was finished just now.
+            if found.n_rows() == 0 {
+                manifest = RunManifest::read(folder)?;
             }
+            journal = (manifest.status == RunStatus::Running).then_some(found);
         }
         let mut records = vec![];
         match &journal {
@@ -53,7 +52,6 @@ impl Run {
                     records.extend(journal.row(&key)?.map(|RecordOnly { record }| record));
                 }
             }
-            None if manifest.status == RunStatus::Running => {}
             None => {
                 read_parquet(&folder.join(RECORDS), SHORT_ROWS, |frame| {
                     read_records(frame, &manifest.metrics, &mut records)

@@ -51,6 +51,7 @@ pub(crate) fn manifest() -> RunManifest {
                 boxes: vec![],
             })
             .collect(),
+        made_on: vec![],
     }
 }
 
