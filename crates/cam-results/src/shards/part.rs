@@ -494,7 +494,7 @@ mod tests {
         let path = part_path(cut.folder.path(), 0);
         let good = fs::read(&path).unwrap();
         let whole: Vec<_> = cut.rows(0).into_iter().map(|row| row.record).collect();
-        for at in (0..good.len()).step_by(41) {
+        for at in (0..good.len()).step_by(97) {
             for cut_off in [true, false] {
                 let mut bad = good[..if cut_off { at } else { good.len() }].to_vec();
                 if !cut_off {
