@@ -161,7 +161,7 @@ def recipro_cam(net, case, _handed):
 
 def kernel_shap(net, _case, handed):
     """Least squares over coalitions that are handed over, the sum held by a Lagrange multiplier."""
-    rows, labels = superpixels(net, handed)
+    rows, labels = superpixels(handed)
     rows, empty = rows[:-1], rows[-1]
     assert not empty.any()
     scores = net.logit(handed).numpy()

@@ -23,8 +23,9 @@ import formulas  # noqa: E402
 import packages  # noqa: E402
 import scores  # noqa: E402
 import shown  # noqa: E402
+from attribute import max_abs, sum_colors  # noqa: E402
 from network import Network  # noqa: E402
-from packages import captum, eigen, grad_cam, max_abs, sum_colors, torch_cam  # noqa: E402
+from packages import captum, eigen, grad_cam, torch_cam  # noqa: E402
 
 MAPS = {
     "cam.torch_cam": torch_cam("CAM"),

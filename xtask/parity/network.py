@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import torch
 
-from networks import Settings, Split, original
+from networks import Settings, Split, module_name, original
 
 LAST = "conv_head"
 
@@ -42,7 +42,7 @@ class Network:
 
     def name(self, layer):
         """A layer's name as a module of `model`."""
-        return "features" if layer == LAST else f"original._blocks.{block(layer)}"
+        return module_name(None if layer == LAST else layer)
 
     def module(self, layer):
         return self.model.get_submodule(self.name(layer))

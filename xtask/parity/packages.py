@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+import attribute
 
 
 def torch_cam(what, handed_noise=False, **options):
@@ -93,40 +94,13 @@ def eigen(what):
 
 def captum(what, merge, **options):
     """An attribution of captum to the pixels' colors, which `merge` makes one number."""
-
-    def reference(net, _case, _handed):
-        from captum import attr
-
-        method = getattr(attr, what)(net.model)
-        values = method.attribute(net.image.clone().requires_grad_(True), target=net.target, **options)
-        return merge(values.detach()[0])
-
-    return reference
-
-
-def max_abs(colors):
-    return colors.abs().amax(0)
-
-
-def sum_colors(colors):
-    return colors.sum(0)
+    return lambda net, _case, _handed: attribute.captum(net, what, merge, **options)
 
 
 def occlusion(net, case, _handed):
     """captum's occlusion by squares that stand where ours do."""
-    from captum.attr import Occlusion
-
-    window, n = case["options"].get("window", 32), case["options"].get("n", 13)
-    stride = (net.size[0] - window) // (n - 1)
-    values = Occlusion(lambda images: net.model(images).softmax(1)).attribute(
-        net.image,
-        sliding_window_shapes=(3, window, window),
-        strides=(3, stride, stride),
-        target=net.target,
-        baselines=0,
-        perturbations_per_eval=16,
-    )
-    return values[0, 0]
+    options = case["options"]
+    return attribute.occlusion(net, options.get("window", 32), options.get("n", 13), at_once=16)
 
 
 def smooth_grad(net, _case, handed):
@@ -138,47 +112,17 @@ def smooth_grad(net, _case, handed):
         saliency.attribute(copy.clone().requires_grad_(True), target=net.target, abs=False).detach()
         for copy in handed.split(1)
     ]
-    return max_abs(torch.stack(gradients).mean(0)[0])
+    return attribute.max_abs(torch.stack(gradients).mean(0)[0])
 
 
-def superpixels(net, handed):
-    """Rows of what is shown `[n, d]` and each pixel's superpixel `[H, W]`, read off images that hide some."""
-    shown = (handed != 0).any(1).flatten(1).numpy()
-    # Pixels of one superpixel are shown by the same images.
-    packed = np.ascontiguousarray(np.packbits(shown, axis=0).T)
-    keys = packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
-    _, first, labels = np.unique(keys, return_index=True, return_inverse=True)
-    return shown[:, first].astype(float), torch.from_numpy(labels.reshape(net.size))
+def superpixels(handed):
+    """Rows and labels, read off images that hide some superpixels."""
+    return attribute.superpixels((handed != 0).any(1))
 
 
-def lime(net, case, handed):
+def lime(net, _case, handed):
     """The package lime with our superpixels and our rows of what is shown."""
-    from lime.lime_image import LimeImageExplainer
-
-    rows, labels = superpixels(net, handed)
-
-    class Rows(np.random.RandomState):
-        def randint(self, _low, _high, size):
-            assert size == rows.size
-            return rows.ravel().astype(int)
-
-    def classify(images):
-        images = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().contiguous()
-        with torch.no_grad():
-            return torch.cat([net.model(chunk).softmax(1) for chunk in images.split(16)]).numpy()
-
-    explanation = LimeImageExplainer(random_state=Rows(0)).explain_instance(
-        net.image[0].permute(1, 2, 0).numpy().astype(np.float64),
-        classify,
-        labels=(net.target,),
-        top_labels=None,
-        hide_color=0,
-        num_samples=len(rows),
-        random_seed=0,
-        segmentation_fn=lambda _image: labels.numpy(),
-    )
-    values = dict(explanation.local_exp[net.target])
-    return torch.tensor([values[i] for i in range(rows.shape[1])])[labels]
+    return attribute.lime(net, *superpixels(handed), at_once=10)
 
 
 def shap(**options):
@@ -192,18 +136,8 @@ def shap(**options):
 
 
 def shap_values(net, handed, **options):
-    import shap as package
-
-    rows, labels = superpixels(net, handed)
-
-    def game(rows):
-        masks = torch.from_numpy(np.asarray(rows)).float()[:, labels].unsqueeze(1)
-        return torch.cat([net.logit(net.image * chunk) for chunk in masks.split(16)]).numpy()
-
-    d = rows.shape[1]
-    np.random.seed(0)
-    explainer = package.KernelExplainer(game, np.zeros((1, d)))
-    return np.asarray(explainer.shap_values(np.ones((1, d)), silent=True, **options))[0], labels
+    rows, labels = superpixels(handed)
+    return attribute.shap_values(net, rows.shape[1], labels, at_once=16, **options), labels
 
 
 def openvino(net, _case, _handed):
@@ -215,5 +149,3 @@ def openvino(net, _case, _handed):
 
     peer = openvino_peer.ReciproCam(Peer)
     return torch.from_numpy(peer.model(peer.image)["saliency_map"][0, net.target]).double()
-
-

@@ -42,20 +42,32 @@ class Task:
         raise NotImplementedError
 
 
+class Attribution(Task):
+    """A function of the network that returns the map `[H, W]` of its image."""
+
+    def __init__(self, network, function):
+        super().__init__(network)
+        self.function = function
+
+    def map_of(self, image):
+        return self.function(self.network)
+
+
 class TorchCam(Task):
     """A method of torch-cam, whose extractor is made once and hooked to the layer by name."""
 
-    def __init__(self, method, network):
+    def __init__(self, method, network, layer="features", **options):
         from torchcam import methods
 
         super().__init__(network)
         self.method = method
-        options = {"fc_layer": self.model.fc} if method == "CAM" else {}
-        self.extractor = getattr(methods, method)(self.model, "features", **options)
+        if method == "CAM":
+            options["fc_layer"] = self.model.fc
+        self.extractor = getattr(methods, method)(self.model, layer, **options)
 
     def map_of(self, image):
-        # Its documentation runs the model without gradients for the two methods that need none.
-        with torch.inference_mode(self.method in ("CAM", "ScoreCAM")):
+        # Its documentation runs the model without gradients for the methods that need none.
+        with torch.inference_mode(self.method in ("CAM", "ScoreCAM", "SSCAM", "ISCAM")):
             scores = self.model(image)
         values = self.extractor(self.network.target, scores)[0][0]
         return upsampled(values, self.size).detach()
@@ -80,6 +92,26 @@ class PytorchGradCam(Task):
 
     def close(self):
         self.cam.activations_and_grads.release()
+
+
+class Eigen(PytorchGradCam):
+    """A principal component of pytorch-grad-cam, before it cuts off what is negative: the sign that the decomposition
+    leaves open, and with it what is cut off, is ours."""
+
+    def __init__(self, method, network):
+        super().__init__(method, network)
+        self.cam.get_cam_image, self.project = self.turned, self.cam.get_cam_image
+
+    def turned(self, image, layer, targets, activations, gradients, smooth):
+        values = self.project(image, layer, targets, activations, gradients, smooth)
+        columns = activations[0] if gradients is None else activations[0] * gradients[0]
+        sums = (columns - columns.mean((1, 2), keepdims=True)).sum(0)
+        self.values = values[0] * (-1 if (values[0] * sums).sum() < 0 else 1)
+        return values
+
+    def map_of(self, image):
+        super().map_of(image)
+        return unit(torch.from_numpy(self.values), self.size)
 
 
 class Rise(Task):

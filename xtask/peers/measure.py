@@ -77,6 +77,71 @@ class DeletionInsertion:
         return [self.curve.deletion(image, values), self.curve.insertion(image, values)]
 
 
+class PixelFlipping:
+    """Quantus' curve, in which the three colors of a pixel come one after the other; as an area, with the clean
+    probability before it."""
+
+    def __init__(self, network, steps):
+        import quantus
+
+        self.network = network
+        self.metric = quantus.PixelFlipping(features_in_step=3 * network.map.numel() // steps, disable_warnings=True)
+        with torch.no_grad():
+            self.clean = confidence(network, network.image)
+
+    def __call__(self):
+        curve = np.concatenate([[self.clean], *judged(self.network, self.metric, self.network.map[None])])
+        return [(curve.sum() - curve[0] / 2 - curve[-1] / 2) / (len(curve) - 1)]
+
+
+class RoadOfQuantus:
+    """Quantus' ROAD over 10 to 90 percent, once by the map and once by its negative."""
+
+    def __init__(self, network):
+        import quantus
+
+        self.network = network
+        self.metric = quantus.ROAD(percentages=SHARES, disable_warnings=True)
+        # It takes the numbers of all colors for pixels, more than there are: those of two colors come last, uncounted.
+        self.metric.a_size = network.map.numel()
+        last = torch.full_like(network.map, -2)
+        self.maps = [torch.stack([values, last, last]) for values in (network.map, -network.map)]
+
+    def __call__(self):
+        most, least = (judged(self.network, self.metric, values) for values in self.maps)
+        return [sum(least[share] - most[share] for share in SHARES) / 2 / len(SHARES)]
+
+
+class RoadOfGradCam:
+    """ROAD as pytorch-grad-cam combines it, of the class's probability; with noise of its own."""
+
+    def __init__(self, network):
+        from pytorch_grad_cam.metrics.road import ROADCombined
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
+
+        self.network = network
+        self.road = ROADCombined(percentiles=SHARES)
+        self.targets = [ClassifierOutputSoftmaxTarget(network.target)]
+
+    def __call__(self):
+        values = self.network.map[None].cpu().numpy()
+        return [float(self.road(self.network.image, values, self.targets, self.network.model)[0])]
+
+
+SHARES = [10, 20, 30, 40, 50, 60, 70, 80, 90]
+
+
+def judged(network, metric, values):
+    """What a metric of Quantus says of the network's image and a map `[colors or 1, H, W]`."""
+    return metric(
+        model=network.model,
+        x_batch=network.image.cpu().numpy(),
+        y_batch=np.array([network.target]),
+        a_batch=values[None].cpu().numpy(),
+        device=network.settings.device,
+    )
+
+
 class Adcc:
     """Grad-CAM of torch-cam, drop, coherency, complexity and their harmonic mean, as the ADCC reference combines them."""
 

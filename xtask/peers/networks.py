@@ -41,6 +41,7 @@ class Network:
         self.images = inputs["images"]  # [16, 3, H, W]
         self.image = self.images[:1].clone()
         self.masks = inputs["masks"]  # [N, 1, H, W], RISE's
+        self.shown = {job: inputs[job].bool() for job in ["lime", "kernel_shap"]}  # [n, H, W], of the superpixels
         self.map = inputs["map"]  # [H, W], for the metrics that judge one
         self.model = self.load()
         with torch.no_grad():
@@ -67,6 +68,14 @@ def original(name):
 
         return EfficientNet.from_name(f"efficientnet-lite{name[-1]}")
     return torchvision.models.get_model(name, weights=None)
+
+
+def module_name(layer):
+    """An inner layer of ours as a module of `Split`; the cut where there is none."""
+    if layer is None:
+        return "features"
+    kind, _, number = layer.partition(".")
+    return {"blocks": f"original._blocks.{number}", "conv1": "original.relu"}[kind]
 
 
 class Split(nn.Module):

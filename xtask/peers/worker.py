@@ -18,9 +18,7 @@ import traceback
 
 import torch
 
-import explain
-import measure
-import sweep
+import tasks
 from networks import Network, Settings
 
 
@@ -36,7 +34,8 @@ def main():
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.stderr = open(os.devnull, "w")
     torch.set_num_threads(args.threads)
-    worker = Worker(Settings(args.folder, args.device, args.threads, args.variant == "tuned"))
+    settings = Settings(args.folder, args.device, args.threads, args.variant == "tuned")
+    worker = Worker(settings)
     requests = queue.SimpleQueue()
     threading.Thread(target=read, args=(requests,), daemon=True).start()
     while True:
@@ -44,6 +43,7 @@ def main():
             answer = worker.answer(json.loads(requests.get()))
         except Exception:
             answer = {"error": traceback.format_exc()}
+            worker = Worker(settings)  # with a network that nothing was left at
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
@@ -73,7 +73,7 @@ class Worker:
             if self.network is None or self.network.name != request["model"]:
                 self.network = None  # frees the old one before the new one comes
                 self.network = Network(request["model"], self.settings)
-            self.task = task(request["job"], request["peer"], self.network)
+            self.task = tasks.of(request["job"], request["peer"], self.network)
             self.task_of = key
         return timed(self.task, request["at_least"], self.settings.synchronize)
 
@@ -99,36 +99,11 @@ def timed(task, at_least, synchronize):
             return {"secs": secs / runs, "runs": runs, "check": check}
 
 
-def task(job, peer, network):
-    """Something to call: it does the job once and returns the numbers that everyone must agree on."""
-    if peer == "openvino-xai":
-        import openvino_peer
-
-        return openvino_peer.ReciproCam(network)
-    if job.startswith("forward_"):
-        return measure.Forward(network, int(job.removeprefix("forward_")), peer)
-    tasks = {
-        ("cam", "torch-cam"): lambda: explain.TorchCam("CAM", network),
-        ("grad_cam", "torch-cam"): lambda: explain.TorchCam("GradCAM", network),
-        ("grad_cam_pp", "torch-cam"): lambda: explain.TorchCam("GradCAMpp", network),
-        ("smooth_grad_cam_pp", "torch-cam"): lambda: explain.TorchCam("SmoothGradCAMpp", network),
-        ("score_cam", "torch-cam"): lambda: explain.TorchCam("ScoreCAM", network),
-        ("grad_cam", "grad-cam"): lambda: explain.PytorchGradCam("GradCAM", network),
-        ("grad_cam_pp", "grad-cam"): lambda: explain.PytorchGradCam("GradCAMPlusPlus", network),
-        ("score_cam", "grad-cam"): lambda: explain.PytorchGradCam("ScoreCAM", network),
-        ("rise", "authors"): lambda: explain.Rise(network, network.masks),
-        ("recipro_cam", "torch"): lambda: explain.ReciproCam(network),
-        ("deletion_insertion", "authors"): lambda: measure.DeletionInsertion(network),
-        ("adcc", "torch-cam"): lambda: measure.Adcc(network),
-        ("sweep", "script"): lambda: sweep.Sweep(network),
-    }
-    return tasks[job, peer]()
-
-
 def versions():
     from importlib.metadata import version
 
-    names = ["torch", "torchvision", "torchcam", "grad-cam", "openvino", "openvino-xai", "numpy"]
+    cams = ["torchcam", "grad-cam", "openvino", "openvino-xai"]
+    names = ["torch", "torchvision", *cams, "captum", "lime", "shap", "quantus", "numpy"]
     found = {name: version(name) for name in names}
     found["python"] = sys.version.split()[0]
     if torch.cuda.is_available():

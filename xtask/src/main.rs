@@ -59,7 +59,8 @@ cargo xtask growth [--images A,B,...]
     with fewer images, minutes)
 cargo xtask peers [--device cpu|cuda] [--models A,B] [--jobs A,B] [--rounds N] [--minutes M] [--threads N] [--out DIR]
     measure cambench beside torch, torch-cam, pytorch-grad-cam, OpenVINO-XAI and authors' code, into results/speed;
-    what is measured already is kept. Needs Python 3.11 or 3.12 with venv, and 6 GB on the disk
+    with --jobs methods further methods and metrics beside those, captum, lime, shap and Quantus, into methods.md there.
+    What is measured already is kept. Needs Python 3.11 or 3.12 with venv, and 6 GB on the disk
 cargo xtask peers --poster [--device cpu|cuda] [--threads N] [--out DIR]
     measure the speed claims of the Recipro-CAM poster on our engine alone
 cargo xtask parity

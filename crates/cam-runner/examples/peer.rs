@@ -8,6 +8,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     env,
     error::Error,
     fs,
@@ -40,6 +41,19 @@ const SEED: u64 = 0;
 const PHOTOGRAPH: &str = "chelsea.png";
 const BATCH: i64 = 16;
 const N_MASKS: u32 = 256;
+/// The methods whose peers get the superpixels and samples of ours.
+const OF_SUPERPIXELS: [&str; 2] = ["lime", "kernel_shap"];
+/// The methods and metrics whose peers read their sizes from what is exported.
+const SIZED: [&str; 8] = [
+    "ss_cam",
+    "is_cam",
+    "lime",
+    "kernel_shap",
+    "occlusion",
+    "integrated_gradients",
+    "smooth_grad",
+    "pixel_flipping",
+];
 
 fn main() -> Result<()> {
     let mut worker = Worker::new()?;
@@ -115,14 +129,16 @@ impl Worker {
             self.model = Some(self.load(name)?);
         }
         let model = self.model.as_ref().expect("just loaded");
-        let cut = model.loaded.network.cut(model.loaded.backbone.layer())?;
+        let early = early_layer(name).filter(|_| ["ss_cam", "is_cam"].contains(&job));
+        let cut = model.loaded.network.cut(early.unwrap_or(model.loaded.backbone.layer()))?;
         let at_least = request["at_least"].as_f64().unwrap_or_default();
         let timed = |task: &dyn Fn() -> Result<Vec<f64>>| timed(task, at_least, self.device);
         match (job, request["peer"].as_str()) {
             ("peak", Some("convolutions")) => peak(self.precision, self.device),
             ("forward_1", _) => timed(&|| Ok(forward(&cut, &model.images.narrow(0, 0, 1)))),
             ("forward_16" | "peak", _) => timed(&|| Ok(forward(&cut, &model.images))),
-            ("deletion_insertion", _) => timed(&|| model.deletion_insertion(&cut)),
+            ("deletion_insertion", _) => timed(&|| model.judge(&cut, &["deletion", "insertion"])),
+            ("pixel_flipping" | "road", _) => timed(&|| model.judge(&cut, &[job])),
             ("adcc", _) => timed(&|| model.adcc(&cut)),
             ("sweep", _) => timed(&|| self.sweep(model)),
             ("poster", _) => {
@@ -132,14 +148,7 @@ impl Worker {
                 Ok(answer)
             }
             _ => {
-                let options = match job {
-                    // As those peers define them that have the method; both are options of ours.
-                    "cam" => json!({ "relu": false }),
-                    "score_cam" => json!({ "weighting": "channel_softmax" }),
-                    "rise" => json!({ "n_masks": N_MASKS }),
-                    _ => json!({}),
-                };
-                let method = configured(job, &options)?;
+                let method = configured(job, &options_of(job))?;
                 timed(&|| model.explain(&cut, &method))
             }
         }
@@ -255,10 +264,11 @@ impl Model {
         })
     }
 
-    fn deletion_insertion(&self, cut: &Cut<'_>) -> Result<Vec<f64>> {
+    /// What metrics say of the map that is there.
+    fn judge(&self, cut: &Cut<'_>, metrics: &[&str]) -> Result<Vec<f64>> {
         let subject = self.subject(cut);
         let map = Map::new(&self.map, subject.size())?;
-        scores(&["deletion", "insertion"], &Explained::new(&subject, &map, None))
+        scores(metrics, &Explained::new(&subject, &map, None))
     }
 
     fn adcc(&self, cut: &Cut<'_>) -> Result<Vec<f64>> {
@@ -272,13 +282,42 @@ impl Model {
     }
 }
 
+/// The options of a method or metric at its job: as those peers define it that have it, and as large as minutes allow.
+fn options_of(job: &str) -> Value {
+    match job {
+        "cam" => json!({ "relu": false }),
+        "score_cam" => json!({ "weighting": "channel_softmax" }),
+        "rise" => json!({ "n_masks": N_MASKS }),
+        "eigen_cam" => json!({ "center": true }),
+        "ss_cam" => json!({ "n": 2 }),
+        "is_cam" => json!({ "n": 2, "accumulate": true }),
+        "lime" | "kernel_shap" => json!({ "n_samples": 128 }),
+        "occlusion" => json!({ "window": 32, "n": 13 }),
+        "integrated_gradients" => json!({ "n": 16 }),
+        "smooth_grad" => json!({ "n": 16, "noise": 0.15 }),
+        "pixel_flipping" => json!({ "steps": 96 }),
+        _ => json!({}),
+    }
+}
+
+/// A layer of few channels, for the methods that run the network several times a channel.
+fn early_layer(model: &str) -> Option<&'static str> {
+    match model {
+        "tf_efficientnet_lite0" => Some("blocks.7"),
+        "resnet50" => Some("conv1"),
+        _ => None,
+    }
+}
+
 fn configured(name: &str, options: &Value) -> Result<AnyMethod> {
     Ok(AnyMethod::configure(name, options).ok_or_else(|| format!("no method `{name}`"))??)
 }
 
 fn scores(names: &[&str], explained: &Explained<'_>) -> Result<Vec<f64>> {
-    let metric =
-        |name: &&str| AnyMetric::by_name(name).ok_or_else(|| format!("no metric `{name}`").into());
+    let metric = |name: &&str| {
+        let metric = AnyMetric::configure(name, &options_of(name));
+        Ok(metric.ok_or_else(|| format!("no metric `{name}`"))??)
+    };
     let metrics: Vec<AnyMetric> = names.iter().map(metric).collect::<Result<_>>()?;
     explained.prepare(metrics.iter().map(|metric| &**metric));
     let score = |metric: &AnyMetric| {
@@ -416,14 +455,22 @@ fn export(name: &str, folder: &Path, device: Device) -> Result<Value> {
 
     let cut = loaded.network.cut(backbone.layer())?;
     let subject = Subject::new(&cut, images.narrow(0, 0, 1), Target::Predicted, SEED);
-    let rise = configured("rise", &json!({ "n_masks": N_MASKS }))?;
+    let rise = configured("rise", &options_of("rise"))?;
     let map = Map::new(&rise.explain(&subject), subject.size())?;
-    let masks = masks_of(&rise, subject.image());
-    Tensor::write_safetensors(
-        &[("images", &images), ("masks", &masks), ("map", &map.unit().contiguous())]
-            .map(|(name, tensor)| (name, tensor.to_device(Device::Cpu))),
-        folder.join(format!("{name}.inputs.safetensors")),
-    )?;
+    let masks = shown_by(&rise, &subject.image().ones_like()).narrow(1, 0, 1);
+    let mut inputs =
+        vec![("images", images), ("masks", masks), ("map", map.unit().shallow_clone())];
+    // So that 0 is what is hidden and nothing else.
+    let image = subject.image() + subject.image().eq(0.0) * 1e-6;
+    for job in OF_SUPERPIXELS {
+        let images = shown_by(&configured(job, &options_of(job))?, &image);
+        inputs.push((job, images.ne(0.0).any_dim(1, false).to_kind(Kind::Uint8)));
+    }
+    let inputs: Vec<(&str, Tensor)> = inputs
+        .into_iter()
+        .map(|(name, tensor)| (name, tensor.contiguous().to_device(Device::Cpu)))
+        .collect();
+    Tensor::write_safetensors(&inputs, folder.join(format!("{name}.inputs.safetensors")))?;
 
     let list = folder.join(format!("{name}.photograph.csv"));
     fs::write(list, format!("path,label\n{PHOTOGRAPH},{}\n", subject.class()))?;
@@ -443,17 +490,19 @@ fn export(name: &str, folder: &Path, device: Device) -> Result<Value> {
         "gmacs": macs as f64 / 1e9,
         "photograph": photographs.join(PHOTOGRAPH),
         "preprocessing": preprocessing,
+        "early_layer": early_layer(name),
+        "options": SIZED.map(|job| (job, options_of(job))).into_iter().collect::<BTreeMap<_, _>>(),
     });
     fs::write(folder.join(format!("{name}.json")), about.to_string())?;
     Ok(about)
 }
 
-/// The masks that RISE draws for an image, `[N, 1, H, W]`: seen by a classifier that is shown an image of ones.
-fn masks_of(rise: &AnyMethod, image: &Tensor) -> Tensor {
+/// The images that a method makes of one, `[N, 3, H, W]`: seen by a classifier that they are shown to.
+fn shown_by(method: &AnyMethod, image: &Tensor) -> Tensor {
     struct Recorder(RefCell<Vec<Tensor>>);
     impl Classifier for Recorder {
         fn features(&self, images: &Tensor) -> Tensor {
-            self.0.borrow_mut().push(images.narrow(1, 0, 1).copy());
+            self.0.borrow_mut().push(images.copy());
             images.shallow_clone()
         }
 
@@ -466,8 +515,8 @@ fn masks_of(rise: &AnyMethod, image: &Tensor) -> Tensor {
         }
     }
     let recorder = Recorder(RefCell::default());
-    let subject = Subject::new(&recorder, image.ones_like(), Target::Class(0), SEED);
+    let subject = Subject::new(&recorder, image.shallow_clone(), Target::Class(0), SEED);
     recorder.0.borrow_mut().clear(); // the clean image
-    let _ = rise.explain(&subject);
-    Tensor::cat(&recorder.0.take(), 0).contiguous()
+    let _ = method.explain(&subject);
+    Tensor::cat(&recorder.0.take(), 0)
 }

@@ -1,4 +1,6 @@
-//! What is measured: the jobs, who does each, and the speed that cambench is to have.
+//! What is measured: groups of jobs, who does each job, and the speed that cambench is to have.
+
+use super::{engine, methods};
 
 /// Ours in every table.
 pub(super) const OURS: &str = "cambench";
@@ -19,8 +21,27 @@ impl Contender {
     }
 }
 
+/// Jobs that are measured together, into files of their own.
+#[derive(Debug, PartialEq)]
+pub(super) struct Group {
+    /// Its name on the command line.
+    pub(super) name: &'static str,
+    /// Name of its files, without the ending.
+    pub(super) file: &'static str,
+    /// Heading of its report.
+    pub(super) title: &'static str,
+    /// How long all of it takes, with both models; about.
+    pub(super) minutes: u32,
+    /// In the order of the tables.
+    pub(super) jobs: &'static [Job],
+    pub(super) targets: &'static [Target],
+}
+
+/// All groups; the first is measured unless others are asked for.
+pub(super) static GROUPS: [Group; 2] = [engine::GROUP, methods::GROUP];
+
 /// Something that everyone does.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Job {
     /// Its name in requests and rows.
     pub(super) name: &'static str,
@@ -37,7 +58,7 @@ pub(super) struct Job {
 }
 
 /// Someone else at a job.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Peer {
     pub(super) name: &'static str,
     pub(super) variants: &'static [&'static str],
@@ -45,139 +66,36 @@ pub(super) struct Peer {
     pub(super) within: Option<f64>,
 }
 
-const BOTH: &[&str] = &["stock", "tuned"];
-const STOCK: &[&str] = &["stock"];
-const TUNED: &[&str] = &["tuned"];
+pub(super) const BOTH: &[&str] = &["stock", "tuned"];
+pub(super) const STOCK: &[&str] = &["stock"];
+pub(super) const TUNED: &[&str] = &["tuned"];
 
-const fn peer(name: &'static str, variants: &'static [&'static str], within: f64) -> Peer {
+/// A peer whose numbers are ours.
+pub(super) const fn peer(
+    name: &'static str,
+    variants: &'static [&'static str],
+    within: f64,
+) -> Peer {
     Peer { name, variants, within: Some(within) }
 }
 
 /// A peer whose numbers are its own.
-const fn other(name: &'static str, variants: &'static [&'static str]) -> Peer {
+pub(super) const fn other(name: &'static str, variants: &'static [&'static str]) -> Peer {
     Peer { name, variants, within: None }
 }
-
-/// Every job, in the order of the tables.
-pub(super) const JOBS: [Job; 13] = [
-    Job {
-        name: "forward_1",
-        title: "forward, batch 1",
-        peers: &[peer("torch", BOTH, 1e-3), peer("torch-frozen", TUNED, 1e-3)],
-        bf16_within: Some(0.5),
-        is_long: false,
-        note: "logits of one image, of sixteen; `torch-frozen` is `torch.jit.freeze` of the traced channels-last module",
-    },
-    Job {
-        name: "forward_16",
-        title: "forward, batch 16",
-        peers: &[peer("torch", BOTH, 1e-3), peer("torch-frozen", TUNED, 1e-3)],
-        bf16_within: Some(0.5),
-        is_long: false,
-        note: "",
-    },
-    Job {
-        name: "cam",
-        title: "CAM",
-        peers: &[peer("torch-cam", BOTH, 2e-3)],
-        bf16_within: Some(0.1),
-        is_long: false,
-        note: "without the ReLU, as torch-cam has it; pytorch-grad-cam has no CAM",
-    },
-    Job {
-        name: "grad_cam",
-        title: "Grad-CAM",
-        peers: &[peer("torch-cam", BOTH, 2e-3), peer("grad-cam", BOTH, 2e-3)],
-        bf16_within: Some(0.1),
-        is_long: false,
-        note: "",
-    },
-    Job {
-        name: "grad_cam_pp",
-        title: "Grad-CAM++",
-        peers: &[other("torch-cam", BOTH), peer("grad-cam", BOTH, 0.1)],
-        bf16_within: Some(0.1),
-        is_long: false,
-        note: "torch-cam leaves a division without effect; pytorch-grad-cam adds an epsilon that is of the gradients' size",
-    },
-    Job {
-        name: "smooth_grad_cam_pp",
-        title: "Smooth Grad-CAM++",
-        peers: &[other("torch-cam", BOTH)],
-        bf16_within: Some(0.1),
-        is_long: false,
-        note: "4 noisy copies; torch-cam runs them all, and where the head is pooled and linear their gradients are known \
-               without running one, which is what we do",
-    },
-    Job {
-        name: "score_cam",
-        title: "Score-CAM",
-        peers: &[peer("torch-cam", BOTH, 0.1), other("grad-cam", STOCK)],
-        bf16_within: Some(0.2),
-        is_long: true,
-        note: "weights by a softmax over the channels, as both packages have it; we run the channels that are constant once; \
-               pytorch-grad-cam upsamples with aligned corners",
-    },
-    Job {
-        name: "rise",
-        title: "RISE, 256 masks",
-        peers: &[peer("authors", BOTH, 5e-3)],
-        bf16_within: Some(0.1),
-        is_long: true,
-        note: "the authors' code has its masks ready, and gets ours; we draw them within the time",
-    },
-    Job {
-        name: "recipro_cam",
-        title: "Recipro-CAM",
-        peers: &[peer("torch", BOTH, 2e-3), peer("openvino-xai", STOCK, 1e-2)],
-        bf16_within: Some(0.1),
-        is_long: false,
-        note: "`torch` runs the head on the mosaic of positions; OpenVINO-XAI makes the maps of all classes in the graph",
-    },
-    Job {
-        name: "deletion_insertion",
-        title: "deletion and insertion, 224 steps",
-        peers: &[peer("authors", BOTH, 2e-3)],
-        bf16_within: Some(0.05),
-        is_long: true,
-        note: "the authors' `single_run`, which takes one image at a time; of one map, without equal values",
-    },
-    Job {
-        name: "adcc",
-        title: "ADCC of Grad-CAM",
-        peers: &[peer("torch-cam", BOTH, 2e-3)],
-        bf16_within: Some(0.1),
-        is_long: false,
-        note: "map, drop, coherency, complexity and their harmonic mean",
-    },
-    Job {
-        name: "sweep",
-        title: "sweep, 7 methods × 7 metrics",
-        peers: &[peer("script", BOTH, 0.06)],
-        bf16_within: None,
-        is_long: true,
-        note: "one photograph, from the files of weights and image to the tables on the disk; torch-cam's methods, RISE with \
-               128 masks, Recipro-CAM, 28 steps; ours is a whole run of cambench with journal and Parquet; equal values of a \
-               map go in another order, which moves deletion and insertion",
-    },
-    Job {
-        name: PEAK,
-        title: "share of the peak",
-        peers: &[],
-        bf16_within: None,
-        is_long: false,
-        note: "",
-    },
-];
 
 /// The job that compares a forward at batch 16 with the processor's fastest convolutions.
 pub(super) const PEAK: &str = "peak";
 /// The models of that job beside those that are asked for.
 pub(super) const PEAK_MODELS: [&str; 1] = ["resnet18"];
 
-/// A job by its name.
-pub(super) fn by_name(name: &str) -> Option<&'static Job> {
-    JOBS.iter().find(|job| job.name == name)
+/// The share of the convolutions' peak that a forward at batch 16 is to reach, by model.
+pub(super) const SHARES: [(&str, f64); 2] = [("resnet18", 0.88), ("resnet50", 0.80)];
+
+/// A job by its name, and its group.
+pub(super) fn by_name(name: &str) -> Option<(&'static Group, &'static Job)> {
+    let mut jobs = GROUPS.iter().flat_map(|group| group.jobs.iter().map(move |job| (group, job)));
+    jobs.find(|(_, job)| job.name == name)
 }
 
 impl Job {
@@ -235,8 +153,8 @@ impl Device {
     }
 }
 
-/// How many times as fast as the fastest of some peers we mean to be.
-#[derive(Debug)]
+/// How many times as fast as the fastest of some peers we mean to be, on two cores of a processor with AVX-512.
+#[derive(Debug, PartialEq)]
 pub(super) struct Target {
     pub(super) job: &'static str,
     /// Ours: `f32` or `bf16`.
@@ -249,7 +167,7 @@ pub(super) struct Target {
     pub(super) factors: [(&'static str, f64); 2],
 }
 
-const fn target(
+pub(super) const fn target(
     job: &'static str,
     against: &'static str,
     peers: &'static [(&'static str, &'static str)],
@@ -260,65 +178,55 @@ const fn target(
     Target { job, ours: "f32", against, peers, factors }
 }
 
-/// What was promised, on two cores of a processor with AVX-512.
-pub(super) const TARGETS: [Target; 12] = [
-    target("forward_16", "torch, eager", &[("torch", "stock")], 6.0, 2.3),
-    target(
-        "forward_16",
-        "torch, the best tuned",
-        &[("torch", "tuned"), ("torch-frozen", "tuned")],
-        1.5,
-        1.15,
-    ),
-    target("cam", "torch-cam", &[("torch-cam", "stock")], 2.0, 1.2),
-    target("grad_cam", "the faster package", &PACKAGES, 2.0, 1.2),
-    target("grad_cam_pp", "the faster package", &PACKAGES, 2.0, 1.2),
-    target("score_cam", "the faster package", &PACKAGES, 14.0, 3.0),
-    target("rise", "its authors' code", &[("authors", "stock")], 9.0, 3.0),
-    target("recipro_cam", "mosaic in torch", &[("torch", "stock")], 2.0, 1.2),
-    target("recipro_cam", "OpenVINO-XAI", &[("openvino-xai", "stock")], 1.0, 1.0),
-    target("deletion_insertion", "RISE's code", &[("authors", "stock")], 4.0, 1.8),
-    target("sweep", "a Python script", &[("script", "stock")], 10.0, 2.8),
-    Target {
-        ours: "bf16",
-        ..target("sweep", "a Python script", &[("script", "stock")], 15.0, 5.0)
-    },
-];
-
-const PACKAGES: [(&str, &str); 2] = [("torch-cam", "stock"), ("grad-cam", "stock")];
-
-/// The share of the convolutions' peak that a forward at batch 16 is to reach, by model.
-pub(super) const SHARES: [(&str, f64); 2] = [("resnet18", 0.88), ("resnet50", 0.80)];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_target_names_a_job_and_contenders_that_it_has() {
-        for target in &TARGETS {
-            let contenders = by_name(target.job).unwrap().contenders(Device::Cpu);
-            for &(peer, variant) in target.peers {
-                assert!(contenders.contains(&Contender { peer, variant }), "{target:?}");
+    fn every_target_names_a_job_of_its_group_and_contenders_that_it_has() {
+        for group in &GROUPS {
+            for target in group.targets {
+                let job = group.jobs.iter().find(|job| job.name == target.job).unwrap();
+                let contenders = job.contenders(Device::Cpu);
+                for &(peer, variant) in target.peers {
+                    assert!(contenders.contains(&Contender { peer, variant }), "{target:?}");
+                }
+                assert!(contenders.contains(&Contender { peer: OURS, variant: target.ours }));
             }
-            assert!(contenders.contains(&Contender { peer: OURS, variant: target.ours }));
+        }
+    }
+
+    #[test]
+    fn every_peer_of_a_further_method_has_a_target() {
+        for job in methods::GROUP.jobs {
+            for peer in job.peers {
+                let is_about = |target: &&Target| {
+                    target.job == job.name
+                        && target.peers.iter().any(|(name, _)| *name == peer.name)
+                };
+                assert!(methods::GROUP.targets.iter().any(|target| is_about(&target)), "{peer:?}");
+            }
         }
     }
 
     #[test]
     fn names_are_distinct_and_ours_come_first() {
-        for (i, job) in JOBS.iter().enumerate() {
-            assert!(JOBS[..i].iter().all(|other| other.name != job.name), "{}", job.name);
+        let jobs: Vec<&Job> = GROUPS.iter().flat_map(|group| group.jobs).collect();
+        for (i, job) in jobs.iter().enumerate() {
+            assert!(jobs[..i].iter().all(|other| other.name != job.name), "{}", job.name);
             assert_eq!(job.contenders(Device::Cpu)[0], Contender { peer: OURS, variant: "f32" });
         }
+        let names: Vec<&str> = GROUPS.iter().flat_map(|group| [group.name, group.file]).collect();
+        assert!(jobs.iter().all(|job| !names.contains(&job.name)));
     }
 
     #[test]
     fn openvino_stays_on_the_processor_and_a_vgg_has_no_cam() {
-        let recipro = by_name("recipro_cam").unwrap();
+        let job = |name| by_name(name).unwrap().1;
+        let recipro = job("recipro_cam");
         let is_openvino = |contender: &Contender| contender.peer == "openvino-xai";
         assert!(recipro.contenders(Device::Cpu).iter().any(is_openvino));
         assert!(!recipro.contenders(Device::Cuda).iter().any(is_openvino));
-        assert!(recipro.suits("vgg16") && !by_name("cam").unwrap().suits("vgg16"));
+        assert!(recipro.suits("vgg16") && !job("cam").suits("vgg16"));
     }
 }

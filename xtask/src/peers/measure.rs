@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Error, Result, ensure};
 use serde_json::{Value, json};
 
 use super::jobs::{Contender, OURS};
-use super::rows::{Row, Rows};
+use super::rows::{Failure, Row, Rows};
 use super::worker::{self, Worker};
 use super::{Cell, Options, machine, shared, tables, write};
 
@@ -24,9 +24,9 @@ pub(super) fn run(options: &Options, binary: &Path, python: &Path) -> Result<()>
     let mut workers =
         Workers { options, binary, python, folder: &folder, running: BTreeMap::new() };
     let versions = workers.of(STOCK)?.ask(&json!({ "job": "versions" }))?["versions"].clone();
-    let about =
-        machine::keep(&options.out.join("peers.json"), &machine::describe(options, &versions))?;
-    let mut rows = Rows::open(&options.out.join("peers.csv"))?;
+    let about = machine::keep(&options.file("json"), &machine::describe(options, &versions))?;
+    let mut rows = Rows::open(&options.file("csv"))?;
+    let mut failures = Vec::new();
     let mut models: tables::Models = Vec::new();
     let cells = options.cells();
     for (i, cell) in cells.iter().enumerate() {
@@ -35,13 +35,12 @@ pub(super) fn run(options: &Options, binary: &Path, python: &Path) -> Result<()>
             models.push((cell.model.clone(), workers.of("f32")?.ask(&request)?));
         }
         eprintln!("[{}/{}] {}, {}", i + 1, cells.len(), cell.job.title, cell.model);
-        measure(options, cell, &mut workers, &mut rows)?;
-        write(
-            &options.out.join("peers.md"),
-            &tables::report(options, &models, &about, rows.all()),
-        )?;
+        measure(options, cell, &mut workers, &mut rows, &mut failures)
+            .with_context(|| format!("{} of {}", cell.job.name, cell.model))?;
+        let report = tables::report(options, &models, &about, rows.all(), &failures);
+        write(&options.file("md"), &report)?;
     }
-    eprintln!("written: {}", options.out.join("peers.md").display());
+    eprintln!("written: {}", options.file("md").display());
     let wrong = tables::disagreements(options, rows.all());
     ensure!(wrong.is_empty(), "not everyone computed the same:\n{}", wrong.join("\n"));
     Ok(())
@@ -53,8 +52,9 @@ fn measure(
     cell: &Cell,
     workers: &mut Workers<'_>,
     rows: &mut Rows,
+    failures: &mut Vec<Failure>,
 ) -> Result<()> {
-    let contenders = cell.job.contenders(options.device);
+    let mut contenders = cell.job.contenders(options.device);
     let mut reference: Option<Vec<f64>> = None;
     let mut round = 1;
     while round <= n_rounds(options, cell, rows.all()) {
@@ -68,9 +68,24 @@ fn measure(
             let is_reference = contender == contenders[0];
             if reference.is_none() && !is_reference {
                 // An earlier run did our turn, and only its time is known.
-                reference = Some(workers.turn(cell, contenders[0])?.1);
+                reference = Some(workers.turn(cell, contenders[0])?.map_err(Error::msg)?.1);
             }
-            let (secs, check) = workers.turn(cell, contender)?;
+            let (secs, check) = match workers.turn(cell, contender)? {
+                Ok(turn) => turn,
+                Err(error) if contender.is_ours() => return Err(Error::msg(error)),
+                Err(error) => {
+                    eprintln!("  {} {} fails:\n{error}", contender.peer, contender.variant);
+                    failures.push(Failure {
+                        job: cell.job.name,
+                        model: cell.model.clone(),
+                        contender,
+                        // The last line of a traceback says what it was.
+                        reason: error.trim_end().lines().last().unwrap_or_default().to_owned(),
+                    });
+                    contenders.retain(|other| *other != contender);
+                    continue;
+                }
+            };
             let difference = (contender.peer == OURS || !contender.is_ours())
                 .then(|| difference(reference.as_ref().unwrap_or(&check), &check))
                 .filter(|_| !is_reference);
@@ -150,6 +165,9 @@ struct Workers<'a> {
     running: BTreeMap<&'static str, Worker>,
 }
 
+/// Seconds, and the numbers to compare.
+type Turn = (f64, Vec<f64>);
+
 const STOCK: &str = "stock";
 /// The process of `openvino-xai`, whose threads are not to meet torch's.
 const OPENVINO: &str = "openvino";
@@ -168,19 +186,23 @@ impl Workers<'_> {
         Ok(self.running.get_mut(name).expect("just started"))
     }
 
-    /// One turn: seconds, and the numbers to compare.
-    fn turn(&mut self, cell: &Cell, contender: Contender) -> Result<(f64, Vec<f64>)> {
+    /// One turn: seconds, and the numbers to compare; or what the worker says went wrong.
+    fn turn(&mut self, cell: &Cell, contender: Contender) -> Result<Result<Turn, String>> {
         let worker = if contender.peer == "openvino-xai" { OPENVINO } else { contender.variant };
-        let answer = self.of(worker)?.ask(&json!({
+        let answer = self.of(worker)?.try_ask(&json!({
             "job": cell.job.name,
             "model": cell.model,
             "peer": contender.peer,
             "at_least": if cell.job.is_long { 0.0 } else { AT_LEAST },
         }))?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Ok(Err(error)),
+        };
         let numbers = answer["check"].as_array().map(Vec::as_slice).unwrap_or_default();
         let secs = answer["secs"].as_f64().filter(|secs| *secs > 0.0);
         ensure!(secs.is_some(), "the worker {worker} answered without a time: {answer}");
-        Ok((secs.unwrap_or_default(), numbers.iter().map(number).collect()))
+        Ok(Ok((secs.unwrap_or_default(), numbers.iter().map(number).collect())))
     }
 }
 
@@ -194,7 +216,7 @@ mod tests {
     use super::*;
 
     fn cell() -> Cell {
-        Cell { job: jobs::by_name("rise").unwrap(), model: "resnet50".to_owned() }
+        Cell { job: jobs::by_name("rise").unwrap().1, model: "resnet50".to_owned() }
     }
 
     fn rows(secs: f64) -> Vec<Row> {

@@ -2,12 +2,15 @@
 //!
 //! Everyone is a long-lived process that gets the same weights, inputs, class and number of threads, and waits while
 //! another one works. Rounds begin with another contender each time. What is measured is on the disk at once, in
-//! `peers.csv`, and a run that was cut off goes on there; `peers.md` is made of it.
+//! `peers.csv`, and a run that was cut off goes on there; `peers.md` is made of it. A group of jobs has files of its own
+//! name: `methods.csv` and `methods.md` are those of the further methods and metrics.
 
+mod engine;
 pub(crate) mod environment;
 mod jobs;
 mod machine;
 mod measure;
+mod methods;
 mod poster;
 mod rows;
 mod tables;
@@ -25,16 +28,19 @@ pub(crate) use environment::python;
 
 use crate::wheels::Part;
 use crate::{Usage, checkout, run, setup};
-use jobs::{Device, JOBS, Job, PEAK, PEAK_MODELS};
+use jobs::{Device, GROUPS, Group, Job, PEAK, PEAK_MODELS};
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]
 struct Options {
     device: Device,
     models: Vec<String>,
-    jobs: Vec<&'static str>,
+    /// Where the jobs are from.
+    group: &'static Group,
+    jobs: Vec<&'static Job>,
     rounds: Option<u32>,
-    minutes: u32,
+    /// The group's, if it is not said.
+    minutes: Option<u32>,
     threads: usize,
     out: PathBuf,
     poster: bool,
@@ -70,9 +76,10 @@ impl Options {
         let mut options = Self {
             device: Device::Cpu,
             models: ["tf_efficientnet_lite0", "resnet50"].map(str::to_owned).to_vec(),
-            jobs: JOBS.iter().map(|job| job.name).collect(),
+            group: &GROUPS[0],
+            jobs: GROUPS[0].jobs.iter().collect(),
             rounds: None,
-            minutes: 35,
+            minutes: None,
             threads: available_parallelism().map_or(2, usize::from),
             out: checkout::root().join("results/speed"),
             poster: false,
@@ -98,9 +105,9 @@ impl Options {
                     }
                 }
                 "--models" => options.models = value.split(',').map(str::to_owned).collect(),
-                "--jobs" => options.jobs = jobs_of(value)?,
+                "--jobs" => (options.group, options.jobs) = jobs_of(value)?,
                 "--rounds" => options.rounds = Some(positive(name, value)?),
-                "--minutes" => options.minutes = positive(name, value)?,
+                "--minutes" => options.minutes = Some(positive(name, value)?),
                 "--threads" => options.threads = positive(name, value)? as usize,
                 _ => options.out = PathBuf::from(value),
             }
@@ -110,12 +117,11 @@ impl Options {
 
     /// What is measured, in order: every job of a model before the next model.
     fn cells(&self) -> Vec<Cell> {
-        let jobs = || JOBS.iter().filter(|job| self.jobs.contains(&job.name));
-        let of = |model: &String| jobs().map(|job| Cell { job, model: model.clone() }).collect();
-        let mut cells: Vec<Cell> =
-            self.models.iter().flat_map(|model| -> Vec<Cell> { of(model) }).collect();
+        let cell = |job, model: &String| Cell { job, model: model.clone() };
+        let of = |model| self.jobs.iter().map(move |job| cell(*job, model));
+        let mut cells: Vec<Cell> = self.models.iter().flat_map(of).collect();
         cells.retain(|cell| cell.job.suits(&cell.model));
-        if let Some(job) = jobs().find(|job| job.name == PEAK) {
+        if let Some(job) = self.jobs.iter().find(|job| job.name == PEAK) {
             let more = PEAK_MODELS.iter().filter(|model| !self.models.iter().any(|m| m == *model));
             cells.extend(more.map(|model| Cell { job, model: (*model).to_owned() }));
         }
@@ -124,7 +130,13 @@ impl Options {
 
     /// How long the rounds of one cell should take: light ones take less, so there is something left for heavy ones.
     fn time_of_a_cell(&self) -> Duration {
-        Duration::from_secs(60 * u64::from(self.minutes)) / 2 / (self.cells().len().max(1) as u32)
+        let minutes = self.minutes.unwrap_or(self.group.minutes);
+        Duration::from_secs(60 * u64::from(minutes)) / 2 / (self.cells().len().max(1) as u32)
+    }
+
+    /// The group's file with some ending.
+    fn file(&self, ending: &str) -> PathBuf {
+        self.out.join(format!("{}.{ending}", self.group.file))
     }
 }
 
@@ -141,14 +153,29 @@ impl Cell {
     }
 }
 
-fn jobs_of(list: &str) -> Result<Vec<&'static str>, Usage> {
-    let job = |name| {
-        jobs::by_name(name).map(|job| job.name).ok_or_else(|| {
-            let known: Vec<&str> = JOBS.iter().map(|job| job.name).collect();
-            Usage(format!("peers: no job `{name}`; there are {}", known.join(", ")))
+/// A group with all its jobs, or some jobs of one group.
+fn jobs_of(list: &str) -> Result<(&'static Group, Vec<&'static Job>), Usage> {
+    if let Some(group) = GROUPS.iter().find(|group| group.name == list) {
+        return Ok((group, group.jobs.iter().collect()));
+    }
+    let found = |name| {
+        jobs::by_name(name).ok_or_else(|| {
+            let known = GROUPS.iter().flat_map(|group| {
+                std::iter::once(group.name).chain(group.jobs.iter().map(|job| job.name))
+            });
+            let known = known.collect::<Vec<_>>().join(", ");
+            Usage(format!("peers: no job or group of jobs `{name}`; there are {known}"))
         })
     };
-    list.split(',').map(job).collect()
+    let found: Vec<_> = list.split(',').map(found).collect::<Result<_, _>>()?;
+    let group = found[0].0;
+    match found.iter().find(|(other, _)| *other != group) {
+        None => Ok((group, found.into_iter().map(|(_, job)| job).collect())),
+        Some((other, job)) => Err(Usage(format!(
+            "peers: `{}` is of the group `{}` and `{}` of `{}`, which has files of its own: measure one after the other",
+            found[0].1.name, group.name, job.name, other.name
+        ))),
+    }
 }
 
 fn positive(name: &str, value: &str) -> Result<u32, Usage> {
@@ -179,14 +206,29 @@ mod tests {
         Options::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
+    fn names(options: &Options) -> Vec<&'static str> {
+        options.jobs.iter().map(|job| job.name).collect()
+    }
+
+    #[test]
+    fn a_group_of_jobs_is_asked_for_by_its_name_or_by_some_of_its_jobs_and_has_its_own_files() {
+        let all = parse("--jobs methods --out x").unwrap();
+        assert_eq!((all.group.name, all.jobs.len()), ("methods", all.group.jobs.len()));
+        assert_eq!(all.file("csv"), PathBuf::from("x/methods.csv"));
+        let some = parse("--jobs lime,road --out x").unwrap();
+        assert_eq!((names(&some), some.file("md")), (vec!["lime", "road"], "x/methods.md".into()));
+        assert_eq!(parse("--out x").unwrap().file("json"), PathBuf::from("x/peers.json"));
+    }
+
     #[test]
     fn the_options_are_those_that_the_help_names() {
         let options = parse("--models resnet18,vgg16 --jobs cam,peak --rounds 2 --out x").unwrap();
         assert_eq!(options.models, ["resnet18", "vgg16"]);
-        assert_eq!(options.jobs, ["cam", "peak"]);
+        assert_eq!(names(&options), ["cam", "peak"]);
         assert_eq!((options.rounds, options.out), (Some(2), PathBuf::from("x")));
         let default = parse("").unwrap();
-        assert_eq!((default.jobs.len(), default.device), (JOBS.len(), Device::Cpu));
+        assert_eq!((default.group.name, default.device), ("engine", Device::Cpu));
+        assert_eq!(default.jobs.len(), default.group.jobs.len());
         for option in [
             "--device",
             "--models",
@@ -204,7 +246,8 @@ mod tests {
     #[test]
     fn a_wrong_option_is_named_with_what_would_have_been_right() {
         for (line, expected) in [
-            ("--jobs cam,cam2", "no job `cam2`; there are forward_1, "),
+            ("--jobs cam,cam2", "no job or group of jobs `cam2`; there are engine, forward_1, "),
+            ("--jobs cam,lime", "`cam` is of the group `engine` and `lime` of `methods`"),
             ("--rounds 0", "--rounds needs a number from 1 on, not `0`"),
             ("--device gpu", "no device gpu: cpu or cuda"),
             ("--out", "--out needs a value"),

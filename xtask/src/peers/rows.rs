@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::jobs::Contender;
+
 /// One turn of one contender.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
@@ -19,6 +21,15 @@ pub(super) struct Row {
     pub(super) secs: f64,
     /// The largest difference of its numbers from those of ours in `f32`.
     pub(super) difference: Option<f64>,
+}
+
+/// A contender that could not do a job. It is in no file: the next run asks it again.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Failure {
+    pub(super) job: &'static str,
+    pub(super) model: String,
+    pub(super) contender: Contender,
+    pub(super) reason: String,
 }
 
 const HEADER: &str = "job,model,peer,variant,round,secs,difference";

@@ -4,22 +4,27 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::jobs::{
-    CONVOLUTIONS, Contender, Device, JOBS, Job, OURS, PEAK, SHARES, TARGETS, Target,
-};
-use super::rows::{Row, median};
+use super::jobs::{CONVOLUTIONS, Contender, Device, GROUPS, Job, OURS, PEAK, SHARES, Target};
+use super::rows::{Failure, Row, median};
 use super::{Options, machine};
 
 /// The models in the order of the tables, each with what was exported of it.
 pub(super) type Models = Vec<(String, Value)>;
 
 /// The whole report. What is not measured yet is a dash.
-pub(super) fn report(options: &Options, models: &Models, about: &Value, rows: &[Row]) -> String {
-    let times = Times { rows };
-    let mut text = String::from("# cambench beside the stacks of today\n\n");
+pub(super) fn report(
+    options: &Options,
+    models: &Models,
+    about: &Value,
+    rows: &[Row],
+    failures: &[Failure],
+) -> String {
+    let (times, group) = (Times { rows }, options.group);
+    let mut text = format!("# {}\n\n", group.title);
+    let jobs = if *group == GROUPS[0] { String::new() } else { format!(" --jobs {}", group.name) };
     let _ = writeln!(
         text,
-        "`cargo xtask peers --device {}`: everyone has the same weights, image, class and number of threads, \
+        "`cargo xtask peers{jobs} --device {}`: everyone has the same weights, image, class and number of threads, \
          and works while the others wait. {}\n",
         options.device.name(),
         machine::sentence(about)
@@ -34,12 +39,14 @@ pub(super) fn report(options: &Options, models: &Models, about: &Value, rows: &[
     }
     let asked: Vec<_> =
         models.iter().filter(|(name, _)| options.models.contains(name)).cloned().collect();
-    text += &goals(options.device, &asked, &times);
-    text += &shares(models, &times);
-    for (name, model) in &asked {
-        text += &details(options, name, title(name, model), &times);
+    text += &goals(options, &asked, &times);
+    if group.jobs.iter().any(|job| job.name == PEAK) {
+        text += &shares(models, &times);
     }
-    text += &notes();
+    for (name, model) in &asked {
+        text += &details(options, name, title(name, model), &times, failures);
+    }
+    text += &notes(group.jobs);
     text
 }
 
@@ -65,18 +72,18 @@ pub(super) fn disagreements(options: &Options, rows: &[Row]) -> Vec<String> {
 }
 
 /// The main table: a line a goal.
-fn goals(device: Device, models: &Models, times: &Times<'_>) -> String {
+fn goals(options: &Options, models: &Models, times: &Times<'_>) -> String {
     let mut text = String::from("## Times as fast\n\n");
     let titles: Vec<&str> = models.iter().map(|(name, model)| title(name, model)).collect();
     text += &line(["What", "Against"].iter().chain(&titles));
     text += &line(std::iter::repeat_n("---", 2 + titles.len()));
-    for target in &TARGETS {
-        let job = super::jobs::by_name(target.job).map_or("", |job| job.title);
+    for target in options.group.targets {
+        let job = super::jobs::by_name(target.job).map_or("", |(_, job)| job.title);
         let what = if target.ours == "bf16" { format!("{job}, in bf16") } else { job.to_owned() };
         let cells = models.iter().map(|(model, _)| goal(target, model, times));
         text += &line([what, target.against.to_owned()].into_iter().chain(cells));
     }
-    let tuned = match device {
+    let tuned = match options.device {
         Device::Cpu => "channels-last with a malloc that keeps its memory",
         Device::Cuda => {
             "channels-last and in bf16. In single precision torch's convolutions multiply in TF32, as it comes, and ours do not"
@@ -148,17 +155,31 @@ fn shares(models: &Models, times: &Times<'_>) -> String {
 }
 
 /// Every contender of every job with one model, as far as it was measured.
-fn details(options: &Options, model: &str, title: &str, times: &Times<'_>) -> String {
+fn details(
+    options: &Options,
+    model: &str,
+    title: &str,
+    times: &Times<'_>,
+    failures: &[Failure],
+) -> String {
     let mut text = format!("## {title}\n\n");
     let head =
         ["Job", "Who", "Variant", "Median", "Spread", "Rounds", "cambench", "in bf16", "Off by"];
     text += &line(head);
     text += &line(["---"; 9]);
-    let jobs = JOBS.iter().filter(|job| job.name != PEAK && job.suits(model));
+    let jobs = options.group.jobs.iter().filter(|job| job.name != PEAK && job.suits(model));
     for job in jobs {
         for contender in job.contenders(options.device) {
+            let failure = failures.iter().find(|failure| {
+                (failure.job, failure.model.as_str(), failure.contender)
+                    == (job.name, model, contender)
+            });
             if let Some(cells) = detail(job, model, contender, times) {
                 text += &line(cells);
+            } else if let Some(Failure { reason, .. }) = failure {
+                let Contender { peer, variant } = contender;
+                let reason = format!("fails: {}", reason.replace('|', "\\|"));
+                text += &line([job.title, peer, variant, &reason, "", "", "", "", ""]);
             }
         }
     }
@@ -198,9 +219,9 @@ fn detail(job: &Job, model: &str, contender: Contender, times: &Times<'_>) -> Op
     ])
 }
 
-fn notes() -> String {
+fn notes(jobs: &[Job]) -> String {
     let mut text = String::from("## Notes\n\n");
-    for job in JOBS.iter().filter(|job| !job.note.is_empty()) {
+    for job in jobs.iter().filter(|job| !job.note.is_empty()) {
         let _ = writeln!(text, "- {}: {}.", job.title, job.note);
     }
     text
@@ -229,7 +250,7 @@ pub(super) fn line(cells: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 }
 
 fn identify(row: &Row) -> Option<(Contender, &'static Job)> {
-    let job = super::jobs::by_name(&row.job)?;
+    let (_, job) = super::jobs::by_name(&row.job)?;
     let contender = job
         .contenders(Device::Cpu)
         .into_iter()
@@ -295,7 +316,7 @@ mod tests {
     }
 
     fn target(job: &str) -> &'static Target {
-        TARGETS.iter().find(|target| target.job == job).unwrap()
+        GROUPS[0].targets.iter().find(|target| target.job == job).unwrap()
     }
 
     #[test]
@@ -328,7 +349,7 @@ mod tests {
         )];
         let about = json!({ "cpu": "A processor", "cores": 2, "versions": { "torch": "2.11.0" } });
         let options = Options::parse(&[]).unwrap();
-        let text = report(&options, &models, &about, &grad_cam());
+        let text = report(&options, &models, &about, &grad_cam(), &[]);
         for expected in [
             "A processor, 2 cores",
             "torch 2.11.0",
@@ -340,6 +361,29 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }
+    }
+
+    #[test]
+    fn a_peer_that_fails_stands_in_the_table_with_its_reason() {
+        let options = Options::parse(&["--jobs".to_owned(), "methods".to_owned()]).unwrap();
+        let models = vec![("resnet50".to_owned(), json!({ "title": "ResNet-50" }))];
+        let failure = Failure {
+            job: "road",
+            model: "resnet50".to_owned(),
+            contender: Contender { peer: "quantus", variant: "stock" },
+            reason: "IndexError: 3 | 2".to_owned(),
+        };
+        let rows = [row("road", OURS, "f32", 1.0)];
+        let text = report(&options, &models, &json!({}), &rows, &[failure]);
+        for expected in [
+            "# Further methods and metrics",
+            "`cargo xtask peers --jobs methods --device cpu`",
+            "| ROAD, 9 shares | cambench | f32 | 1.00 s |",
+            "| ROAD, 9 shares | quantus | stock | fails: IndexError: 3 \\| 2 |  |",
+        ] {
+            assert!(text.contains(expected), "{expected}\n{text}");
+        }
+        assert!(!text.contains("Share of the peak"), "{text}");
     }
 
     #[test]

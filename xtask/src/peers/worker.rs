@@ -30,6 +30,14 @@ impl Worker {
 
     /// Asks, and waits for the answer.
     pub(super) fn ask(&mut self, request: &Value) -> Result<Value> {
+        match self.try_ask(request)? {
+            Ok(answer) => Ok(answer),
+            Err(error) => bail!("the worker {} could not answer {request}:\n{error}", self.name),
+        }
+    }
+
+    /// As `ask`, with the worker's own error apart from its death.
+    pub(super) fn try_ask(&mut self, request: &Value) -> Result<Result<Value, String>> {
         let Self { name, requests, answers, .. } = self;
         let mut line = String::new();
         writeln!(requests, "{request}")
@@ -41,10 +49,10 @@ impl Worker {
         }
         let answer: Value = serde_json::from_str(&line)
             .with_context(|| format!("the worker {name} answered {request} with `{line}`"))?;
-        match answer["error"].as_str() {
-            Some(error) => bail!("the worker {name} could not answer {request}:\n{error}"),
+        Ok(match answer["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
             None => Ok(answer),
-        }
+        })
     }
 }
 
