@@ -69,7 +69,7 @@ pub(crate) fn link_new(file: &Path, path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(is_same(file, path)),
         // Some file systems have no links. Two processes may both succeed there, each with a whole file.
         Err(error) if error.kind() != io::ErrorKind::NotFound && !path.exists() => {
-            fs::rename(file, path).map(|()| true).map_err(|_| error)
+            fs::rename(file, path).map(|()| true).map_err(|_renaming| error)
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),

@@ -152,13 +152,13 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Lines::default(),
             Err(source) => return Err(Error::read(&path, source)),
         };
-        let mut journal = Self::of(path, lines, plan);
+        let mut journal = Self::of(path, &lines, plan);
         journal.add_parts(parts);
         Ok(journal)
     }
 
     /// Of one file.
-    pub(crate) fn of(path: PathBuf, lines: Lines, plan: Plan) -> Self {
+    pub(crate) fn of(path: PathBuf, lines: &Lines, plan: Plan) -> Self {
         let mut journal = Self {
             rows: vec![None; plan.n_places()],
             plan,
@@ -168,7 +168,7 @@ impl Journal {
             dropped: lines.dropped,
             window: RefCell::default(),
         };
-        journal.add(path, &lines);
+        journal.add(path, lines);
         journal
     }
 
@@ -280,7 +280,7 @@ impl JournalWriter {
             .open(path)
             .map_err(|source| Error::write(path, source))?;
         let lines = Lines::read(path, &file, &plan)?;
-        let journal = Journal::of(path.to_owned(), lines, plan);
+        let journal = Journal::of(path.to_owned(), &lines, plan);
         let mut writer = Self { journal, path: path.to_owned(), file, torn: true };
         writer.mend()?;
         Ok(writer)
@@ -295,7 +295,7 @@ impl JournalWriter {
             OpenOptions::new().append(true).create_new(true).open(path).map_err(failed)?;
         file.write_all(&line).map_err(failed)?;
         let lines = Lines { end: line.len() as u64, ..Lines::default() };
-        let journal = Journal::of(path.to_owned(), lines, plan);
+        let journal = Journal::of(path.to_owned(), &lines, plan);
         Ok(Self { journal, path: path.to_owned(), file, torn: false })
     }
 

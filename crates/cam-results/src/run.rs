@@ -46,19 +46,16 @@ impl Run {
             journal = (manifest.status == RunStatus::Running).then_some(found);
         }
         let mut records = vec![];
-        match &journal {
-            Some(journal) => {
-                for key in manifest.plan() {
-                    records.extend(journal.row(&key)?.map(|RecordOnly { record }| record));
-                }
+        if let Some(journal) = &journal {
+            for key in manifest.plan() {
+                records.extend(journal.row(&key)?.map(|RecordOnly { record }| record));
             }
-            None => {
-                read_parquet(&folder.join(RECORDS), SHORT_ROWS, |frame| {
-                    read_records(frame, &manifest.metrics, &mut records)
-                })?;
-                check(&manifest, &records)
-                    .map_err(|message| Error::Damaged { path: folder.join(RECORDS), message })?;
-            }
+        } else {
+            read_parquet(&folder.join(RECORDS), SHORT_ROWS, |frame| {
+                read_records(frame, &manifest.metrics, &mut records)
+            })?;
+            check(&manifest, &records)
+                .map_err(|message| Error::Damaged { path: folder.join(RECORDS), message })?;
         }
         Ok(Self {
             folder: folder.to_owned(),

@@ -97,7 +97,7 @@ impl Part {
                 continue;
             }
             let is_abandoned = is_abandoned(&path, host);
-            let journal = Journal::of(path.clone(), lines, plan());
+            let journal = Journal::of(path.clone(), &lines, plan());
             let new = manifest.plan().filter(|key| !writer.journal().contains(key));
             let rows = new.filter_map(|key| journal.row::<Row>(&key).ok().flatten());
             let rows: Vec<Row> = rows.collect();
@@ -202,7 +202,7 @@ fn is_equal(a: &Path, b: &Path, manifest: &RunManifest) -> Result<bool> {
     let open = |path: &Path| -> Result<Journal> {
         let plan = Plan::of(manifest);
         let lines = Lines::of(path, &plan)?;
-        Ok(Journal::of(path.to_owned(), lines, plan))
+        Ok(Journal::of(path.to_owned(), &lines, plan))
     };
     let (a, b) = (open(a)?, open(b)?);
     let timeless = |journal: &Journal, key: &Key| -> Result<Option<String>> {
