@@ -482,8 +482,8 @@ pub(crate) struct ShardArgs {
     /// The run's folder
     #[arg(long)]
     pub(crate) run: PathBuf,
-    /// The shard, several (0-3,7), or `-` for one a line of the standard input [default: the first of CAMBENCH_SHARD,
-    /// SLURM_ARRAY_TASK_ID and JOB_COMPLETION_INDEX that is set]
+    /// The shard, several (0-3,7), or `-` for one a line of the standard input [default: the first of `CAMBENCH_SHARD`,
+    /// `SLURM_ARRAY_TASK_ID` and `JOB_COMPLETION_INDEX` that is set]
     #[arg(long, value_name = "I", allow_hyphen_values = true)]
     pub(crate) index: Option<String>,
     /// A file of shards, one a line: the index counts its lines, from 0
@@ -509,6 +509,10 @@ cpus_per_task, array_parallelism, signal_delay_s, max_num_timeout). Further keys
   launcher=WORDS   what the command is started by, e.g. srun, or `apptainer exec image.sif`
 Given again, it submits nothing twice; shards whose jobs have ended without a part only with --resume.
 Where only the cluster's nodes have a GPU, plan there: `srun --gres=gpu:1 cambench submit ...`.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "options without a value, which do not exclude each other"
+)]
 pub(crate) struct SubmitArgs {
     /// The sweep file (YAML), or the folder of a run that is cut into shards
     pub(crate) target: PathBuf,

@@ -143,23 +143,20 @@ impl Queue<'_> {
                 Some(open) => open,
                 None => Process::start(folder, card)?,
             };
-            match open.ask(shard)? {
-                Some(answer) => {
-                    // `done SHARD ROWS FAILED`; a failure has said why.
-                    let rows = answer.strip_prefix("done ").and_then(|rest| rest.split(' ').nth(1));
-                    say(News::Rows(rows.and_then(|rows| rows.parse().ok()).unwrap_or(0)));
-                    process = Some(open);
-                }
-                None => {
-                    let status = open.child.wait().context("cannot wait for a process")?;
-                    if self.stop.load(Ordering::SeqCst) {
-                        break;
-                    }
-                    say(News::Sentence(format!("the process of shard {shard} died ({status})")));
-                    if attempts + 1 < ATTEMPTS {
-                        self.put_back(shard, attempts + 1);
-                    }
-                }
+            if let Some(answer) = open.ask(shard)? {
+                // `done SHARD ROWS FAILED`; a failure has said why.
+                let rows = answer.strip_prefix("done ").and_then(|rest| rest.split(' ').nth(1));
+                say(News::Rows(rows.and_then(|rows| rows.parse().ok()).unwrap_or(0)));
+                process = Some(open);
+                continue;
+            }
+            let status = open.child.wait().context("cannot wait for a process")?;
+            if self.stop.load(Ordering::SeqCst) {
+                break;
+            }
+            say(News::Sentence(format!("the process of shard {shard} died ({status})")));
+            if attempts + 1 < ATTEMPTS {
+                self.put_back(shard, attempts + 1);
             }
         }
         Ok(())

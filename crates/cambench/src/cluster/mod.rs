@@ -148,8 +148,9 @@ fn write_lists(cut: &Cut) -> Result<Vec<(String, PathBuf, usize)>> {
 
 /// A file of shards, one a line.
 fn write_list(path: &Path, shards: impl Iterator<Item = usize>) -> Result<()> {
-    let text: String = shards.map(|shard| format!("{shard}\n")).collect();
-    Ok(cam_results::write_bytes(path, text.as_bytes())?)
+    let mut lines: Vec<String> = shards.map(|shard| shard.to_string()).collect();
+    lines.push(String::new());
+    Ok(cam_results::write_bytes(path, lines.join("\n").as_bytes())?)
 }
 
 /// Reads what [`write_list`] wrote.

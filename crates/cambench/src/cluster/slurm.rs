@@ -209,7 +209,7 @@ fn options(settings: &Settings, class: &str, say: &mut impl FnMut(&str)) {
         }
         match value {
             Some(value) if value.contains(char::is_whitespace) => {
-                say(&format!("{key}=\"{value}\""))
+                say(&format!("{key}=\"{value}\""));
             }
             Some(value) => say(&format!("{key}={value}")),
             None => say(key),
