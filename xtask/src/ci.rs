@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
 
-use crate::{docs, run};
+use crate::{docs, run, slurm};
 
 /// Runs every step.
 pub(crate) fn command() -> Result<ExitCode> {
@@ -34,6 +34,12 @@ pub(crate) fn command() -> Result<ExitCode> {
             println!("\n== failed: {title}");
             return Ok(run::exit_code(status));
         }
+    }
+    println!("\n== cargo xtask slurm");
+    let code = slurm::command()?;
+    if code != ExitCode::SUCCESS {
+        println!("\n== failed: cargo xtask slurm");
+        return Ok(code);
     }
     println!("\n== cargo xtask docs --check");
     let code = docs::command(true)?;

@@ -1,4 +1,4 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | gate | growth | peers | parity |
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | slurm | gate | growth | peers | parity |
 //! onnx-backend | onnx-zoo`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
@@ -23,6 +23,7 @@ mod peers;
 mod pip;
 mod run;
 mod setup;
+mod slurm;
 #[cfg(test)]
 mod tidy;
 mod unpack;
@@ -49,6 +50,8 @@ cargo xtask docs [--check]
 cargo xtask browse [REPORT.html [FOLDER]]
     look at a report in a headless Chromium (one of 10,000 synthetic images and 20 methods unless given), and leave
     pictures of it in FOLDER; skips without Chromium, or a Python (PYTHON) with Playwright
+cargo xtask slurm
+    run cambench on a real Slurm cluster of hosts in namespaces of this machine; skips where that cannot be
 cargo xtask gate
     the regression gate as CI would use it, on weights made worse step by step, into results/gate/gate.md
 cargo xtask growth [--images A,B,...]
@@ -103,6 +106,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("gate", []) => gate::command(),
         ("growth", _) => growth::command(args),
         ("peers", _) => peers::command(args),
+        ("slurm", []) => slurm::command(),
         ("onnx-backend", []) => onnx::backend(),
         ("onnx-zoo", _) => onnx::zoo(args),
         ("parity", []) => parity::command(),

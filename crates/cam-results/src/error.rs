@@ -78,6 +78,20 @@ pub enum Error {
         /// The run's folder.
         folder: PathBuf,
     },
+    /// The run is not cut into shards.
+    #[error("the run in {} is not cut into shards; `cambench plan SWEEP --out {}` does it", folder.display(), folder.display())]
+    NotCut {
+        /// The run's folder.
+        folder: PathBuf,
+    },
+    /// A shard that the plan does not have.
+    #[error("there is no shard {index}; they are 0 to {}", n_shards.saturating_sub(1))]
+    NoSuchShard {
+        /// As asked for.
+        index: usize,
+        /// How many there are.
+        n_shards: usize,
+    },
     /// A finished run is never changed.
     #[error("the run in {} is finished and is never changed; choose another folder with --out", folder.display())]
     Finished {

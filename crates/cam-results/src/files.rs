@@ -41,6 +41,55 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write_atomically(path, |file| file.write_all(bytes))
 }
 
+/// [`write_bytes`] where there is no such file; `false`, and nothing is written, where there is one.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let failed = |source| Error::write(path, source);
+    let temporary = temporary(path);
+    let result = (|| {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        link_new(&temporary, path)
+    })();
+    // A second name of what is there now, or half a file.
+    let _ = fs::remove_file(&temporary);
+    let is_new = result.map_err(failed)?;
+    sync_folder(path.parent().unwrap_or(Path::new(""))).map_err(failed)?;
+    Ok(is_new)
+}
+
+/// Gives a whole file its name if there is no file of that name; of two processes that try one succeeds.
+pub(crate) fn link_new(file: &Path, path: &Path) -> io::Result<bool> {
+    match fs::hard_link(file, path) {
+        Ok(()) => Ok(true),
+        // The answer of a server may be lost and asked for again: then the file in the way is this one.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(is_same(file, path)),
+        // Some file systems have no links. Two processes may both succeed there, each with a whole file.
+        Err(error) if error.kind() != io::ErrorKind::NotFound && !path.exists() => {
+            fs::rename(file, path).map(|()| true).map_err(|_renaming| error)
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether two names are of one file.
+#[cfg(unix)]
+fn is_same(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let inode = |path: &Path| fs::metadata(path).map(|of| (of.dev(), of.ino())).ok();
+    inode(a).is_some_and(|a| inode(b) == Some(a))
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &Path, _: &Path) -> bool {
+    false
+}
+
 /// Removes what a killed [`write_atomically`] may have left in a folder.
 pub(crate) fn remove_temporaries(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(|source| Error::read(folder, source))? {

@@ -20,6 +20,7 @@ mod reference;
 mod report;
 mod run;
 mod seeds;
+pub mod shards;
 pub mod stats;
 mod store;
 mod summary;
@@ -33,8 +34,9 @@ mod worst;
 pub use error::{Error, Result};
 pub use files::{write_atomically, write_bytes};
 pub use html::{Choice, Shown, chosen_images, report_html};
+pub use journal::Maker;
 pub use manifest::{
-    Better, DatasetEntry, ImageEntry, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
+    Better, DatasetEntry, ImageEntry, MadeOn, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
     Rounding, RunManifest, RunStatus, WeightsEntry, clashing_column,
 };
 pub use picture::{Picture, color};
@@ -47,6 +49,7 @@ pub use reference::{Printed, Reference};
 pub use report::{Figure, Section, report_md};
 pub use run::Run;
 pub use seeds::OverSeeds;
+pub use shards::{Committed, Part, Shard, ShardPlan};
 pub use store::Store;
 pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, adcc_parts, summarize};
 pub use synthetic::synthetic;

@@ -9,6 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::{COLUMNS, Error, Key, Record, Reference, Result, SCHEMA, files::write_bytes};
 
@@ -17,7 +18,7 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// Everything that a run's numbers depend on, and the order of its rows: `manifest.json`.
 ///
-/// All but its status, times, command and the configuration's text is the *plan*; a run continues only under an equal one.
+/// All but its status, times, command, devices and the configuration's text is the *plan*; a run continues only under an equal one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunManifest {
     /// The version of the folder's files; [`SCHEMA`] in a new one.
@@ -68,6 +69,22 @@ pub struct RunManifest {
     pub config_resolved: Value,
     /// The images, in the order of the rows.
     pub images: Vec<ImageEntry>,
+    /// Which device made which rows, where shards made them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made_on: Vec<MadeOn>,
+}
+
+/// The share of a run that one kind of device made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeOn {
+    /// The device by its full name.
+    pub device: String,
+    /// The hosts that it was in.
+    pub hosts: Vec<String>,
+    /// How many rows.
+    pub n_rows: usize,
+    /// The shards, as in `0-311,400`.
+    pub shards: String,
 }
 
 /// Whether all rows are there.
@@ -269,6 +286,41 @@ impl RunManifest {
         })
     }
 
+    /// The same of some of its images, models and methods.
+    pub(crate) fn with(
+        &self,
+        images: Vec<ImageEntry>,
+        has_model: impl Fn(&ModelEntry) -> bool,
+        has_method: impl Fn(&MethodEntry) -> bool,
+    ) -> Self {
+        Self {
+            schema: self.schema,
+            cambench: self.cambench.clone(),
+            status: self.status,
+            sweep: self.sweep.clone(),
+            started: self.started.clone(),
+            finished: self.finished.clone(),
+            command: self.command.clone(),
+            commit: self.commit.clone(),
+            dirty: self.dirty,
+            versions: self.versions.clone(),
+            device: self.device.clone(),
+            threads: self.threads,
+            protocol: self.protocol.clone(),
+            reference: self.reference.clone(),
+            target: self.target.clone(),
+            seed: self.seed,
+            dataset: self.dataset.clone(),
+            models: self.models.iter().filter(|model| has_model(model)).cloned().collect(),
+            methods: self.methods.iter().filter(|method| has_method(method)).cloned().collect(),
+            metrics: self.metrics.clone(),
+            config_given: self.config_given.clone(),
+            config_resolved: self.config_resolved.clone(),
+            images,
+            made_on: vec![],
+        }
+    }
+
     /// How many rows the run has when it is complete.
     pub fn n_rows(&self) -> usize {
         let of_model = |model: &ModelEntry| {
@@ -286,6 +338,12 @@ impl RunManifest {
     /// Eight hexadecimal digits that are the same for equal plans and, all but surely, different for others.
     pub fn plan_id(&self) -> String {
         format!("{:08x}", crc32fast::hash(self.as_plan().to_string().as_bytes()))
+    }
+
+    /// SHA-256 of the plan, in hexadecimal digits.
+    pub(crate) fn plan_digest(&self) -> String {
+        let digest = Sha256::digest(self.as_plan().to_string().as_bytes());
+        digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     /// Checks that no two columns of the results and no two rows would have the same name.
@@ -314,7 +372,7 @@ impl RunManifest {
         let mut value: Value = serde_json::from_str(&text).expect("what was just written");
         let fields = value.as_object_mut().expect("a struct");
         // The text of the configuration may gain a comment; what it means is in `config_resolved`.
-        for field in ["status", "started", "finished", "command", "config_given"] {
+        for field in ["status", "started", "finished", "command", "config_given", "made_on"] {
             fields.shift_remove(field);
         }
         value
@@ -405,9 +463,9 @@ impl Plan {
         Some((model * self.n_images + image) * self.methods.len() + method)
     }
 
-    /// Whether a record is one of them.
-    pub(crate) fn has(&self, record: &Record) -> bool {
-        record.metrics.len() == self.n_metrics && self.place(&record.key()).is_some()
+    /// The place of a record's row; `None` where it is none of them.
+    pub(crate) fn place_of(&self, record: &Record) -> Option<usize> {
+        (record.metrics.len() == self.n_metrics).then(|| self.place(&record.key()))?
     }
 }
 

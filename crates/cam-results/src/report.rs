@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    Accuracy, Better, Cell, Estimate, MethodEntry, MetricEntry, Preset, Record, Rounding, Run,
+    Accuracy, Better, Cell, Estimate, MadeOn, MethodEntry, MetricEntry, Preset, Record, Rounding, Run,
     RunManifest, Status, Summary, beside, preset::grouped, stats, summary::FEW_IMAGES,
 };
 
@@ -152,6 +152,15 @@ pub(crate) fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
             "the run is not complete: {} of {} are missing.",
             run.n_missing(),
             counted(manifest.n_rows(), "row")
+        ));
+    }
+    if manifest.made_on.len() > 1 {
+        let made = |on: &MadeOn| format!("{} by {}", counted(on.n_rows, "row"), on.device);
+        let made: Vec<_> = manifest.made_on.iter().map(made).collect();
+        cautions.push(format!(
+            "devices of {} kinds made this run: {}. Times compare only within one, and scores may differ in their last bits.",
+            made.len(),
+            made.join(", ")
         ));
     }
     for model in &manifest.models {

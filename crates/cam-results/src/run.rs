@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    io,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +11,7 @@ use crate::{
     journal::{CurvesOnly, Journal, MapOnly, RecordOnly},
     manifest::Plan,
     seeds::differ_by_seed,
+    shards,
     store::{CURVES, MAPS, RECORDS},
     summary::summarize,
     tables::{CurveReader, GROUP, SHORT_ROWS, read_maps, read_parquet, read_records},
@@ -41,30 +41,27 @@ impl Run {
         let mut manifest = RunManifest::read(folder)?;
         let mut journal = None;
         if manifest.status == RunStatus::Running {
-            match Journal::open(folder, Plan::of(&manifest)) {
-                Ok(found) => journal = Some(found),
-                // Either nothing was appended yet, or the run was finished just now.
-                Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                    manifest = RunManifest::read(folder)?;
-                }
-                Err(error) => return Err(error),
+            let plan = Plan::of(&manifest);
+            let parts = shards::read_parts(folder, &manifest, &plan)?;
+            manifest.made_on = shards::made_on(&parts);
+            let found = Journal::open(folder, plan, parts)?;
+            // Either nothing was appended yet, or the run was finished just now.
+            if found.n_rows() == 0 {
+                manifest = RunManifest::read(folder)?;
             }
+            journal = (manifest.status == RunStatus::Running).then_some(found);
         }
         let mut records = vec![];
-        match &journal {
-            Some(journal) => {
-                for key in manifest.plan() {
-                    records.extend(journal.row(&key)?.map(|RecordOnly { record }| record));
-                }
+        if let Some(journal) = &journal {
+            for key in manifest.plan() {
+                records.extend(journal.row(&key)?.map(|RecordOnly { record }| record));
             }
-            None if manifest.status == RunStatus::Running => {}
-            None => {
-                read_parquet(&folder.join(RECORDS), SHORT_ROWS, |frame| {
-                    read_records(frame, &manifest.metrics, &mut records)
-                })?;
-                check(&manifest, &records)
-                    .map_err(|message| Error::Damaged { path: folder.join(RECORDS), message })?;
-            }
+        } else {
+            read_parquet(&folder.join(RECORDS), SHORT_ROWS, |frame| {
+                read_records(frame, &manifest.metrics, &mut records)
+            })?;
+            check(&manifest, &records)
+                .map_err(|message| Error::Damaged { path: folder.join(RECORDS), message })?;
         }
         Ok(Self {
             folder: folder.to_owned(),

@@ -14,6 +14,7 @@ use crate::{
     files::{remove_temporaries, sync_folder},
     journal::{CurvesOnly, JOURNAL, Journal, JournalWriter, MapOnly, RecordOnly},
     manifest::{MANIFEST, Plan},
+    shards,
     summary::summarize,
     tables::{GROUP, SHORT_ROWS, curves_frame, maps_frame, records_frame, write_parquet},
 };
@@ -34,6 +35,8 @@ pub struct Store {
     manifest: RunManifest,
     /// `None` in a finished run.
     writer: Option<Writer>,
+    /// What was found wrong with the parts of shards.
+    damaged: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -54,7 +57,12 @@ impl Store {
     pub fn create_or_continue(folder: &Path, manifest: RunManifest) -> Result<Self> {
         manifest.check_names()?;
         fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
-        let store = |manifest, writer| Self { folder: folder.to_owned(), manifest, writer };
+        let store = |manifest, writer| Self {
+            folder: folder.to_owned(),
+            manifest,
+            writer,
+            damaged: vec![],
+        };
         // A finished run with nothing to tidy up is only looked at.
         let leftover = [JOURNAL, LOCK].iter().any(|name| folder.join(name).exists());
         if !leftover
@@ -83,8 +91,19 @@ impl Store {
                 new
             }
         };
-        let journal = JournalWriter::open(folder, Plan::of(&manifest))?;
-        Ok(store(manifest, Some(Writer { journal, _lock: lock })))
+        let plan = Plan::of(&manifest);
+        let parts = shards::read_parts(folder, &manifest, &plan)?;
+        let (parts, damaged) = shards::keep_whole(folder, parts)?;
+        let made_on = shards::made_on(&parts);
+        let journal = JournalWriter::open(folder, plan, parts)?;
+        let writer = Some(Writer { journal, _lock: lock });
+        Ok(Self { damaged, ..store(RunManifest { made_on, ..manifest }, writer) })
+    }
+
+    /// Parts of shards that were found damaged when the folder was opened, and are set aside: a sentence each. Their rows
+    /// are missing.
+    pub fn damaged(&self) -> &[String] {
+        &self.damaged
     }
 
     /// The manifest as it stands in the folder.
@@ -131,7 +150,7 @@ impl Store {
             return Err(Error::Finished { folder: self.folder.clone() });
         };
         let journal = writer.journal.journal();
-        if let Some(row) = rows.iter().find(|row| !journal.plan().has(&row.record)) {
+        if let Some(row) = rows.iter().find(|row| journal.plan().place_of(&row.record).is_none()) {
             let row = row.record.key().to_string();
             return Err(Error::NotPlanned { folder: self.folder.clone(), row });
         }
@@ -160,6 +179,15 @@ impl Store {
             tidy_up(folder)?;
         }
         Run::read(&self.folder)
+    }
+
+    /// Writes the tables of the rows that are there, and leaves the run unfinished: for a look at what shards have made so
+    /// far. `manifest.json` goes on saying `running`.
+    ///
+    /// # Errors
+    /// Where a file cannot be written.
+    pub fn write_so_far(&self) -> Result<()> {
+        self.journal().map_or(Ok(()), |journal| write_tables(&self.folder, &self.manifest, journal))
     }
 
     fn journal(&self) -> Option<&Journal> {
@@ -207,6 +235,7 @@ fn tidy_up(folder: &Path) -> Result<()> {
             fs::remove_file(&path).map_err(|source| Error::write(&path, source))?;
         }
     }
+    shards::remove_parts(folder)?;
     sync_folder(folder).map_err(|source| Error::write(folder, source))
 }
 

@@ -172,5 +172,6 @@ fn manifest(n_images: usize, n_methods: usize) -> RunManifest {
         config_given: "name: synthetic # <script>alert(1)</script>\n".into(),
         config_resolved: json!({ "name": "synthetic" }),
         images: (0..n_images).map(image).collect(),
+        made_on: vec![],
     }
 }

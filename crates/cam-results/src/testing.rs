@@ -52,6 +52,7 @@ pub(crate) fn manifest() -> RunManifest {
                 boxes: vec![],
             })
             .collect(),
+        made_on: vec![],
     }
 }
 

@@ -74,6 +74,7 @@ pub struct Plan {
 }
 
 /// A network of the plan; loaded when its turn comes.
+#[derive(Clone)]
 pub struct PlannedModel {
     /// Its name in results.
     pub name: String,
@@ -87,6 +88,8 @@ pub struct PlannedModel {
     pub batch: i64,
     /// Activations a forward of the head.
     pub head_batch: i64,
+    /// Of the weights file, where there is one.
+    sha256: Option<String>,
     choice: ModelSpec,
 }
 
@@ -232,6 +235,39 @@ pub enum PlanError {
         /// The network's name in results.
         model: String,
     },
+    /// A manifest that says what cannot be meant.
+    #[error("manifest.json is damaged: {message}")]
+    Manifest {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Another program, or another device.
+    #[error(
+        "the run was planned by another program or for another device ({difference}); use the one that planned it, or plan \
+         a new run"
+    )]
+    OtherProgram {
+        /// The first field that differs, with both values.
+        difference: String,
+    },
+    /// A list of images that has changed.
+    #[error("{} has other images, or labels, than when the run was planned", root.display())]
+    OtherImages {
+        /// The folder of images.
+        root: PathBuf,
+    },
+    /// Weights that have changed.
+    #[error(
+        "model `{model}`: its weights are another file than when the run was planned (SHA-256 {found}, not {planned})"
+    )]
+    OtherWeights {
+        /// Its name in results.
+        model: String,
+        /// As planned.
+        planned: String,
+        /// As found.
+        found: String,
+    },
     /// A label that is no class.
     #[error("{image} is labeled {label}, and model `{model}` has only {n_classes} classes")]
     LabelTooLarge {
@@ -253,19 +289,7 @@ impl ModelSpec {
     /// Where the list of class names cannot be read.
     pub fn new(choice: &ModelChoice, locate: impl Fn(&Path) -> PathBuf) -> Result<Self, PlanError> {
         let classes = choice.classes.as_ref().map(|path| read_classes(&locate(path))).transpose();
-        let weights = match choice.weights.as_deref() {
-            None => WeightsChoice::Default,
-            Some("seeded") => WeightsChoice::Seeded(0),
-            Some(seed)
-                if seed.strip_prefix("seeded:").is_some_and(|seed| seed.parse::<u64>().is_ok()) =>
-            {
-                WeightsChoice::Seeded(seed["seeded:".len()..].parse().unwrap_or_default())
-            }
-            Some(version) if version.starts_with("IMAGENET1K_") => {
-                WeightsChoice::Version(version.to_string())
-            }
-            Some(path) => WeightsChoice::Path(locate(Path::new(path))),
-        };
+        let weights = weights_choice(choice.weights.as_deref(), &locate);
         Ok(Self {
             name: choice.name.clone(),
             onnx: choice.onnx.as_deref().map(&locate),
@@ -343,6 +367,14 @@ impl ModelSpec {
         }
     }
 
+    /// The weights file, where the sweep names one.
+    fn weights_path(&self) -> Option<String> {
+        match &self.weights {
+            WeightsChoice::Path(path) => Some(path.to_string_lossy().into_owned()),
+            _ => None,
+        }
+    }
+
     /// A class's name, where one is known.
     pub fn class_name(&self, class: i64, n_classes: i64) -> Option<String> {
         match &self.classes {
@@ -350,6 +382,20 @@ impl ModelSpec {
             None if n_classes == 1000 => imagenet::class_name(class).map(str::to_string),
             None => None,
         }
+    }
+}
+
+/// Which weights an entry means.
+fn weights_choice(text: Option<&str>, locate: impl Fn(&Path) -> PathBuf) -> WeightsChoice {
+    let seed = |text: &str| text.strip_prefix("seeded:").and_then(|seed| seed.parse().ok());
+    match text {
+        None => WeightsChoice::Default,
+        Some("seeded") => WeightsChoice::Seeded(0),
+        Some(version) if version.starts_with("IMAGENET1K_") => {
+            WeightsChoice::Version(version.to_string())
+        }
+        Some(text) => seed(text)
+            .map_or_else(|| WeightsChoice::Path(locate(Path::new(text))), WeightsChoice::Seeded),
     }
 }
 
@@ -486,8 +532,76 @@ impl Plan {
             target: sweep.target.to_string(),
             seed: sweep.seed,
             command: provenance.command.clone(),
+            made_on: vec![],
         };
         Ok(Self { sweep, dataset, models, device, threads, manifest })
+    }
+
+    /// The plan of a run that may have been planned on another machine, from its manifest alone: nothing is hashed, and no
+    /// network loaded. Relative paths count from the working folder.
+    ///
+    /// # Errors
+    /// Where this program, this machine's device or the list of images is another than planned.
+    pub fn again(manifest: RunManifest, provenance: &Provenance) -> Result<Self, PlanError> {
+        let text = manifest.config_resolved.to_string();
+        let sweep = Sweep::parse(&text, Path::new("manifest.json"))?;
+        let choice = manifest.device.parse().unwrap_or_default();
+        let device = cam_models::device(choice, multiply(&sweep)?)?;
+        cam_models::set_threads(manifest.threads);
+        let now = RunManifest {
+            cambench: provenance.version.clone(),
+            commit: provenance.commit.clone(),
+            dirty: provenance.dirty,
+            versions: versions(),
+            device: device_name(device),
+            ..manifest.clone()
+        };
+        if let Some(difference) = manifest.difference(&now) {
+            return Err(PlanError::OtherProgram { difference });
+        }
+        let limits = Limits {
+            limit: sweep.dataset.limit,
+            per_class: sweep.dataset.per_class,
+            seed: sweep.dataset.seed,
+        };
+        let dataset = Dataset::load(&sweep.dataset.manifest, &limits)?;
+        let listed = dataset.items.iter().map(|item| (&item.image, item.label));
+        let planned = manifest.images.iter().map(|image| (&image.image, image.label));
+        if !listed.eq(planned) {
+            return Err(PlanError::OtherImages { root: dataset.root.clone() });
+        }
+        let entry = |choice: &ModelChoice| {
+            let entry = manifest.models.iter().find(|entry| entry.name == choice.label());
+            entry.map(|entry| PlannedModel::planned(choice, entry)).transpose()
+        };
+        let models = sweep.models.iter().filter_map(|choice| entry(choice).transpose());
+        let models = models.collect::<Result<_, _>>()?;
+        let threads = manifest.threads;
+        Ok(Self { sweep, dataset, models, device, threads, manifest })
+    }
+
+    /// The part of it that a smaller manifest of the same run asks for.
+    pub(crate) fn restricted(&self, manifest: &RunManifest) -> Self {
+        let mut sweep = self.sweep.clone();
+        sweep
+            .methods
+            .retain(|method| manifest.methods.iter().any(|entry| entry.name == method.label()));
+        let models = self.models.iter();
+        let is_meant =
+            |model: &&PlannedModel| manifest.models.iter().any(|entry| entry.name == model.name);
+        let models = models.filter(is_meant).cloned().collect();
+        let images: BTreeSet<&str> =
+            manifest.images.iter().map(|image| image.image.as_str()).collect();
+        let items = self.dataset.items.iter().filter(|item| images.contains(item.image.as_str()));
+        let dataset = Dataset {
+            name: self.dataset.name.clone(),
+            root: self.dataset.root.clone(),
+            root_as_given: self.dataset.root_as_given.clone(),
+            items: items.cloned().collect(),
+            exif: self.dataset.exif,
+        };
+        let (device, threads, manifest) = (self.device, self.threads, manifest.clone());
+        Self { sweep, dataset, models, device, threads, manifest }
     }
 
     /// What the run's manifest says before it starts.
@@ -550,6 +664,15 @@ impl Sweep {
         self.dataset.manifest = locate(&self.dataset.manifest);
         self.reference = self.reference.as_deref().map(&locate);
         self.dataset.limit = limit.or(self.dataset.limit);
+        for model in &mut self.models {
+            model.onnx = model.onnx.as_deref().map(&locate);
+            model.classes = model.classes.as_deref().map(&locate);
+            if let Some(weights) = &mut model.weights
+                && matches!(weights_choice(Some(weights.as_str()), &locate), WeightsChoice::Path(_))
+            {
+                *weights = locate(Path::new(weights)).to_string_lossy().into_owned();
+            }
+        }
         for method in &mut self.methods {
             if let MapSource::Imported(folder) = &mut method.source {
                 *folder = locate(folder);
@@ -635,15 +758,13 @@ impl PlannedModel {
             // TF32 is switched for the whole process, so there is no exact network to compare with.
             Precision::F32 | Precision::Tf32 => None,
         };
-        let path = match &spec.weights {
-            WeightsChoice::Path(path) => Some(path.to_string_lossy().into_owned()),
-            _ => None,
-        };
+        let weights = model.weights(spec.weights_path());
+        let sha256 = weights.sha256.clone();
         let entry = ModelEntry {
             name: name.clone(),
             architecture: model.architecture(),
             layer: layer.clone(),
-            weights: model.weights(path),
+            weights,
             precision: spec.precision.to_string(),
             rounding,
             batch: cut.batch(),
@@ -661,22 +782,51 @@ impl PlannedModel {
             preprocessing,
             batch: cut.batch(),
             head_batch: cut.head_batch(),
+            sha256,
             choice: spec,
         };
         Ok((planned, entry))
     }
 
+    /// From what a run's manifest says of it, without loading it.
+    fn planned(choice: &ModelChoice, entry: &ModelEntry) -> Result<Self, PlanError> {
+        let preprocessing =
+            serde_json::from_value(entry.preprocessing.clone()).map_err(|error| {
+                PlanError::Manifest {
+                    message: format!("`preprocessing` of {}: {error}", entry.name),
+                }
+            })?;
+        let [channels, height, width] = entry.feature_shape;
+        Ok(Self {
+            name: entry.name.clone(),
+            layer: entry.layer.clone(),
+            shape: FeatureShape { channels, height, width },
+            preprocessing,
+            batch: entry.batch,
+            head_batch: entry.head_batch,
+            sha256: entry.weights.sha256.clone(),
+            choice: ModelSpec::new(choice, Path::to_path_buf)?,
+        })
+    }
+
     /// Loads the network.
     ///
     /// # Errors
-    /// As when it was planned, should the file have changed since.
+    /// As when it was planned; and where its weights are others than then.
     pub fn load(
         &self,
         device: Device,
         memory: Bytes,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Model, PlanError> {
-        self.choice.load(&self.name, device, memory, on_event)
+        let model = self.choice.load(&self.name, device, memory, on_event)?;
+        let found = model.weights(self.choice.weights_path()).sha256;
+        if found == self.sha256 {
+            Ok(model)
+        } else {
+            let [planned, found] = [self.sha256.clone(), found].map(Option::unwrap_or_default);
+            Err(PlanError::OtherWeights { model: self.name.clone(), planned, found })
+        }
     }
 }
 

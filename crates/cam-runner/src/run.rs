@@ -12,7 +12,9 @@ use std::{
 use cam_core::{Classifier, Cost, Counted, Explained, Map, Method, Subject, Target};
 use cam_data::{DataError, Loaded as LoadedPhoto, prefetch};
 use cam_models::upload;
-use cam_results::{Curve, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc, adcc_parts};
+use cam_results::{
+    Curve, Key, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc, adcc_parts,
+};
 use tch::{Device, Kind, Tensor};
 use tracing::info_span;
 
@@ -21,6 +23,7 @@ use crate::{
     config::{MapSource, MethodChoice, TargetRule},
     event::Event,
     guard::guard,
+    model::Model,
     plan::{Plan, PlanError, PlannedModel},
     seed::image_seed,
     writer::Writer,
@@ -82,16 +85,15 @@ pub fn run(
     if store.is_finished() {
         return Ok(Outcome::of(&Run::read(folder)?, &Effort::default()));
     }
-    let missing: Vec<_> = plan.models.iter().map(|model| missing(plan, model, &store)).collect();
-    let (computed, written, effort) = thread::scope(|scope| {
-        let writer = Writer::start(scope, |rows| store.append_all(rows));
-        let mut work = Work { plan, writer, stop, on_event, effort: Effort::default() };
-        let computed = work.run_models(&missing);
-        let Work { writer, on_event, mut effort, .. } = work;
-        let written = writer.finish(|record| on_event(Event::RowFinished { record }));
-        effort.last_row = Some(Instant::now());
-        (computed, written, effort)
-    });
+    let missing = missing(plan, |key| store.contains(key));
+    let (computed, written, effort) = compute(
+        plan,
+        &missing,
+        |rows| store.append_all(rows),
+        &mut Networks::default(),
+        stop,
+        on_event,
+    );
     let outcome = |run: &Run| Outcome::of(run, &effort);
     written?;
     computed?;
@@ -104,6 +106,11 @@ pub fn run(
 }
 
 impl Outcome {
+    /// What became of the rows of a run that was computed elsewhere.
+    pub fn elsewhere(run: &Run) -> Self {
+        Self::of(run, &Effort::default())
+    }
+
     /// What became of the rows of a run.
     fn of(run: &Run, effort: &Effort) -> Self {
         let count = |status| run.records().iter().filter(|record| record.status == status).count();
@@ -124,20 +131,49 @@ impl Outcome {
 /// The images of a model that lack rows, by their places in the data set, with the methods that they lack.
 type Missing<'a> = Vec<(usize, Vec<&'a MethodChoice>)>;
 
-fn missing<'a>(plan: &'a Plan, model: &PlannedModel, store: &Store) -> Missing<'a> {
-    let methods = |image: &str| -> Vec<_> {
-        let is_missing = |method: &&MethodChoice| !store.contains(&plan.key(model, method, image));
-        let of_model = plan.sweep.methods.iter().filter(|method| method.runs_on(&model.name));
-        of_model.filter(is_missing).collect()
+/// What each model of the plan lacks, `contains` telling which rows are there.
+pub(crate) fn missing(plan: &Plan, contains: impl Fn(&Key) -> bool) -> Vec<Missing<'_>> {
+    let of_model = |model: &PlannedModel| {
+        let methods = |image: &str| -> Vec<_> {
+            let is_missing = |method: &&MethodChoice| !contains(&plan.key(model, method, image));
+            let of_model = plan.sweep.methods.iter().filter(|method| method.runs_on(&model.name));
+            of_model.filter(is_missing).collect()
+        };
+        let images = plan.dataset.items.iter().map(|item| methods(&item.image)).enumerate();
+        images.filter(|(_, methods)| !methods.is_empty()).collect()
     };
-    let images = plan.dataset.items.iter().map(|item| methods(&item.image)).enumerate();
-    images.filter(|(_, methods)| !methods.is_empty()).collect()
+    plan.models.iter().map(of_model).collect()
 }
 
+/// Computes what is missing and has it appended. How the loop ended, how the writing did, and what it took.
+pub(crate) fn compute<E: Send>(
+    plan: &Plan,
+    missing: &[Missing<'_>],
+    append: impl FnMut(&[Row]) -> Result<(), E> + Send,
+    networks: &mut Networks,
+    stop: &AtomicBool,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> (Result<(), PlanError>, Result<(), E>, Effort) {
+    thread::scope(|scope| {
+        let writer = Writer::start(scope, append);
+        let mut work = Work { plan, writer, networks, stop, on_event, effort: Effort::default() };
+        let computed = work.run_models(missing);
+        let Work { writer, on_event, mut effort, .. } = work;
+        let written = writer.finish(|record| on_event(Event::RowFinished { record }));
+        effort.last_row = Some(Instant::now());
+        (computed, written, effort)
+    })
+}
+
+/// The network that was used last: shards of one model follow each other, and load it once.
+#[derive(Default)]
+pub struct Networks(Option<(String, Model)>);
+
 /// The loop, with all that it needs.
-struct Work<'a, 'scope> {
+struct Work<'a, 'scope, E> {
     plan: &'a Plan,
-    writer: Writer<'scope, cam_results::Error>,
+    writer: Writer<'scope, E>,
+    networks: &'a mut Networks,
     stop: &'a AtomicBool,
     on_event: &'a mut dyn FnMut(Event<'_>),
     effort: Effort,
@@ -145,7 +181,7 @@ struct Work<'a, 'scope> {
 
 /// What one start of a run took.
 #[derive(Default)]
-struct Effort {
+pub(crate) struct Effort {
     forwards: u64,
     head_forwards: u64,
     first_photo: Option<Instant>,
@@ -153,7 +189,7 @@ struct Effort {
     last_row: Option<Instant>,
 }
 
-impl Work<'_, '_> {
+impl<'scope, E: Send + 'scope> Work<'_, 'scope, E> {
     /// Computes what is missing and hands it to the writer. Ends early where it is to stop or the writer has failed.
     fn run_models(&mut self, missing: &[Missing<'_>]) -> Result<(), PlanError> {
         for (model, missing) in self.plan.models.iter().zip(missing) {
@@ -173,15 +209,25 @@ impl Work<'_, '_> {
         missing: &Missing<'_>,
     ) -> Result<ControlFlow<()>, PlanError> {
         let plan = self.plan;
-        (self.on_event)(Event::Loading { model: &model.name });
-        let loaded = model.load(plan.device, plan.memory(), self.on_event)?;
-        let cut = loaded
-            .cut(&model.layer, Some((model.batch, model.head_batch)))
-            .expect("the layer was resolved when it was planned");
-        let counted = Counted::new(&*cut);
-        let flow = self.run_images(model, &counted, missing);
-        self.effort.forwards += counted.forwards();
-        self.effort.head_forwards += counted.head_forwards();
+        let loaded = match self.networks.0.take() {
+            Some((name, loaded)) if name == model.name => loaded,
+            other => {
+                drop(other);
+                (self.on_event)(Event::Loading { model: &model.name });
+                model.load(plan.device, plan.memory(), self.on_event)?
+            }
+        };
+        let flow = {
+            let cut = loaded
+                .cut(&model.layer, Some((model.batch, model.head_batch)))
+                .expect("the layer was resolved when it was planned");
+            let counted = Counted::new(&*cut);
+            let flow = self.run_images(model, &counted, missing);
+            self.effort.forwards += counted.forwards();
+            self.effort.head_forwards += counted.head_forwards();
+            flow
+        };
+        self.networks.0 = Some((model.name.clone(), loaded));
         Ok(flow)
     }
 

@@ -37,6 +37,22 @@ pub(crate) enum Command {
     Baseline(BaselineArgs),
     /// Recompute some rows of a run and compare
     Verify(VerifyArgs),
+    /// Cut a sweep into shards that any machine may compute
+    Plan(PlanArgs),
+    /// Compute a shard of a run, or several
+    Shard(ShardArgs),
+    /// Have Slurm compute a sweep, or what is missing of it
+    Submit(SubmitArgs),
+    /// How far the shards of a run are
+    Status(StatusArgs),
+    /// Make the tables and the report of a run from its shards
+    Merge(MergeArgs),
+    /// Print what the jobs of a shard said
+    Logs(LogsArgs),
+    /// Take a run's jobs out of Slurm's queue
+    Cancel(OfRunArgs),
+    /// Remove what shards have left behind
+    Clean(OfRunArgs),
     /// List what there is
     List(ListArgs),
     /// Show where a network can be cut
@@ -75,6 +91,9 @@ pub(crate) struct RunArgs {
     /// Compare the finished run with a baseline (or a run's folder), as `cambench compare` does
     #[arg(long, value_name = "NAME")]
     pub(crate) baseline: Option<String>,
+    /// Compute in so many processes, which share the threads and take turns on the CUDA devices
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "trace")]
+    pub(crate) jobs: Option<u16>,
     #[command(flatten)]
     pub(crate) how: HowArgs,
     #[command(flatten)]
@@ -393,6 +412,186 @@ pub(crate) struct VerifyArgs {
     /// Print what was found as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How a run is cut into shards.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Shards")]
+pub(crate) struct CutArgs {
+    /// Images of a shard [default: 50]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) images_per_shard: Option<u32>,
+    /// A class of machine and the models or methods that need it, e.g. `big=vgg16,rise`; all others are `main`
+    #[arg(long = "class", value_name = "CLASS=NAME,...")]
+    pub(crate) classes: Vec<Class>,
+}
+
+/// A class of machine, and the models and methods that need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Class {
+    pub(crate) name: String,
+    pub(crate) members: Vec<String>,
+}
+
+impl std::str::FromStr for Class {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, members) = text
+            .split_once('=')
+            .ok_or_else(|| format!("`{text}` is not CLASS=NAME,..., such as big=vgg16,rise"))?;
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        if name.is_empty() || !name.chars().all(is_plain) || name == "merge" {
+            return Err(format!("`{name}` cannot be a class; use letters, digits and `_`"));
+        }
+        let members = members.split(',').map(|member| member.trim().to_owned()).collect();
+        Ok(Self { name: name.to_owned(), members })
+    }
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cambench plan sweep.yaml --images-per-shard 20
+  cambench plan sweep.yaml --class big=vgg16 --json
+
+Prints how any engine that starts processes can compute the shards. A run is cut once: given again, the shards stay as
+they are. The batch sizes are planned for the device of this machine; where only others have a GPU, plan there.")]
+pub(crate) struct PlanArgs {
+    /// The sweep file (YAML)
+    pub(crate) sweep: PathBuf,
+    /// The run's folder; `results/<sweep>/<date>-<plan>` unless given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the shards as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) cut: CutArgs,
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cambench shard --run results/table1/2026-11-24-1a2b3c4d --index 12
+  seq 0 311 | parallel -j 4 cambench shard --run results/table1/2026-11-24-1a2b3c4d --index {}
+
+Exit code 0 says that the shard is committed, by this process or before. Any number of processes may compute any shard
+at any time: the first one to commit wins, and what a killed one has made is taken over.
+On SIGINT, SIGTERM and SIGUSR1 it ends after the row in hand; on SIGUSR1 in a Slurm array it has itself queued again.")]
+pub(crate) struct ShardArgs {
+    /// The run's folder
+    #[arg(long)]
+    pub(crate) run: PathBuf,
+    /// The shard, several (0-3,7), or `-` for one a line of the standard input [default: the first of `CAMBENCH_SHARD`,
+    /// `SLURM_ARRAY_TASK_ID` and `JOB_COMPLETION_INDEX` that is set]
+    #[arg(long, value_name = "I", allow_hyphen_values = true)]
+    pub(crate) index: Option<String>,
+    /// A file of shards, one a line: the index counts its lines, from 0
+    #[arg(long, value_name = "FILE")]
+    pub(crate) list: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cambench submit sweep.yaml --slurm partition=gpu --slurm gres=gpu:1 --slurm time=01:00:00 --dry-run
+  cambench submit sweep.yaml --class big=vgg16 --slurm partition=gpu --slurm big.mem=64G --wait
+  cambench submit results/table1/2026-11-24-1a2b3c4d --resume
+
+Every --slurm KEY=VALUE is an option of sbatch (`partition`, `account`, `qos`, `time`, `gres`, `mem`, `constraint`,
+`exclude`, `mail-user` ...); KEY alone is one without a value, CLASS.KEY=VALUE is for one class of machine, and
+merge.KEY=VALUE for the job that merges. The names of submitit are known too (timeout_min, mem_gb, gpus_per_node,
+cpus_per_task, array_parallelism, signal_delay_s, max_num_timeout). Further keys:
+  throttle=N       at most so many tasks of an array at once [64]
+  signal-secs=N    seconds before the time limit at which a task ends cleanly and has itself queued again [120]
+  max-timeouts=N   how often it does [20]
+  setup=LINE       a line of the script before the command, e.g. `module load cuda`; may be given several times
+  launcher=WORDS   what the command is started by, e.g. srun, or `apptainer exec image.sif`
+Given again, it submits nothing twice; shards whose jobs have ended without a part only with --resume.
+Where only the cluster's nodes have a GPU, plan there: `srun --gres=gpu:1 cambench submit ...`.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "options without a value, which do not exclude each other"
+)]
+pub(crate) struct SubmitArgs {
+    /// The sweep file (YAML), or the folder of a run that is cut into shards
+    pub(crate) target: PathBuf,
+    /// The run's folder, which all nodes see; `results/<sweep>/<date>-<plan>` unless given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// An option of Slurm; may be given several times
+    #[arg(long = "slurm", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+    /// Print the scripts, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Wait until all jobs have ended; exit code 5 if the run is not complete then
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Submit shards again whose jobs have ended without a part
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Print the jobs as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) cut: CutArgs,
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example:
+  cambench status results/table1/2026-11-24-1a2b3c4d --json
+
+Files say what is done and what failed; Slurm, where it answers, only what is queued.")]
+pub(crate) struct StatusArgs {
+    /// The run's folder
+    pub(crate) run: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cambench merge results/table1/2026-11-24-1a2b3c4d
+  cambench merge results/table1/2026-11-24-1a2b3c4d --partial
+
+The rows stand in the order of the plan, whoever made them: the same as those of `cambench run`. Damaged parts are set
+aside. Exit code 5 where shards are missing; with --partial the tables of what is there are written, and the run stays
+unfinished.")]
+pub(crate) struct MergeArgs {
+    /// The run's folder
+    pub(crate) run: PathBuf,
+    /// Write the tables of what is there
+    #[arg(long)]
+    pub(crate) partial: bool,
+    /// Seconds to wait for parts that a network's file system may not show yet
+    #[arg(long, value_name = "SECS", default_value_t = 0)]
+    pub(crate) patience: u64,
+    /// How many failed rows are tolerated: a share (1%) or a number of rows (3)
+    #[arg(long, value_name = "N|P%", default_value = "1%")]
+    pub(crate) max_failed: ShareOrRows,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct LogsArgs {
+    /// The run's folder
+    pub(crate) run: PathBuf,
+    /// The shard, or `merge`
+    pub(crate) shard: String,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct OfRunArgs {
+    /// The run's folder
+    pub(crate) run: PathBuf,
 }
 
 #[derive(clap::Args)]

@@ -5,6 +5,7 @@
 mod args;
 mod baseline;
 mod check;
+mod cluster;
 mod compare;
 mod exit;
 mod explain;
@@ -41,6 +42,14 @@ fn dispatch(args: Args) -> Exit {
         Command::Compare(args) => compare::compare(&args),
         Command::Baseline(args) => baseline::baseline(&args.command),
         Command::Verify(args) => verify::verify(&args),
+        Command::Plan(args) => cluster::plan(&args),
+        Command::Shard(args) => cluster::shard(&args),
+        Command::Submit(args) => cluster::submit(&args),
+        Command::Status(args) => cluster::status(&args),
+        Command::Merge(args) => cluster::merge(&args),
+        Command::Logs(args) => cluster::logs(&args),
+        Command::Cancel(args) => cluster::cancel(&args.run),
+        Command::Clean(args) => cluster::clean(&args.run),
         Command::List(args) => list::list(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Hook(args) => hook::hook(&args),

@@ -6,10 +6,14 @@ use cam_results::Status;
 use cam_runner::Event;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+/// Set for the processes of `cambench run --jobs`.
+pub(crate) const WORKER: &str = "CAMBENCH_WORKER";
+
 /// A bar with rate, time left and the cell in hand, fed by events.
 pub(crate) struct Progress {
     bar: ProgressBar,
     is_terminal: bool,
+    is_worker: bool,
     n_failed: u64,
     /// What is being downloaded.
     url: String,
@@ -17,7 +21,9 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        let is_terminal = std::io::stderr().is_terminal();
+        // Of several processes on one terminal, their parent shows how far they are.
+        let is_worker = std::env::var_os(WORKER).is_some();
+        let is_terminal = std::io::stderr().is_terminal() && !is_worker;
         let target = if is_terminal {
             ProgressDrawTarget::stderr_with_hz(5)
         } else {
@@ -31,12 +37,13 @@ impl Progress {
                 .expect("the template is right")
                 .progress_chars("=> "),
         );
-        Self { bar, is_terminal, n_failed: 0, url: String::new() }
+        Self { bar, is_terminal, is_worker, n_failed: 0, url: String::new() }
     }
 
     /// Shows an event.
     pub(crate) fn on(&mut self, event: &Event<'_>) {
         match event {
+            Event::Started { .. } if self.is_worker => {}
             Event::Started { folder, n_rows, n_done, n_dropped } => {
                 self.say(&format!("{}: {n_done} of {n_rows} rows are there", folder.display()));
                 if *n_dropped > 0 {
@@ -77,6 +84,11 @@ impl Progress {
             }
             Event::Writing => self.bar.set_message("writing tables and plots"),
         }
+    }
+
+    /// Some rows were finished elsewhere.
+    pub(crate) fn advance(&self, n_rows: u64) {
+        self.bar.inc(n_rows);
     }
 
     /// A line above the bar, or on its own where there is none.

@@ -14,8 +14,8 @@ use cam_runner::{Outcome, Overrides, Plan, Provenance, Sweep};
 use serde_json::{Map, Value};
 
 use crate::{
-    args::{HowArgs, RunArgs},
-    compare,
+    args::{HowArgs, RunArgs, ShareOrRows},
+    cluster, compare,
     exit::{Exit, Usage},
     progress::Progress,
     table,
@@ -39,12 +39,18 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         None => demo()?,
     };
     let mut progress = Progress::new();
-    let plan = plan(&sweep, &args.how, &mut progress)?;
+    let threads = args.jobs.map(|jobs| cluster::threads_of_each(&args.how, jobs));
+    let plan = plan(&sweep, &args.how, threads, &mut progress)?;
     // Until here nothing is lost by stopping at once.
     let stop = stop_on_interrupt()?;
     let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
     let was_finished = is_finished(&folder);
     let was_published = was_finished && folder.join("report.md").is_file();
+    if let Some(jobs) = args.jobs.filter(|_| !was_finished)
+        && let Some(exit) = cluster::run_locally(&plan, &folder, jobs, &stop, &mut progress)?
+    {
+        return Ok(exit);
+    }
     let outcome = cam_runner::run(&plan, &folder, &stop, &mut |event| progress.on(&event))?;
     let run = if outcome.is_finished { Some(Run::read(&folder)?) } else { None };
     if let Some(run) = run.as_ref().filter(|_| !was_published) {
@@ -69,7 +75,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     } else if let Some(run) = &run {
         print_means(run);
     }
-    let exit = conclude(args, &outcome);
+    if args.jobs.is_some() && outcome.is_finished {
+        cluster::tidy_up(&folder)?;
+    }
+    let exit = conclude(args.max_failed, args.json, &outcome);
     match (&args.baseline, exit) {
         (Some(base), Exit::Done) => {
             compare::gate(base, &folder.to_string_lossy(), &args.gate, args.json)
@@ -83,7 +92,7 @@ fn is_finished(folder: &Path) -> bool {
 }
 
 /// The means in percent; their intervals are in the report.
-fn print_means(run: &Run) {
+pub(crate) fn print_means(run: &Run) {
     let manifest = run.manifest();
     let summary = summarize(manifest, run.records());
     let percent = |estimate: Option<Estimate>| {
@@ -112,7 +121,7 @@ fn print_means(run: &Run) {
 }
 
 /// Says how it ended.
-fn conclude(args: &RunArgs, outcome: &Outcome) -> Exit {
+pub(crate) fn conclude(max_failed: ShareOrRows, json: bool, outcome: &Outcome) -> Exit {
     let Outcome { folder, n_rows, n_done, n_failed, n_degenerate, network_busy, .. } = outcome;
     if let Some(busy) = network_busy {
         eprintln!("network busy {:.1} %", 100.0 * busy);
@@ -124,13 +133,13 @@ fn conclude(args: &RunArgs, outcome: &Outcome) -> Exit {
         );
         return Exit::Interrupted;
     }
-    if !args.json {
+    if !json {
         println!(
             "{n_rows} rows, {n_degenerate} degenerate, {n_failed} failed: {}",
             folder.join("report.md").display()
         );
     }
-    if !args.max_failed.tolerates(*n_failed, *n_rows) {
+    if !max_failed.tolerates(*n_failed, *n_rows) {
         eprintln!(
             "error: {n_failed} of {n_rows} rows failed, more than --max-failed allows; the report lists them. A row is made once: to try them again, give another --out"
         );
@@ -140,22 +149,31 @@ fn conclude(args: &RunArgs, outcome: &Outcome) -> Exit {
 }
 
 /// Reads a sweep file and looks everything up.
-pub(crate) fn plan(sweep: &Path, how: &HowArgs, progress: &mut Progress) -> Result<Plan> {
+pub(crate) fn plan(
+    sweep: &Path,
+    how: &HowArgs,
+    threads: Option<usize>,
+    progress: &mut Progress,
+) -> Result<Plan> {
     let (parsed, text) = Sweep::read(sweep)?;
     let overrides = Overrides {
         limit: how.limit,
         device: how.device,
-        threads: how.threads.map(usize::from),
+        threads: how.threads.map(usize::from).or(threads),
         memory: how.memory,
     };
-    let provenance = Provenance {
+    let mut on_event = |event: cam_runner::Event<'_>| progress.on(&event);
+    Ok(Plan::new(parsed, &text, sweep, &overrides, &provenance(), &mut on_event)?)
+}
+
+/// Which program this is.
+pub(crate) fn provenance() -> Provenance {
+    Provenance {
         version: env!("CARGO_PKG_VERSION").to_string(),
         commit: Some(env!("CAMBENCH_COMMIT").to_string()).filter(|commit| !commit.is_empty()),
         dirty: env!("CAMBENCH_DIRTY") == "true",
         command: Some(command()),
-    };
-    let mut on_event = |event: cam_runner::Event<'_>| progress.on(&event);
-    Ok(Plan::new(parsed, &text, sweep, &overrides, &provenance, &mut on_event)?)
+    }
 }
 
 /// The command line as a person would give it.
@@ -166,7 +184,7 @@ fn command() -> String {
 }
 
 /// A first Ctrl-C lets the row in hand finish, a second one ends at once; either leaves a run that continues.
-fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
+pub(crate) fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || {

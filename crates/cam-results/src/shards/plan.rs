@@ -1,0 +1,259 @@
+//! Which shard has which rows.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{PLAN, make_folder, shards_folder};
+use crate::{Error, Result, RunManifest, SCHEMA, files::write_new};
+
+/// A run cut into shards; written once, and never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardPlan {
+    /// The version of the folder's files; [`SCHEMA`] in a new one.
+    pub schema: u32,
+    /// SHA-256 of the run's plan: what `manifest.json` says, but for status, times and command.
+    pub run: String,
+    /// The folder that relative paths of the run count from.
+    pub started_in: String,
+    /// The shards in the order of the run's rows.
+    pub shards: Vec<Shard>,
+    #[serde(skip)]
+    id: String,
+}
+
+/// A piece of a run: some methods on some images in one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Its place in the plan.
+    pub index: usize,
+    /// The model's name in the sweep.
+    pub model: String,
+    /// The methods' names in the sweep.
+    pub methods: Vec<String>,
+    /// The first image and the one after the last, by their places in the run's manifest.
+    pub images: [usize; 2],
+    /// Where all randomness comes from: the sweep's seed; an image's own is made of it and of the image's name.
+    pub seed: u64,
+    /// What kind of machine it needs.
+    pub class: String,
+}
+
+impl Shard {
+    /// How many rows it has.
+    pub fn n_rows(&self) -> usize {
+        (self.images[1] - self.images[0]) * self.methods.len()
+    }
+}
+
+impl ShardPlan {
+    /// Cuts a run after so many images, into one shard for each model and each of `class_of` its methods.
+    ///
+    /// # Panics
+    /// Where a shard is to have no image.
+    pub fn cut(
+        manifest: &RunManifest,
+        images_per_shard: usize,
+        started_in: &Path,
+        class_of: impl Fn(&str, &str) -> String,
+    ) -> Self {
+        assert!(images_per_shard > 0, "a shard has at least one image");
+        let mut shards = vec![];
+        for model in &manifest.models {
+            // By the order of their first methods, so that equal runs have equal plans.
+            let mut classes: Vec<(String, Vec<String>)> = vec![];
+            for method in manifest.methods.iter().filter(|method| method.runs_on(&model.name)) {
+                let class = class_of(&model.name, &method.name);
+                match classes.iter_mut().find(|(name, _)| *name == class) {
+                    Some((_, methods)) => methods.push(method.name.clone()),
+                    None => classes.push((class, vec![method.name.clone()])),
+                }
+            }
+            for start in (0..manifest.images.len()).step_by(images_per_shard) {
+                let end = manifest.images.len().min(start + images_per_shard);
+                for (class, methods) in &classes {
+                    shards.push(Shard {
+                        index: shards.len(),
+                        model: model.name.clone(),
+                        methods: methods.clone(),
+                        images: [start, end],
+                        seed: manifest.seed,
+                        class: class.clone(),
+                    });
+                }
+            }
+        }
+        let mut plan = Self {
+            schema: SCHEMA,
+            run: manifest.plan_digest(),
+            started_in: started_in.to_string_lossy().into_owned(),
+            shards,
+            id: String::new(),
+        };
+        plan.id = digest(&plan.to_json());
+        plan
+    }
+
+    /// Writes it into a run's folder, or reads the one that is there: a run is cut once.
+    ///
+    /// # Errors
+    /// Where it cannot be written, or the one that is there cannot be read.
+    pub fn create_or_read(self, run: &Path, manifest: &RunManifest) -> Result<Self> {
+        make_folder(&super::parts_folder(run))?;
+        let path = shards_folder(run).join(PLAN);
+        if write_new(&path, self.to_json().as_bytes())? {
+            Ok(self)
+        } else {
+            Self::read(run, manifest)
+        }
+    }
+
+    /// Reads the plan of a run's folder.
+    ///
+    /// # Errors
+    /// Where there is none ([`Error::NotCut`]), it is damaged, of a newer schema, or another run's.
+    pub fn read(run: &Path, manifest: &RunManifest) -> Result<Self> {
+        let path = shards_folder(run).join(PLAN);
+        let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => Error::NotCut { folder: run.to_owned() },
+            _ => Error::read(&path, source),
+        })?;
+        let damaged = |message: String| Error::Damaged { path: path.clone(), message };
+        let plan: Self = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+        if plan.schema > SCHEMA {
+            let found = u64::from(plan.schema);
+            return Err(Error::Newer { path, found, supported: SCHEMA });
+        }
+        if plan.run != manifest.plan_digest() {
+            return Err(damaged("it belongs to another plan than the manifest's".into()));
+        }
+        Ok(Self { id: digest(&text), ..plan })
+    }
+
+    /// The first 16 digits of its SHA-256.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The shard of an index.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn shard(&self, index: usize) -> Result<&Shard> {
+        let n_shards = self.shards.len();
+        self.shards.get(index).ok_or(Error::NoSuchShard { index, n_shards })
+    }
+
+    /// The manifest of the small run that a shard is.
+    ///
+    /// # Errors
+    /// Where there is no such shard.
+    pub fn manifest_of(&self, manifest: &RunManifest, index: usize) -> Result<RunManifest> {
+        let Shard { model, methods, images: [start, end], .. } = self.shard(index)?;
+        let images = manifest.images.get(*start..*end).unwrap_or_default().to_vec();
+        Ok(manifest.with(
+            images,
+            |entry| entry.name == *model,
+            |entry| methods.contains(&entry.name),
+        ))
+    }
+
+    /// How many shards there are of each class, in the order of the classes' names.
+    pub fn classes(&self) -> BTreeMap<&str, usize> {
+        let mut classes = BTreeMap::new();
+        for shard in &self.shards {
+            *classes.entry(shard.class.as_str()).or_insert(0) += 1;
+        }
+        classes
+    }
+
+    fn to_json(&self) -> String {
+        let shards: Vec<String> = self
+            .shards
+            .iter()
+            .map(|shard| serde_json::to_string(shard).expect("a shard is always JSON"))
+            .collect();
+        let head = serde_json::json!({
+            "schema": self.schema, "run": self.run, "started_in": self.started_in,
+        });
+        let head = head.to_string();
+        // A shard a line, to be read by people and by `grep`.
+        format!("{},\n\"shards\":[\n{}\n]}}\n", &head[..head.len() - 1], shards.join(",\n"))
+    }
+}
+
+fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest[..8].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// Ascending numbers in few words: `0-311,400`.
+pub(crate) fn numbers(numbers: &[usize]) -> String {
+    let mut ranges: Vec<[usize; 2]> = vec![];
+    for &number in numbers {
+        match ranges.last_mut() {
+            Some([_, end]) if *end + 1 == number => *end = number,
+            _ => ranges.push([number, number]),
+        }
+    }
+    let range = |[start, end]: &[usize; 2]| {
+        if start == end { start.to_string() } else { format!("{start}-{end}") }
+    };
+    ranges.iter().map(range).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{manifest, model};
+
+    fn two_models() -> RunManifest {
+        let mut manifest = manifest();
+        manifest.models.push(model("vgg16"));
+        manifest.methods[1].except = vec!["vgg16".into()];
+        manifest
+    }
+
+    fn cut(manifest: &RunManifest) -> ShardPlan {
+        let class = |_: &str, method: &str| if method == "rise" { "slow" } else { "main" }.into();
+        ShardPlan::cut(manifest, 2, Path::new("somewhere"), class)
+    }
+
+    #[test]
+    fn the_shards_of_a_plan_have_every_row_of_the_run_once() {
+        let manifest = two_models();
+        let plan = cut(&manifest);
+        // Two ranges of images: two classes in one model, and one in the other, where `rise` does not run.
+        assert_eq!(plan.classes(), BTreeMap::from([("main", 4), ("slow", 2)]));
+        let mut rows: Vec<_> = (0..plan.shards.len())
+            .flat_map(|i| plan.manifest_of(&manifest, i).unwrap().plan().collect::<Vec<_>>())
+            .collect();
+        let mut planned: Vec<_> = manifest.plan().collect();
+        assert_eq!(plan.shards.iter().map(Shard::n_rows).sum::<usize>(), planned.len());
+        rows.sort();
+        planned.sort();
+        assert_eq!(rows, planned);
+    }
+
+    #[test]
+    fn a_plan_is_written_once_and_reads_back_under_the_same_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = two_models();
+        let plan = cut(&manifest).create_or_read(folder.path(), &manifest).unwrap();
+        assert_eq!(ShardPlan::read(folder.path(), &manifest).unwrap(), plan);
+        let other = ShardPlan::cut(&manifest, 1, Path::new("elsewhere"), |_, _| "main".into());
+        assert_ne!(other.id(), plan.id());
+        assert_eq!(other.create_or_read(folder.path(), &manifest).unwrap(), plan);
+        let error = ShardPlan::read(folder.path(), &crate::testing::manifest()).unwrap_err();
+        assert!(error.to_string().contains("belongs to another plan"), "{error}");
+        let error = plan.shard(6).unwrap_err().to_string();
+        assert!(error.contains("no shard 6") && error.contains("0 to 5"), "{error}");
+    }
+
+    #[test]
+    fn ascending_numbers_are_written_as_ranges() {
+        assert_eq!(numbers(&[]), "");
+        assert_eq!(numbers(&[0, 1, 2, 4, 6, 7]), "0-2,4,6-7");
+    }
+}

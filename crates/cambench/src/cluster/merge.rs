@@ -1,0 +1,56 @@
+//! `cambench merge`: a run's tables and report from the parts of its shards.
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use cam_results::Run;
+use cam_runner::{Merged, Outcome, publish};
+
+use super::Cut;
+use crate::{args::MergeArgs, exit::Exit, run};
+
+/// `cambench merge`.
+pub(crate) fn merge(args: &MergeArgs) -> Result<Exit> {
+    let cut = Cut::open(&args.run)?;
+    cut.enter()?;
+    if cut.is_finished() {
+        println!("the run is finished: {}", cut.folder.join("report.md").display());
+        return Ok(Exit::Done);
+    }
+    let patience = Instant::now() + Duration::from_secs(args.patience);
+    while cut.progress()?.missing().next().is_some() && Instant::now() < patience {
+        sleep(Duration::from_secs(1));
+    }
+    let merged = cam_runner::merge(&cut.folder, args.partial)?;
+    for sentence in &merged.damaged {
+        eprintln!("warning: {sentence}");
+    }
+    let Merged { n_rows, n_done, .. } = merged;
+    if n_done < n_rows {
+        let progress = cut.progress()?;
+        eprintln!(
+            "{} of {} shards are missing ({n_done} of {n_rows} rows are there): {}",
+            progress.n_shards - progress.n_committed,
+            progress.n_shards,
+            progress.missing
+        );
+        if !args.partial {
+            return Ok(Exit::Incomplete);
+        }
+    }
+    let run = Run::read(&cut.folder)?;
+    let left_out = publish(&run, &cut.folder, &cam_runner::Format::ALL, true)
+        .context("the tables are written, and the report cannot be")?;
+    for sentence in left_out {
+        eprintln!("{sentence}");
+    }
+    run::print_means(&run);
+    if n_done < n_rows {
+        println!("{n_done} of {n_rows} rows: {}", cut.folder.join("report.md").display());
+        return Ok(Exit::Done);
+    }
+    Ok(run::conclude(args.max_failed, false, &Outcome::elsewhere(&run)))
+}

@@ -1,0 +1,235 @@
+//! Runs that are cut into shards: the commands `plan`, `shard`, `status`, `merge`, `clean`, those for Slurm, and
+//! `run --jobs`.
+//!
+//! An engine only starts processes. What a shard is, and what has become of it, stands in the run's folder.
+
+mod local;
+mod merge;
+mod shard;
+mod slurm;
+mod status;
+mod submission;
+mod submit;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use cam_results::{
+    RunManifest, RunStatus, ShardPlan, Store,
+    shards::{self, shards_folder},
+};
+use cam_runner::Plan;
+
+pub(crate) use self::{
+    local::{run_locally, threads_of_each, tidy_up},
+    merge::merge,
+    shard::shard,
+    status::{logs, status},
+    submit::{cancel, submit},
+};
+use crate::{
+    args::{CutArgs, PlanArgs},
+    exit::{Exit, Unusable, Usage},
+    progress::Progress,
+    run,
+};
+
+/// Images of a shard where nothing else is said: some minutes of work for most sweeps.
+const IMAGES_PER_SHARD: usize = 50;
+/// The class of machine that is enough for all that needs no other.
+const MAIN: &str = "main";
+
+/// A run that is cut into shards.
+struct Cut {
+    /// Its folder, from the root.
+    folder: PathBuf,
+    manifest: RunManifest,
+    shards: ShardPlan,
+}
+
+impl Cut {
+    /// Opens the run in a folder.
+    fn open(folder: &Path) -> Result<Self> {
+        let manifest = RunManifest::read(folder)?;
+        let shards = ShardPlan::read(folder, &manifest)?;
+        Ok(Self { folder: absolute(folder)?, manifest, shards })
+    }
+
+    /// Cuts a run, or opens it where it is cut.
+    fn make(plan: &Plan, folder: &Path, shards: ShardPlan) -> Result<Self> {
+        let manifest =
+            Store::create_or_continue(folder, plan.manifest().clone())?.manifest().clone();
+        let shards = shards.create_or_read(folder, &manifest)?;
+        Ok(Self { folder: absolute(folder)?, manifest, shards })
+    }
+
+    fn is_finished(&self) -> bool {
+        self.manifest.status == RunStatus::Finished
+    }
+
+    fn progress(&self) -> Result<shards::Progress> {
+        Ok(shards::progress(&self.folder, &self.shards, self.is_finished())?)
+    }
+
+    /// Goes to where the run's relative paths count from, if that is on this machine.
+    fn enter(&self) -> Result<()> {
+        let folder = Path::new(&self.shards.started_in);
+        if folder.is_dir() {
+            env::set_current_dir(folder)
+                .with_context(|| format!("cannot enter {}", folder.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn absolute(folder: &Path) -> Result<PathBuf> {
+    fs::canonicalize(folder).with_context(|| format!("there is no folder {}", folder.display()))
+}
+
+/// The shards of a plan; nothing is written.
+fn cut(plan: &Plan, args: &CutArgs, images_per_shard: usize) -> Result<ShardPlan> {
+    let manifest = plan.manifest();
+    for class in &args.classes {
+        for member in &class.members {
+            let is_known = manifest.models.iter().any(|model| model.name == *member)
+                || manifest.methods.iter().any(|method| method.name == *member);
+            if !is_known {
+                let message = format!(
+                    "--class {}: the sweep has no model and no method `{member}`",
+                    class.name
+                );
+                return Err(Usage(message).into());
+            }
+        }
+    }
+    // A method says more about the work than a model.
+    let class_of = |model: &str, method: &str| {
+        let of = |name: &str| args.classes.iter().find(|c| c.members.iter().any(|m| m == name));
+        of(method).or_else(|| of(model)).map_or(MAIN.to_owned(), |class| class.name.clone())
+    };
+    let images = args.images_per_shard.map_or(images_per_shard, |n| n as usize);
+    let started_in = env::current_dir().context("cannot tell the working folder")?;
+    Ok(ShardPlan::cut(manifest, images, &started_in, class_of))
+}
+
+/// `cambench plan`.
+pub(crate) fn plan(args: &PlanArgs) -> Result<Exit> {
+    let mut progress = Progress::new();
+    let plan = run::plan(&args.sweep, &args.how, None, &mut progress)?;
+    progress.finish();
+    let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
+    let cut = Cut::make(&plan, &folder, cut(&plan, &args.cut, IMAGES_PER_SHARD)?)?;
+    let lists = write_lists(&cut)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&cut.shards)?);
+    } else {
+        print_ways(&cut, &lists);
+    }
+    Ok(Exit::Done)
+}
+
+/// A list of shards for each class of machine, where there are several: its name, its file, and how many shards.
+fn write_lists(cut: &Cut) -> Result<Vec<(String, PathBuf, usize)>> {
+    let classes = cut.shards.classes();
+    if classes.len() < 2 {
+        return Ok(vec![]);
+    }
+    let list = |(class, n): (&str, usize)| -> Result<_> {
+        let path = shards_folder(&cut.folder).join(format!("{class}.list"));
+        let of_class = cut.shards.shards.iter().filter(|shard| shard.class == class);
+        write_list(&path, of_class.map(|shard| shard.index))?;
+        Ok((class.to_owned(), path, n))
+    };
+    classes.into_iter().map(list).collect()
+}
+
+/// A file of shards, one a line.
+fn write_list(path: &Path, shards: impl Iterator<Item = usize>) -> Result<()> {
+    let mut lines: Vec<String> = shards.map(|shard| shard.to_string()).collect();
+    lines.push(String::new());
+    Ok(cam_results::write_bytes(path, lines.join("\n").as_bytes())?)
+}
+
+/// Reads what [`write_list`] wrote.
+fn read_list(path: &Path) -> Result<Vec<usize>> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the list {}", path.display()))?;
+    let numbers = text.lines().map(str::parse).collect::<std::result::Result<_, _>>();
+    numbers.map_err(|_not_a_number| {
+        Unusable(format!("{} is no list of shards, one a line", path.display())).into()
+    })
+}
+
+/// How engines that start processes can compute a run.
+fn print_ways(cut: &Cut, lists: &[(String, PathBuf, usize)]) {
+    let run = quoted(&cut.folder.to_string_lossy());
+    let n = cut.shards.shards.len();
+    println!("{n} shards of {} rows in {run}", cut.manifest.n_rows());
+    let all = [(MAIN.to_owned(), PathBuf::new(), n)];
+    let lists = if lists.is_empty() { &all[..] } else { lists };
+    for (class, list, n) in lists {
+        let (of_list, last) = if list.as_os_str().is_empty() {
+            (String::new(), n.saturating_sub(1))
+        } else {
+            println!("\n{class}: {n} shards");
+            (format!(" --list {}", quoted(&list.to_string_lossy())), n.saturating_sub(1))
+        };
+        let shard = format!("cambench shard --run {run}{of_list}");
+        println!("\n  one shard       {shard} --index I          # I from 0 to {last}");
+        println!("  GNU parallel    seq 0 {last} | parallel -j 4 {shard} --index {{}}");
+        println!(
+            "  Kubernetes      {shard}                    # completionMode: Indexed, completions: {n}"
+        );
+        println!("  Grid Engine     qsub -t 1-{n} ... {shard} --index $((SGE_TASK_ID-1))");
+        println!("  PBS             qsub -J 0-{last} ... {shard} --index $PBS_ARRAY_INDEX");
+        println!("  HTCondor        {shard} --index $(Process)          # queue {n}");
+        println!("  HyperQueue      hq submit --array 0-{last} -- {shard} --index \\$HQ_TASK_ID");
+    }
+    println!("\n  Slurm           cambench submit {run}");
+    println!("  then            cambench merge {run}");
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+=:,@%".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// `cambench clean`.
+pub(crate) fn clean(run: &Path) -> Result<Exit> {
+    let cut = Cut::open(run)?;
+    if !submission::queued(&cut)?.is_empty() {
+        let message =
+            "jobs of the run are in Slurm's queue; wait for them, or `cambench cancel` it";
+        return Err(Unusable(message.into()).into());
+    }
+    if cut.is_finished() {
+        tidy_up(&cut.folder)?;
+        println!("the run is finished and keeps its tables; its shards, logs and jobs are removed");
+    } else {
+        let n = shards::clean(&cut.folder)?;
+        println!(
+            "{n} files of unfinished or failed attempts are removed; committed parts are kept"
+        );
+    }
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_with_a_meaning_for_the_shell_is_quoted() {
+        assert_eq!(quoted("results/a-1.b"), "results/a-1.b");
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,248 @@
+//! `cambench shard`: one process, some shards.
+
+use std::{
+    env,
+    io::{self, BufRead},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context, Result};
+use cam_results::{
+    Committed,
+    shards::{self, Failure},
+};
+use cam_runner::{Networks, Plan, ShardOutcome, run_shard};
+
+use super::{Cut, read_list};
+use crate::{
+    args::ShardArgs,
+    exit::{Exit, Usage},
+    progress::Progress,
+    run::provenance,
+};
+
+/// Where an engine says which of its tasks this is, in the order in which they are asked.
+const INDEX_VARIABLES: [&str; 3] =
+    ["CAMBENCH_SHARD", "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"];
+/// How often a task that runs into its time limit has itself queued again.
+pub(super) const MAX_TIMEOUTS: &str = "CAMBENCH_MAX_TIMEOUTS";
+
+/// `cambench shard`.
+pub(crate) fn shard(args: &ShardArgs) -> Result<Exit> {
+    let index = match &args.index {
+        Some(index) => index.clone(),
+        None => INDEX_VARIABLES.iter().find_map(|name| env::var(name).ok()).ok_or_else(|| {
+            Usage(format!(
+                "which shard? give --index, or set one of {}",
+                INDEX_VARIABLES.join(", ")
+            ))
+        })?,
+    };
+    let list = args.list.as_deref().map(read_list).transpose()?;
+    let shard_of = |index: usize| match &list {
+        None => Ok(index),
+        Some(list) => list.get(index).copied().ok_or_else(|| {
+            anyhow::Error::from(Usage(format!(
+                "the list has {} lines, and no line {index}",
+                list.len()
+            )))
+        }),
+    };
+    let cut = Cut::open(&args.run)?;
+    cut.enter()?;
+    let signals = Signals::listen()?;
+    let is_told = index == "-";
+    let mut worker =
+        Worker { cut: &cut, plan: None, networks: Networks::default(), signals, is_told };
+    if is_told {
+        return worker.serve(shard_of);
+    }
+    for index in indices(&index)? {
+        let shard = shard_of(index)?;
+        if !worker.compute(shard)?.is_committed() {
+            return Ok(worker.interrupted());
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// `3`, or `0-3,7`.
+fn indices(text: &str) -> Result<Vec<usize>> {
+    let wrong =
+        || Usage(format!("`{text}` names no shards; use a number, or ranges such as 0-3,7"));
+    let mut indices = vec![];
+    for range in text.split(',') {
+        let (start, end) = range.split_once('-').unwrap_or((range, range));
+        let number = |text: &str| text.trim().parse::<usize>().map_err(|_not_a_number| wrong());
+        indices.extend(number(start)?..=number(end)?);
+    }
+    if indices.is_empty() { Err(wrong().into()) } else { Ok(indices) }
+}
+
+struct Worker<'a> {
+    cut: &'a Cut,
+    /// Made when there is something to compute: a shard that is there costs milliseconds.
+    plan: Option<Plan>,
+    networks: Networks,
+    signals: Signals,
+    /// Somebody else tells people how it goes.
+    is_told: bool,
+}
+
+impl Worker<'_> {
+    fn compute(&mut self, shard: usize) -> Result<ShardOutcome> {
+        let result = self.try_compute(shard);
+        if let Err(error) = &result {
+            let failure =
+                Failure { shard, host: cam_runner::host(), message: crate::described(error) };
+            // The error itself is what counts; it is printed, and the exit code tells.
+            if let Err(error) = failure.write(&self.cut.folder) {
+                eprintln!("warning: {error}");
+            }
+        }
+        result
+    }
+
+    fn try_compute(&mut self, shard: usize) -> Result<ShardOutcome> {
+        let Cut { folder, manifest, shards } = self.cut;
+        let n_rows = shards.shard(shard)?.n_rows();
+        if self.cut.is_finished() || shards::is_committed(folder, manifest, shards, shard)? {
+            if !self.is_told {
+                eprintln!("shard {shard}: committed before, nothing to do");
+            }
+            return Ok(ShardOutcome { n_rows, n_done: n_rows, n_failed: 0, committed: None });
+        }
+        let plan = match &self.plan {
+            Some(plan) => plan,
+            None => self.plan.insert(Plan::again(manifest.clone(), &provenance())?),
+        };
+        let mut progress = Progress::new();
+        let stop = &self.signals.stop;
+        let mut on_event = |event: cam_runner::Event<'_>| progress.on(&event);
+        let outcome =
+            run_shard(plan, folder, shards, shard, &mut self.networks, stop, &mut on_event)?;
+        progress.finish();
+        if !self.is_told {
+            eprintln!("shard {shard}: {}", described(outcome));
+        }
+        Ok(outcome)
+    }
+
+    /// Computes what is asked for line by line, and answers each with `done SHARD ROWS FAILED` or `failed SHARD`.
+    fn serve(&mut self, shard_of: impl Fn(usize) -> Result<usize>) -> Result<Exit> {
+        for line in io::stdin().lock().lines() {
+            let line = line.context("cannot read the standard input")?;
+            for index in indices(&line)? {
+                let shard = shard_of(index)?;
+                match self.compute(shard) {
+                    Ok(outcome) if outcome.is_committed() => {
+                        println!("done {shard} {} {}", outcome.n_rows, outcome.n_failed);
+                    }
+                    Ok(_) => return Ok(self.interrupted()),
+                    Err(error) => {
+                        eprintln!("error: shard {shard}: {}", crate::described(&error));
+                        println!("failed {shard}");
+                    }
+                }
+            }
+        }
+        Ok(Exit::Done)
+    }
+
+    /// After a signal: a task that only ran out of time has itself queued again.
+    fn interrupted(&self) -> Exit {
+        if self.signals.time_is_up.load(Ordering::SeqCst) {
+            requeue();
+        }
+        Exit::Interrupted
+    }
+}
+
+/// How a shard ended, for people.
+fn described(outcome: ShardOutcome) -> String {
+    let ShardOutcome { n_rows, n_done, n_failed, committed } = outcome;
+    match committed {
+        Some(Committed::First) => format!("committed {n_rows} rows, {n_failed} failed"),
+        Some(Committed::Again { is_equal: true }) => {
+            "duplicate: another process was first, with the same rows".into()
+        }
+        Some(Committed::Again { is_equal: false }) => {
+            "duplicate: another process was first, with rows that differ; its are kept".into()
+        }
+        None if outcome.is_committed() => "committed by another process".into(),
+        None => {
+            format!("stopped with {n_done} of {n_rows} rows; the next attempt goes on from there")
+        }
+    }
+}
+
+/// Has this task of a Slurm array queued again.
+fn requeue() {
+    let variable = |name: &str| env::var(name).ok();
+    let (Some(array), Some(task)) =
+        (variable("SLURM_ARRAY_JOB_ID"), variable("SLURM_ARRAY_TASK_ID"))
+    else {
+        return;
+    };
+    let number = |name: &str, default: u32| {
+        variable(name).and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let (restarts, most) = (number("SLURM_RESTART_COUNT", 0), number(MAX_TIMEOUTS, 20));
+    if restarts >= most {
+        eprintln!("out of time, and queued again {restarts} times before: giving up");
+        return;
+    }
+    let task = format!("{array}_{task}");
+    match Command::new("scontrol").args(["requeue", &task]).status() {
+        Ok(status) if status.success() => eprintln!("out of time: {task} is queued again"),
+        Ok(status) => eprintln!("out of time, and `scontrol requeue {task}` failed: {status}"),
+        Err(error) => eprintln!("out of time, and scontrol cannot be started: {error}"),
+    }
+}
+
+/// Whether this process was asked to stop.
+struct Signals {
+    stop: Arc<AtomicBool>,
+    /// It was by the signal before a time limit.
+    time_is_up: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let (stop, time_is_up) = (Arc::default(), Arc::default());
+        #[cfg(unix)]
+        {
+            use signal_hook::{
+                consts::{SIGINT, SIGTERM, SIGUSR1},
+                flag::{register, register_conditional_shutdown},
+            };
+
+            // A second Ctrl-C ends at once.
+            register_conditional_shutdown(SIGINT, Exit::Interrupted as i32, Arc::clone(&stop))
+                .context("cannot listen for signals")?;
+            for signal in [SIGINT, SIGTERM, SIGUSR1] {
+                register(signal, Arc::clone(&stop)).context("cannot listen for signals")?;
+            }
+            register(SIGUSR1, Arc::clone(&time_is_up)).context("cannot listen for signals")?;
+        }
+        Ok(Self { stop, time_is_up })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_named_by_numbers_and_ranges() {
+        assert_eq!(indices("3").unwrap(), [3]);
+        assert_eq!(indices("0-2,7").unwrap(), [0, 1, 2, 7]);
+        for wrong in ["", "a", "3-1", "1-", "-"] {
+            assert!(indices(wrong).unwrap_err().is::<Usage>(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! `cambench submit` and `cambench cancel`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use cam_results::{RunManifest, shards::shards_folder, write_bytes};
+use serde_json::json;
+
+use super::{
+    Cut, IMAGES_PER_SHARD, cut,
+    slurm::{self, Array, Settings},
+    submission, write_list,
+};
+use crate::{
+    args::SubmitArgs,
+    exit::{Exit, Usage},
+    progress::Progress,
+    run,
+};
+
+/// Seconds between two looks at the queue.
+const POLL_SECS: &str = "CAMBENCH_POLL_SECS";
+/// Seconds that merging waits for parts which a network's file system may not show yet.
+const MERGE_PATIENCE: &str = "CAMBENCH_MERGE_PATIENCE";
+
+/// `cambench submit`.
+pub(crate) fn submit(args: &SubmitArgs) -> Result<Exit> {
+    let cut = opened(args)?;
+    slurm::check_path(&cut.folder)?;
+    check_shared(&cut.folder)?;
+    let settings = Settings::parse(&args.settings, cut.shards.classes().into_keys())?;
+    if cut.is_finished() {
+        println!("the run is finished: {}", cut.folder.join("report.md").display());
+        return Ok(Exit::Done);
+    }
+    let queue = if args.dry_run { vec![] } else { slurm::queue(&submission::job_names(&cut))? };
+    let wanted = wanted(&cut, &queue, args.resume)?;
+    let arrays = arrays(&cut, &settings, &wanted)?;
+    let merge = Merge::of(&cut, &settings)?;
+    if args.dry_run {
+        for array in &arrays {
+            println!("# {}\n{}", array.script_path(&cut).display(), array.script);
+        }
+        println!("# {}, after them\n{}", merge.path.display(), merge.script);
+        return Ok(Exit::Done);
+    }
+    let mut jobs = vec![];
+    if !arrays.is_empty() {
+        let earlier: BTreeSet<String> = queue.iter().map(|job| job.array().to_owned()).collect();
+        jobs = send(&cut, &arrays)?;
+        let after: Vec<_> = earlier.into_iter().chain(jobs.iter().cloned()).collect();
+        jobs.push(merge.send(&after)?);
+    }
+    if args.json {
+        let run = cut.folder.to_string_lossy();
+        println!("{}", json!({ "run": run, "jobs": jobs, "n_shards": wanted.len() }));
+    } else {
+        say(&cut, &arrays, &jobs);
+    }
+    if args.wait { wait(&cut) } else { Ok(Exit::Done) }
+}
+
+/// The run that is meant: one that is cut already, or the sweep's. A dry run writes nothing.
+fn opened(args: &SubmitArgs) -> Result<Cut> {
+    if args.target.is_dir() {
+        return Cut::open(&args.target);
+    }
+    let classes = args.cut.classes.iter().map(|class| class.name.as_str());
+    let settings = Settings::parse(&args.settings, classes.chain([super::MAIN]))?;
+    let mut progress = Progress::new();
+    let plan = run::plan(&args.target, &args.how, settings.cpus(), &mut progress)?;
+    progress.finish();
+    let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
+    let shards = cut(&plan, &args.cut, IMAGES_PER_SHARD)?;
+    if args.dry_run && RunManifest::read(&folder).is_err() {
+        let here = env::current_dir().context("cannot tell the working folder")?;
+        return Ok(Cut { folder: here.join(folder), manifest: plan.manifest().clone(), shards });
+    }
+    check_shared(&env::current_dir().context("cannot tell the working folder")?.join(&folder))?;
+    Cut::make(&plan, &folder, shards)
+}
+
+/// Refuses folders that every host has its own of.
+fn check_shared(folder: &Path) -> Result<()> {
+    let own = [env::temp_dir(), "/tmp".into(), "/dev/shm".into()];
+    match own.iter().find(|own| folder.starts_with(own)) {
+        None => Ok(()),
+        Some(own) => Err(Usage(format!(
+            "{} lies in {}, which every node has its own of; give --out a folder that all nodes see",
+            folder.display(),
+            own.display()
+        ))
+        .into()),
+    }
+}
+
+/// The shards to submit: those that are not there, not queued, and not tried in vain before, unless that is asked for.
+fn wanted(cut: &Cut, queue: &[slurm::Job], resume: bool) -> Result<Vec<usize>> {
+    let queued = submission::queued_shards(cut, queue)?;
+    let missing: Vec<_> =
+        cut.progress()?.missing().filter(|shard| !queued.contains(shard)).collect();
+    let tried = submission::submitted_shards(cut)?;
+    let (again, new): (Vec<_>, Vec<_>) =
+        missing.iter().copied().partition(|shard| tried.contains(shard));
+    if resume || again.is_empty() {
+        return Ok(missing);
+    }
+    eprintln!(
+        "the jobs of {} shards have ended without a part (see `cambench status`); --resume submits them again",
+        again.len()
+    );
+    Ok(new)
+}
+
+/// An array before it is submitted.
+struct Planned {
+    number: usize,
+    class: String,
+    shards: Vec<usize>,
+    script: String,
+}
+
+impl Planned {
+    fn script_path(&self, cut: &Cut) -> PathBuf {
+        submission::submit_folder(cut).join(format!("{:04}.sh", self.number))
+    }
+}
+
+/// The program that jobs run: a copy, so that building again changes nothing.
+fn program(cut: &Cut) -> PathBuf {
+    shards_folder(&cut.folder).join("bin").join("cambench")
+}
+
+/// Arrays for some shards: one for each class of machine, and more where the cluster takes only shorter ones.
+fn arrays(cut: &Cut, settings: &Settings, shards: &[usize]) -> Result<Vec<Planned>> {
+    let mut classes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for &shard in shards {
+        classes.entry(&cut.shards.shard(shard)?.class).or_default().push(shard);
+    }
+    let size = slurm::max_array_size();
+    let mut number = submission::arrays(cut)?.last().copied().unwrap_or(0);
+    let mut planned = vec![];
+    for (class, shards) in classes {
+        for shards in shards.chunks(size) {
+            number += 1;
+            let log = submission::log_folder(cut).join(format!("{number:04}_%a.log"));
+            let array = Array {
+                name: &format!("{}{number:04}", submission::job_names(cut)),
+                class,
+                n_tasks: shards.len(),
+                threads: cut.manifest.threads,
+                program: &program(cut),
+                run: &cut.folder,
+                list: &submission::list_path(cut, number),
+                log: &log.to_string_lossy(),
+            };
+            let script = slurm::array_script(settings, &array)?;
+            let (class, shards) = (class.to_owned(), shards.to_vec());
+            planned.push(Planned { number, class, shards, script });
+        }
+    }
+    Ok(planned)
+}
+
+/// Submits arrays: their ids. What is written first says what each of them is, should this be cut off.
+fn send(cut: &Cut, arrays: &[Planned]) -> Result<Vec<String>> {
+    let program = program(cut);
+    for folder in [submission::submit_folder(cut), submission::log_folder(cut)]
+        .iter()
+        .map(PathBuf::as_path)
+        .chain(program.parent())
+    {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    copy_program(&program)?;
+    let mut ids = vec![];
+    for array in arrays {
+        let script = array.script_path(cut);
+        write_list(&submission::list_path(cut, array.number), array.shards.iter().copied())?;
+        write_bytes(&script, array.script.as_bytes())?;
+        let id = slurm::sbatch(&script, &[])?;
+        write_bytes(&script.with_extension("id"), format!("{id}\n").as_bytes())?;
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+/// Copies this program, once for a run.
+fn copy_program(to: &Path) -> Result<()> {
+    if to.exists() {
+        return Ok(());
+    }
+    let from = env::current_exe().context("cannot tell where cambench is")?;
+    let new = to.with_extension("new");
+    fs::copy(&from, &new)
+        .and_then(|_| fs::File::open(&new)?.sync_all())
+        .and_then(|()| fs::rename(&new, to))
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
+}
+
+/// The job that merges.
+struct Merge {
+    path: PathBuf,
+    script: String,
+}
+
+impl Merge {
+    fn of(cut: &Cut, settings: &Settings) -> Result<Self> {
+        let name = format!("{}merge", submission::job_names(cut));
+        let log = submission::log_folder(cut).join("merge.log");
+        let patience = seconds(MERGE_PATIENCE, 60)?;
+        let script = slurm::merge_script(
+            settings,
+            &name,
+            &program(cut),
+            &cut.folder,
+            &log.to_string_lossy(),
+            patience,
+        );
+        Ok(Self { path: submission::submit_folder(cut).join("merge.sh"), script })
+    }
+
+    fn send(&self, after: &[String]) -> Result<String> {
+        write_bytes(&self.path, self.script.as_bytes())?;
+        slurm::sbatch(&self.path, after)
+    }
+}
+
+fn say(cut: &Cut, arrays: &[Planned], jobs: &[String]) {
+    for (array, job) in arrays.iter().zip(jobs) {
+        println!("job {job}: {} shards of class {}", array.shards.len(), array.class);
+    }
+    match jobs.last() {
+        Some(merge) => println!("job {merge}: merges them when they have ended"),
+        None => println!("nothing to submit"),
+    }
+    println!("cambench status {}", super::quoted(&cut.folder.to_string_lossy()));
+}
+
+/// Waits until none of the run's jobs is in the queue.
+fn wait(cut: &Cut) -> Result<Exit> {
+    let pause = Duration::from_secs(u64::from(seconds(POLL_SECS, 15)?));
+    loop {
+        // A controller that does not answer just now is no reason to give up.
+        match slurm::queue(&submission::job_names(cut)) {
+            Ok(jobs) if jobs.is_empty() => break,
+            Ok(_) => {}
+            Err(error) => eprintln!("warning: {error}"),
+        }
+        sleep(pause);
+    }
+    let cut = Cut::open(&cut.folder)?;
+    if cut.is_finished() {
+        println!("the run is finished: {}", cut.folder.join("report.md").display());
+        return Ok(Exit::Done);
+    }
+    let progress = cut.progress()?;
+    eprintln!(
+        "the jobs have ended, and {} of {} shards are missing: {}; see `cambench status`, and give --resume",
+        progress.n_shards - progress.n_committed,
+        progress.n_shards,
+        progress.missing
+    );
+    Ok(Exit::Incomplete)
+}
+
+fn seconds(variable: &str, default: u32) -> Result<u32> {
+    let Ok(text) = env::var(variable) else { return Ok(default) };
+    text.parse()
+        .map_err(|_not_a_number| Usage(format!("{variable}={text}: this is no number")).into())
+}
+
+/// `cambench cancel`.
+pub(crate) fn cancel(run: &Path) -> Result<Exit> {
+    let cut = Cut::open(run)?;
+    let queue = slurm::queue(&submission::job_names(&cut))?;
+    let ids: BTreeSet<String> = queue.iter().map(|job| job.array().to_owned()).collect();
+    let ids: Vec<_> = ids.into_iter().collect();
+    if ids.is_empty() {
+        println!("no job of the run is in the queue");
+    } else {
+        slurm::scancel(&ids)?;
+        println!("canceled {}; what was computed is kept", ids.join(", "));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,302 @@
+//! A run cut into shards, as users and engines meet it: any process, any order, any number of kills.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread::sleep,
+    time::Duration,
+};
+
+use cam_results::{Picture, Run};
+use tempfile::TempDir;
+
+/// A folder with photographs and a sweep over two networks of a few kilobytes, which take milliseconds a row.
+struct Workshop(TempDir);
+
+impl Workshop {
+    fn new(n_photographs: usize, n_masks: usize) -> Self {
+        let workshop = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(workshop.path("photos")).unwrap();
+        for i in 0..n_photographs {
+            let rgb = (0..16 * 16 * 3).map(|at| ((at * (i + 3)) ^ (at / 48 * 7)) as u8);
+            let png = Picture::new(16, 16, rgb.collect()).png();
+            fs::write(workshop.path(&format!("photos/{i:02}.png")), png).unwrap();
+        }
+        fs::write(workshop.path("data.yaml"), "root: photos\nlayout: files\n").unwrap();
+        let networks =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../cam-onnx/tests/vectors/networks");
+        let models = ["residual", "excited"].map(|name| {
+            let file = format!("{name}.onnx");
+            fs::copy(networks.join(&file), workshop.path(&file)).unwrap();
+            format!(
+                "  - {{ onnx: {file}, preprocessing: {{ resize: 16, crop: 16, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }} }}\n"
+            )
+        });
+        let models = models.concat();
+        let sweep = format!(
+            "name: small\ndataset: {{ manifest: data.yaml }}\nmodels:\n{models}\
+             methods: [grad_cam, recipro_cam, {{ name: rise, n_masks: {n_masks} }}]\n\
+             metrics: [drop, increase, {{ name: deletion, steps: 8 }}, complexity]\n"
+        );
+        fs::write(workshop.path("sweep.yaml"), sweep).unwrap();
+        workshop
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cambench"));
+        command.current_dir(self.0.path()).args(args).stdin(Stdio::null());
+        command.env("OMP_WAIT_POLICY", "passive");
+        for name in ["CAMBENCH_SHARD", "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// What a command said on both ways, after its exit code was found right.
+    #[track_caller]
+    fn says(&self, code: i32, args: &[&str]) -> String {
+        said(code, &self.command(args).output().unwrap())
+    }
+
+    fn run(&self, name: &str) -> Run {
+        Run::read(&self.path(name)).unwrap()
+    }
+}
+
+#[track_caller]
+fn said(code: i32, output: &Output) -> String {
+    let text = String::from_utf8([&output.stdout[..], &output.stderr[..]].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(!text.contains("panicked at"), "{text}");
+    text
+}
+
+/// Everything of a run that must not depend on who made it, bit for bit.
+fn contents(run: &Run) -> Vec<String> {
+    let mut lines = vec![];
+    for record in run.records() {
+        let mut record = record.clone();
+        record.explain_secs = 0.0;
+        lines.push(format!("{record:?}"));
+    }
+    run.visit_curves(|key, curve| lines.push(format!("{key} {curve:?}"))).unwrap();
+    run.visit_maps(|key, map| lines.push(format!("{key} {map:?}"))).unwrap();
+    lines
+}
+
+#[test]
+fn shards_computed_anywhere_and_merged_are_the_records_of_a_local_run() {
+    let workshop = Workshop::new(5, 20);
+    workshop.says(0, &["run", "sweep.yaml", "--threads", "1", "--out", "whole"]);
+    let plan = ["plan", "sweep.yaml", "--threads", "1", "--out", "cut", "--images-per-shard", "2"];
+    let text = workshop.says(0, &[&plan[..], &["--class", "slow=rise"]].concat());
+    // Two models, three ranges of images, and `rise` for itself.
+    assert!(text.contains("12 shards of 30 rows"), "{text}");
+    for engine in ["Kubernetes", "parallel", "cambench submit", "slow.list"] {
+        assert!(text.contains(engine), "{text}");
+    }
+    let text = workshop.says(0, &plan);
+    assert!(text.contains("12 shards"), "a run is cut once: {text}");
+
+    // From another folder, by each way to say which one; the last of them by its line in a list.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let run = workshop.path("cut");
+    let list = run.join("shards/slow.list");
+    assert_eq!(fs::read_to_string(&list).unwrap(), "1\n3\n5\n7\n9\n11\n");
+    let shard = |args: &[&str], variable: (&str, &str)| {
+        let mut command = workshop.command(&["shard", "--run"]);
+        command.arg(&run).args(args).env(variable.0, variable.1).current_dir(elsewhere.path());
+        command.output().unwrap()
+    };
+    let none = ("UNUSED", "");
+    said(0, &shard(&["--index", "11"], ("SLURM_ARRAY_TASK_ID", "3")));
+    said(0, &shard(&[], ("SLURM_ARRAY_TASK_ID", "10")));
+    said(0, &shard(&[], ("JOB_COMPLETION_INDEX", "9")));
+    said(0, &shard(&[], ("CAMBENCH_SHARD", "8")));
+    said(0, &shard(&["--list", list.to_str().unwrap()], ("SLURM_ARRAY_TASK_ID", "3")));
+    let again = said(0, &shard(&["--index", "7"], none));
+    assert!(again.contains("shard 7: committed before"), "{again}");
+    assert!(said(2, &shard(&[], none)).contains("which shard?"));
+    assert!(said(3, &shard(&["--index", "12"], none)).contains("no shard 12; they are 0 to 11"));
+
+    let status: serde_json::Value = serde_json::from_slice(
+        &workshop.command(&["status", "cut", "--json"]).output().unwrap().stdout,
+    )
+    .unwrap();
+    assert_eq!(status["shards"]["n_committed"], 5);
+    assert_eq!(status["shards"]["missing"], "0-6");
+    let text = workshop.says(5, &["merge", "cut"]);
+    assert!(text.contains("7 of 12 shards are missing") && text.contains(": 0-6"), "{text}");
+    let text = workshop.says(0, &["merge", "cut", "--partial"]);
+    assert!(text.contains("of 30 rows: "), "{text}");
+    assert!(fs::read_to_string(run.join("report.md")).unwrap().contains("is not complete"));
+
+    said(0, &shard(&["--index", "0-3,4,5-6"], none));
+    let text = workshop.says(0, &["merge", "cut"]);
+    assert!(text.contains("30 rows, "), "{text}");
+    assert_eq!(contents(&workshop.run("cut")), contents(&workshop.run("whole")));
+    let run_of_parts = workshop.run("cut");
+    let made = &run_of_parts.manifest().made_on;
+    assert_eq!((made.len(), made[0].n_rows, &*made[0].shards), (1, 30, "0-11"));
+    assert!(workshop.says(0, &["merge", "cut"]).contains("the run is finished"));
+    assert!(said(0, &shard(&["--index", "3"], none)).contains("nothing to do"));
+    workshop.says(0, &["clean", "cut"]);
+    assert!(!run.join("shards").exists());
+    assert_eq!(contents(&workshop.run("cut")), contents(&workshop.run("whole")));
+}
+
+#[test]
+fn a_shard_that_fails_says_why_and_a_changed_program_or_data_set_computes_nothing() {
+    let workshop = Workshop::new(2, 5);
+    let text = workshop.says(3, &["shard", "--run", "nowhere", "--index", "0"]);
+    assert!(text.contains("nowhere"), "{text}");
+    workshop.says(0, &["plan", "sweep.yaml", "--threads", "1", "--out", "cut"]);
+    // A network that is gone, and one that is another.
+    let network = fs::read(workshop.path("excited.onnx")).unwrap();
+    fs::remove_file(workshop.path("excited.onnx")).unwrap();
+    let text = workshop.says(3, &["shard", "--run", "cut", "--index", "1"]);
+    assert!(text.contains("excited.onnx"), "{text}");
+    fs::copy(workshop.path("residual.onnx"), workshop.path("excited.onnx")).unwrap();
+    let text = workshop.says(3, &["shard", "--run", "cut", "--index", "1"]);
+    assert!(text.contains("its weights are another file than when the run was planned"), "{text}");
+    let status = workshop.says(0, &["status", "cut"]);
+    assert!(status.contains("failed: shard 1 on ") && status.contains("another file"), "{status}");
+    fs::write(workshop.path("excited.onnx"), network).unwrap();
+    workshop.says(0, &["shard", "--run", "cut", "--index", "1"]);
+    assert!(!workshop.says(0, &["status", "cut"]).contains("failed: shard"));
+    // Another list of images.
+    fs::copy(workshop.path("photos/00.png"), workshop.path("photos/07.png")).unwrap();
+    let text = workshop.says(3, &["shard", "--run", "cut", "--index", "0"]);
+    assert!(text.contains("has other images"), "{text}");
+    fs::remove_file(workshop.path("photos/07.png")).unwrap();
+    // Another program.
+    let path = workshop.path("cut/manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let version = format!("\"cambench\": \"{}\"", env!("CARGO_PKG_VERSION"));
+    fs::write(&path, text.replace(&version, "\"cambench\": \"9.9.9\"")).unwrap();
+    let text = workshop.says(3, &["shard", "--run", "cut", "--index", "0"]);
+    assert!(text.contains("belongs to another plan"), "{text}");
+}
+
+#[test]
+fn two_processes_on_one_machine_killed_at_random_end_like_one_that_was_not() {
+    let workshop = Workshop::new(12, 100);
+    workshop.says(0, &["run", "sweep.yaml", "--threads", "1", "--out", "whole"]);
+    let args = ["run", "sweep.yaml", "--threads", "1", "--jobs", "2", "--out", "killed"];
+    let (mut n_kills, mut n_starts, mut seed) = (0, 0, 7_u64);
+    // `KILLS=100 cargo test --release --workspace --test shards -- killed` is the long version.
+    let most = std::env::var("KILLS").map_or(4, |n| n.parse().unwrap());
+    for _ in 0..most {
+        let mut run =
+            workshop.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        sleep(Duration::from_millis(300 + (seed >> 33) % 900));
+        if run.try_wait().unwrap().is_some() {
+            // It has come to its end: from the beginning.
+            fs::remove_dir_all(workshop.path("killed")).unwrap();
+            n_starts += 1;
+            continue;
+        }
+        // One of its processes first, where there is one; it is replaced, and what it made is taken over.
+        for worker in children(run.id()).into_iter().take(1) {
+            kill(worker);
+            n_kills += 1;
+            sleep(Duration::from_millis(50));
+        }
+        n_kills += 1;
+        let workers = children(run.id());
+        run.kill().unwrap();
+        run.wait().unwrap();
+        workers.into_iter().for_each(kill);
+    }
+    assert!(n_kills > 0, "all ended before they were killed");
+    workshop.says(0, &args);
+    println!("{n_kills} processes killed, {} times from the beginning to the end", n_starts + 1);
+    assert_eq!(contents(&workshop.run("killed")), contents(&workshop.run("whole")));
+    let left: Vec<_> = fs::read_dir(workshop.path("killed"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with('.') || name == "shards" || name == "journal.jsonl")
+        .collect();
+    assert_eq!(left, [""; 0], "a finished run keeps nothing that only its making needed");
+}
+
+/// In a small file system of its own, where the system lets an ordinary user mount one.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_disk_that_fills_up_and_then_gets_space_loses_nothing() {
+    let workshop = Workshop::new(12, 20);
+    workshop.says(0, &["run", "sweep.yaml", "--threads", "1", "--out", "whole"]);
+    fs::create_dir(workshop.path("small")).unwrap();
+    let script = r#"
+        mount -t tmpfs -o size=64k none small || exit 77
+        run() { "$0" run sweep.yaml --threads 1 --jobs 2 --out small/run; }
+        run && exit 78
+        run && exit 78
+        mount -o remount,size=64m small || exit 77
+        run || exit 79
+        cp -r small/run copied"#;
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+        .arg(env!("CARGO_BIN_EXE_cambench"))
+        .current_dir(workshop.0.path())
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert!(text.contains("no space left to write"), "{text}");
+            assert_eq!(contents(&workshop.run("copied")), contents(&workshop.run("whole")));
+        }
+        Ok(output) if ![Some(1), Some(77)].contains(&output.status.code()) => {
+            panic!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        }
+        other => println!("skipped: no small file system can be mounted here ({other:?})"),
+    }
+}
+
+/// The processes that a process has started.
+fn children(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    // Those of its threads as well, which start them.
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let paths = tasks.map(|task| task.path().join("children")).chain([path.into()]);
+    let mut found: Vec<u32> = paths
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .flat_map(|text| text.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn kill(pid: u32) {
+    let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+}
+
+#[test]
+fn a_dry_run_prints_scripts_and_changes_nothing() {
+    let workshop = Workshop::new(4, 5);
+    let out = workshop.path("made").display().to_string();
+    let text = said(
+        2,
+        &workshop
+            .command(&["submit", "sweep.yaml", "--out", "/tmp/run", "--dry-run"])
+            .output()
+            .unwrap(),
+    );
+    assert!(text.contains("every node has its own of"), "{text}");
+    let text = workshop.says(2, &["submit", "sweep.yaml", "--slurm", "array=1", "--out", &out]);
+    assert!(text.contains("cambench says this itself"), "{text}");
+    assert!(!workshop.path("made").exists());
+    let text = workshop.says(2, &["plan", "sweep.yaml", "--class", "big=vgg16"]);
+    assert!(text.contains("no model and no method `vgg16`"), "{text}");
+    let text = workshop.says(2, &["plan", "sweep.yaml", "--class", "big"]);
+    assert!(text.contains("is not CLASS=NAME"), "{text}");
+}
