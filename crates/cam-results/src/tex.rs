@@ -9,12 +9,26 @@ use crate::{
     stats::CONTROLS,
 };
 
-/// A table as LaTeX, grouped by model, to be included in a document that loads `booktabs`.
+/// So wide a table spans both columns of a paper; what is wider is continued below. In TeX's points.
+const WIDTH: usize = 500;
+
+/// A letter of the size that tables have, and the space around a column.
+const LETTER: usize = 4;
+const SPACE: usize = 7;
+
+/// So many rows fill a page; further models have a table of their own.
+const ROWS: usize = 45;
+
+/// The models of a table, each with its rows.
+type Groups<'a> = Vec<(&'a ModelEntry, Vec<(&'a MethodEntry, &'a Cell)>)>;
+
+/// A table as LaTeX, grouped by model, to be included in a document that loads `booktabs` and `graphicx`.
 ///
 /// The best value of a column is bold and the second underlined only where the paired test, corrected for the whole
-/// table, separates it from all that follow in its model.
+/// table, separates it from all that follow in its model. What is wider than the text is scaled to it; many columns are
+/// continued below, many models in further tables.
 pub fn table_tex(manifest: &RunManifest, summary: &Summary, preset: Preset) -> String {
-    let groups: Vec<(&ModelEntry, Vec<(&MethodEntry, &Cell)>)> = manifest
+    let groups: Groups<'_> = manifest
         .models
         .iter()
         .map(|model| (model, cells_of(manifest, summary, &model.name).collect()))
@@ -22,23 +36,90 @@ pub fn table_tex(manifest: &RunManifest, summary: &Summary, preset: Preset) -> S
     let all: Vec<(&MethodEntry, &Cell)> =
         groups.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
     let columns = preset.columns_of(manifest, summary, &all);
+    let caption = caption(manifest, summary, &all, preset);
+    let label = slug(&manifest.sweep);
+    let mut tex = format!(
+        "% Made by cambench {} from the records of {}. Needs \\usepackage{{booktabs,graphicx}}.\n",
+        escape(&manifest.cambench),
+        escape(&manifest.sweep),
+    );
+    let parts = side_by_side(&columns, &all);
+    for (i, groups) in tables(groups, ROWS / parts.len()).into_iter().enumerate() {
+        let (caption, label) = match i {
+            0 => (caption.clone(), label.clone()),
+            _ => (
+                format!("Continued from table~\\ref{{tab:{label}}}."),
+                format!("{label}-{}", i + 1),
+            ),
+        };
+        let parts: Vec<String> = parts
+            .iter()
+            .map(|columns| tabular(manifest, summary, &groups, columns, preset))
+            .collect();
+        let _ = writeln!(
+            tex,
+            "\\begin{{table*}}[t]\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n\\footnotesize\n\
+             \\setlength{{\\tabcolsep}}{{3.5pt}}\n{}\\end{{table*}}",
+            parts.join("\n\\smallskip\n\n"),
+        );
+    }
+    tex
+}
+
+/// The models of each table of at most so many rows; of at least one model.
+fn tables(groups: Groups<'_>, most: usize) -> Vec<Groups<'_>> {
+    let mut tables: Vec<Groups<'_>> = vec![];
+    let mut n_rows = 0;
+    for group in groups {
+        n_rows += group.1.len() + 1;
+        match tables.last_mut() {
+            Some(table) if n_rows <= most => table.push(group),
+            _ => {
+                n_rows = group.1.len() + 1;
+                tables.push(vec![group]);
+            }
+        }
+    }
+    tables
+}
+
+/// The columns of each part of a table that is too wide for one.
+fn side_by_side<'a>(columns: &'a [Column], rows: &[(&MethodEntry, &Cell)]) -> Vec<&'a [Column]> {
+    let names = rows.iter().map(|(method, _)| label(method).chars().count()).max();
+    let fixed = LETTER * (names.unwrap_or(0) + "10000".len()) + 2 * SPACE;
+    let mut parts = vec![];
+    let (mut start, mut width) = (0, fixed);
+    for (i, column) in columns.iter().enumerate() {
+        let own = LETTER * column.heading.chars().count().max("57.1 ± 7.0".len()) + SPACE;
+        if width + own > WIDTH && i > start {
+            parts.push(&columns[start..i]);
+            (start, width) = (i, fixed);
+        }
+        width += own;
+    }
+    parts.push(&columns[start..]);
+    parts
+}
+
+fn tabular(
+    manifest: &RunManifest,
+    summary: &Summary,
+    groups: &Groups<'_>,
+    columns: &[Column],
+    preset: Preset,
+) -> String {
     let mut head = vec!["Method".to_owned()];
     head.extend(columns.iter().map(|column| escape(&column.heading)));
     head.push("$n$".into());
     let mut tex = format!(
-        "% Made by cambench {} from the records of {}. Needs \\usepackage{{booktabs}}.\n\
-         \\begin{{table*}}[t]\n\\centering\n\\caption{{{}}}\n\\label{{tab:{}}}\n\\footnotesize\n\
-         \\setlength{{\\tabcolsep}}{{3.5pt}}\n\\begin{{tabular}}{{l{}r}}\n\\toprule\n{} \\\\\n",
-        escape(&manifest.cambench),
-        escape(&manifest.sweep),
-        caption(manifest, summary, &all, preset),
-        slug(&manifest.sweep),
+        "\\resizebox{{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}}{{!}}{{%\n\
+         \\begin{{tabular}}{{l{}r}}\n\\toprule\n{} \\\\\n",
         "r".repeat(columns.len()),
         head.join(" & "),
     );
-    for (model, rows) in &groups {
+    for (model, rows) in groups {
         tex.push_str("\\midrule\n");
-        if groups.len() > 1 {
+        if manifest.models.len() > 1 {
             let name = escape(&model.name);
             let _ =
                 writeln!(tex, "\\multicolumn{{{}}}{{l}}{{\\textit{{{name}}}}} \\\\", head.len());
@@ -58,7 +139,7 @@ pub fn table_tex(manifest: &RunManifest, summary: &Summary, preset: Preset) -> S
             let _ = writeln!(tex, "{} \\\\", line.join(" & "));
         }
     }
-    tex.push_str("\\bottomrule\n\\end{tabular}\n\\end{table*}\n");
+    tex.push_str("\\bottomrule\n\\end{tabular}}\n");
     tex
 }
 
@@ -278,21 +359,49 @@ mod tests {
             );
             return;
         }
+        let compiled = |table: &str| {
+            let document = format!(
+                "\\documentclass{{article}}\n\\usepackage{{booktabs,graphicx}}\n\\begin{{document}}\n{table}\\end{{document}}\n"
+            );
+            std::fs::write(folder.path().join("table.tex"), document).unwrap();
+            let ended =
+                latex(&["-interaction=nonstopmode", "-halt-on-error", "table.tex"], folder.path())
+                    .unwrap();
+            let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+            assert!(ended.status.success(), "{said}");
+            // Neither wider than the text nor higher than the page.
+            assert!(!said.contains("Overfull") && !said.contains("too large"), "{said}");
+        };
         let (mut manifest, rows) = synthetic(40, 3);
         manifest.dataset.name = "50 % of \\input{x} & $y_1$ 猫".into();
         manifest.methods[2].method = "random".into();
         let records: Vec<Record> = rows.map(|row| row.record).collect();
         let summary = summarize(&manifest, &records);
         for preset in [Preset::All, Preset::Poster, Preset::TorchCam] {
-            let table = table_tex(&manifest, &summary, preset);
-            let document = format!(
-                "\\documentclass{{article}}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{table}\\end{{document}}\n"
-            );
-            std::fs::write(folder.path().join("table.tex"), document).unwrap();
-            let ended =
-                latex(&["-interaction=nonstopmode", "-halt-on-error", "table.tex"], folder.path())
-                    .unwrap();
-            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+            compiled(&table_tex(&manifest, &summary, preset));
         }
+
+        // Three models, twenty methods, and twelve metrics.
+        let (mut manifest, rows) = synthetic(40, 20);
+        let mut records: Vec<Record> = rows.map(|row| row.record).collect();
+        for name in ["net_2", "net_3"] {
+            manifest.models.push(ModelEntry { name: name.into(), ..manifest.models[0].clone() });
+            let of_first = records.iter().filter(|record| record.model == "net");
+            let again: Vec<Record> =
+                of_first.map(|record| Record { model: name.into(), ..record.clone() }).collect();
+            records.extend(again);
+        }
+        for i in 0..6 {
+            let mut metric = manifest.metrics[i].clone();
+            metric.name = format!("{}_of_another_run", metric.name);
+            metric.metric = metric.name.clone();
+            manifest.metrics.push(metric);
+        }
+        for record in &mut records {
+            record.metrics.extend_from_within(..);
+        }
+        let tex = table_tex(&manifest, &summarize(&manifest, &records), Preset::All);
+        assert_eq!(tex.matches("\\begin{table*}").count(), 3);
+        compiled(&tex);
     }
 }
