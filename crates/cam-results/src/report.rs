@@ -205,7 +205,7 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     line(
         md,
         &format!(
-            "Percent, with 95 % intervals (percentile bootstrap over {units}). ↑ more is better, ↓ less is better. \
+            "Percent, with 95 % intervals (percentile-t bootstrap over {units}). ↑ more is better, ↓ less is better. \
          ADCC is the harmonic mean of the means of coherency, 1 − complexity and 1 − drop. n images were scored.\n"
         ),
     );
