@@ -1,6 +1,6 @@
 //! `cargo xtask browse`: looks at a report in a real, headless Chromium.
 //!
-//! Needs Chromium and a Python with Playwright; where either is missing it says so, and skips.
+//! Needs Chromium, and skips without; Playwright is set up in the cache.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,11 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{checkout, pip, run, setup};
+use crate::peers::environment;
+use crate::{checkout, run, setup};
 
 /// What the script that drives the browser is.
-const SCRIPT: &str = include_str!("browse.py");
+const SCRIPT: &str = include_str!("../checks/browse.py");
 
 /// A report may take so long to open, in seconds.
 const LIMIT: &str = "2";
@@ -30,13 +31,7 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
         );
         return Ok(ExitCode::SUCCESS);
     };
-    let python = env::var("PYTHON").unwrap_or_else(|_| pip::PYTHON.to_owned());
-    if !answers(Command::new(&python).args(["-c", "import playwright.sync_api"])) {
-        println!(
-            "skipped: {python} has no Playwright (`{python} -m pip install playwright`; or set PYTHON to one that has)"
-        );
-        return Ok(ExitCode::SUCCESS);
-    }
+    let python = environment::checks_python()?;
     let out = checkout::root().join("target/browse");
     let report = match report {
         Some(report) => PathBuf::from(report),
@@ -52,7 +47,7 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
         .args([report, folder])
         .arg(LIMIT)
         .status()
-        .with_context(|| format!("starting {python}"))?;
+        .with_context(|| format!("starting {}", python.display()))?;
     Ok(run::exit_code(status))
 }
 

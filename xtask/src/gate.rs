@@ -3,7 +3,8 @@
 //! `configs/gate.yaml` is run and saved as a baseline. Then the same again, the weights with noise of growing size, the
 //! network in bf16, a sweep without one method, and one with another metric's options are compared with it, by the
 //! binary, with its exit codes. Runs are kept below `results/gate/runs`, so an interrupted command continues; what was found
-//! is written to `results/gate/gate.md`.
+//! is written to `results/gate/gate.md`, and how often fewer images would have found it to `results/gate/power.md`. The
+//! JUnit file of a comparison with failures is held against `xtask/checks/junit.xsd`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,6 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use crate::peers::environment;
 use crate::{checkout, run, setup};
 
 /// Standard deviations of the noise, as shares of each tensor's own.
@@ -35,17 +37,22 @@ pub(crate) fn command() -> Result<ExitCode> {
     let folder = checkout::root().join("results/gate/runs");
     let sweep = fs::read_to_string(checkout::root().join("configs/gate.yaml"))?;
     ensure!(sweep.contains(MODEL), "configs/gate.yaml has no line `{MODEL}`");
+    let calibrate = ["--workspace", "--example=calibrate"];
+    let calibrate = match run::build_target(&calibrate, "calibrate")? {
+        Ok(binary) => binary,
+        Err(code) => return Ok(code),
+    };
     let gate = Gate { binary, degrade, folder: &folder };
     let model = |options: &str| {
         sweep.replace(MODEL, &format!("  - {{ name: tf_efficientnet_lite0, {options} }}"))
     };
 
-    gate.run("base", &sweep)?;
+    sweep_of(&gate.binary, &folder, "base", &sweep)?;
     gate.save_baseline()?;
     let weights = checkout::cache()?.join("weights/efficientnet_lite0.pth");
     let mut rows = vec![];
     let mut try_it = |what: &str, name: &str, sweep: &str, expected: Option<i32>| -> Result<()> {
-        gate.run(name, sweep)?;
+        sweep_of(&gate.binary, &folder, name, sweep)?;
         let row = gate.compare(what, name)?;
         ensure!(
             expected.is_none_or(|code| code == row.exit_code),
@@ -69,9 +76,44 @@ pub(crate) fn command() -> Result<ExitCode> {
     try_it("a method left out", "without", &without, Some(5))?;
     let other = sweep.replace("steps: 28", "steps: 14");
     try_it("another protocol", "other", &other, Some(6))?;
+    gate.check_junit()?;
     fs::write(checkout::root().join("results/gate/gate.md"), report(&rows))?;
     print!("{}", report(&rows));
+    let runs: Vec<PathBuf> = ["base".to_owned()]
+        .into_iter()
+        .chain(NOISE.iter().map(|size| format!("noise-{size}")))
+        .map(|name| folder.join(name))
+        .collect();
+    let power = said(Command::new(calibrate).arg("power").args(runs))?;
+    fs::write(checkout::root().join("results/gate/power.md"), &power)?;
+    print!("{power}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a sweep into a folder below another one, or what is missing of it.
+pub(crate) fn sweep_of(binary: &Path, folder: &Path, name: &str, sweep: &str) -> Result<()> {
+    eprintln!("{name}");
+    fs::create_dir_all(folder)?;
+    let file = folder.join(format!("{name}.yaml"));
+    fs::write(&file, sweep)?;
+    let status = Command::new(binary)
+        .current_dir(checkout::root())
+        .arg("run")
+        .arg(&file)
+        .arg("--out")
+        .arg(folder.join(name))
+        .stdout(Stdio::null())
+        .status()
+        .with_context(|| format!("starting {}", binary.display()))?;
+    ensure!(status.success(), "the run {name} ended with {status}");
+    Ok(())
+}
+
+/// What a command prints.
+pub(crate) fn said(command: &mut Command) -> Result<String> {
+    let output = command.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "{} failed", command.get_program().display());
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 struct Gate<'a> {
@@ -89,25 +131,6 @@ struct Row {
 }
 
 impl Gate<'_> {
-    /// Runs a sweep, or what is missing of it.
-    fn run(&self, name: &str, sweep: &str) -> Result<()> {
-        eprintln!("{name}");
-        fs::create_dir_all(self.folder)?;
-        let file = self.folder.join(format!("{name}.yaml"));
-        fs::write(&file, sweep)?;
-        let status = Command::new(&self.binary)
-            .current_dir(checkout::root())
-            .arg("run")
-            .arg(&file)
-            .arg("--out")
-            .arg(self.folder.join(name))
-            .stdout(Stdio::null())
-            .status()
-            .with_context(|| format!("starting {}", self.binary.display()))?;
-        ensure!(status.success(), "the run {name} ended with {status}");
-        Ok(())
-    }
-
     fn save_baseline(&self) -> Result<()> {
         let status = Command::new(&self.binary)
             .args(["baseline", "save", "gate", "--replace"])
@@ -122,6 +145,30 @@ impl Gate<'_> {
     fn degrade(&self, weights: &Path, size: &str, to: &Path) -> Result<()> {
         let status = Command::new(&self.degrade).arg(weights).arg(size).arg(to).status()?;
         ensure!(status.success(), "the weights cannot be degraded");
+        Ok(())
+    }
+
+    /// Whether the JUnit file of the worst network, and of a run without one method, is valid.
+    fn check_junit(&self) -> Result<()> {
+        let python = environment::checks_python()?;
+        let schema = checkout::root().join("xtask/checks/junit.xsd");
+        for name in ["noise-0.3", "without"] {
+            let file = self.folder.join(format!("{name}.xml"));
+            // It ends with the code of a regression.
+            Command::new(&self.binary)
+                .args(["compare", "gate"])
+                .arg(self.folder.join(name))
+                .arg("--baselines")
+                .arg(self.folder.join("baselines"))
+                .args(["--fail-on", "regressed", "--junit"])
+                .arg(&file)
+                .stdout(Stdio::null())
+                .status()?;
+            let script = "import sys, xmlschema; xmlschema.validate(*sys.argv[1:])";
+            let status =
+                Command::new(&python).args(["-c", script]).args([&file, &schema]).status()?;
+            ensure!(status.success(), "{} is not valid by {}", file.display(), schema.display());
+        }
         Ok(())
     }
 

@@ -1,5 +1,5 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | slurm | gate | growth | peers | parity |
-//! onnx-backend | onnx-zoo`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | slurm | gate | calibrate | growth |
+//! peers | parity | onnx-backend | onnx-zoo`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -10,6 +10,7 @@
 )]
 
 mod browse;
+mod calibrate;
 mod checkout;
 mod ci;
 mod docs;
@@ -49,11 +50,14 @@ cargo xtask docs [--check]
     write the generated tables into the Markdown files, or only say whether they would change
 cargo xtask browse [REPORT.html [FOLDER]]
     look at a report in a headless Chromium (one of 10,000 synthetic images and 20 methods unless given), and leave
-    pictures of it in FOLDER; skips without Chromium, or a Python (PYTHON) with Playwright
+    pictures of it in FOLDER. Needs Chromium (CHROMIUM, or on the PATH), skips without; sets up Playwright in the cache
 cargo xtask slurm
     run cambench on a real Slurm cluster of hosts in namespaces of this machine; skips where that cannot be
 cargo xtask gate
-    the regression gate as CI would use it, on weights made worse step by step, into results/gate/gate.md
+    the regression gate as CI would use it, on weights made worse step by step, into results/gate
+cargo xtask calibrate
+    how often intervals cover the truth, and comparisons claim what is not there, on real scores, into
+    results/calibration; needs IMAGENET_SAMPLES
 cargo xtask growth [--images A,B,...]
     measure whether forwards, time and memory grow as images, steps and masks do, into results/speed (about an hour;
     with fewer images, minutes)
@@ -104,6 +108,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("docs", [flag]) if flag == "--check" => docs::command(true),
         ("browse", _) => browse::command(args),
         ("gate", []) => gate::command(),
+        ("calibrate", []) => calibrate::command(),
         ("growth", _) => growth::command(args),
         ("peers", _) => peers::command(args),
         ("slurm", []) => slurm::command(),

@@ -6,10 +6,10 @@
 //! made them.
 
 use std::{
-    cell::RefCell,
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -54,7 +54,7 @@ pub(crate) struct Journal {
     end: u64,
     /// How many lines of the first file are no row of the plan.
     dropped: usize,
-    window: RefCell<Window>,
+    window: Mutex<Window>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +166,7 @@ impl Journal {
             n_rows: 0,
             end: lines.end,
             dropped: lines.dropped,
-            window: RefCell::default(),
+            window: Mutex::default(),
         };
         journal.add(path, lines);
         journal
@@ -222,7 +222,7 @@ impl Journal {
     pub(crate) fn row<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>> {
         let Some(span) = self.span(key) else { return Ok(None) };
         let path = &self.files[span.file as usize];
-        let mut window = self.window.borrow_mut();
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let line = window.line(path, span).map_err(|source| Error::read(path, source))?;
         decode(ROW, line).map(Some).ok_or_else(|| Error::Damaged {
             path: path.clone(),

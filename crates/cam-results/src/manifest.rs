@@ -160,6 +160,9 @@ pub struct ModelEntry {
     pub head_batch: i64,
     /// How many classes it tells apart.
     pub n_classes: i64,
+    /// What they are called, in the order of the logits, where the model came with names of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// How photographs become inputs.
     pub preprocessing: Value,
     /// `[K, h, w]` of the activations at the layer.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::{
-    Accuracy, Better, Cell, Estimate, MadeOn, MethodEntry, MetricEntry, Preset, Record, Rounding, Run,
-    RunManifest, Status, Summary, beside, preset::grouped, stats, summary::FEW_IMAGES,
+    Accuracy, Better, Cell, Estimate, MadeOn, MethodEntry, MetricEntry, Preset, Record, Rounding,
+    Run, RunManifest, Status, Summary, beside, preset::grouped, stats, summary::FEW_IMAGES,
 };
 
 /// How many degenerate and failed rows are listed.
@@ -213,7 +213,7 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     line(
         md,
         &format!(
-            "Percent, with 95 % intervals (percentile bootstrap over {units}). ↑ more is better, ↓ less is better. \
+            "Percent, with 95 % intervals (percentile-t bootstrap over {units}). ↑ more is better, ↓ less is better. \
          ADCC is the harmonic mean of the means of coherency, 1 − complexity and 1 − drop. n images were scored.\n"
         ),
     );

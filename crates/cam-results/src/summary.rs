@@ -28,7 +28,7 @@ pub(crate) const COLUMNS: [&str; 10] = [
     "adcc_per_image_worst",
 ];
 
-/// Below so many scored images a percentile bootstrap is known to give intervals that are too short.
+/// Below so many scored images a bootstrap is known to give intervals that are too short.
 pub(crate) const FEW_IMAGES: usize = 30;
 
 /// 0.975 quantile of the normal distribution.
@@ -111,7 +111,8 @@ impl Cell {
     }
 }
 
-/// A statistic with its 95 % interval, by percentile bootstrap over images, or over classes ([`Summary::by_class`]).
+/// A statistic with its 95 % interval, by percentile-t bootstrap over images, or over classes ([`Summary::by_class`]); a
+/// share of images with Wilson's.
 ///
 /// All statistics of a run are made from the same resamples, whose seed is a hash of the images' names: who has the
 /// same images gets the same interval, whatever else was measured on them.
@@ -119,9 +120,9 @@ impl Cell {
 pub struct Estimate {
     /// Of all images.
     pub mean: f64,
-    /// 2.5 % quantile of the resamples.
+    /// The interval's lower end.
     pub lo: f64,
-    /// 97.5 % quantile of the resamples.
+    /// The interval's upper end.
     pub hi: f64,
 }
 
@@ -165,15 +166,17 @@ pub struct Accuracy {
 impl Accuracy {
     /// The share of right ones with its 95 % Wilson interval; `None` without labels.
     pub fn estimate(&self) -> Option<Estimate> {
-        (self.n > 0).then(|| {
-            let n = self.n as f64;
-            let mean = self.n_right as f64 / n;
-            let scale = 1.0 / (1.0 + Z * Z / n);
-            let center = scale * (mean + Z * Z / (2.0 * n));
-            let half = scale * Z * (mean * (1.0 - mean) / n + Z * Z / (4.0 * n * n)).sqrt();
-            Estimate { mean, lo: (center - half).max(0.0), hi: (center + half).min(1.0) }
-        })
+        let n = self.n as f64;
+        (self.n > 0).then(|| wilson(self.n_right as f64 / n, n))
     }
+}
+
+/// A share of `n` with its 95 % interval by Wilson (1927), which also holds for shares near 0 and 1.
+pub(crate) fn wilson(share: f64, n: f64) -> Estimate {
+    let scale = 1.0 / (1.0 + Z * Z / n);
+    let center = scale * (share + Z * Z / (2.0 * n));
+    let half = scale * Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    Estimate { mean: share, lo: (center - half).max(0.0), hi: (center + half).min(1.0) }
 }
 
 /// Sums up the records of a run, complete or not.
@@ -192,18 +195,24 @@ pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
         .models
         .iter()
         .flat_map(|model| manifest.methods.iter().map(move |method| (model, method)));
-    let cells = entries.enumerate().map(|(i, (model, method))| {
-        let key = (&*model.name, &*model.layer, &*method.name, &*method.protocol);
-        let records = cells.get(&key).map_or(&[][..], Vec::as_slice);
-        let estimate = |statistic| scores.estimate(i, statistic);
-        let n_metrics = manifest.metrics.len();
-        Cell {
-            metrics: (0..n_metrics).map(|i| estimate(Statistic::Mean(i))).collect(),
-            adcc_per_image: estimate(Statistic::Mean(n_metrics)),
-            adcc: adcc_parts(manifest).and_then(|parts| estimate(Statistic::Adcc(parts))),
-            ..counted(manifest, model, method, records)
-        }
-    });
+    // The column after the metrics is the per-image ADCC.
+    let n_metrics = manifest.metrics.len();
+    let mut statistics: Vec<Statistic> = (0..=n_metrics).map(Statistic::Mean).collect();
+    statistics.extend(adcc_parts(manifest).map(Statistic::Adcc));
+    let estimates = scores.estimates(&statistics);
+    let cells: Vec<Cell> = entries
+        .zip(estimates)
+        .map(|((model, method), estimates)| {
+            let key = (&*model.name, &*model.layer, &*method.name, &*method.protocol);
+            let records = cells.get(&key).map_or(&[][..], Vec::as_slice);
+            Cell {
+                metrics: estimates[..n_metrics].to_vec(),
+                adcc_per_image: estimates[n_metrics],
+                adcc: estimates.get(n_metrics + 1).copied().flatten(),
+                ..counted(manifest, model, method, records)
+            }
+        })
+        .collect();
     let accuracies = manifest.models.iter().map(|model| {
         let images = models.get(&(&*model.name, &*model.layer));
         Accuracy {
@@ -216,10 +225,10 @@ pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
     });
     Summary {
         metrics: manifest.metrics.iter().map(|metric| metric.name.clone()).collect(),
-        cells: cells.collect(),
         accuracies: accuracies.collect(),
-        methods: stats::between_methods(manifest, &scores),
-        models: stats::between_models(manifest, &scores),
+        methods: stats::between_methods(manifest, &scores, &cells),
+        models: stats::between_models(manifest, &scores, &cells),
+        cells,
         by_class: scores.are_classes(),
         over_seeds: None,
     }

@@ -147,6 +147,7 @@ fn manifest(n_images: usize, n_methods: usize) -> RunManifest {
             batch: 1,
             head_batch: 1,
             n_classes: 10,
+            classes: vec![],
             preprocessing: json!({ "resize": 256, "crop": 224 }),
             feature_shape: [8, 7, 7],
             published_top1: None,

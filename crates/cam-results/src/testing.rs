@@ -72,6 +72,7 @@ pub(crate) fn model(name: &str) -> ModelEntry {
         batch: 16,
         head_batch: 64,
         n_classes: 1000,
+        classes: vec![],
         preprocessing: json!({ "resize": 256, "crop": 224 }),
         feature_shape: [512, 7, 7],
         published_top1: Some(0.69758),

@@ -10,67 +10,147 @@ use crate::{
     stats::CONTROLS,
 };
 
-/// A table as LaTeX, grouped by model, to be included in a document that loads `booktabs`.
+/// So wide a table spans both columns of a paper; what is wider is continued below. In TeX's points.
+const WIDTH: usize = 500;
+
+/// A letter of the size that tables have, and the space around a column.
+const LETTER: usize = 4;
+const SPACE: usize = 7;
+
+/// So many rows fill a page; further models have a table of their own.
+const ROWS: usize = 45;
+
+/// A model with its rows.
+type ModelRows<'a> = (&'a ModelEntry, Vec<(&'a MethodEntry, &'a Cell)>);
+
+/// A table as LaTeX, grouped by model, to be included in a document that loads `booktabs` and `graphicx`; of many metrics
+/// a table for each family.
 ///
 /// The best value of a column is bold and the second underlined only where the paired test, corrected for the whole
-/// table, separates it from all that follow in its model.
+/// table, separates it from all that follow in its model. What is wider than the text is scaled to it; many columns are
+/// continued below, many models in further tables.
 pub fn table_tex(manifest: &RunManifest, summary: &Summary, preset: Preset) -> String {
-    let groups: Vec<(&ModelEntry, Vec<(&MethodEntry, &Cell)>)> = manifest
+    let models: Vec<ModelRows<'_>> = manifest
         .models
         .iter()
         .map(|model| (model, cells_of(manifest, summary, &model.name).collect()))
         .collect();
     let all: Vec<(&MethodEntry, &Cell)> =
-        groups.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
+        models.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
     let columns = preset.columns_of(manifest, summary, &all);
-    let tables = grouped(columns).into_iter().map(|Group { title, columns }| {
+    let mut tex = format!(
+        "% Made by cambench {} from the records of {}. Needs \\usepackage{{booktabs,graphicx}}.\n",
+        escape(&manifest.cambench),
+        escape(&manifest.sweep),
+    );
+    for Group { title, columns } in grouped(columns) {
         let mut caption = caption(manifest, summary, &all, preset);
         let mut name = slug(&manifest.sweep);
         if let Some(title) = title {
             caption = format!("{}. {caption}", escape(title));
             name = format!("{name}-{}", slug(&title.to_lowercase()));
         }
-        let mut head = vec!["Method".to_owned()];
-        head.extend(columns.iter().map(|column| escape(&column.heading)));
-        head.push("$n$".into());
-        let mut tex = begin(&caption, &name, &head);
-        for (model, rows) in &groups {
-            tex.push_str("\\midrule\n");
-            if groups.len() > 1 {
-                tex.push_str(&spanning(&model.name, head.len()));
-            }
-            // Those that know nothing of the network come last.
-            let (controls, methods): (Vec<_>, Vec<_>) =
-                rows.iter().partition(|(method, _)| is_control(method));
-            for (method, cell) in methods.into_iter().chain(controls) {
-                let mut line = vec![escape(&label(method))];
-                line.extend(
-                    columns
-                        .iter()
-                        .map(|column| value(summary, model, method, cell, column, preset)),
-                );
-                line.push(cell.n.to_string());
-                if is_control(method) {
-                    line[0] = format!("\\textit{{{}}}", line[0]);
-                }
-                let _ = writeln!(tex, "{} \\\\", line.join(" & "));
-            }
+        let parts = side_by_side(&columns, &all);
+        for (i, models) in paged(&models, ROWS / parts.len()).into_iter().enumerate() {
+            let (caption, name) = match i {
+                0 => (caption.clone(), name.clone()),
+                _ => (
+                    format!("Continued from table~\\ref{{tab:{name}}}."),
+                    format!("{name}-{}", i + 1),
+                ),
+            };
+            let of_columns = |columns: &&[Column]| {
+                let has_names = manifest.models.len() > 1;
+                scores(summary, models, columns, preset, has_names)
+            };
+            let tabulars: Vec<String> = parts.iter().map(of_columns).collect();
+            tex.push_str(&floating(&caption, &name, &tabulars.join("\n\\smallskip\n\n")));
         }
-        tex + "\\bottomrule\n\\end{tabular}\n\\end{table*}\n"
-    });
-    let made_by = format!(
-        "% Made by cambench {} from the records of {}. Needs \\usepackage{{booktabs}}.\n",
-        escape(&manifest.cambench),
-        escape(&manifest.sweep)
-    );
-    made_by + &tables.collect::<Vec<_>>().join("\n")
+    }
+    tex
 }
 
-/// A table up to its first rule; the caption and the head are LaTeX.
-fn begin(caption: &str, name: &str, head: &[String]) -> String {
+/// The models of each table of at most so many rows; of at least one model.
+fn paged<'a, 'b>(models: &'b [ModelRows<'a>], most: usize) -> Vec<&'b [ModelRows<'a>]> {
+    let mut tables = vec![];
+    let (mut start, mut n_rows) = (0, 0);
+    for (i, (_, rows)) in models.iter().enumerate() {
+        n_rows += rows.len() + 1;
+        if n_rows > most && i > start {
+            tables.push(&models[start..i]);
+            (start, n_rows) = (i, rows.len() + 1);
+        }
+    }
+    tables.push(&models[start..]);
+    tables
+}
+
+/// The columns of each part of a table that is too wide for one.
+fn side_by_side<'a>(columns: &'a [Column], rows: &[(&MethodEntry, &Cell)]) -> Vec<&'a [Column]> {
+    let names = rows.iter().map(|(method, _)| label(method).chars().count()).max();
+    let fixed = LETTER * (names.unwrap_or(0) + "10000".len()) + 2 * SPACE;
+    let mut parts = vec![];
+    let (mut start, mut width) = (0, fixed);
+    for (i, column) in columns.iter().enumerate() {
+        let own = LETTER * column.heading.chars().count().max("57.1 ± 7.0".len()) + SPACE;
+        if width + own > WIDTH && i > start {
+            parts.push(&columns[start..i]);
+            (start, width) = (i, fixed);
+        }
+        width += own;
+    }
+    parts.push(&columns[start..]);
+    parts
+}
+
+/// Some columns of some models.
+fn scores(
+    summary: &Summary,
+    models: &[ModelRows<'_>],
+    columns: &[Column],
+    preset: Preset,
+    has_names: bool,
+) -> String {
+    let mut head = vec!["Method".to_owned()];
+    head.extend(columns.iter().map(|column| escape(&column.heading)));
+    head.push("$n$".into());
+    let mut body = String::new();
+    for (model, rows) in models {
+        body.push_str("\\midrule\n");
+        if has_names {
+            body.push_str(&spanning(&model.name, head.len()));
+        }
+        // Those that know nothing of the network come last.
+        let (controls, methods): (Vec<_>, Vec<_>) =
+            rows.iter().partition(|(method, _)| is_control(method));
+        for (method, cell) in methods.into_iter().chain(controls) {
+            let mut line = vec![escape(&label(method))];
+            line.extend(
+                columns.iter().map(|column| value(summary, model, method, cell, column, preset)),
+            );
+            line.push(cell.n.to_string());
+            if is_control(method) {
+                line[0] = format!("\\textit{{{}}}", line[0]);
+            }
+            let _ = writeln!(body, "{} \\\\", line.join(" & "));
+        }
+    }
+    tabular(&head, &body)
+}
+
+/// A table that floats; the caption and what it holds are LaTeX.
+fn floating(caption: &str, name: &str, held: &str) -> String {
     format!(
         "\\begin{{table*}}[t]\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{name}}}\n\\footnotesize\n\
-         \\setlength{{\\tabcolsep}}{{3.5pt}}\n\\begin{{tabular}}{{l{}}}\n\\toprule\n{} \\\\\n",
+         \\setlength{{\\tabcolsep}}{{3.5pt}}\n{held}\\end{{table*}}\n",
+    )
+}
+
+/// Rows of LaTeX under a head of LaTeX, scaled to the text where they are wider.
+fn tabular(head: &[String], rows: &str) -> String {
+    format!(
+        "\\resizebox{{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}}{{!}}{{%\n\
+         \\begin{{tabular}}{{l{}}}\n\\toprule\n{} \\\\\n{rows}\\bottomrule\n\\end{{tabular}}}}\n",
         "r".repeat(head.len() - 1),
         head.join(" & "),
     )
@@ -98,25 +178,24 @@ fn section_tex(tex: &mut String, manifest: &RunManifest, section: &Section) {
         let caption = escape(&format!("{}. {}", section.title, section.note));
         let number = if i == 0 { String::new() } else { format!("-{}", i + 1) };
         let name = format!("{}-{}{number}", slug(&manifest.sweep), section.name);
-        tex.push('\n');
-        tex.push_str(&begin(&caption, &name, &escaped(&parts[0].head)));
+        let mut body = String::new();
         for Table { title, head, rows } in *parts {
-            tex.push_str("\\midrule\n");
+            body.push_str("\\midrule\n");
             if let Some(title) = title {
-                tex.push_str(&spanning(title, head.len()));
+                body.push_str(&spanning(title, head.len()));
             }
             for cells in rows {
-                let _ = writeln!(tex, "{} \\\\", escaped(cells).join(" & "));
+                let _ = writeln!(body, "{} \\\\", escaped(cells).join(" & "));
             }
         }
-        tex.push_str("\\bottomrule\n\\end{tabular}\n");
+        let mut held = tabular(&escaped(&parts[0].head), &body);
         let remarks = if i + 1 == tables.len() { &section.remarks[..] } else { &[] };
         for (number, remark) in remarks.iter().enumerate() {
             let remark = escape(remark);
             let _ =
-                writeln!(tex, "\n\\smallskip\\parbox{{\\textwidth}}{{{}. {remark}}}", number + 1);
+                writeln!(held, "\n\\smallskip\\parbox{{\\textwidth}}{{{}. {remark}}}", number + 1);
         }
-        tex.push_str("\\end{table*}\n");
+        tex.push_str(&floating(&caption, &name, &held));
     }
 }
 
@@ -338,23 +417,52 @@ mod tests {
             );
             return;
         }
-        let (mut manifest, rows) = synthetic(40, 3);
-        manifest.dataset.name = "50 % of \\input{x} & $y_1$ 猫".into();
-        manifest.methods[2].method = "random".into();
-        let records: Vec<Record> = rows.map(|row| row.record).collect();
-        let summary = summarize(&manifest, &records);
-        let (beside, of_beside) = with_all_sections();
-        let presets = [Preset::All, Preset::Poster, Preset::TorchCam];
-        let tables = presets.map(|preset| table_tex(&manifest, &summary, preset));
-        for table in tables.into_iter().chain([report_tex(&beside, &of_beside)]) {
+        let compiled = |table: &str| {
             let document = format!(
-                "\\documentclass{{article}}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{table}\\end{{document}}\n"
+                "\\documentclass{{article}}\n\\usepackage{{booktabs,graphicx}}\n\\begin{{document}}\n{table}\\end{{document}}\n"
             );
             std::fs::write(folder.path().join("table.tex"), document).unwrap();
             let ended =
                 latex(&["-interaction=nonstopmode", "-halt-on-error", "table.tex"], folder.path())
                     .unwrap();
-            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+            let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+            assert!(ended.status.success(), "{said}");
+            // Neither wider than the text nor higher than the page.
+            assert!(!said.contains("Overfull") && !said.contains("too large"), "{said}");
+        };
+        let (mut manifest, rows) = synthetic(40, 3);
+        manifest.dataset.name = "50 % of \\input{x} & $y_1$ 猫".into();
+        manifest.methods[2].method = "random".into();
+        let records: Vec<Record> = rows.map(|row| row.record).collect();
+        let summary = summarize(&manifest, &records);
+        for preset in [Preset::All, Preset::Poster, Preset::TorchCam] {
+            compiled(&table_tex(&manifest, &summary, preset));
         }
+        let (beside, of_beside) = with_all_sections();
+        compiled(&report_tex(&beside, &of_beside));
+
+        // Three models, twenty methods, and twelve metrics.
+        let (mut manifest, rows) = synthetic(40, 20);
+        let mut records: Vec<Record> = rows.map(|row| row.record).collect();
+        for name in ["net_2", "net_3"] {
+            manifest.models.push(ModelEntry { name: name.into(), ..manifest.models[0].clone() });
+            let of_first = records.iter().filter(|record| record.model == "net");
+            let again: Vec<Record> =
+                of_first.map(|record| Record { model: name.into(), ..record.clone() }).collect();
+            records.extend(again);
+        }
+        for i in 0..6 {
+            let mut metric = manifest.metrics[i].clone();
+            metric.name = format!("{}_of_another_run", metric.name);
+            metric.metric = metric.name.clone();
+            manifest.metrics.push(metric);
+        }
+        for record in &mut records {
+            record.metrics.extend_from_within(..);
+        }
+        let tex = table_tex(&manifest, &summarize(&manifest, &records), Preset::All);
+        // Five families of metrics, of two models and of the third.
+        assert_eq!(tex.matches("\\begin{table*}").count(), 10);
+        compiled(&tex);
     }
 }

@@ -770,6 +770,7 @@ impl PlannedModel {
             batch: cut.batch(),
             head_batch: cut.head_batch(),
             n_classes,
+            classes: spec.classes.clone().unwrap_or_default(),
             preprocessing: serde_json::to_value(&preprocessing)
                 .expect("preprocessing is plain data"),
             feature_shape: [shape.channels, shape.height, shape.width],

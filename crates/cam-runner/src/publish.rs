@@ -256,16 +256,20 @@ fn upsampling(run: &Run) -> Upsampling {
 /// The side of a map that has no photograph.
 const MAP_SIDE: u32 = 224;
 
-/// What the class explained is called, where it is one of ImageNet's.
+/// What the class explained is called: by the model's own names, else by ImageNet's where it is one of those.
 fn class_name(run: &Run, model: &ModelEntry, image: &str) -> Option<String> {
+    let is_it = |record: &&Record| record.model == model.name && record.image == image;
+    let class = run.records().iter().find(is_it)?.target?;
+    if !model.classes.is_empty() {
+        return model.classes.get(usize::try_from(class).ok()?).cloned();
+    }
     if model.n_classes != 1000 || own_classes(run, model) {
         return None;
     }
-    let is_it = |record: &&Record| record.model == model.name && record.image == image;
-    imagenet::class_name(run.records().iter().find(is_it)?.target?).map(str::to_owned)
+    imagenet::class_name(class).map(str::to_owned)
 }
 
-/// Whether a model came with names of classes of its own.
+/// Whether a model came with names of classes of its own, which runs of before their names were kept do not have.
 fn own_classes(run: &Run, model: &ModelEntry) -> bool {
     let parts = run.parts();
     let models =

@@ -15,7 +15,7 @@ use std::{
 use cam_core::{About, Cost, FeatureShape, Method, Subject};
 use cam_results::{Record, Status};
 use cam_runner::{
-    Event, Overrides,
+    Event, Format, Overrides,
     config::{Bytes, CustomMethod, MapSource},
 };
 use support::{Workshop, contents, files, timeless};
@@ -293,6 +293,14 @@ fn a_model_of_ones_own_has_its_classes_and_its_preprocessing() {
         assert!((0..3).contains(&record.target.unwrap()));
         assert_ne!(record.status, Status::Failed, "{:?}", record.error);
     }
+    // The page calls the class by its own name, wherever the file with the names has gone.
+    assert_eq!(model.classes, ["cat", "dog", "bird"]);
+    fs::remove_file(workshop.path("classes.txt")).unwrap();
+    cam_runner::publish(&run, run.folder(), &[Format::Html], true).unwrap();
+    let page = fs::read_to_string(run.folder().join("report.html")).unwrap();
+    let target = usize::try_from(run.records()[0].target.unwrap()).unwrap();
+    let class = format!("\"class\":\"{}\"", model.classes[target]);
+    assert!(page.contains(&class), "{class}");
 }
 
 /// The sweep of these methods and metrics on a data set's manifest, with more of the sweep file in `more`.
@@ -373,7 +381,7 @@ fn the_grid_pointing_game_explains_the_class_of_each_cell_of_a_collage() {
         }
     }
     // The report shows collages, too.
-    let plots = [cam_runner::Format::Plots];
+    let plots = [Format::Plots];
     let left_out = cam_runner::publish(&run, run.folder(), &plots, true).unwrap();
     assert!(left_out.is_empty(), "{left_out:?}");
 }

@@ -201,7 +201,8 @@ fn a_tampered_run_is_found() {
     workshop.is(3, &["report", "base"]);
 }
 
-/// That a JUnit file is what its schema asks for: suites with cases, and counts that count them.
+/// That a JUnit file is what its schema asks for: suites with cases, and counts that count them. `cargo xtask gate` asks
+/// the schema itself.
 fn well_formed(path: &Path, n_cases: usize, n_failures: usize) {
     let text = fs::read_to_string(path).unwrap();
     let document = roxmltree::Document::parse(&text).unwrap();
@@ -213,12 +214,25 @@ fn well_formed(path: &Path, n_cases: usize, n_failures: usize) {
     let number =
         |node: roxmltree::Node<'_, '_>, name: &str| node.attribute(name).unwrap().parse().unwrap();
     assert_eq!((count(root, "testcase"), count(root, "failure")), (n_cases, n_failures));
-    for node in root.children().filter(roxmltree::Node::is_element).chain([root]) {
+    assert_eq!(root.attributes().len(), 0);
+    for (id, node) in root.children().filter(roxmltree::Node::is_element).enumerate() {
         let counts: (usize, usize) = (number(node, "tests"), number(node, "failures"));
         assert_eq!(counts, (count(node, "testcase"), count(node, "failure")));
+        assert_eq!(number(node, "id"), id);
+        for name in ["package", "name", "timestamp", "hostname", "errors", "time"] {
+            assert!(node.has_attribute(name), "{name}");
+        }
+        assert_eq!(node.attribute("timestamp").map(str::len), Some("2026-01-02T03:04:05".len()));
+        let mut inner: Vec<&str> = node
+            .children()
+            .filter(roxmltree::Node::is_element)
+            .map(|node| node.tag_name().name())
+            .collect();
+        inner.dedup();
+        assert_eq!(inner, ["properties", "testcase", "system-out", "system-err"]);
     }
     for case in root.descendants().filter(|node| node.tag_name().name() == "testcase") {
-        assert!(case.attribute("name").is_some() && case.attribute("classname").is_some());
+        assert!(["name", "classname", "time"].into_iter().all(|name| case.has_attribute(name)));
         for inner in case.children().filter(roxmltree::Node::is_element) {
             assert!(["failure", "skipped"].contains(&inner.tag_name().name()));
             assert!(inner.attribute("message").is_some());

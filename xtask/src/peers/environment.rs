@@ -1,4 +1,5 @@
-//! The peers' Python: a virtual environment in the cache, made of pinned packages; and one over it for ONNX.
+//! The peers' Python: a virtual environment in the cache, made of pinned packages; one over it for ONNX; and a small one
+//! of its own for `gate` and `browse`.
 
 use std::fs;
 use std::io;
@@ -15,6 +16,9 @@ pub(super) const REQUIREMENTS: &str = include_str!("../../peers/requirements.txt
 
 /// What ONNX needs beside them.
 const ONNX_REQUIREMENTS: &str = include_str!("../../onnx/requirements.txt");
+
+/// What `gate` and `browse` need.
+const CHECKS_REQUIREMENTS: &str = include_str!("../../checks/requirements.txt");
 
 /// Written last: without it an environment is not whole.
 const COMPLETE: &str = "complete";
@@ -39,7 +43,15 @@ fn version_of(requirements: &str) -> String {
 pub(crate) fn python() -> Result<PathBuf> {
     let folder = checkout::cache()?.join(format!("peers-{}", version()));
     let announcement = "the peers (torch, torch-cam, pytorch-grad-cam, captum, OpenVINO-XAI and others; 2.8 GB to download, 6 GB on the disk)";
+    check_version()?;
     made(&folder, announcement, &scripts().join("requirements.txt"), None)
+}
+
+/// The Python with Playwright and xmlschema.
+pub(crate) fn checks_python() -> Result<PathBuf> {
+    let folder = checkout::cache()?.join(format!("checks-{}", version_of(CHECKS_REQUIREMENTS)));
+    let requirements = checkout::root().join("xtask/checks/requirements.txt");
+    made(&folder, "Playwright and xmlschema (50 MB to download)", &requirements, None)
 }
 
 /// The Python with ONNX, ONNX Runtime and timm, which finds everything else in the peers' environment.
@@ -81,7 +93,6 @@ fn made(
 }
 
 fn make(folder: &Path, python: &Path, announcement: &str, requirements: &Path) -> Result<()> {
-    check_version()?;
     if folder.exists() {
         fs::remove_dir_all(folder)
             .with_context(|| format!("removing the unfinished {}", folder.display()))?;

@@ -1,4 +1,7 @@
 //! A comparison as JUnit XML, which every CI system shows.
+//!
+//! It is valid by the schemas of both Ant and Jenkins (`xtask/checks/junit.xsd`). Nothing is timed: the time of a suite is
+//! that of the new run.
 
 use std::fmt::Write as _;
 
@@ -13,29 +16,31 @@ pub fn junit(comparison: &Comparison, fails: &[Verdict]) -> String {
     let is_failure = |change: &&Change| fails.contains(&change.verdict);
     let is_skipped =
         |change: &&Change| change.verdict == Verdict::Missing && !fails.contains(&Verdict::Missing);
-    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let n_failures = comparison.changes.iter().filter(is_failure).count();
-    let _ = writeln!(
-        xml,
-        "<testsuites name=\"cambench compare\" tests=\"{}\" failures=\"{n_failures}\" errors=\"0\">",
-        comparison.changes.len()
-    );
-    for model in models {
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
+    for (id, model) in models.into_iter().enumerate() {
         let changes: Vec<&Change> =
             comparison.changes.iter().filter(|change| change.model == model).collect();
         let count = |of: &dyn Fn(&&Change) -> bool| changes.iter().filter(|c| of(c)).count();
         let _ = writeln!(
             xml,
-            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">",
+            "  <testsuite id=\"{id}\" package=\"cambench\" name=\"{}\" timestamp=\"{}\" hostname=\"localhost\" \
+             tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"0\">",
             escape(model),
+            second(&comparison.measured),
             changes.len(),
             count(&is_failure),
             count(&is_skipped)
         );
+        xml.push_str("    <properties>\n");
+        for (name, value) in [("baseline", &comparison.base), ("new run", &comparison.new)] {
+            let value = escape(value);
+            let _ = writeln!(xml, "      <property name=\"{name}\" value=\"{value}\"/>");
+        }
+        xml.push_str("    </properties>\n");
         for change in changes {
             let _ = write!(
                 xml,
-                "    <testcase classname=\"{}.{}\" name=\"{}\"",
+                "    <testcase classname=\"{}.{}\" name=\"{}\" time=\"0\"",
                 escape(model),
                 escape(&change.method),
                 escape(&change.metric)
@@ -52,10 +57,23 @@ pub fn junit(comparison: &Comparison, fails: &[Verdict]) -> String {
             };
             let _ = writeln!(xml, ">{inner}</testcase>");
         }
-        xml.push_str("  </testsuite>\n");
+        xml.push_str(
+            "    <system-out></system-out>\n    <system-err></system-err>\n  </testsuite>\n",
+        );
     }
     xml.push_str("</testsuites>\n");
     xml
+}
+
+/// A time to the second, without its zone; an hour that is none is the first one.
+fn second(time: &str) -> &str {
+    let is_time = |text: &&str| {
+        text.bytes().zip(b"0000-00-00T00:00:00").all(|(byte, form)| match form {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte == *form,
+        })
+    };
+    time.get(..19).filter(is_time).unwrap_or("1970-01-01T00:00:00")
 }
 
 /// `deletion ↓ went from 20.46 to 25.10, by +4.64 [+3.10, +6.12] points, p = 0.0004`.

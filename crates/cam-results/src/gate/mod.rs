@@ -133,6 +133,8 @@ pub struct Comparison {
     pub base: String,
     /// What the new run is called.
     pub new: String,
+    /// When the new run was finished, or started where it is not: an RFC 3339 time.
+    pub measured: String,
     /// How many images both are about.
     pub n_images: usize,
     /// What counts as a change.
@@ -268,13 +270,13 @@ pub fn compare(
                 let paired = new_cell
                     .filter(|_| is_complete)
                     .and_then(|new_cell| scores.difference(new_cell, old_cell, *statistic));
-                let old = scores.estimate(old_cell, *statistic).map(|estimate| estimate.mean);
+                let old = scores.value(old_cell, *statistic);
                 // What the baseline has no score of cannot be lost.
                 if old.is_none() {
                     continue;
                 }
                 table.extend(paired);
-                let new = new_cell.and_then(|cell| scores.estimate(cell, *statistic));
+                let new = new_cell.and_then(|cell| scores.value(cell, *statistic));
                 changes.push(Change {
                     model: model.name.clone(),
                     method: method.name.clone(),
@@ -282,7 +284,7 @@ pub fn compare(
                     better: *better,
                     verdict: Verdict::Missing,
                     base: old,
-                    new: new.map(|estimate| estimate.mean),
+                    new,
                     difference: paired.map(|paired| paired.difference),
                     noise: limits.noise.of(old.unwrap_or(0.0)),
                     seed_deviation: paired.filter(|_| differ_in_seed).map(|paired| {
@@ -301,6 +303,7 @@ pub fn compare(
     Ok(Comparison {
         base: base.name.to_owned(),
         new: new.name.to_owned(),
+        measured: new_manifest.finished.as_ref().unwrap_or(&new_manifest.started).clone(),
         n_images: old_manifest.images.len(),
         limits: limits.clone(),
         differences,

@@ -4,7 +4,7 @@ use super::{
     CONTROLS, Difference, Paired, Ranks, Scores, Statistic, corrected, letters::letters,
     scores::ROUNDING,
 };
-use crate::{Better, Estimate, RunManifest, report, summary::adcc_parts};
+use crate::{Better, Cell, Estimate, RunManifest, report, summary::adcc_parts};
 
 /// Several things compared by one metric on the same images.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,8 +148,12 @@ pub fn below_controls(methods: &[Contrast]) -> Vec<BelowControl> {
     below
 }
 
-/// The methods of every model, compared by every metric.
-pub(crate) fn between_methods(manifest: &RunManifest, scores: &Scores) -> Vec<Contrast> {
+/// The methods of every model, compared by every metric. `cells` are those of the scores.
+pub(crate) fn between_methods(
+    manifest: &RunManifest,
+    scores: &Scores,
+    cells: &[Cell],
+) -> Vec<Contrast> {
     let n_methods = manifest.methods.len();
     let groups = manifest.models.iter().enumerate().map(|(m, model)| {
         let items = manifest.methods.iter().enumerate().map(|(k, method)| {
@@ -158,11 +162,15 @@ pub(crate) fn between_methods(manifest: &RunManifest, scores: &Scores) -> Vec<Co
         });
         (model.name.clone(), items.collect())
     });
-    contrasts(manifest, scores, groups.collect())
+    contrasts(manifest, scores, cells, groups.collect())
 }
 
-/// The models under every method, compared by every metric.
-pub(crate) fn between_models(manifest: &RunManifest, scores: &Scores) -> Vec<Contrast> {
+/// The models under every method, compared by every metric. `cells` are those of the scores.
+pub(crate) fn between_models(
+    manifest: &RunManifest,
+    scores: &Scores,
+    cells: &[Cell],
+) -> Vec<Contrast> {
     let n_methods = manifest.methods.len();
     let groups = manifest.methods.iter().enumerate().map(|(k, method)| {
         let items =
@@ -171,13 +179,18 @@ pub(crate) fn between_models(manifest: &RunManifest, scores: &Scores) -> Vec<Con
             });
         (method.name.clone(), items.collect())
     });
-    contrasts(manifest, scores, groups.collect())
+    contrasts(manifest, scores, cells, groups.collect())
 }
 
 /// What is compared within something: cell, name, label, whether it is a control.
 type Group = (String, Vec<(usize, String, String, bool)>);
 
-fn contrasts(manifest: &RunManifest, scores: &Scores, groups: Vec<Group>) -> Vec<Contrast> {
+fn contrasts(
+    manifest: &RunManifest,
+    scores: &Scores,
+    cells: &[Cell],
+    groups: Vec<Group>,
+) -> Vec<Contrast> {
     let mut metrics: Vec<(Statistic, &str, String, Better)> = manifest
         .metrics
         .iter()
@@ -207,7 +220,10 @@ fn contrasts(manifest: &RunManifest, scores: &Scores, groups: Vec<Group>) -> Vec
                 name: name.clone(),
                 label: label.clone(),
                 is_control: *is_control,
-                estimate: scores.estimate(*cell, *statistic),
+                estimate: match statistic {
+                    Statistic::Mean(metric) => cells[*cell].metrics[*metric],
+                    Statistic::Adcc(_) => cells[*cell].adcc,
+                },
                 letters: String::new(),
             });
             contrasts.push(Contrast {

@@ -43,7 +43,7 @@ pub(crate) use test::{Paired, corrected};
 pub use words::conclusions;
 pub(crate) use words::{best, controls, equal};
 
-/// The share of resamples inside an interval.
+/// How often an interval is to hold the truth.
 pub(crate) const CONFIDENCE: f64 = 0.95;
 
 /// How often a difference may be claimed where there is none, over the whole table.
@@ -58,6 +58,9 @@ pub(crate) const N_RESAMPLES: usize = 2000;
 /// The names of methods that know nothing of the network, or nothing of what it learned. A method that a metric does
 /// not put above them has not been shown to explain anything.
 pub const CONTROLS: [&str; 5] = ["random", "center_gaussian", "sobel", "all_ones", "random_model"];
+
+/// Metrics, by their kind, that say yes or no of an image: their mean is a share.
+pub(crate) const YES_OR_NO: [&str; 2] = ["increase", "pointing_game"];
 
 /// The quantile of sorted values, interpolated linearly between neighbors.
 pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {

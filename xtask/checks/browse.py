@@ -72,6 +72,21 @@ with sync_playwright() as playwright:
     check("filters methods", 0 < len(shown) <= names.count() and all(word.lower() in text.lower() for text in shown), word)
     page.get_by_label("Filter methods").fill("")
 
+    if page.locator("#two").count():
+        selects = page.locator("#two select")
+        one, other = (selects.nth(selects.count() - i) for i in (2, 1))
+        answer = page.locator("#two-answer .answer")
+        first = answer.inner_text()
+        forth = [page.locator("#two-answer tbody td:nth-child(4)").all_inner_texts(), one.input_value(), other.input_value()]
+        one.select_option(forth[2])
+        check("has no answer where both are one", answer.inner_text().endswith("Choose two."), answer.inner_text())
+        other.select_option(forth[1])
+        back = page.locator("#two-answer tbody td:nth-child(4)").all_inner_texts()
+        turned = {"+": "−", "−": "+"}
+        signs = [text[0] for text in forth[0]]
+        check("answers which of two is better, whichever comes first", [turned.get(s, s) for s in signs] == [text[0] for text in back], f"{first}")
+        page.locator("#two").screenshot(path=folder / "two.png")
+
     if page.locator("#differences").count():
         rows = page.locator("#differences-chart tbody tr").count()
         check("draws paired differences", rows > 0 and page.locator("#differences-chart svg").count() > rows)

@@ -1,0 +1,53 @@
+//! `cargo xtask calibrate`: whether intervals cover and comparisons alarm as often as they say, on real scores.
+//!
+//! `configs/calibration.yaml` is run, and `configs/reruns.yaml` with several seeds; the example `calibrate` of
+//! `cam-results` then draws from what they measured. Runs are kept below `results/calibration/runs`, so an interrupted
+//! command continues; the reports are written beside them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, ensure};
+
+use crate::gate::{said, sweep_of};
+use crate::{checkout, run, setup};
+
+/// How many runs differ in their seed alone.
+const N_SEEDS: u64 = 6;
+
+/// What is replaced by other seeds.
+const SEED: &str = "seed: 0\n";
+
+/// Makes runs and reports.
+pub(crate) fn command() -> Result<ExitCode> {
+    setup::set_up(&[])?;
+    let binary = match run::build()? {
+        Ok(binary) => binary,
+        Err(code) => return Ok(code),
+    };
+    let calibrate = ["--workspace", "--example=calibrate"];
+    let calibrate = match run::build_target(&calibrate, "calibrate")? {
+        Ok(binary) => binary,
+        Err(code) => return Ok(code),
+    };
+    let root = checkout::root();
+    let results = root.join("results/calibration");
+    let runs = results.join("runs");
+    let sweep = fs::read_to_string(root.join("configs/calibration.yaml"))?;
+    sweep_of(&binary, &runs, "whole", &sweep)?;
+    let reruns = fs::read_to_string(root.join("configs/reruns.yaml"))?;
+    ensure!(reruns.contains(SEED), "configs/reruns.yaml has no line `seed: 0`");
+    let mut all: Vec<PathBuf> = vec![runs.join("whole")];
+    for seed in 0..N_SEEDS {
+        let name = format!("seed-{seed}");
+        sweep_of(&binary, &runs, &name, &reruns.replace(SEED, &format!("seed: {seed}\n")))?;
+        all.push(runs.join(name));
+    }
+    for (what, n_runs) in [("coverage", 1), ("ways", 1), ("alarms", all.len())] {
+        let report = said(Command::new(&calibrate).arg(what).args(&all[..n_runs]))?;
+        fs::write(results.join(format!("{what}.md")), &report)?;
+        print!("{report}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
