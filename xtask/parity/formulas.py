@@ -8,6 +8,9 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.sparse import csc_matrix, diags
+from scipy.sparse.linalg import splu
+from scipy.stats import spearmanr
 
 from packages import superpixels
 
@@ -297,6 +300,74 @@ def sufficiency(net, _case, values):
         mask[order[: round(share * order.numel())]] = 1
         left.append(net.image * mask.view(net.size))
     return (net.probability(net.image) - net.probability(torch.cat(left)).mean()).item()
+
+
+def road(net, values, shares):
+    """Halves of what the most salient pixels take with them more than the least salient, all imputed by one linear system;
+    with noise."""
+    order = most_salient_first(values).numpy()
+    images = []
+    for share in shares:
+        n = round(share * len(order))
+        images += [imputed(net.image[0], order[-n:]), imputed(net.image[0], order[:n])]
+    least, most = net.probability(torch.stack(images)).view(-1, 2).T
+    return ((least - most) / 2).mean().item()
+
+
+def imputed(image, gone):
+    """Pixels that are gone as the weighted means of their neighbors, those at the sides twice as heavy, and noise."""
+    height, width = image.shape[1:]
+    row_of = np.full((height + 2, width + 2), -2)
+    row_of[1:-1, 1:-1] = -1
+    ys, xs = gone // width, gone % width
+    row_of[ys + 1, xs + 1] = np.arange(len(gone))
+    padded = np.pad(image.double().numpy(), [(0, 0), (1, 1), (1, 1)])
+    rows, columns, entries = [], [], []
+    total, known = np.zeros(len(gone)), np.zeros((len(gone), 3))
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            if (dy, dx) == (0, 0):
+                continue
+            weight = 1 if dy and dx else 2
+            neighbor = row_of[ys + 1 + dy, xs + 1 + dx]
+            total += weight * (neighbor != -2)
+            is_left = neighbor == -1
+            known[is_left] += weight * padded[:, (ys + 1 + dy)[is_left], (xs + 1 + dx)[is_left]].T
+            is_gone = np.flatnonzero(neighbor >= 0)
+            rows.append(is_gone)
+            columns.append(neighbor[is_gone])
+            entries.append(np.full(len(is_gone), -float(weight)))
+    off = csc_matrix((np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), (len(gone),) * 2)
+    solution = splu(off + diags(total).tocsc()).solve(known)
+    filled = image.clone().flatten(1)
+    filled[:, gone] = torch.from_numpy(solution.T + np.random.normal(0, 0.01, solution.T.shape)).float()
+    return filled.view_as(image)
+
+
+def arcc(net, case, values):
+    """The harmonic mean of coherency, one minus complexity, and twice ROAD."""
+    image = net.image
+    net.image = image * values
+    again = upsampled(unit(recipro_cam(net, case, None).float()), net.size)
+    net.image = image
+    coherency = (1 + np.corrcoef(values.flatten().double(), again.flatten().double())[0, 1]) / 2
+    twice_road = max(0.0, 2 * road(net, values, (0.2, 0.4, 0.6, 0.8)))
+    terms = [coherency, 1 - complexity(net, case, values), twice_road]
+    return 3 / sum(1 / term for term in terms) if min(terms) > 0 else 0.0
+
+
+def unit(values):
+    return (values - values.min()) / (values.max() - values.min())
+
+
+def model_randomization(net, case, values):
+    """The mean rank correlation with Recipro-CAM's maps of the network whose last fifths are random."""
+    correlations = []
+    for step in range(1, 6):
+        with net.randomized(step / 5):
+            again = upsampled(unit(recipro_cam(net, case, None).float()), net.size)
+        correlations.append(spearmanr(values.flatten(), again.flatten()).statistic)
+    return float(np.mean(correlations))
 
 
 def infidelity(net, _case, values):

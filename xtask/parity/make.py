@@ -10,10 +10,12 @@ shown about other packages. A map larger than 32 pixels is kept as every seventh
 import argparse
 import json
 import os
+import statistics
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -40,6 +42,7 @@ MAPS = {
     "grad_cam_pp.xplique.formula": formulas.grad_cam_pp_in_xplique,
     "smooth_grad_cam_pp.formula": formulas.smooth_grad_cam_pp,
     "smooth_grad_cam_pp.torch_cam": torch_cam("SmoothGradCAMpp", handed_noise=True),
+    "smooth_grad_cam_pp.as_torch_cam": torch_cam("SmoothGradCAMpp", handed_noise=True),
     "score_cam.formula": formulas.score_cam,
     "score_cam.softmax.formula": formulas.channel_softmax,
     "score_cam.softmax.torch_cam": torch_cam("ScoreCAM"),
@@ -77,6 +80,7 @@ MAPS = {
     "kernel_shap.formula": formulas.kernel_shap,
     "kernel_shap.shap": packages.shap(nsamples=2048, l1_reg=0),
     "kernel_shap.shap.default": packages.shap(nsamples=200),
+    "partition_shap.shap": packages.partition_shap,
     "extremal_perturbation.formula": formulas.extremal_perturbation,
 }
 """The reference of each case that is a map: from the network, the case and what is handed over to the map."""
@@ -90,17 +94,22 @@ def main():
         parser.add_argument(name, type=Path, required=True)
     args = parser.parse_args()
     torch.manual_seed(0)
-    net = Network(args.weights)
+    net = Network(args.weights, args.inputs / "random.safetensors")
     images = json.loads((args.inputs / "images.json").read_text())
     inputs = load_file(args.inputs / "images.safetensors")["images"]
     cases = [case for case in json.loads(args.cases.read_text()) if "like" not in case]
-    maps, found, rounding = {}, {}, {}
+    maps, found, rounding, noise = {}, {}, {}, {}
     for case in cases:
         print(case["id"], file=sys.stderr, flush=True)
         of_images = []
         for i in range(case["images"]):
             net.look_at(inputs[i : i + 1].contiguous(), images[i]["class"])
             handed = args.inputs / f"{case['id']}.{i}.safetensors"
+            if "seeds" in case:
+                of_seeds = [one(net, case, handed, seed) for seed in range(case["seeds"])]
+                of_images.append(statistics.mean(of_seeds))
+                noise[case["id"]] = max(statistics.stdev(of_seeds), noise.get(case["id"], 0))
+                continue
             of_images.append(one(net, case, handed))
             if case.get("rounding"):
                 single = unit(of_images[-1])
@@ -117,6 +126,7 @@ def main():
         "images": images,
         "scores": found,
         "rounding": rounding,
+        "noise": noise,
         "shown": shown.everything(net, inputs, images, args.inputs / "kernel_shap.shap.default.0.safetensors"),
     }
     args.out.mkdir(parents=True, exist_ok=True)
@@ -124,8 +134,10 @@ def main():
     write(args.out / "vectors.json", lambda path: path.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n"))
 
 
-def one(net, case, handed):
+def one(net, case, handed, seed=0):
     """A case of one image: a map `[h, w]`, or a number."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
     with open(os.devnull, "w") as nowhere:
         # Progress bars.
         sys.stderr, stderr = nowhere, sys.stderr

@@ -1,8 +1,10 @@
 """EfficientNet-Lite0 of its own package with the published weights, which can be cut at any of its blocks."""
 
+import math
 from contextlib import contextmanager
 
 import torch
+from safetensors.torch import load_file
 
 from networks import Settings, Split, module_name, original
 
@@ -12,11 +14,12 @@ LAST = "conv_head"
 class Network:
     """`logits(x) == head(layer, features(layer, x))`, for one class of one image at a time."""
 
-    def __init__(self, weights):
+    def __init__(self, weights, random):
         self.settings = Settings(folder="", device="cpu", threads=torch.get_num_threads(), tuned=False)
         self.model = Split(original("tf_efficientnet_lite0"), self.settings)
         self.model.original.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         self.model.eval()
+        self.random = random
         self.image = self.target = None
 
     def look_at(self, image, target):
@@ -39,6 +42,23 @@ class Network:
     def cast(self, dtype):
         self.model.to(dtype)
         self.model.dtype = self.model.features.dtype = dtype
+
+    @contextmanager
+    def randomized(self, share):
+        """With random weights in the last share of its stages, which are the first convolution, every block, the last
+        convolution, and the classifier."""
+        net = self.model.original
+        trained = {name: values.clone() for name, values in net.state_dict().items()}
+        blocks = [f"_blocks.{i}." for i in range(len(net._blocks))]
+        stages = [("_conv_stem.", "_bn0."), *[(block,) for block in blocks], ("_conv_head.", "_bn1."), ("_fc.",)]
+        last = stages[len(stages) - math.ceil(share * len(stages)) :]
+        names = tuple(name for stage in last for name in stage)
+        random = {name: values for name, values in load_file(self.random).items() if name.startswith(names)}
+        net.load_state_dict(trained | random)
+        try:
+            yield
+        finally:
+            net.load_state_dict(trained)
 
     def name(self, layer):
         """A layer's name as a module of `model`."""

@@ -140,6 +140,20 @@ def shap_values(net, handed, **options):
     return attribute.shap_values(net, rows.shape[1], labels, at_once=16, **options), labels
 
 
+def partition_shap(net, case, _handed):
+    """shap's halvings of the image, a hidden color being 0, the value the class's logit; what a pixel's colors have, summed."""
+    import shap as package
+
+    def game(images):
+        return net.logit(torch.from_numpy(images).permute(0, 3, 1, 2).float().contiguous()).numpy()
+
+    image = net.image.permute(0, 2, 3, 1).numpy().astype(np.float64)
+    explainer = package.PartitionExplainer(game, package.maskers.Image(np.zeros_like(image[0])))
+    np.random.seed(0)
+    options = {"max_evals": case["options"].get("max_evals", 500), "batch_size": 2 * case["options"].get("at_once", 5)}
+    return torch.from_numpy(explainer(image, silent=True, **options).values[0].sum(-1))
+
+
 def openvino(net, _case, _handed):
     """Recipro-CAM by OpenVINO-XAI, which hands out whole numbers from 0 to 255."""
     import openvino_peer

@@ -75,18 +75,57 @@ def pixel_flipping_of_quantus(net, case, values):
 
 
 def road_of_grad_cam():
-    """ROAD as pytorch-grad-cam combines it, halves of differences of the class's probability."""
+    """ROAD as pytorch-grad-cam combines it, halves of differences of the class's probability; with noise."""
 
     def reference(net, _case, values):
         from pytorch_grad_cam.metrics.road import ROADCombined
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 
-        torch.manual_seed(0)
-        np.random.seed(0)
         road = ROADCombined(percentiles=[10, 20, 30, 40, 50, 60, 70, 80, 90])
         return float(road(net.image, values[None].numpy(), [ClassifierOutputSoftmaxTarget(net.target)], net.model)[0])
 
     return reference
+
+
+def quantus_in_a_box(what):
+    """A measure of Quantus of the map and the box that the object takes."""
+
+    def reference(net, case, values):
+        import quantus as package
+
+        left, top, right, bottom = case["region"]
+        region = np.zeros((1, 1, *net.size), dtype=bool)
+        region[:, :, top:bottom, left:right] = True
+        metric = getattr(package, what)(abs=False, normalise=False, disable_warnings=True)
+        a = values[None, None].numpy()
+        y = np.array([net.target])
+        return metric(model=net.model, x_batch=net.image.numpy(), y_batch=y, a_batch=a, s_batch=region)[0]
+
+    return reference
+
+
+def max_sensitivity(net, case, values):
+    """Quantus' of torch-cam's Grad-CAM at the image's size, with our number and size of perturbations."""
+    import quantus as package
+
+    method = explain.TorchCam("GradCAM", net)
+
+    def maps(model, inputs, targets, **_options):
+        return np.stack([method.map_of(torch.from_numpy(image)[None]).numpy()[None] for image in inputs])
+
+    metric = package.MaxSensitivity(
+        nr_samples=10, lower_bound=0.02, abs=False, normalise=False, disable_warnings=True
+    )
+    found = metric(
+        model=net.model,
+        x_batch=net.image.numpy(),
+        y_batch=np.array([net.target]),
+        a_batch=values[None, None].numpy(),
+        explain_func=maps,
+        device="cpu",
+    )
+    method.close()
+    return found[0]
 
 
 SCORES = {
@@ -103,6 +142,12 @@ SCORES = {
     "sufficiency.formula": formulas.sufficiency,
     "infidelity.formula": formulas.infidelity,
     "road.grad_cam": road_of_grad_cam(),
+    "arcc.formula": formulas.arcc,
+    "max_sensitivity.quantus": max_sensitivity,
+    "model_randomization.formula": formulas.model_randomization,
+    "pointing_game.quantus": quantus_in_a_box("PointingGame"),
+    "relevance_rank.quantus": quantus_in_a_box("RelevanceRankAccuracy"),
+    "energy_pointing_game.quantus": quantus_in_a_box("RelevanceMassAccuracy"),
     "sparseness.quantus": quantus("Sparseness"),
     "entropy.quantus": quantus("Complexity", scale=lambda n: 1 / math.log(n)),
     "effective_complexity.quantus": quantus("EffectiveComplexity", scale=lambda n: 1 / n),

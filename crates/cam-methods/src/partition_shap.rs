@@ -58,7 +58,7 @@ impl Method for PartitionShap {
             divisions -= n as u64;
             let divided: Vec<Term> = open.drain(..n).collect();
             let terms = self.divide(subject, &divided).into_iter();
-            let (single, more): (Vec<Term>, Vec<Term>) = terms.partition(|term| term.is_pixel());
+            let (single, more): (Vec<Term>, Vec<Term>) = terms.partition(Term::is_pixel);
             pixels.extend(single);
             open.extend(more);
         }
@@ -104,9 +104,9 @@ impl PartitionShap {
             answers.into_iter().map(|answer| self.score.of_answer(answer)).collect();
         let mut found = Vec::with_capacity(4 * terms.len());
         for (i, term) in terms.iter().enumerate() {
-            for half in 0..2 {
+            for (half, region) in halves[i].into_iter().enumerate() {
                 let (own, other) = (2 * i + half, 2 * i + 1 - half);
-                let (region, weight) = (halves[i][half], term.weight / 2.0);
+                let weight = term.weight / 2.0;
                 let with = values[own];
                 let hidden = term.shown.clone();
                 found.push(Term { region, shown: hidden, without: term.without, with, weight });

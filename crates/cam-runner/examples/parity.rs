@@ -1,11 +1,13 @@
 //! Hands to the reference implementations of `cargo xtask parity` what ours see: `parity FOLDER`.
 //!
 //! Writes the networks' inputs (`images.safetensors`) and their classes (`images.json`), and for every case of a random
-//! method and every image what the method shows to the network (`CASE.IMAGE.safetensors`).
+//! method and every image what the method shows to the network (`CASE.IMAGE.safetensors`), and the network's random weights
+//! (`random.safetensors`).
 
 use std::{cell::RefCell, env, error::Error, fs, path::Path};
 
 use cam_core::{Classifier, PooledLinear};
+use cam_models::seeded;
 use cases::{Case, Hand, Image};
 use serde_json::json;
 use tch::Tensor;
@@ -21,6 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tensors: Vec<&Tensor> = images.iter().map(|image| &image.tensor).collect();
     let inputs = Tensor::cat(&tensors, 0).contiguous();
     Tensor::write_safetensors(&[("images", inputs)], folder.join("images.safetensors"))?;
+    // Turned around as where a network is randomized.
+    let random: Vec<(String, Tensor)> = seeded(model.network.plan(), !0).into_iter().collect();
+    Tensor::write_safetensors(&random, folder.join("random.safetensors"))?;
     let mut about = vec![];
     for (i, image) in images.iter().enumerate() {
         let cut = model.network.cut(model.backbone.layer())?;

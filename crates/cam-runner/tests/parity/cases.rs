@@ -38,6 +38,12 @@ pub(crate) struct Case {
     /// The method whose map a metric scores; Recipro-CAM's without.
     #[serde(default)]
     pub(crate) map: Option<String>,
+    /// Which pixels the object takes in all images: left, top, right, bottom, where a metric asks.
+    #[serde(default)]
+    pub(crate) region: Option<[i64; 4]>,
+    /// Over how many seeds a reference with noise of its own is averaged; so is ours, and both deviations from seed to seed are allowed for.
+    #[serde(default)]
+    pub(crate) seeds: Option<u32>,
     /// The case whose vectors it is compared with, where they are not its own.
     #[serde(default)]
     pub(crate) like: Option<String>,
