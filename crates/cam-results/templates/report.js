@@ -307,7 +307,51 @@
       el("p", { class: "note" }, `Over ${ranks.n} images; 1 is best. Methods beside one bar are closer than the critical difference (Nemenyi). Friedman's test that all are equal: p ${ranks.p < 0.001 ? "" : "= "}${pText(ranks.p)}.`));
   }
 
+  // Two methods by every metric: who is better, by how much, and how sure that is.
+  function drawTwo(model, a, b) {
+    const [one, other] = [a, b].map((method) => methods[method].label);
+    const rows = metricOptions
+      .map(([metric, heading]) => ({ metric, heading, pair: pairOf(contrastOf(model, metric), a, b) }))
+      .filter(({ pair }) => pair);
+    const said = (kind) => rows.filter(({ metric, pair }) => verdict(pair, metric) === kind).map(({ heading }) => heading.replace(/ [↑↓]$/, ""));
+    const [better, worse, same] = ["better", "worse", "same"].map(said);
+    const list = (names) => (names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0]);
+    const sentences = a === b ? ["Choose two."] : !rows.length ? ["No image has a score of both."] : [
+      better.length ? `${one} is better by ${list(better)}.` : "",
+      worse.length ? `${other} is better by ${list(worse)}.` : "",
+      same.length ? `By ${list(same)} the two cannot be told apart.` : "",
+    ];
+    const few = rows.some(({ pair }) => pair.n < data.few);
+    const answer = { better: one, worse: other, same: "cannot be told" };
+    const mean = (metric, method) => points(meanOf(model, method, metric));
+    $("two-answer").replaceChildren(
+      el("p", { class: "answer" }, few && a !== b ? `So few images support no conclusion; of these, ` : "", sentences.filter(Boolean).join(" ")),
+      el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Two methods by every metric" }, el("table", {},
+        el("caption", { class: "hidden" }, `${one} and ${other} by every metric`),
+        el("thead", {}, el("tr", {}, ["Metric", one, other, "Difference", "p", "Better"].map((text, i) =>
+          el("th", { scope: "col", class: i === 0 || i === 5 ? "text" : "" }, text)))),
+        el("tbody", {}, rows.map(({ metric, heading, pair }) => {
+          const kind = verdict(pair, metric);
+          return el("tr", {},
+            el("th", { scope: "row" }, heading),
+            el("td", {}, mean(metric, a)), el("td", {}, mean(metric, b)),
+            el("td", {}, signed(pair.mean), el("span", { class: "interval" }, `${points(pair.lo)}, ${points(pair.hi)}`)),
+            el("td", {}, pText(pair.p)),
+            el("td", { class: "text" }, el("span", { class: `verdict ${kind === "same" ? "same" : "better"}` }, answer[kind]),
+              kind === "same" && pair.detectable !== null ? el("span", { class: "interval" }, `would have seen ${points(pair.detectable)} or more`) : ""));
+        })))),
+      el("p", { class: "note" }, `Points of percent, image by image on the same images, with the difference's 95 % interval. p is the chance of at least such a difference if there were none, corrected for all comparisons of this report: below 0.05 a method is called better.`));
+  }
+
   if (contrasts.length) {
+    const redrawTwo = () => drawTwo(twoModel(), one(), other());
+    const best = ordered(0, lead);
+    const options = methods.map((method, i) => [i, method.label]);
+    const twoModel = choice("two", "Model", modelOptions, 0, redrawTwo);
+    const one = choice("two", "Is", options, best[0], redrawTwo);
+    const other = choice("two", "better than", options, best[1] ?? best[0], redrawTwo);
+    redrawTwo();
+
     const redraw = () => {
       let at = reference();
       if (meanOf(model(), at, metric()) === null) at = ordered(model(), metric())[0];
@@ -326,6 +370,8 @@
     const rankMetric = choice("ranks", "Metric", ranked, ranked[0]?.[0], redrawRanks);
     if (ranked.length) drawn(redrawRanks);
   } else {
+    $("two").remove();
+    document.querySelector('nav a[href="#two"]').remove();
     $("differences").remove();
     document.querySelector('nav a[href="#differences"]').remove();
   }

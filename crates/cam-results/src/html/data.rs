@@ -15,6 +15,7 @@ use crate::{
     plot::mean_curves,
     report::{heading, label},
     stats::{CONTROLS, Contrast},
+    summary::FEW_IMAGES,
 };
 
 /// How many rows the page holds at most; of more, those of a seeded sample of the images.
@@ -47,6 +48,7 @@ pub(super) fn data(run: &Run, summary: &Summary, shown: &[Shown]) -> Result<Stri
         "means": means(manifest, summary, &places),
         "cost": costs(manifest, summary, &places),
         "n_images": manifest.images.len(),
+        "few": FEW_IMAGES,
         "images": sample.iter().map(|(image, _)| image).collect::<Vec<_>>(),
         "values": values,
         "status": status,
