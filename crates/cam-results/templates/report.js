@@ -47,7 +47,11 @@
 
   const color = (method) => `var(--c${method % 11})`;
   const dashes = (method) => ["", "7 3", "2 3"][Math.floor(method / 11) % 3];
-  const points = (value, digits = 1) => (value === null ? "–" : (value / 100).toFixed(digits).replace("-", "−"));
+  const points = (value, digits = 1) => {
+    if (value === null) return "–";
+    const text = (value / 100).toFixed(digits);
+    return Number(text) === 0 ? (0).toFixed(digits) : text.replace("-", "−");
+  };
   const signed = (value) => (value >= 5 ? "+" : "") + points(Math.abs(value) < 5 ? 0 : value);
   const pText = (p) => (p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3));
 
@@ -325,7 +329,7 @@
     const answer = { better: one, worse: other, same: "cannot be told" };
     const mean = (metric, method) => points(meanOf(model, method, metric));
     $("two-answer").replaceChildren(
-      el("p", { class: "answer" }, few && a !== b ? `So few images support no conclusion; of these, ` : "", sentences.filter(Boolean).join(" ")),
+      el("p", { class: "answer" }, few && a !== b ? "So few images support no conclusion. " : "", sentences.filter(Boolean).join(" ")),
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Two methods by every metric" }, el("table", {},
         el("caption", { class: "hidden" }, `${one} and ${other} by every metric`),
         el("thead", {}, el("tr", {}, ["Metric", one, other, "Difference", "p", "Better"].map((text, i) =>
