@@ -76,6 +76,11 @@ impl Progress {
         let missing = self.shards.iter().enumerate();
         missing.filter(|(_, state)| **state != ShardState::Committed).map(|(shard, _)| shard)
     }
+
+    /// How many they are.
+    pub fn n_missing(&self) -> usize {
+        self.n_shards - self.n_committed
+    }
 }
 
 /// How far the shards of a run are: which parts there are, and not what is in them.

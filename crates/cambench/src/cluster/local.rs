@@ -7,7 +7,7 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
-        Mutex,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{Sender, channel},
     },
@@ -122,16 +122,19 @@ struct Queue<'a> {
 }
 
 impl Queue<'_> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<(usize, usize)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn next(&self) -> Option<(usize, usize)> {
         if self.stop.load(Ordering::SeqCst) {
             return None;
         }
-        self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front()
+        self.waiting().pop_front()
     }
 
     fn put_back(&self, shard: usize, attempts: usize) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        waiting.push_back((shard, attempts));
+        self.waiting().push_back((shard, attempts));
     }
 
     /// Feeds a process with shards until there are none, and starts another one where it dies.

@@ -16,9 +16,8 @@ use crate::{args::MergeArgs, exit::Exit, run};
 pub(crate) fn merge(args: &MergeArgs) -> Result<Exit> {
     let cut = Cut::open(&args.run)?;
     cut.enter()?;
-    if cut.is_finished() {
-        println!("the run is finished: {}", cut.folder.join("report.md").display());
-        return Ok(Exit::Done);
+    if let Some(done) = cut.finished() {
+        return Ok(done);
     }
     let patience = Instant::now() + Duration::from_secs(args.patience);
     while cut.progress()?.missing().next().is_some() && Instant::now() < patience {
@@ -33,7 +32,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<Exit> {
         let progress = cut.progress()?;
         eprintln!(
             "{} of {} shards are missing ({n_done} of {n_rows} rows are there): {}",
-            progress.n_shards - progress.n_committed,
+            progress.n_missing(),
             progress.n_shards,
             progress.missing
         );

@@ -70,6 +70,14 @@ impl Cut {
         self.manifest.status == RunStatus::Finished
     }
 
+    /// Where there is nothing left to do: says so, and how the command ends.
+    fn finished(&self) -> Option<Exit> {
+        self.is_finished().then(|| {
+            println!("the run is finished: {}", self.folder.join("report.md").display());
+            Exit::Done
+        })
+    }
+
     fn progress(&self) -> Result<shards::Progress> {
         Ok(shards::progress(&self.folder, &self.shards, self.is_finished())?)
     }

@@ -46,9 +46,8 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Exit> {
         progress.n_committed_rows,
         progress.n_rows
     );
-    if cut.is_finished() {
-        println!("the run is finished: {}", cut.folder.join("report.md").display());
-        return Ok(Exit::Done);
+    if let Some(done) = cut.finished() {
+        return Ok(done);
     }
     println!(
         "begun {}, failed {}, waiting {}",

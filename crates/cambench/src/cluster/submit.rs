@@ -35,9 +35,8 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<Exit> {
     slurm::check_path(&cut.folder)?;
     check_shared(&cut.folder)?;
     let settings = Settings::parse(&args.settings, cut.shards.classes().into_keys())?;
-    if cut.is_finished() {
-        println!("the run is finished: {}", cut.folder.join("report.md").display());
-        return Ok(Exit::Done);
+    if let Some(done) = cut.finished() {
+        return Ok(done);
     }
     let queue = if args.dry_run { vec![] } else { slurm::queue(&submission::job_names(&cut))? };
     let wanted = wanted(&cut, &queue, args.resume)?;
@@ -256,14 +255,13 @@ fn wait(cut: &Cut) -> Result<Exit> {
         sleep(pause);
     }
     let cut = Cut::open(&cut.folder)?;
-    if cut.is_finished() {
-        println!("the run is finished: {}", cut.folder.join("report.md").display());
-        return Ok(Exit::Done);
+    if let Some(done) = cut.finished() {
+        return Ok(done);
     }
     let progress = cut.progress()?;
     eprintln!(
         "the jobs have ended, and {} of {} shards are missing: {}; see `cambench status`, and give --resume",
-        progress.n_shards - progress.n_committed,
+        progress.n_missing(),
         progress.n_shards,
         progress.missing
     );
