@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::peers::environment;
-use crate::{checkout, run, setup};
+use crate::{Failed, checkout, run, setup};
 
 /// What the script that drives the browser is.
 const SCRIPT: &str = include_str!("../checks/browse.py");
@@ -35,10 +35,7 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     let out = checkout::root().join("target/browse");
     let report = match report {
         Some(report) => PathBuf::from(report),
-        None => match synthetic(&out.join("synthetic"))? {
-            Ok(report) => report,
-            Err(code) => return Ok(code),
-        },
+        None => synthetic(&out.join("synthetic"))?,
     };
     let folder = folder.map_or_else(|| out.join("pictures"), PathBuf::from);
     let status = Command::new(&python)
@@ -52,29 +49,21 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
 }
 
 /// The report of a run that no network made, made once.
-fn synthetic(run: &Path) -> Result<Result<PathBuf, ExitCode>> {
+fn synthetic(run: &Path) -> Result<PathBuf> {
     setup::set_up(&[])?;
-    let example = match run::build_target(&["--workspace", "--example=synthetic"], "synthetic")? {
-        Ok(example) => example,
-        Err(code) => return Ok(Err(code)),
-    };
-    let binary = match run::build()? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(Err(code)),
-    };
-    let mut write = Command::new(example);
+    let mut write = Command::new(run::build_example("synthetic")?);
     write.arg(run);
-    let mut report = Command::new(binary);
+    let mut report = Command::new(run::build()?);
     report.arg("report").arg(run).args(["--format", "html"]);
     for mut command in [write, report] {
         let status = command
             .status()
             .with_context(|| format!("starting {}", command.get_program().display()))?;
         if !status.success() {
-            return Ok(Err(run::exit_code(status)));
+            return Err(Failed(run::exit_code(status)).into());
         }
     }
-    Ok(Ok(run.join("report.html")))
+    Ok(run.join("report.html"))
 }
 
 fn chromium() -> Option<String> {

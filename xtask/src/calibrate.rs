@@ -22,15 +22,8 @@ const SEED: &str = "seed: 0\n";
 /// Makes runs and reports.
 pub(crate) fn command() -> Result<ExitCode> {
     setup::set_up(&[])?;
-    let binary = match run::build()? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(code),
-    };
-    let calibrate = ["--workspace", "--example=calibrate"];
-    let calibrate = match run::build_target(&calibrate, "calibrate")? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(code),
-    };
+    let binary = run::build()?;
+    let calibrate = run::build_example("calibrate")?;
     let root = checkout::root();
     let results = root.join("results/calibration");
     let runs = results.join("runs");

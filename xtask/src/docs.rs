@@ -25,10 +25,7 @@ const FILES: [&str; 4] = ["README.md", "ARCHITECTURE.md", "METHODOLOGY.md", "CON
 /// Writes the tables; with `check` only says which files would change, and fails if one would.
 pub(crate) fn command(check: bool) -> Result<ExitCode> {
     setup::set_up(&[])?;
-    let binary = match run::build()? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(code),
-    };
+    let binary = run::build()?;
     let root = checkout::root();
     let generate = |what: &str| match what.split_once(' ') {
         Some(("list", name)) => list(&binary, name),

@@ -25,23 +25,12 @@ const MODEL: &str = "  - { name: tf_efficientnet_lite0 }";
 /// Runs and compares all of it; an error where the gate does not end as it should.
 pub(crate) fn command() -> Result<ExitCode> {
     setup::set_up(&[])?;
-    let binary = match run::build()? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(code),
-    };
-    let degrade = ["--workspace", "--example=degrade"];
-    let degrade = match run::build_target(&degrade, "degrade")? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(code),
-    };
+    let binary = run::build()?;
+    let degrade = run::build_example("degrade")?;
+    let calibrate = run::build_example("calibrate")?;
     let folder = checkout::root().join("results/gate/runs");
     let sweep = fs::read_to_string(checkout::root().join("configs/gate.yaml"))?;
     ensure!(sweep.contains(MODEL), "configs/gate.yaml has no line `{MODEL}`");
-    let calibrate = ["--workspace", "--example=calibrate"];
-    let calibrate = match run::build_target(&calibrate, "calibrate")? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(code),
-    };
     let gate = Gate { binary, degrade, folder: &folder };
     let model = |options: &str| {
         sweep.replace(MODEL, &format!("  - {{ name: tf_efficientnet_lite0, {options} }}"))

@@ -26,10 +26,7 @@ const METHODS: &str = "recipro_cam, grad_cam";
 pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     let sizes = sizes(args)?;
     setup::set_up(&[])?;
-    let binary = match run::build()? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(code),
-    };
+    let binary = run::build()?;
     let models = MODELS.map(|(model, options, usual)| {
         let sizes = sizes.clone().unwrap_or_else(|| usual.to_vec());
         (model, format!("{{ name: {model}{options} }}"), sizes)

@@ -69,7 +69,8 @@ cargo xtask peers --poster [--device cpu|cuda] [--threads N] [--out DIR]
     measure the speed claims of the Recipro-CAM poster on our engine alone
 cargo xtask parity
     ask torch-cam, pytorch-grad-cam, captum, lime, shap, Quantus, OpenVINO-XAI and the papers' formulas about the demo's
-    photographs, and measure how far ours is from them, into results/parity. Needs what `peers` needs
+    photographs and images of IMAGENET_SAMPLES, and measure how far ours is from them, into results/parity. Needs what
+    `peers` needs
 cargo xtask onnx-backend
     run the ONNX project's own test cases of every operator, into results/onnx/backend.md; needs what `peers` needs
 cargo xtask onnx-zoo [NAME...]
@@ -93,6 +94,9 @@ fn main() -> ExitCode {
     let (command, rest) =
         args.split_first().map_or(("help", &[][..]), |(first, rest)| (first.as_str(), rest));
     dispatch(command, rest).unwrap_or_else(|error| {
+        if let Some(Failed(code)) = error.downcast_ref() {
+            return *code;
+        }
         eprintln!("error: {error:#}");
         ExitCode::from(if error.is::<Usage>() { USAGE } else { ENVIRONMENT })
     })
@@ -134,3 +138,15 @@ impl std::fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+/// A program that was started has failed and has said why; its exit code becomes ours.
+#[derive(Debug)]
+struct Failed(ExitCode);
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a program that was started has failed")
+    }
+}
+
+impl std::error::Error for Failed {}

@@ -15,10 +15,7 @@ use crate::{checkout, run, setup};
 /// Runs the ONNX project's test cases of single nodes.
 pub(crate) fn backend() -> Result<ExitCode> {
     let folder = checkout::cache()?.join("onnx-backend");
-    let rows = match verified("backend", &folder, &[])? {
-        Ok(rows) => rows,
-        Err(code) => return Ok(code),
-    };
+    let rows = verified("backend", &folder, &[])?;
     let table = backend_table(&rows);
     print!("{table}");
     write("backend.md", &table)?;
@@ -29,10 +26,7 @@ pub(crate) fn backend() -> Result<ExitCode> {
 /// Exports networks and compares them; with names only some of them, and no file is written.
 pub(crate) fn zoo(names: &[String]) -> Result<ExitCode> {
     let folder = checkout::cache()?.join("onnx-zoo");
-    let rows = match verified("zoo", &folder, names)? {
-        Ok(rows) => rows,
-        Err(code) => return Ok(code),
-    };
+    let rows = verified("zoo", &folder, names)?;
     let table = zoo_table(&rows);
     print!("{table}");
     if names.is_empty() {
@@ -42,12 +36,8 @@ pub(crate) fn zoo(names: &[String]) -> Result<ExitCode> {
     Ok(if rows.iter().all(is_good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Makes the cases with Python and looks at them with the example `verify`: its lines, or cargo's exit code.
-fn verified(
-    what: &str,
-    folder: &Path,
-    names: &[String],
-) -> Result<std::result::Result<Vec<Value>, ExitCode>> {
+/// Makes the cases with Python and looks at them with the example `verify`: its lines.
+fn verified(what: &str, folder: &Path, names: &[String]) -> Result<Vec<Value>> {
     setup::set_up(&[])?;
     let python = environment::onnx_python()?;
     let script = checkout::root().join("xtask/onnx").join(match what {
@@ -63,11 +53,7 @@ fn verified(
         .stdin(Stdio::null())
         .status();
     ensure!(status.context("starting Python")?.success(), "the cases could not be made");
-    let binary = match run::build_target(&["--workspace", "--lib", "--example=verify"], "verify")? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(Err(code)),
-    };
-    let output = Command::new(binary)
+    let output = Command::new(run::build_example("verify")?)
         .arg(what)
         .arg(folder)
         .args(names)
@@ -76,7 +62,7 @@ fn verified(
         .context("starting verify")?;
     ensure!(output.status.success(), "verify failed");
     let lines = String::from_utf8(output.stdout)?;
-    Ok(Ok(lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?))
+    Ok(lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
 }
 
 fn write(name: &str, text: &str) -> Result<()> {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::wheels::{Part, WEIGHTS};
-use crate::{HELP, checkout, libtorch, setup};
+use crate::{Failed, HELP, checkout, libtorch, setup};
 
 /// Sets up, builds, and becomes `cambench run`.
 pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
@@ -23,11 +23,7 @@ pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
     let text = fs::read_to_string(&path)
         .with_context(|| format!("cannot read the sweep file {}", path.display()))?;
     setup::set_up(&weights_in(&text))?;
-    let binary = match build()? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(code),
-    };
-    let mut command = Command::new(binary);
+    let mut command = Command::new(build()?);
     command.current_dir(checkout::root()).arg("run").arg(sweep).args(options);
     become_command(command)
 }
@@ -45,25 +41,30 @@ pub(crate) fn test_command(args: &[String]) -> Result<Command> {
     Ok(command)
 }
 
-/// Builds `cambench`: the binary's path, or cargo's exit code.
-pub(crate) fn build() -> Result<Result<PathBuf, ExitCode>> {
-    build_target(&["--workspace", "--bin=cambench"], "cambench")
+/// Builds `cambench`: the binary's path.
+pub(crate) fn build() -> Result<PathBuf> {
+    build_target("--bin", "cambench")
 }
 
-/// Builds what the arguments of `cargo build` name: the path of one binary or example of it, or cargo's exit code.
-pub(crate) fn build_target(args: &[&str], name: &str) -> Result<Result<PathBuf, ExitCode>> {
+/// Builds an example of one of the crates: the binary's path.
+pub(crate) fn build_example(name: &str) -> Result<PathBuf> {
+    build_target("--example", name)
+}
+
+/// With the features of the whole workspace, as every other command, so that nothing is built twice.
+fn build_target(kind: &str, name: &str) -> Result<PathBuf> {
     let output = cargo()
-        .args(["build", "--release", "--message-format=json-render-diagnostics"])
-        .args(args)
+        .args(["build", "--release", "--message-format=json-render-diagnostics", "--workspace"])
+        .args([kind, name])
         .stderr(Stdio::inherit())
         .output()
         .context("starting cargo")?;
     if !output.status.success() {
-        return Ok(Err(exit_code(output.status)));
+        return Err(Failed(exit_code(output.status)).into());
     }
     let mut messages = output.stdout.split(|byte| *byte == b'\n');
     let binary = messages.find_map(|message| binary_in(message, name));
-    Ok(Ok(binary.with_context(|| format!("cargo built no binary named {name}"))?))
+    binary.with_context(|| format!("cargo built no binary named {name}"))
 }
 
 /// Whether cargo sets a variable for the package that it runs, and not for itself.

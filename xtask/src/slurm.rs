@@ -17,16 +17,7 @@ pub(crate) fn command() -> Result<ExitCode> {
         println!("skipped: {why}");
         return Ok(ExitCode::SUCCESS);
     }
-    let mut programs = vec![];
-    for (args, name) in [
-        (&["--workspace", "--bin=cambench"][..], "cambench"),
-        (&["--workspace", "--example=same"][..], "same"),
-    ] {
-        match run::build_target(args, name)? {
-            Ok(program) => programs.push(program),
-            Err(code) => return Ok(code),
-        }
-    }
+    let programs = [run::build()?, run::build_example("same")?];
     let script = checkout::root().join("tests/slurm/run.sh");
     let status = Command::new("bash").arg(script).args(programs).status();
     status.map(run::exit_code).context("starting bash")

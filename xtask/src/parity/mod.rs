@@ -1,4 +1,5 @@
-//! `cargo xtask parity`: what reference implementations say of the demo's photographs, and how far ours is from it.
+//! `cargo xtask parity`: what reference implementations say of the demo's photographs and of images of
+//! `IMAGENET_SAMPLES`, and how far ours is from it.
 //!
 //! Ours exports inputs, and what random methods draw; the packages of `peers/requirements.txt` and formulas that are
 //! written down once more explain and score the same; what they say is kept under version control, where
@@ -7,6 +8,7 @@
 mod oracles;
 mod tables;
 
+use std::env;
 use std::fs;
 use std::process::{Command, ExitCode, Stdio};
 
@@ -26,10 +28,11 @@ const FIGURES: &str = "results/parity/parity.csv";
 /// Makes vectors and figures anew.
 pub(crate) fn command() -> Result<ExitCode> {
     setup::set_up(&[])?;
-    let exporter = match run::build_target(&["--workspace", "--example=parity"], "parity")? {
-        Ok(exporter) => exporter,
-        Err(code) => return Ok(code),
-    };
+    ensure!(
+        env::var_os("IMAGENET_SAMPLES").is_some(),
+        "set IMAGENET_SAMPLES to the folder of images that the vectors are made on, beside the demo's photographs"
+    );
+    let exporter = run::build_example("parity")?;
     let python = peers::python()?;
     let (root, cache) = (checkout::root(), checkout::cache()?);
     // Gigabytes, for as long as this runs.

@@ -55,11 +55,7 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
         parts.push(Part::Cuda);
     }
     setup::set_up(&parts)?;
-    // With the workspace's features, as every other command, so that nothing is built twice.
-    let binary = match run::build_target(&["--workspace", "--example=peer"], "peer")? {
-        Ok(binary) => binary,
-        Err(code) => return Ok(code),
-    };
+    let binary = run::build_example("peer")?;
     fs::create_dir_all(&options.out)
         .with_context(|| format!("making {}", options.out.display()))?;
     if options.poster {

@@ -1,9 +1,9 @@
-//! The comparisons with reference implementations, and the photographs that they are made on.
+//! The comparisons with reference implementations, and the images that they are made on.
 //!
 //! `cases.json` is read by three: the exporter (`examples/parity.rs`), the references (`xtask/parity/make.py`), and the
 //! comparison (`main.rs`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cam_core::{Subject, Target, cache_folder, hex};
 use cam_data::{Orientation, Photo};
@@ -30,7 +30,7 @@ pub(crate) struct Case {
     pub(crate) peer: String,
     /// What in it.
     pub(crate) what: String,
-    /// How many of the photographs.
+    /// How many of the images; those after the eighth are of `IMAGENET_SAMPLES`.
     pub(crate) images: usize,
     /// What of a random method is handed to the reference: its `images`, or its `masks`.
     #[serde(default)]
@@ -96,7 +96,11 @@ pub(crate) struct Image {
     pub(crate) tensor: Tensor,
 }
 
-/// EfficientNet-Lite0 and the demo's photographs, or nothing where they are not set up.
+/// One of so many images in `IMAGENET_SAMPLES` follows the demo's photographs.
+const ONE_OF: usize = 10;
+
+/// EfficientNet-Lite0, the demo's photographs, and behind them images of `IMAGENET_SAMPLES` where that is set; or nothing
+/// where the demo is not set up.
 pub(crate) fn real() -> Option<(Loaded, Vec<Image>)> {
     const FIRST: &str = "chelsea.png";
     let photographs = cache_folder().join("photographs");
@@ -106,10 +110,13 @@ pub(crate) fn real() -> Option<(Loaded, Vec<Image>)> {
     }
     let model = load("tf_efficientnet_lite0", &WeightsChoice::Default, &Options::default())
         .expect("weights that are set up can be loaded");
-    let entries = std::fs::read_dir(photographs).expect("a folder of photographs");
-    let mut paths: Vec<PathBuf> =
-        entries.map(|entry| entry.expect("an entry of a folder").path()).collect();
+    let mut paths = files(&photographs);
     paths.sort_by_key(|path| (!path.ends_with(FIRST), path.clone()));
+    if let Some(samples) = std::env::var_os("IMAGENET_SAMPLES") {
+        let mut samples = files(samples.as_ref());
+        samples.sort();
+        paths.extend(samples.into_iter().step_by(ONE_OF));
+    }
     let images = paths.into_iter().map(|path| {
         let photo = Photo::open(&path, &model.preprocessing, Orientation::Ignore)
             .expect("a photograph that can be read");
@@ -124,6 +131,12 @@ pub(crate) fn real() -> Option<(Loaded, Vec<Image>)> {
     });
     let images = images.collect();
     Some((model, images))
+}
+
+/// What lies in a folder of images.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder of images");
+    entries.map(|entry| entry.expect("an entry of a folder").path()).collect()
 }
 
 /// An image in the network, for its predicted class.
