@@ -102,11 +102,7 @@ fn methods_and_metrics_agree_with_their_references_where_they_are_meant_to() {
                     let maps = &maps[case.vectors()];
                     (map_deviation(&model, &case, &method, images, maps, range), 0.0)
                 }
-                None => {
-                    let theirs = &vectors.scores[case.vectors()];
-                    assert_eq!(theirs.len(), case.images, "{}", case.id);
-                    score_deviation(&model, &case, images, theirs)
-                }
+                None => score_deviation(&model, &case, images, &vectors.scores[case.vectors()]),
             };
             let bound = bound(&case, &vectors, noise);
             println!("{}: {deviation:.1e} of {bound:.1e}", case.id);
@@ -210,6 +206,7 @@ fn map_deviation(
 /// over these.
 fn score_deviation(model: &Loaded, case: &Case, images: &[Image], theirs: &[f64]) -> (f64, f64) {
     let cut = model.network.cut(&case.layer).unwrap();
+    assert_eq!(theirs.len(), case.images, "{}", case.id);
     let n = case.seeds.unwrap_or(1);
     let deviation = |(image, theirs): (&Image, &f64)| {
         let ours: Vec<f64> =
