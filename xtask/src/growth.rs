@@ -363,7 +363,7 @@ fn verdict(base: &Measured, measured: &[Measured], is_images: bool) -> String {
 }
 
 /// What it was measured on.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()

@@ -1,5 +1,5 @@
-//! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | slurm | gate | calibrate | growth |
-//! peers | parity | onnx-backend | onnx-zoo`.
+//! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | slurm | fuzz | gate | calibrate |
+//! growth | scaling | peers | parity | onnx-backend | onnx-zoo`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -15,6 +15,7 @@ mod checkout;
 mod ci;
 mod docs;
 mod download;
+mod fuzz;
 mod gate;
 mod growth;
 mod libtorch;
@@ -23,6 +24,7 @@ mod parity;
 mod peers;
 mod pip;
 mod run;
+mod scaling;
 mod setup;
 mod slurm;
 #[cfg(test)]
@@ -53,6 +55,9 @@ cargo xtask browse [REPORT.html [FOLDER]]
     pictures of it in FOLDER. Needs Chromium (CHROMIUM, or on the PATH), skips without; sets up Playwright in the cache
 cargo xtask slurm
     run cambench on a real Slurm cluster of hosts in namespaces of this machine; skips where that cannot be
+cargo xtask fuzz [TARGET...] [--minutes N | --seconds N] [--seed N]
+    damage files of every kind at random, ten minutes for each loader (or so many), into results/fuzz/log.md; with names (or
+    beginnings of names) only those
 cargo xtask gate
     the regression gate as CI would use it, on weights made worse step by step, into results/gate
 cargo xtask calibrate
@@ -61,6 +66,9 @@ cargo xtask calibrate
 cargo xtask growth [--images A,B,...]
     measure whether forwards, time and memory grow as images, steps and masks do, into results/speed (about an hour;
     with fewer images, minutes)
+cargo xtask scaling [--images N]
+    measure plan, status and merge of 6,000 shards (10 GB on the disk), and simulate up to 10,000 nodes, into
+    results/scaling
 cargo xtask peers [--device cpu|cuda] [--models A,B] [--jobs A,B] [--rounds N] [--minutes M] [--threads N] [--out DIR]
     measure cambench beside torch, torch-cam, pytorch-grad-cam, OpenVINO-XAI and authors' code, into results/speed;
     with --jobs methods further methods and metrics beside those, captum, lime, shap and Quantus, into methods.md there.
@@ -111,9 +119,11 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("docs", []) => docs::command(false),
         ("docs", [flag]) if flag == "--check" => docs::command(true),
         ("browse", _) => browse::command(args),
+        ("fuzz", _) => fuzz::command(args),
         ("gate", []) => gate::command(),
         ("calibrate", []) => calibrate::command(),
         ("growth", _) => growth::command(args),
+        ("scaling", _) => scaling::command(args),
         ("peers", _) => peers::command(args),
         ("slurm", []) => slurm::command(),
         ("onnx-backend", []) => onnx::backend(),

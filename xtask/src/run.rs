@@ -51,6 +51,11 @@ pub(crate) fn build_example(name: &str) -> Result<PathBuf> {
     build_target("--example", name)
 }
 
+/// Builds a test of one of the crates: the binary's path.
+pub(crate) fn build_test(name: &str) -> Result<PathBuf> {
+    build_target("--test", name)
+}
+
 /// With the features of the whole workspace, as every other command, so that nothing is built twice.
 fn build_target(kind: &str, name: &str) -> Result<PathBuf> {
     let output = cargo()

@@ -11,6 +11,7 @@ mod cache;
 mod chunks;
 mod classifier;
 mod cost;
+mod files;
 mod fill;
 mod hex;
 mod impute;
@@ -33,18 +34,21 @@ pub use cache::cache_folder;
 pub use chunks::{head_in_chunks, logits_in_chunks};
 pub use classifier::{Classifier, Counted, PooledLinear};
 pub use cost::Cost;
+pub use files::{MAX_TEXT, open_file, read_file, read_text_file, read_yaml_file};
 pub use fill::Fill;
 pub use hex::hex;
 pub use map::{Degenerate, Map, Upsampling, min_max, upsample};
 pub use method::{About, FeatureShape, Method, Requirement};
 pub use metric::{Better, Explained, Metric, Score};
 pub use output::Output;
-pub use preprocessing::{IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing, Resize};
+pub use preprocessing::{
+    IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Preprocessing, Resize,
+};
 pub use probe::{Order, Probe};
 pub use random::rng;
 pub use squares::{Square, Squares};
 pub use subject::{Answer, Subject, Target};
-pub use suggest::{nearest, with_suggestion};
+pub use suggest::{nearest, shortened, with_suggestion};
 
 #[doc(hidden)]
 pub mod __private {

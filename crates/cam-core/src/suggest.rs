@@ -1,4 +1,4 @@
-//! "Did you mean": the nearest of the words that would have been right.
+//! "Did you mean": the nearest of the words that would have been right; and messages that quote too much, cut short.
 
 /// The nearest of some words, where one is near enough to be meant: no more than half of its letters are other ones.
 ///
@@ -8,8 +8,15 @@
 /// ```
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
+    let length = word.chars().count();
+    // As many letters are other ones as one word is longer, and to compare a word of a megabyte would take hours.
+    let may_be_near = |known: &&str| {
+        let other = known.chars().count();
+        2 * length.abs_diff(other) <= length.max(other)
+    };
     known
         .into_iter()
+        .filter(may_be_near)
         .map(|known| (strsim::damerau_levenshtein(&word, &known.to_lowercase()), known))
         .filter(|(distance, known)| 2 * distance <= known.chars().count().max(word.chars().count()))
         .min_by_key(|(distance, _)| *distance)
@@ -27,6 +34,17 @@ pub fn with_suggestion(message: &str) -> String {
         Some(known) => format!("{message}; did you mean `{known}`?"),
         None => message.to_owned(),
     }
+}
+
+/// A message, cut short where it quotes more than anybody would read.
+pub fn shortened(message: impl Into<String>) -> String {
+    const MAX_LETTERS: usize = 2000;
+    let mut message = message.into();
+    if let Some((end, _)) = message.char_indices().nth(MAX_LETTERS) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
 }
 
 /// What stands between backticks.
@@ -47,5 +65,14 @@ mod tests {
         assert!(of("Layuot").ends_with("; did you mean `layout`?"));
         assert!(of("quaternion").ends_with("`layout`"));
         assert_eq!(with_suggestion("missing field `limit`"), "missing field `limit`");
+    }
+
+    #[test]
+    fn a_word_of_a_megabyte_is_near_none_and_not_quoted_whole() {
+        let word = "x".repeat(1 << 20);
+        assert_eq!(nearest(&word, ["limit"]), None);
+        let message = shortened(format!("`{word}` is no word"));
+        assert_eq!((message.chars().count(), message.ends_with('…')), (2001, true));
+        assert_eq!(shortened("short"), "short");
     }
 }

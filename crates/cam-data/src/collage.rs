@@ -17,8 +17,8 @@ use crate::{Item, Layout, Photo};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grid {
-    /// Cells along each side of a collage, 2 or more.
-    #[serde(deserialize_with = "two_or_more")]
+    /// Cells along each side of a collage, 2 to 64.
+    #[serde(deserialize_with = "cells")]
     pub side: u32,
     /// How the images lie in their folder.
     pub of: Layout,
@@ -27,10 +27,15 @@ pub struct Grid {
     pub seed: u64,
 }
 
-fn two_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+/// The most cells along a side.
+const MAX_CELLS: u32 = 64;
+
+fn cells<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     match u32::deserialize(deserializer)? {
-        side if side >= 2 => Ok(side),
-        side => Err(D::Error::custom(format!("`side: {side}` where at least 2 cells are needed"))),
+        side @ 2..=MAX_CELLS => Ok(side),
+        side => {
+            Err(D::Error::custom(format!("`side: {side}` where 2 to {MAX_CELLS} cells are needed")))
+        }
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
-use cam_core::with_suggestion;
+use cam_core::{read_yaml_file, with_suggestion};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -109,7 +108,7 @@ impl DatasetManifest {
     /// # Errors
     /// [`DataError`] where it cannot be read or says what cannot be meant.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let text = fs::read_to_string(path).map_err(DataError::read(path))?;
+        let text = read_yaml_file(path).map_err(DataError::read(path))?;
         Self::parse(&text).map_err(|(line, message)| DataError::invalid(path, line, message))
     }
 

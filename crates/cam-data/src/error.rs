@@ -104,7 +104,7 @@ pub enum DataError {
 
 impl DataError {
     pub(crate) fn invalid(path: &Path, line: Option<u64>, message: impl Into<String>) -> Self {
-        Self::Invalid { path: path.to_path_buf(), line, message: message.into() }
+        Self::Invalid { path: path.to_path_buf(), line, message: cam_core::shortened(message) }
     }
 
     pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {

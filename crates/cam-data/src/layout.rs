@@ -7,6 +7,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use cam_core::read_text_file;
 use csv::{Position, StringRecord};
 
 use crate::{
@@ -133,9 +134,12 @@ impl Entry {
     }
 }
 
+/// The largest list that is read, in bytes: all of ImageNet's training images take a tenth of it.
+const MAX_LIST: u64 = 1 << 30;
+
 /// Listed in a file.
 pub(crate) fn csv(root: &Path, list: &Path) -> Result<Vec<Item>, DataError> {
-    let text = fs::read_to_string(list).map_err(DataError::read(list))?;
+    let text = read_text_file(list, MAX_LIST).map_err(DataError::read(list))?;
     let text = text.trim_start_matches('\u{feff}');
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let invalid = |position: Option<&Position>, message: String| {
@@ -256,6 +260,11 @@ impl Columns {
 
 /// A listed path in the one form in which it identifies its image.
 fn inside(name: &str) -> Result<String, String> {
+    // No system has longer ones.
+    const MAX_BYTES: usize = 4096;
+    if name.len() > MAX_BYTES {
+        return Err(format!("a path of {} bytes, and {MAX_BYTES} are the most", name.len()));
+    }
     let name = name.replace('\\', "/");
     let mut parts = vec![];
     for part in Path::new(&name).components() {

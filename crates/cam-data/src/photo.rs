@@ -1,6 +1,6 @@
 //! A photograph as a network sees it, with Pillow's and torchvision's numbers.
 
-use std::{fs, io::Cursor, path::Path};
+use std::{io::Cursor, path::Path};
 
 use cam_core::{Interpolation, Preprocessing, Resize};
 use fast_image_resize::{
@@ -39,18 +39,26 @@ pub struct Photo {
 /// The largest image that is decoded or made, in pixels.
 const MAX_PIXELS: u64 = 100_000_000;
 
+/// The largest file that is read, in bytes.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// The bytes of a file of an image.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    cam_core::read_file(path, MAX_BYTES).map_err(DataError::read(path))
+}
+
 impl Photo {
     /// Decodes, resizes and crops a file.
     ///
     /// # Errors
-    /// [`DataError`] where the file cannot be read, is no JPEG or PNG, is damaged, or has more than 100 million pixels,
-    /// as it is or resized.
+    /// [`DataError`] where the file cannot be read, is no JPEG or PNG, is damaged, or has more than 256 MiB or 100 million
+    /// pixels, as it is or resized.
     pub fn open(
         path: &Path,
         preprocessing: &Preprocessing,
         orientation: Orientation,
     ) -> Result<Self, DataError> {
-        let bytes = fs::read(path).map_err(DataError::read(path))?;
+        let bytes = read(path)?;
         Self::from_bytes(&bytes, path, preprocessing, orientation)
     }
 

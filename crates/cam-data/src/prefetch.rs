@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    fs,
     panic::catch_unwind,
     path::PathBuf,
     sync::mpsc::{Receiver, sync_channel},
@@ -13,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tch::Tensor;
 use tracing::info_span;
 
-use crate::{Collage, DataError, Item, Orientation, Photo, PixelBox, bounds::region};
+use crate::{Collage, DataError, Item, Orientation, Photo, PixelBox, bounds::region, photo::read};
 
 /// A decoded image, and what its file is.
 pub struct Loaded {
@@ -60,10 +59,6 @@ impl Item {
             _ => Ok(()),
         }
     }
-}
-
-fn read(path: &PathBuf) -> Result<Vec<u8>, DataError> {
-    fs::read(path).map_err(DataError::read(path))
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -166,7 +161,8 @@ fn load_collage(
         Resize::Exact(sides) => Resize::Exact(sides.map(around)),
     };
     let preprocessing = Preprocessing { resize, crop: cell, ..preprocessing.clone() };
-    let files: Vec<Vec<u8>> = collage.paths.iter().map(read).collect::<Result<_, _>>()?;
+    let files: Vec<Vec<u8>> =
+        collage.paths.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
     let sha256 = digest_of_all(files.iter().map(|bytes| digest(bytes)));
     item.verify(&sha256)?;
     let open = |(path, bytes): (&PathBuf, &Vec<u8>)| {

@@ -516,7 +516,7 @@ fn grids_that_cannot_be_made_are_refused() {
             "root: images\nlayout: grid\ngrid: { side: 2, of: grid }\n",
             "is `of` folders, files or csv",
         ),
-        ("root: images\nlayout: grid\ngrid: { side: 1, of: files }\n", "at least 2 cells"),
+        ("root: images\nlayout: grid\ngrid: { side: 1, of: files }\n", "2 to 64 cells are needed"),
         (
             "root: images\nlayout: grid\ngrid: { side: 3, of: folders }\n",
             "needs 9 images of different classes",

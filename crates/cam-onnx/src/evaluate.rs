@@ -8,7 +8,7 @@ use tch::Tensor;
 
 use crate::budget::Careful;
 use crate::error::{OnnxError, Problem};
-use crate::graph::Graph;
+use crate::graph::{Graph, MAX_BYTES};
 use crate::ops::OPERATORS;
 use crate::proto::TensorProto;
 use crate::tensors::{self, ExternalData};
@@ -64,7 +64,7 @@ impl Evaluator {
 /// The file cannot be read, or holds something else.
 pub fn read_tensor(path: &Path) -> Result<Tensor, OnnxError> {
     let read = || -> Result<Tensor, Problem> {
-        let bytes = std::fs::read(path)?;
+        let bytes = cam_core::read_file(path, MAX_BYTES)?;
         let proto = TensorProto::decode(Bytes::from(bytes))
             .map_err(|error| Problem::Damaged(error.to_string()))?;
         tensors::tensor(&proto, &ExternalData::default())

@@ -1,7 +1,6 @@
 //! A graph as it is read from a file: values by number, nodes in an order in which they can be run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -72,6 +71,9 @@ pub(crate) struct Input {
     pub(crate) shape: Option<Vec<Option<i64>>>,
 }
 
+/// The largest file that is read, in bytes: twice what the format's own limit is.
+pub(crate) const MAX_BYTES: u64 = 4 << 30;
+
 impl Graph {
     /// Reads a file, and the files beside it that it keeps weights in.
     pub(crate) fn open(path: &Path) -> Result<Self, OnnxError> {
@@ -79,7 +81,7 @@ impl Graph {
             if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.to_path_buf()
         });
         let external = ExternalData { folder, ..ExternalData::default() };
-        let mut graph = fs::read(path)
+        let mut graph = cam_core::read_file(path, MAX_BYTES)
             .map_err(Problem::Io)
             .and_then(|bytes| Self::read(bytes, &external))
             .map_err(|problem| OnnxError { path: path.to_path_buf(), problem })?;

@@ -15,7 +15,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::analysis;
 use crate::error::{OnnxError, Problem, UnknownTensor};
-use crate::graph::Graph;
+use crate::graph::{Graph, MAX_BYTES};
 use crate::network::{Network, Options};
 use crate::proto::attribute_proto::AttributeType;
 use crate::proto::tensor_proto::{DataLocation, DataType};
@@ -89,7 +89,7 @@ pub enum HookError {
 /// The file is no classifier, cannot be cut there, or its head needs more than the activations.
 pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
     let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
-    let bytes = std::fs::read(path).map_err(|error| file(Problem::Io(error)))?;
+    let bytes = cam_core::read_file(path, MAX_BYTES).map_err(|error| file(Problem::Io(error)))?;
     let mut model = ModelProto::decode(Bytes::from(bytes.clone()))
         .map_err(|error| file(Problem::Damaged(error.to_string())))?;
     let has_output = |graph: &GraphProto| graph.output.iter().any(|output| output.name() == OUTPUT);
@@ -477,7 +477,7 @@ fn check(
 /// The file cannot be read.
 pub fn has_external_data(path: &Path) -> Result<bool, OnnxError> {
     let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
-    let bytes = std::fs::read(path).map_err(|error| file(Problem::Io(error)))?;
+    let bytes = cam_core::read_file(path, MAX_BYTES).map_err(|error| file(Problem::Io(error)))?;
     let model = ModelProto::decode(Bytes::from(bytes))
         .map_err(|error| file(Problem::Damaged(error.to_string())))?;
     let is_external = |tensor: &TensorProto| tensor.data_location() == DataLocation::External;

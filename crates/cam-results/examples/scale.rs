@@ -1,6 +1,7 @@
 //! How long a plan of many shards takes to make and to list, and its parts to merge, on rows that no network made:
 //! `scale DIR [IMAGES [METHODS [MODELS [PARTS]]]]`, 50,000 images, 20 methods, 6 models and no parts unless given. PARTS is
-//! how many shards are computed; the run is merged where it is all of them. Prints seconds and the peak memory.
+//! how many shards are computed; the run is merged where it is all of them. Images are of 1,000 classes, curves have 29
+//! steps and maps 7 x 7 cells. Prints seconds and the peak memory.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -11,11 +12,13 @@ use std::{
 };
 
 use cam_results::{
-    ModelEntry, Part, Row, RunManifest, ShardPlan, Store, shards::progress, synthetic,
+    ModelEntry, Part, Row, Run, RunManifest, ShardPlan, Store, shards::progress, synthetic,
 };
 
 /// Images of a shard, as in `cambench plan`.
 const IMAGES: usize = 50;
+/// As in ImageNet.
+const CLASSES: usize = 1000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = env::args().skip(1);
@@ -27,6 +30,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = manifest.models[0].clone();
     let named = |i| ModelEntry { name: format!("net{i}"), ..model.clone() };
     manifest.models = (0..n_models).map(named).collect();
+    for (i, image) in manifest.images.iter_mut().enumerate() {
+        image.label = Some((i % CLASSES) as i64);
+    }
 
     let start = Instant::now();
     drop(Store::create_or_continue(&folder, manifest.clone())?);
@@ -37,8 +43,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     for chunk in 0..n_models {
         let (_, rows) = synthetic(n_images, n_methods);
-        let rows = rows.map(|mut row| {
-            row.record.model = format!("net{chunk}");
+        let rows = rows.enumerate().map(|(i, mut row)| {
+            row.record.model = format!("net{chunk}").into();
+            row.record.label = Some((i / n_methods % CLASSES) as i64);
             row
         });
         write_parts(&folder, &manifest, &plan, chunk, rows, n_parts)?;
@@ -55,8 +62,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = Instant::now();
         let store = Store::create_or_continue(&folder, manifest)?;
         say(&format!("{} rows found whole", store.n_rows()), start);
-        let run = store.finish("2026-01-02T04:00:00Z")?;
-        say(&format!("{} rows merged", run.records().len()), start);
+        store.close("2026-01-02T04:00:00Z")?;
+        say("merged", start);
+        let start = Instant::now();
+        let run = Run::read(&folder)?;
+        say(&format!("{} records read back", run.records().len()), start);
+        let summary = run.summarize();
+        let n_pairs: usize = summary.methods.iter().map(|contrast| contrast.pairs.len()).sum();
+        say(&format!("{n_pairs} pairs of methods compared"), start);
     }
     Ok(())
 }

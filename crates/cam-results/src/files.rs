@@ -2,11 +2,61 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read as _, Write},
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Error, Result,
+    disk::{self, DiskFile, sync_folder},
+};
+
+/// A file that appears when it is whole, or not at all: it is written under a hidden name beside its own.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: BufWriter<DiskFile>,
+    is_whole: bool,
+}
+
+impl NewFile {
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let temporary = temporary(path);
+        let file = BufWriter::new(DiskFile::create(&temporary)?);
+        Ok(Self { path: path.to_owned(), temporary, file, is_whole: false })
+    }
+
+    /// Gives it its name, for good when this returns.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.get_ref().sync()?;
+        disk::rename(&self.temporary, &self.path)?;
+        self.is_whole = true;
+        sync_folder(self.path.parent().unwrap_or(Path::new("")))
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            // Whoever drops half a file has an error to report already.
+            let _ = disk::remove_file(&self.temporary);
+        }
+    }
+}
 
 /// Writes a file that appears whole or not at all: into a hidden file beside it, then sync, rename, sync the folder.
 ///
@@ -15,22 +65,55 @@ use crate::{Error, Result};
 /// what lay at `path` before is still there.
 pub fn write_atomically(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    let failed = |source| Error::write(path, source);
-    let temporary = temporary(path);
-    let result = (|| {
-        let mut file = BufWriter::new(File::create(&temporary)?);
+    let written = NewFile::create(path).and_then(|mut file| {
         write(&mut file)?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if let Err(error) = result {
-        // The first error is the one to report; the file may not even exist.
-        let _ = fs::remove_file(&temporary);
-        return Err(failed(error));
+        file.finish()
+    });
+    written.map_err(|source| Error::write(path, source))
+}
+
+/// Opens a file for reading. A pipe would let the reader wait for ever, and a device may have no end.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a folder, a pipe or a device"))
     }
-    sync_folder(path.parent().unwrap_or(Path::new(""))).map_err(failed)
+}
+
+/// The text of a file, `limit` bytes at most.
+pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String> {
+    let read = || {
+        let file = open(path)?;
+        let mut text = String::new();
+        if file.metadata()?.len() > limit
+            || file.take(limit + 1).read_to_string(&mut text)? as u64 > limit
+        {
+            let message = format!("it has more bytes than the limit of {limit}");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
+        Ok(text)
+    };
+    read().map_err(|source| Error::read(path, source))
+}
+
+/// SHA-256 of a file, in hexadecimal digits.
+pub(crate) fn digest(path: &Path) -> Result<String> {
+    let read = || {
+        let mut hash = Sha256::new();
+        let mut file = open(path)?;
+        let mut block = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut block)? {
+                0 => return Ok(hash.finalize()),
+                n => hash.update(&block[..n]),
+            }
+        }
+    };
+    let digest = read().map_err(|source| Error::read(path, source))?;
+    Ok(digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
 }
 
 /// [`write_atomically`] of bytes that are at hand.
@@ -49,13 +132,13 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
     let failed = |source| Error::write(path, source);
     let temporary = temporary(path);
     let result = (|| {
-        let mut file = File::create(&temporary)?;
+        let mut file = DiskFile::create(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        file.sync()?;
         link_new(&temporary, path)
     })();
     // A second name of what is there now, or half a file.
-    let _ = fs::remove_file(&temporary);
+    let _ = disk::remove_file(&temporary);
     let is_new = result.map_err(failed)?;
     sync_folder(path.parent().unwrap_or(Path::new(""))).map_err(failed)?;
     Ok(is_new)
@@ -63,13 +146,13 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
 
 /// Gives a whole file its name if there is no file of that name; of two processes that try one succeeds.
 pub(crate) fn link_new(file: &Path, path: &Path) -> io::Result<bool> {
-    match fs::hard_link(file, path) {
+    match disk::hard_link(file, path) {
         Ok(()) => Ok(true),
         // The answer of a server may be lost and asked for again: then the file in the way is this one.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(is_same(file, path)),
         // Some file systems have no links. Two processes may both succeed there, each with a whole file.
         Err(error) if error.kind() != io::ErrorKind::NotFound && !path.exists() => {
-            fs::rename(file, path).map(|()| true).map_err(|_renaming| error)
+            disk::rename(file, path).map(|()| true).map_err(|_renaming| error)
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -90,22 +173,22 @@ fn is_same(_: &Path, _: &Path) -> bool {
     false
 }
 
-/// Removes what a killed [`write_atomically`] may have left in a folder.
+/// Removes what a killed [`write_atomically`] may have left in a folder, and nothing of a process that is there: a report
+/// may be being written.
 pub(crate) fn remove_temporaries(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(|source| Error::read(folder, source))? {
-        let path = entry.map_err(|source| Error::read(folder, source))?.path();
-        if is_temporary(&path) {
-            fs::remove_file(&path).map_err(|source| Error::write(&path, source))?;
-        }
+    for path in temporaries(folder)? {
+        disk::remove_file(&path).map_err(|source| Error::write(&path, source))?;
     }
     Ok(())
 }
 
-/// Makes a renamed or created entry of a folder survive a power cut.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    // Only Unix can open a folder and sync it; elsewhere the rename itself is all there is.
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+/// What a killed [`write_atomically`] has left in a folder.
+pub(crate) fn temporaries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |source| Error::read(folder, source);
+    let entries = fs::read_dir(folder).map_err(failed)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed));
+    let is_meant = |path: &Result<PathBuf>| path.as_ref().map_or(true, |path| is_left_over(path));
+    paths.filter(is_meant).collect()
 }
 
 const SUFFIX: &str = ".cambench-tmp";
@@ -115,10 +198,18 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{}{SUFFIX}", std::process::id()))
 }
 
-fn is_temporary(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name.starts_with('.') && name.ends_with(SUFFIX))
+/// Whether a file is a temporary one of a process that is not running here.
+fn is_left_over(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let words = name.strip_prefix('.').and_then(|name| name.strip_suffix(SUFFIX));
+    let pid = words.and_then(|words| words.rsplit('.').next());
+    pid.is_some_and(|pid| is_running(pid) != Some(true))
+}
+
+/// Whether a process of this host is running; `None` where the system does not say.
+pub(crate) fn is_running(pid: &str) -> Option<bool> {
+    let processes = Path::new("/proc");
+    processes.join("self").exists().then(|| processes.join(pid).exists())
 }
 
 #[cfg(test)]
@@ -143,13 +234,14 @@ mod tests {
     #[test]
     fn what_a_killed_write_left_is_removed_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        for name in [".a.parquet.77.cambench-tmp", ".hidden", "a.cambench-tmp"] {
+        let own = format!(".b.parquet.{}.cambench-tmp", std::process::id());
+        for name in [".a.parquet.99999999.cambench-tmp", &own, ".hidden", "a.cambench-tmp"] {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         remove_temporaries(folder.path()).unwrap();
         let mut left: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, [".hidden", "a.cambench-tmp"]);
+        assert_eq!(left, [own.as_str(), ".hidden", "a.cambench-tmp"]);
     }
 }

@@ -266,11 +266,11 @@ fn records(manifest: &RunManifest, parts: &[Part]) -> Vec<Record> {
             let Key { model, layer, method, protocol, image } = part.key(&record.key());
             let metrics = columns.iter().map(|column| record.metrics[(*column)?]);
             Record {
-                model,
-                layer,
-                method,
-                protocol,
-                image,
+                model: model.into(),
+                layer: layer.into(),
+                method: method.into(),
+                protocol: protocol.into(),
+                image: image.into(),
                 metrics: metrics.collect(),
                 ..record.clone()
             }

@@ -6,15 +6,25 @@
 //! made them.
 
 use std::{
-    fs::{File, OpenOptions},
+    borrow::Cow,
+    fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
-use crate::{Curve, Error, Key, RawMap, Record, Result, Row, manifest::Plan, shards::Found};
+use crate::{
+    Curve, Error, Key, RawMap, Record, Result, Row,
+    disk::{DiskFile, sync_folder},
+    files::open,
+    manifest::Plan,
+    shards::Found,
+};
 
 /// The file's name in a run's folder.
 pub(crate) const JOURNAL: &str = "journal.jsonl";
@@ -25,8 +35,16 @@ const MAKER: &str = r#"","maker":"#;
 const END: &str = "}\n";
 const CRC_DIGITS: usize = 8;
 
+/// The longest line that is read. A map of 4096 x 4096 numbers takes two thirds of it.
+const MAX_LINE: u64 = 128 << 20;
+
 /// How many bytes are read at once where rows are read in their order.
 const WINDOW: usize = 1 << 20;
+
+/// How many rows are a group: enough to compress well, few enough to hold with their maps.
+const GROUP: usize = 1024;
+/// How many bytes of a journal are a group at most, of maps as large as images.
+const GROUP_BYTES: usize = 8 << 20;
 
 /// Who made the rows of a part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,11 +75,23 @@ pub(crate) struct Journal {
     window: Mutex<Window>,
 }
 
+/// Where a row lies.
 #[derive(Clone, Copy, Debug)]
-struct Span {
+pub(crate) struct Span {
     file: u32,
     len: u32,
     at: u64,
+}
+
+impl Span {
+    /// How many bytes the row has.
+    pub(crate) fn len(self) -> usize {
+        self.len as usize
+    }
+
+    fn end(self) -> u64 {
+        self.at + u64::from(self.len)
+    }
 }
 
 /// What was read last: rows lie in their files in nearly the order in which they are asked for.
@@ -93,34 +123,80 @@ impl Lines {
         let (mut lines, mut at, mut line) = (Self::default(), 0_u64, Vec::new());
         loop {
             line.clear();
-            let len = reader.read_until(b'\n', &mut line).map_err(failed)?;
+            let len = read_line(&mut reader, &mut line).map_err(failed)?;
             if len == 0 {
                 return Ok(lines);
             }
-            let row: Option<RecordOnly> = decode(ROW, &line);
-            match row.and_then(|row| plan.place_of(&row.record)) {
+            let row: Option<PlaceOnly<'_>> = decode(ROW, &line);
+            match row.and_then(|row| row.record.place(plan)) {
                 Some(place) => {
                     lines.rows.push((place, at, len as u32));
-                    lines.end = at + len as u64;
+                    lines.end = at + len;
                 }
                 None if at == 0 && lines.maker.is_none() => {
                     lines.maker = decode(MAKER, &line);
                     match lines.maker {
-                        Some(_) => lines.end = len as u64,
+                        Some(_) => lines.end = len,
                         None => lines.dropped += 1,
                     }
                 }
                 None => lines.dropped += 1,
             }
-            at += len as u64;
+            at += len;
         }
     }
 
     /// The same of a file by its path.
     pub(crate) fn of(path: &Path, plan: &Plan) -> Result<Self> {
-        let file = File::open(path).map_err(|source| Error::read(path, source))?;
+        let file = open(path).map_err(|source| Error::read(path, source))?;
         Self::read(path, &file, plan)
     }
+}
+
+/// The part of a row that says which one it is; nothing is copied.
+#[derive(Deserialize)]
+struct PlaceOnly<'a> {
+    #[serde(borrow)]
+    record: Names<'a>,
+}
+
+#[derive(Deserialize)]
+struct Names<'a> {
+    #[serde(borrow)]
+    model: Cow<'a, str>,
+    #[serde(borrow)]
+    layer: Cow<'a, str>,
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(borrow)]
+    protocol: Cow<'a, str>,
+    #[serde(borrow)]
+    image: Cow<'a, str>,
+    metrics: Vec<IgnoredAny>,
+}
+
+impl Names<'_> {
+    fn place(&self, plan: &Plan) -> Option<usize> {
+        let Self { model, layer, method, protocol, image, metrics } = self;
+        (metrics.len() == plan.n_metrics())
+            .then(|| plan.place_named([model, layer, method, protocol, image]))?
+    }
+}
+
+/// Reads a line with its end, and says how long it is. A line that is longer than any row is read over, and is no row.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
+    let mut len = reader.by_ref().take(MAX_LINE).read_until(b'\n', line)? as u64;
+    while len >= MAX_LINE && line.last() != Some(&b'\n') {
+        line.clear();
+        match reader.by_ref().take(MAX_LINE).read_until(b'\n', line)? as u64 {
+            0 => break,
+            more => len += more,
+        }
+    }
+    if len > MAX_LINE {
+        line.clear();
+    }
+    Ok(len)
 }
 
 /// The part of a row that a table needs: what is not asked for is not decoded.
@@ -147,7 +223,7 @@ impl Journal {
     /// as far as it is whole.
     pub(crate) fn open(folder: &Path, plan: Plan, parts: Vec<Found>) -> Result<Self> {
         let path = folder.join(JOURNAL);
-        let lines = match File::open(&path) {
+        let lines = match open(&path) {
             Ok(file) => Lines::read(&path, &file, &plan)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Lines::default(),
             Err(source) => return Err(Error::read(&path, source)),
@@ -218,16 +294,62 @@ impl Journal {
         self.dropped
     }
 
+    /// Where the rows that are there lie, in the order of the plan, and in groups that can be held with their maps.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Vec<Span>> + '_ {
+        let mut spans = self.rows.iter().flatten().copied();
+        std::iter::from_fn(move || {
+            let (mut group, mut n_bytes) = (vec![], 0);
+            while group.len() < GROUP && n_bytes < GROUP_BYTES {
+                let Some(span) = spans.next() else { break };
+                n_bytes += span.len();
+                group.push(span);
+            }
+            (!group.is_empty()).then_some(group)
+        })
+    }
+
+    /// Rows, or parts of them, in the order given. Those that lie side by side are read at once.
+    pub(crate) fn rows<T: DeserializeOwned>(&self, spans: &[Span]) -> Result<Vec<T>> {
+        let mut order: Vec<usize> = (0..spans.len()).collect();
+        order.sort_unstable_by_key(|i| (spans[*i].file, spans[*i].at));
+        let is_next = |a: Span, b: Span| (a.file, a.end()) == (b.file, b.at);
+        let mut rows: Vec<Option<T>> = spans.iter().map(|_| None).collect();
+        let mut open: Option<(u32, File)> = None;
+        for side_by_side in order.chunk_by(|a, b| is_next(spans[*a], spans[*b])) {
+            let (first, last) =
+                (spans[side_by_side[0]], spans[side_by_side[side_by_side.len() - 1]]);
+            let path = &self.files[first.file as usize];
+            let failed = |source| Error::read(path, source);
+            let (_, file) = match open.take() {
+                Some(same) if same.0 == first.file => open.insert(same),
+                _ => open.insert((first.file, File::open(path).map_err(failed)?)),
+            };
+            let mut bytes = vec![0; (last.end() - first.at) as usize];
+            file.seek(SeekFrom::Start(first.at)).map_err(failed)?;
+            file.read_exact(&mut bytes).map_err(failed)?;
+            for i in side_by_side {
+                let at = (spans[*i].at - first.at) as usize;
+                let row = decode(ROW, &bytes[at..at + spans[*i].len()]);
+                rows[*i] = Some(row.ok_or_else(|| changed(path, "a row"))?);
+            }
+        }
+        Ok(rows.into_iter().flatten().collect())
+    }
+
     /// The row of a key, or a part of it, where it is there.
     pub(crate) fn row<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>> {
         let Some(span) = self.span(key) else { return Ok(None) };
         let path = &self.files[span.file as usize];
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let line = window.line(path, span).map_err(|source| Error::read(path, source))?;
-        decode(ROW, line).map(Some).ok_or_else(|| Error::Damaged {
-            path: path.clone(),
-            message: format!("the row of {key} changed while it was open"),
-        })
+        decode(ROW, line).map(Some).ok_or_else(|| changed(path, &format!("the row of {key}")))
+    }
+}
+
+fn changed(path: &Path, what: &str) -> Error {
+    Error::Damaged {
+        path: path.to_owned(),
+        message: format!("{what} cannot be read, or changed while it was open"),
     }
 }
 
@@ -256,8 +378,7 @@ impl Window {
 #[derive(Debug)]
 pub(crate) struct JournalWriter {
     journal: Journal,
-    path: PathBuf,
-    file: File,
+    file: DiskFile,
     /// Whether bytes may lie behind `journal.end`.
     torn: bool,
 }
@@ -273,15 +394,18 @@ impl JournalWriter {
 
     /// Opens one file, made where there is none; a torn or damaged tail is cut off. No other process may write it.
     pub(crate) fn reopen(path: &Path, plan: Plan) -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(|source| Error::write(path, source))?;
-        let lines = Lines::read(path, &file, &plan)?;
+        if path.exists() {
+            open(path).map_err(|source| Error::read(path, source))?;
+        }
+        let failed = |source| Error::write(path, source);
+        let is_new = !path.exists();
+        let file = DiskFile::append(path).map_err(failed)?;
+        if is_new {
+            sync_parent(path).map_err(failed)?;
+        }
+        let lines = Lines::read(path, file.file(), &plan)?;
         let journal = Journal::of(path.to_owned(), &lines, plan);
-        let mut writer = Self { journal, path: path.to_owned(), file, torn: true };
+        let mut writer = Self { journal, file, torn: true };
         writer.mend()?;
         Ok(writer)
     }
@@ -291,12 +415,12 @@ impl JournalWriter {
         let failed = |source| Error::write(path, source);
         let mut line = vec![];
         encode(MAKER, maker, &mut line);
-        let mut file =
-            OpenOptions::new().append(true).create_new(true).open(path).map_err(failed)?;
+        let mut file = DiskFile::create_new(path).map_err(failed)?;
         file.write_all(&line).map_err(failed)?;
+        sync_parent(path).map_err(failed)?;
         let lines = Lines { end: line.len() as u64, ..Lines::default() };
         let journal = Journal::of(path.to_owned(), &lines, plan);
-        Ok(Self { journal, path: path.to_owned(), file, torn: false })
+        Ok(Self { journal, file, torn: false })
     }
 
     /// What is there.
@@ -306,7 +430,7 @@ impl JournalWriter {
 
     /// Brings all of the file to the disk.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.file.sync_all().map_err(|source| Error::write(&self.path, source))
+        self.file.sync().map_err(|source| self.failed(source))
     }
 
     /// Appends rows, which are on the disk when this returns; one sync serves all of them.
@@ -324,7 +448,7 @@ impl JournalWriter {
         self.torn = true;
         let file = &mut self.file;
         if let Err(source) = file.write_all(&lines).and_then(|()| file.sync_data()) {
-            let error = Error::write(&self.path, source);
+            let error = self.failed(source);
             // Half a line may stand there now. If it cannot be cut off now, the next append or open does it.
             let _ = self.mend();
             return Err(error);
@@ -337,39 +461,47 @@ impl JournalWriter {
         Ok(())
     }
 
+    fn failed(&self, source: io::Error) -> Error {
+        Error::write(self.file.path(), source)
+    }
+
     fn mend(&mut self) -> Result<()> {
         if self.torn {
             let file = &self.file;
             let cut = || {
-                if file.metadata()?.len() > self.journal.end {
+                if file.file().metadata()?.len() > self.journal.end {
                     file.set_len(self.journal.end)?;
                     file.sync_data()?;
                 }
                 Ok(())
             };
-            cut().map_err(|source: io::Error| Error::write(&self.path, source))?;
+            cut().map_err(|source: io::Error| self.failed(source))?;
             self.torn = false;
         }
         Ok(())
     }
 }
 
-fn crc_digits(json: &[u8]) -> String {
-    format!("{:08x}", crc32fast::hash(json))
+/// Makes the name of a new file last: the rows that are synced into it would be lost with it.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    sync_folder(path.parent().unwrap_or(Path::new("")))
+}
+
+fn crc_digits(json: &[u8]) -> [u8; CRC_DIGITS] {
+    let crc = crc32fast::hash(json);
+    std::array::from_fn(|i| b"0123456789abcdef"[(crc >> (28 - 4 * i) & 15) as usize])
 }
 
 fn encode<T: Serialize>(word: &str, content: &T, lines: &mut Vec<u8>) {
     let json = serde_json::to_vec(content).expect("a row is always JSON");
-    for part in
-        [CRC.as_bytes(), crc_digits(&json).as_bytes(), word.as_bytes(), &json, END.as_bytes()]
-    {
+    for part in [CRC.as_bytes(), &crc_digits(&json), word.as_bytes(), &json, END.as_bytes()] {
         lines.extend(part);
     }
 }
 
-fn decode<T: DeserializeOwned>(word: &str, line: &[u8]) -> Option<T> {
+fn decode<'a, T: Deserialize<'a>>(word: &str, line: &'a [u8]) -> Option<T> {
     let (digits, rest) = line.strip_prefix(CRC.as_bytes())?.split_at_checked(CRC_DIGITS)?;
     let json = rest.strip_prefix(word.as_bytes())?.strip_suffix(END.as_bytes())?;
     // Bytes and not numbers are compared: `AB` is the same number as `ab`, and was not written here.
-    (digits == crc_digits(json).as_bytes()).then(|| serde_json::from_slice(json).ok())?
+    (digits == crc_digits(json)).then(|| serde_json::from_slice(json).ok())?
 }

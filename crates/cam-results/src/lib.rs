@@ -5,6 +5,7 @@
 //! here knows a tensor or a network.
 
 mod beside;
+mod disk;
 mod error;
 mod files;
 pub mod gate;
@@ -44,7 +45,7 @@ pub use plot::{
     GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
 };
 pub use preset::{Preset, family};
-pub use record::{COLUMNS, Curve, Key, RawMap, Record, Row, SCHEMA, Status};
+pub use record::{COLUMNS, Curve, Key, Name, RawMap, Record, Row, SCHEMA, Status};
 pub use reference::{Printed, Reference};
 pub use report::{Figure, Section, report_md};
 pub use run::Run;

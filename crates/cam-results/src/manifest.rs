@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs,
     hash::Hash,
     path::Path,
 };
@@ -11,14 +10,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{COLUMNS, Error, Key, Record, Reference, Result, SCHEMA, files::write_bytes};
+use crate::{
+    COLUMNS, Error, Key, Record, Reference, Result, SCHEMA,
+    files::{read_text, write_bytes},
+};
 
 /// The file's name in a run's folder.
 pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// Everything that a run's numbers depend on, and the order of its rows: `manifest.json`.
 ///
-/// All but its status, times, command, devices and the configuration's text is the *plan*; a run continues only under an equal one.
+/// All but its status, times, command, devices, the tables' hashes and the configuration's text is the *plan*; a run continues only under an equal one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunManifest {
     /// The version of the folder's files; [`SCHEMA`] in a new one.
@@ -72,6 +74,21 @@ pub struct RunManifest {
     /// Which device made which rows, where shards made them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made_on: Vec<MadeOn>,
+    /// SHA-256 of a finished run's Parquet files, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, String>,
+}
+
+/// The most rows that a run may plan. A reader takes some bytes for each before it has seen one.
+const MAX_ROWS: usize = 100_000_000;
+
+/// The largest manifest that is read, in bytes: all of ImageNet's training images take half of it.
+const MAX_BYTES: u64 = 512 << 20;
+
+/// What is asked of a manifest first: nothing else of a newer one can be relied on.
+#[derive(Deserialize)]
+struct Version {
+    schema: u64,
 }
 
 /// The share of a run that one kind of device made.
@@ -257,19 +274,21 @@ impl RunManifest {
     /// Where it cannot be read, is damaged, or was written by a newer cambench.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(MANIFEST);
-        let text = fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
-        let damaged = |error: serde_json::Error| Error::Damaged {
-            path: path.clone(),
-            message: error.to_string(),
-        };
-        let value: Value = serde_json::from_str(&text).map_err(damaged)?;
-        // The schema first: nothing else of a newer file can be relied on.
-        match value.get("schema").and_then(Value::as_u64) {
-            Some(found) if found > u64::from(SCHEMA) => {
-                Err(Error::Newer { path, found, supported: SCHEMA })
-            }
-            _ => serde_json::from_value(value).map_err(damaged),
+        let text = read_text(&path, MAX_BYTES)?;
+        let damaged = |message: String| Error::Damaged { path: path.clone(), message };
+        let not_json = |error: serde_json::Error| damaged(error.to_string());
+        let Version { schema: found } = serde_json::from_str(&text).map_err(not_json)?;
+        if found > u64::from(SCHEMA) {
+            return Err(Error::Newer { path, found, supported: SCHEMA });
         }
+        let manifest: Self = serde_json::from_str(&text).map_err(not_json)?;
+        let sides = [manifest.models.len(), manifest.images.len(), manifest.methods.len()];
+        match sides.into_iter().try_fold(1, usize::checked_mul) {
+            Some(..=MAX_ROWS) => {}
+            _ => return Err(damaged(format!("it plans more than {MAX_ROWS} rows"))),
+        }
+        manifest.check_names().map_err(|error| damaged(error.to_string()))?;
+        Ok(manifest)
     }
 
     /// Writes `manifest.json` into a run's folder, whole or not at all.
@@ -321,6 +340,7 @@ impl RunManifest {
             config_resolved: self.config_resolved.clone(),
             images,
             made_on: vec![],
+            tables: BTreeMap::new(),
         }
     }
 
@@ -375,7 +395,9 @@ impl RunManifest {
         let mut value: Value = serde_json::from_str(&text).expect("what was just written");
         let fields = value.as_object_mut().expect("a struct");
         // The text of the configuration may gain a comment; what it means is in `config_resolved`.
-        for field in ["status", "started", "finished", "command", "config_given", "made_on"] {
+        for field in
+            ["status", "started", "finished", "command", "config_given", "made_on", "tables"]
+        {
             fields.shift_remove(field);
         }
         value
@@ -457,18 +479,36 @@ impl Plan {
     /// A row's place among them; `None` where it is none of them.
     pub(crate) fn place(&self, key: &Key) -> Option<usize> {
         let Key { model, layer, method, protocol, image } = key;
+        self.place_named([model, layer, method, protocol, image])
+    }
+
+    /// The same by the names of a key, in its order.
+    pub(crate) fn place_named(&self, names: [&str; 5]) -> Option<usize> {
+        let [model, layer, method, protocol, image] = names;
         let is_meant = |entry: &MethodKey| {
-            entry.name == *method && entry.protocol == *protocol && !entry.except.contains(model)
+            let is_left_out = entry.except.iter().any(|except| except == model);
+            entry.name == method && entry.protocol == protocol && !is_left_out
         };
         let method = self.methods.iter().position(is_meant)?;
         let model = self.models.iter().position(|(name, at)| name == model && at == layer)?;
-        let image = *self.images.get(image)?;
-        Some((model * self.n_images + image) * self.methods.len() + method)
+        Some(self.place_at(model, *self.images.get(image)?, method))
     }
 
     /// The place of a record's row; `None` where it is none of them.
     pub(crate) fn place_of(&self, record: &Record) -> Option<usize> {
-        (record.metrics.len() == self.n_metrics).then(|| self.place(&record.key()))?
+        let Record { model, layer, method, protocol, image, metrics, .. } = record;
+        (metrics.len() == self.n_metrics)
+            .then(|| self.place_named([model, layer, method, protocol, image]))?
+    }
+
+    /// The place of the row of the manifest's n-th model, image and method.
+    pub(crate) fn place_at(&self, model: usize, image: usize, method: usize) -> usize {
+        (model * self.n_images + image) * self.methods.len() + method
+    }
+
+    /// How many metrics a record has.
+    pub(crate) fn n_metrics(&self) -> usize {
+        self.n_metrics
     }
 }
 
@@ -510,6 +550,8 @@ fn brief(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::json;
 
     use super::*;

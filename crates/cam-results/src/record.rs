@@ -1,9 +1,12 @@
 //! One explained image: what was measured, and what it was measured on.
 
-use std::fmt;
+use std::{borrow::Borrow, collections::HashSet, fmt, ops::Deref, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+};
 
 /// The version of everything that a run's folder holds. A newer one is refused by name, an older one is read.
 pub const SCHEMA: u32 = 1;
@@ -54,6 +57,107 @@ impl fmt::Display for Key {
     }
 }
 
+/// A name that many records have, kept once for all of them: most of a large run's records would be names.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Arc<str>);
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl From<&str> for Name {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl From<String> for Name {
+    fn from(name: String) -> Self {
+        Self(name.into())
+    }
+}
+
+impl PartialEq<str> for Name {
+    fn eq(&self, other: &str) -> bool {
+        **self == *other
+    }
+}
+
+impl PartialEq<&str> for Name {
+    fn eq(&self, other: &&str) -> bool {
+        **self == **other
+    }
+}
+
+impl PartialEq<String> for Name {
+    fn eq(&self, other: &String) -> bool {
+        **self == **other
+    }
+}
+
+impl PartialEq<Name> for String {
+    fn eq(&self, other: &Name) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// The names of many records, each once.
+#[derive(Debug, Default)]
+pub(crate) struct Names(HashSet<Name>);
+
+impl Names {
+    pub(crate) fn get(&mut self, name: &str) -> Name {
+        if let Some(name) = self.0.get(name) {
+            return name.clone();
+        }
+        let name = Name::from(name);
+        self.0.insert(name.clone());
+        name
+    }
+
+    /// Lets a record share its names.
+    pub(crate) fn share(&mut self, record: &mut Record) {
+        let Record { model, layer, method, protocol, image, .. } = record;
+        for name in [model, layer, method, protocol, image] {
+            *name = self.get(name);
+        }
+    }
+}
+
 /// What became of one image under one method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,15 +192,15 @@ impl Status {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The model's name in the sweep.
-    pub model: String,
+    pub model: Name,
     /// The layer under explanation.
-    pub layer: String,
+    pub layer: Name,
     /// The method's name in the sweep.
-    pub method: String,
+    pub method: Name,
     /// The rules that turn raw maps into scores.
-    pub protocol: String,
+    pub protocol: Name,
     /// The image's path relative to the data set's root.
-    pub image: String,
+    pub image: Name,
     /// The class that the image is labeled with, where it is.
     pub label: Option<i64>,
     /// The class explained; `None` where the image could not be read.
@@ -130,11 +234,11 @@ impl Record {
     /// What identifies this record within its run.
     pub fn key(&self) -> Key {
         Key {
-            model: self.model.clone(),
-            layer: self.layer.clone(),
-            method: self.method.clone(),
-            protocol: self.protocol.clone(),
-            image: self.image.clone(),
+            model: self.model.to_string(),
+            layer: self.layer.to_string(),
+            method: self.method.to_string(),
+            protocol: self.protocol.to_string(),
+            image: self.image.to_string(),
         }
     }
 }
@@ -164,14 +268,37 @@ pub struct Curve {
 
 /// A map as the method made it: any scale, any resolution, possibly not finite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "MapForm")]
 pub struct RawMap {
     /// Rows.
     pub height: u32,
     /// Columns.
     pub width: u32,
     /// Row-major, `height * width`.
-    #[serde(serialize_with = "f32s_to_base64", deserialize_with = "f32s_from_base64")]
+    #[serde(serialize_with = "f32s_to_base64")]
     pub values: Vec<f32>,
+}
+
+/// A map as a file has it, before a look at whether its shape is that of its values.
+#[derive(Deserialize)]
+struct MapForm {
+    height: u32,
+    width: u32,
+    #[serde(deserialize_with = "f32s_from_base64")]
+    values: Vec<f32>,
+}
+
+impl TryFrom<MapForm> for RawMap {
+    type Error = String;
+
+    fn try_from(form: MapForm) -> Result<Self, String> {
+        let MapForm { height, width, values } = form;
+        if values.len() as u64 == u64::from(height) * u64::from(width) {
+            Ok(Self { height, width, values })
+        } else {
+            Err(format!("a map of {height} x {width} has {} numbers", values.len()))
+        }
+    }
 }
 
 // Base64 of the little-endian bytes keeps every bit, those of NaN included, which JSON has no word for.
@@ -181,27 +308,40 @@ fn f32s_to_base64<S: Serializer>(values: &[f32], serializer: S) -> Result<S::Ok,
     serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
 }
 
-fn f32s_from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
-    Ok(words(&String::deserialize(deserializer)?)?.into_iter().map(f32::from_le_bytes).collect())
-}
-
 fn f64s_to_base64<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
 }
 
-fn f64s_from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-    Ok(words(&String::deserialize(deserializer)?)?.into_iter().map(f64::from_le_bytes).collect())
+fn f32s_from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
+    deserializer.deserialize_str(Words(f32::from_le_bytes))
 }
 
-/// Base64 text as words of `N` bytes.
-fn words<const N: usize, E: de::Error>(text: &str) -> Result<Vec<[u8; N]>, E> {
-    let bytes = BASE64_STANDARD.decode(text).map_err(E::custom)?;
-    let (words, rest) = bytes.as_chunks::<N>();
-    if !rest.is_empty() {
-        return Err(E::custom(format_args!("{} bytes are no whole number of {N}", bytes.len())));
+fn f64s_from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    deserializer.deserialize_str(Words(f64::from_le_bytes))
+}
+
+/// Base64 text as numbers of `N` bytes, decoded where it stands: most of a journal is such text.
+struct Words<T, const N: usize>(fn([u8; N]) -> T);
+
+impl<T, const N: usize> Visitor<'_> for Words<T, N> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "base64 of numbers of {N} bytes")
     }
-    Ok(words.to_vec())
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+        let bytes = BASE64_STANDARD.decode(text).map_err(E::custom)?;
+        let (words, rest) = bytes.as_chunks::<N>();
+        if !rest.is_empty() {
+            return Err(E::custom(format_args!(
+                "{} bytes are no whole number of {N}",
+                bytes.len()
+            )));
+        }
+        Ok(words.iter().map(|word| self.0(*word)).collect())
+    }
 }
 
 fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {

@@ -6,15 +6,17 @@ use std::{
 };
 
 use crate::{
-    Curve, Error, Key, OverSeeds, RawMap, Record, Result, RunManifest, RunStatus, Summary,
+    Curve, Error, Key, MadeOn, OverSeeds, RawMap, Record, Result, RunManifest, RunStatus, Summary,
+    files::digest,
     join::{Joined, Part, join},
     journal::{CurvesOnly, Journal, MapOnly, RecordOnly},
     manifest::Plan,
+    record::Names,
     seeds::differ_by_seed,
     shards,
     store::{CURVES, MAPS, RECORDS},
     summary::summarize,
-    tables::{CurveReader, GROUP, SHORT_ROWS, read_maps, read_parquet, read_records},
+    tables::{self, CurveReader, SHORT_ROWS, read_maps, read_parquet, read_records},
 };
 
 /// A run's folder, read back: the manifest and the records; curves and maps are visited on demand.
@@ -40,25 +42,24 @@ impl Run {
     pub fn read(folder: &Path) -> Result<Self> {
         let mut manifest = RunManifest::read(folder)?;
         let mut journal = None;
-        if manifest.status == RunStatus::Running {
-            let plan = Plan::of(&manifest);
-            let parts = shards::read_parts(folder, &manifest, &plan)?;
-            manifest.made_on = shards::made_on(&parts);
-            let found = Journal::open(folder, plan, parts)?;
-            // Either nothing was appended yet, or the run was finished just now.
-            if found.n_rows() == 0 {
-                manifest = RunManifest::read(folder)?;
-            }
-            journal = (manifest.status == RunStatus::Running).then_some(found);
-        }
         let mut records = vec![];
-        if let Some(journal) = &journal {
-            for key in manifest.plan() {
-                records.extend(journal.row(&key)?.map(|RecordOnly { record }| record));
+        if manifest.status == RunStatus::Running {
+            let found = unfinished(folder, &manifest, &mut records);
+            // Whoever finishes the run removes the journal under our hands, when all else is there.
+            let now = RunManifest::read(folder)?;
+            if now.status == RunStatus::Running {
+                let (found, made_on) = found?;
+                journal = Some(found);
+                manifest.made_on = made_on;
+            } else {
+                records.clear();
+                manifest = now;
             }
-        } else {
-            read_parquet(&folder.join(RECORDS), SHORT_ROWS, |frame| {
-                read_records(frame, &manifest.metrics, &mut records)
+        }
+        if journal.is_none() {
+            let mut names = Names::default();
+            read_parquet(&table(folder, &manifest, RECORDS)?, SHORT_ROWS, |frame| {
+                read_records(frame, &manifest.metrics, &mut names, &mut records)
             })?;
             check(&manifest, &records)
                 .map_err(|message| Error::Damaged { path: folder.join(RECORDS), message })?;
@@ -182,9 +183,8 @@ impl Run {
             None if self.records.is_empty() => Ok(()),
             None => {
                 let mut reader = CurveReader::default();
-                read_parquet(&self.folder.join(CURVES), SHORT_ROWS, |frame| {
-                    reader.read(frame, &mut visit)
-                })
+                let path = table(&self.folder, &self.manifest, CURVES)?;
+                read_parquet(&path, SHORT_ROWS, |frame| reader.read(frame, &mut visit))
             }
         }
     }
@@ -215,10 +215,47 @@ impl Run {
             }
             None if self.records.is_empty() => Ok(()),
             None => {
-                read_parquet(&self.folder.join(MAPS), GROUP, |frame| read_maps(frame, &mut visit))
+                let path = table(&self.folder, &self.manifest, MAPS)?;
+                read_parquet(&path, tables::MAPS, |frame| read_maps(frame, &mut visit))
             }
         }
     }
+}
+
+/// The journal of an unfinished run and which devices made what is there; its records, in the order of the plan.
+fn unfinished(
+    folder: &Path,
+    manifest: &RunManifest,
+    records: &mut Vec<Record>,
+) -> Result<(Journal, Vec<MadeOn>)> {
+    let plan = Plan::of(manifest);
+    let parts = shards::read_parts(folder, manifest, &plan)?;
+    let made_on = shards::made_on(&parts);
+    let journal = Journal::open(folder, plan, parts)?;
+    let mut names = Names::default();
+    for group in journal.groups() {
+        for RecordOnly { mut record } in journal.rows(&group)? {
+            names.share(&mut record);
+            records.push(record);
+        }
+    }
+    Ok((journal, made_on))
+}
+
+/// A table of a finished run, after a look at whether it is the one that was written.
+fn table(folder: &Path, manifest: &RunManifest, name: &str) -> Result<PathBuf> {
+    let path = folder.join(name);
+    // Runs from before there were hashes have none.
+    if let Some(written) = manifest.tables.get(name) {
+        let found = digest(&path)?;
+        if found != *written {
+            let message = format!(
+                "its SHA-256 is {found}, and manifest.json says {written}; copy the run again"
+            );
+            return Err(Error::Damaged { path, message });
+        }
+    }
+    Ok(path)
 }
 
 /// Whether a finished run's table has every row of the plan once, and numbers that are numbers.
@@ -226,7 +263,8 @@ fn check(manifest: &RunManifest, records: &[Record]) -> std::result::Result<(), 
     let plan = Plan::of(manifest);
     let mut seen = vec![false; plan.n_places()];
     for record in records {
-        let place = plan.place(&record.key());
+        let Record { model, layer, method, protocol, image, .. } = record;
+        let place = plan.place_named([model, layer, method, protocol, image]);
         let seen = place.and_then(|place| seen.get_mut(place)).ok_or_else(|| {
             format!("it has a row for {}, which manifest.json does not plan", record.key())
         })?;
@@ -277,8 +315,11 @@ mod tests {
         let folder = finished(&manifest);
         let path = folder.path().join("run");
         let records = Run::read(&path).unwrap().records().to_vec();
+        let mut manifest = RunManifest::read(&path).unwrap();
+        manifest.tables.clear();
+        manifest.write(&path).unwrap();
         let frame = tamper(&manifest.metrics, records);
-        write_parquet(&path.join(RECORDS), std::iter::once(Ok(frame))).unwrap();
+        write_parquet(&path.join(RECORDS), &frame).unwrap();
         let before = fs::read(path.join(MAPS)).unwrap();
         let error = Run::read(&path).unwrap_err();
         assert!(matches!(error, Error::Damaged { .. }), "{error}");

@@ -1,22 +1,25 @@
 //! The store: a run's folder while its rows are being made.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    collections::BTreeMap,
+    fs::{File, OpenOptions, TryLockError},
+    io,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use serde::de::DeserializeOwned;
+use rayon::prelude::*;
 
 use crate::{
-    Error, Key, Record, Result, Row, Run, RunManifest, RunStatus,
-    files::{remove_temporaries, sync_folder},
-    journal::{CurvesOnly, JOURNAL, Journal, JournalWriter, MapOnly, RecordOnly},
+    Error, Key, MetricEntry, Record, Result, Row, Run, RunManifest, RunStatus,
+    disk::{self, sync_folder},
+    files::{digest, open, remove_temporaries, temporaries},
+    journal::{JOURNAL, Journal, JournalWriter, Span},
     manifest::{MANIFEST, Plan},
     shards,
-    summary::summarize,
-    tables::{GROUP, SHORT_ROWS, curves_frame, maps_frame, records_frame, write_parquet},
+    summary::Tally,
+    tables::{Layout, RowGroup, SHORT_ROWS, TableWriter},
 };
 
 pub(crate) const RECORDS: &str = "records.parquet";
@@ -56,7 +59,7 @@ impl Store {
     /// writing it; and where two metrics or two rows would have the same name.
     pub fn create_or_continue(folder: &Path, manifest: RunManifest) -> Result<Self> {
         manifest.check_names()?;
-        fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
+        disk::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
         let store = |manifest, writer| Self {
             folder: folder.to_owned(),
             manifest,
@@ -64,7 +67,8 @@ impl Store {
             damaged: vec![],
         };
         // A finished run with nothing to tidy up is only looked at.
-        let leftover = [JOURNAL, LOCK].iter().any(|name| folder.join(name).exists());
+        let leftover = [JOURNAL, LOCK].iter().any(|name| folder.join(name).exists())
+            || !temporaries(folder)?.is_empty();
         if !leftover
             && let Some(old) = continued(folder, &manifest)?
             && old.status == RunStatus::Finished
@@ -159,12 +163,22 @@ impl Store {
         if new.is_empty() { Ok(()) } else { writer.journal.append(new) }
     }
 
+    /// [`Store::close`], and the run read back.
+    ///
+    /// # Errors
+    /// As [`Store::close`] and [`Run::read`].
+    pub fn finish(self, finished: &str) -> Result<Run> {
+        let folder = self.folder.clone();
+        self.close(finished)?;
+        Run::read(&folder)
+    }
+
     /// Writes the run's tables in the order of the plan and closes it for good; killed anywhere, the same call
     /// completes it. `finished` is the time, RFC 3339 in UTC.
     ///
     /// # Errors
     /// [`Error::Incomplete`] where rows are missing; where a file cannot be written.
-    pub fn finish(mut self, finished: &str) -> Result<Run> {
+    pub fn close(mut self, finished: &str) -> Result<()> {
         if let Some(writer) = &self.writer {
             let (journal, folder) = (writer.journal.journal(), &self.folder);
             let (planned, missing) =
@@ -172,13 +186,14 @@ impl Store {
             if missing > 0 {
                 return Err(Error::Incomplete { folder: folder.clone(), missing, planned });
             }
-            write_tables(folder, &self.manifest, journal)?;
+            Tables::write(folder, &self.manifest, journal)?;
+            self.manifest.tables = digests(folder)?;
             self.manifest.status = RunStatus::Finished;
             self.manifest.finished = Some(finished.to_owned());
             self.manifest.write(folder)?;
             tidy_up(folder)?;
         }
-        Run::read(&self.folder)
+        Ok(())
     }
 
     /// Writes the tables of the rows that are there, and leaves the run unfinished: for a look at what shards have made so
@@ -187,7 +202,8 @@ impl Store {
     /// # Errors
     /// Where a file cannot be written.
     pub fn write_so_far(&self) -> Result<()> {
-        self.journal().map_or(Ok(()), |journal| write_tables(&self.folder, &self.manifest, journal))
+        self.journal()
+            .map_or(Ok(()), |journal| Tables::write(&self.folder, &self.manifest, journal))
     }
 
     fn journal(&self) -> Option<&Journal> {
@@ -210,6 +226,9 @@ fn continued(folder: &Path, new: &RunManifest) -> Result<Option<RunManifest>> {
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let failed = |source| Error::write(&path, source);
+    if path.exists() {
+        open(&path).map_err(failed)?;
+    }
     let file =
         OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
     // A process that this one is just starting has the lock of a writer that is gone, until its program is loaded.
@@ -228,62 +247,142 @@ fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-/// Removes what a finished run does not need. Whoever gets hold of the lock after this finds the run finished.
+/// Removes what a finished run does not need, the lock last. Whoever gets hold of it after this finds the run finished, and
+/// may be doing the same.
 fn tidy_up(folder: &Path) -> Result<()> {
-    for path in [JOURNAL, LOCK].map(|name| folder.join(name)) {
-        if path.exists() {
-            fs::remove_file(&path).map_err(|source| Error::write(&path, source))?;
+    let remove = |name| {
+        let path = folder.join(name);
+        match disk::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::write(path, error)),
+            _ => Ok(()),
         }
-    }
+    };
+    remove(JOURNAL)?;
     shards::remove_parts(folder)?;
+    remove(LOCK)?;
     sync_folder(folder).map_err(|source| Error::write(folder, source))
 }
 
-/// The Parquet files and the summary, each whole or not at all. Only the records are held in memory at once.
-fn write_tables(folder: &Path, manifest: &RunManifest, journal: &Journal) -> Result<()> {
-    let metrics = &manifest.metrics;
-    let mut records: Vec<Record> = vec![];
-    for group in groups(manifest, journal) {
-        records.extend(group?.into_iter().map(|(_, RecordOnly { record })| record));
-    }
-    let chunks = records.chunks(SHORT_ROWS).chain(records.is_empty().then_some([].as_slice()));
-    write_parquet(&folder.join(RECORDS), chunks.map(|chunk| Ok(records_frame(metrics, chunk))))?;
-    summarize(manifest, &records).write(folder)?;
-    write_parquet(
-        &folder.join(CURVES),
-        groups(manifest, journal).map(|group| {
-            let curves = |(key, CurvesOnly { curves })| (key, curves);
-            Ok(curves_frame(&group?.into_iter().map(curves).collect::<Vec<_>>()))
-        }),
-    )?;
-    write_parquet(
-        &folder.join(MAPS),
-        groups(manifest, journal).map(|group| {
-            let map = |(key, MapOnly { map })| (key, map);
-            Ok(maps_frame(&group?.into_iter().map(map).collect::<Vec<_>>()))
-        }),
-    )
+/// SHA-256 of each of the Parquet files, as they lie there.
+fn digests(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let of = |name: &str| Ok((name.to_owned(), digest(&folder.join(name))?));
+    [RECORDS, CURVES, MAPS].into_iter().map(of).collect()
 }
 
-/// A part of every row in the order of the plan, a group at a time; at least one group, of no rows if there are none.
-fn groups<T: DeserializeOwned>(
-    manifest: &RunManifest,
-    journal: &Journal,
-) -> impl Iterator<Item = Result<Vec<(Key, T)>>> {
-    let mut keys = manifest.plan().peekable();
-    let mut first = true;
-    std::iter::from_fn(move || {
-        (std::mem::take(&mut first) || keys.peek().is_some()).then(|| {
-            let row = |key: Key| journal.row(&key).transpose().map(|row| row.map(|row| (key, row)));
-            keys.by_ref().take(GROUP).filter_map(row).collect()
+/// How many bytes of a journal are decoded at once: enough work for all cores, and little beside what a network needs.
+const WINDOW: usize = 64 << 20;
+
+/// The Parquet files and the summary while they are written, each whole or not at all, in one pass over the journal.
+struct Tables<'a> {
+    layouts: &'a Layouts<'a>,
+    records: TableWriter,
+    curves: TableWriter,
+    maps: TableWriter,
+    tally: Tally<'a>,
+    /// Records that are not enough for a row group yet.
+    waiting: Vec<Record>,
+}
+
+/// What the files look like.
+struct Layouts<'a> {
+    metrics: &'a [MetricEntry],
+    records: Layout,
+    curves: Layout,
+    maps: Layout,
+}
+
+/// A group of rows: the records, and the others as they will stand in their files.
+struct Group {
+    records: Vec<Record>,
+    curves: RowGroup,
+    maps: RowGroup,
+}
+
+impl Tables<'_> {
+    /// Writes all rows that are there, in the order of the plan.
+    fn write(folder: &Path, manifest: &RunManifest, journal: &Journal) -> Result<()> {
+        let layouts = Layouts {
+            metrics: &manifest.metrics,
+            records: Layout::of_records(&manifest.metrics),
+            curves: Layout::of_curves(),
+            maps: Layout::of_maps(),
+        };
+        let mut tables = Tables {
+            records: TableWriter::create(&folder.join(RECORDS), &layouts.records)?,
+            curves: TableWriter::create(&folder.join(CURVES), &layouts.curves)?,
+            maps: TableWriter::create(&folder.join(MAPS), &layouts.maps)?,
+            layouts: &layouts,
+            tally: Tally::of(manifest),
+            waiting: vec![],
+        };
+        let mut groups = journal.groups().peekable();
+        let mut encoded = vec![];
+        // One window is encoded on all cores while the one before it is written.
+        while !encoded.is_empty() || groups.peek().is_some() {
+            let mut n_bytes = 0;
+            let window: Vec<Vec<Span>> = std::iter::from_fn(|| {
+                let group = groups.next_if(|_| n_bytes < WINDOW)?;
+                n_bytes += group.iter().map(|span| span.len()).sum::<usize>();
+                Some(group)
+            })
+            .collect();
+            let encode = || window.par_iter().map(|group| layouts.encode(journal, group)).collect();
+            let (written, next) = rayon::join(|| tables.write_groups(encoded), encode);
+            written?;
+            encoded = next;
+        }
+        tables.finish(folder)
+    }
+
+    fn write_groups(&mut self, groups: Vec<Result<Group>>) -> Result<()> {
+        for group in groups {
+            let Group { records, curves, maps } = group?;
+            self.curves.write(&curves)?;
+            self.maps.write(&maps)?;
+            for record in records {
+                self.tally.add(&record);
+                self.waiting.push(record);
+                if self.waiting.len() == SHORT_ROWS {
+                    self.write_waiting()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_waiting(&mut self) -> Result<()> {
+        let Layouts { metrics, records, .. } = self.layouts;
+        self.records.write(&records.encode_records(metrics, &self.waiting))?;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    fn finish(mut self, folder: &Path) -> Result<()> {
+        self.write_waiting()?;
+        self.records.finish()?;
+        self.curves.finish()?;
+        self.maps.finish()?;
+        let (summary, _) = self.tally.cells();
+        summary.write(folder)
+    }
+}
+
+impl Layouts<'_> {
+    fn encode(&self, journal: &Journal, group: &[Span]) -> Result<Group> {
+        let rows: Vec<Row> = journal.rows(group)?;
+        Ok(Group {
+            curves: self.curves.encode_curves(&rows),
+            maps: self.maps.encode_maps(&rows),
+            records: rows.into_iter().map(|row| row.record).collect(),
         })
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, process::Command, sync::LazyLock};
+    use std::{fs, process::Command, sync::LazyLock};
 
+    use polars::prelude::{ParquetReader, SerReader};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -496,7 +595,7 @@ mod tests {
                 fs::write(folder.path().join(name), &done[*name]).unwrap();
             }
             // The step that it was killed in has left half a hidden file.
-            fs::write(folder.path().join(".maps.parquet.4711.cambench-tmp"), "half").unwrap();
+            fs::write(folder.path().join(".maps.parquet.99999999.cambench-tmp"), "half").unwrap();
             complete(folder.path());
             assert!(files(folder.path()) == done, "killed after {n_done} steps");
         }
@@ -515,6 +614,15 @@ mod tests {
         assert!(matches!(store.append(row), Err(Error::Finished { .. })));
         assert_eq!(store.finish("2033-01-01T00:00:00Z").unwrap().records().len(), 9);
         assert!(files(folder.path()) == before);
+    }
+
+    #[test]
+    fn half_a_report_of_a_killed_process_does_not_stay_in_a_finished_run() {
+        let folder = tempfile::tempdir().unwrap();
+        complete(folder.path());
+        fs::write(folder.path().join(".report.md.99999999.cambench-tmp"), "half").unwrap();
+        assert!(open(folder.path()).is_finished());
+        assert!(files(folder.path()) == uninterrupted());
     }
 
     #[test]
@@ -553,6 +661,25 @@ mod tests {
     }
 
     #[test]
+    fn large_maps_make_small_row_groups_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut all = rows(&manifest());
+        for (i, row) in all.iter_mut().enumerate() {
+            let values = vec![i as f32; 512 * 512];
+            row.map = Some(RawMap { height: 512, width: 512, values });
+        }
+        let mut store = open(folder.path());
+        store.append_all(&all).unwrap();
+        let run = store.finish(FINISHED).unwrap();
+        // A row has 1.4 MB in the journal.
+        let file = File::open(folder.path().join(MAPS)).unwrap();
+        assert_eq!(ParquetReader::new(file).get_metadata().unwrap().row_groups.len(), 2);
+        let mut firsts = vec![];
+        run.visit_maps(|_, map| firsts.push((map.values[0], map.values.len()))).unwrap();
+        assert_eq!(firsts, (0..9).map(|i| (i as f32, 512 * 512)).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_second_writer_is_refused_until_the_first_one_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
@@ -560,6 +687,26 @@ mod tests {
         assert!(matches!(error, Error::Locked { .. }), "{error}");
         drop(store);
         open(folder.path());
+    }
+
+    #[test]
+    fn of_several_that_finish_a_run_at_once_each_ends_well_or_says_that_another_is_at_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..20 {
+            let path = folder.path().join("run");
+            open(&path).append_all(&rows(&manifest())).unwrap();
+            let close = || Store::create_or_continue(&path, manifest())?.close(FINISHED);
+            let ends: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(close)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(ends.iter().any(Result::is_ok));
+            for end in ends {
+                assert!(matches!(end, Ok(()) | Err(Error::Locked { .. })), "{end:?}");
+            }
+            assert!(files(&path) == uninterrupted());
+            fs::remove_dir_all(&path).unwrap();
+        }
     }
 
     #[test]
@@ -619,6 +766,10 @@ mod tests {
         let mut new = old.clone();
         new[digit] += 1;
         fs::write(&path, new).unwrap();
+        // Whoever writes another version writes another hash.
+        let mut manifest = RunManifest::read(folder.path()).unwrap();
+        manifest.tables.clear();
+        manifest.write(folder.path()).unwrap();
         let error = Run::read(folder.path()).unwrap_err().to_string();
         assert!(error.ends_with("records.parquet was written by schema 2, this cambench reads up to 1; update cambench"), "{error}");
         fs::write(&path, &old[..old.len() / 2]).unwrap();

@@ -1,14 +1,14 @@
 //! From records to the numbers of a table: means, their intervals, ADCC, accuracy.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::HashMap, path::Path};
 
 use polars::prelude::*;
 
 use crate::{
-    Error, MethodEntry, MetricEntry, ModelEntry, OverSeeds, Record, Result, RunManifest, Status,
-    stats::{self, Contrast, Difference, Pair, Scores, Statistic, quantile},
+    Error, MetricEntry, ModelEntry, Name, OverSeeds, Record, Result, RunManifest, Status,
+    stats::{self, Contrast, Difference, Pair, Scores, Statistic, Values, quantile},
     tables::write_csv,
-    worst::Worst,
+    worst::{Worst, WorstTally},
 };
 
 /// The file's name in a run's folder.
@@ -181,81 +181,156 @@ pub(crate) fn wilson(share: f64, n: f64) -> Estimate {
 
 /// Sums up the records of a run, complete or not.
 pub fn summarize(manifest: &RunManifest, records: &[Record]) -> Summary {
-    let mut cells: BTreeMap<(&str, &str, &str, &str), Vec<&Record>> = BTreeMap::new();
-    let mut models: BTreeMap<(&str, &str), BTreeMap<&str, bool>> = BTreeMap::new();
+    let mut tally = Tally::of(manifest);
     for record in records {
-        let Record { model, layer, method, protocol, image, .. } = record;
-        cells.entry((model, layer, method, protocol)).or_default().push(record);
-        if let (Some(label), Some(predicted)) = (record.label, record.predicted) {
-            models.entry((model, layer)).or_default().insert(image, label == predicted);
+        tally.add(record);
+    }
+    tally.summary()
+}
+
+/// The records of a run as they come, as far as its summary needs them: a large run's records are not held at once.
+#[derive(Debug)]
+pub(crate) struct Tally<'a> {
+    manifest: &'a RunManifest,
+    values: Values<'a>,
+    /// Models, then methods, in the order of the manifest.
+    cells: Vec<CellTally>,
+    /// Whether each labeled image was classified as labeled, for each model.
+    right: Vec<HashMap<Name, bool>>,
+}
+
+/// The records of a cell, as far as its summary needs them.
+#[derive(Clone, Debug, Default)]
+struct CellTally {
+    n: usize,
+    n_degenerate: usize,
+    n_failed: usize,
+    worst: WorstTally,
+    explain_secs: Vec<f64>,
+    /// Sums of the four counts of passes, in the order of [`MeanCost`].
+    passes: [f64; 4],
+}
+
+impl CellTally {
+    fn add(&mut self, manifest: &RunManifest, record: &Record) {
+        match record.status {
+            Status::Ok => self.n += 1,
+            Status::Degenerate => self.n_degenerate += 1,
+            Status::Failed => self.n_failed += 1,
+        }
+        self.worst.add(manifest, record);
+        if record.status != Status::Failed {
+            self.explain_secs.push(record.explain_secs);
+            let Record { forwards, head_forwards, backwards, executed_forwards, .. } = record;
+            let passes = [forwards, head_forwards, backwards, executed_forwards];
+            for (sum, n) in self.passes.iter_mut().zip(passes) {
+                *sum += *n as f64;
+            }
         }
     }
-    let scores = Scores::of_run(manifest, records);
-    let entries = manifest
-        .models
-        .iter()
-        .flat_map(|model| manifest.methods.iter().map(move |method| (model, method)));
-    // The column after the metrics is the per-image ADCC.
-    let n_metrics = manifest.metrics.len();
-    let mut statistics: Vec<Statistic> = (0..=n_metrics).map(Statistic::Mean).collect();
-    statistics.extend(adcc_parts(manifest).map(Statistic::Adcc));
-    let estimates = scores.estimates(&statistics);
-    let cells: Vec<Cell> = entries
-        .zip(estimates)
-        .map(|((model, method), estimates)| {
-            let key = (&*model.name, &*model.layer, &*method.name, &*method.protocol);
-            let records = cells.get(&key).map_or(&[][..], Vec::as_slice);
-            Cell {
-                metrics: estimates[..n_metrics].to_vec(),
-                adcc_per_image: estimates[n_metrics],
-                adcc: estimates.get(n_metrics + 1).copied().flatten(),
-                ..counted(manifest, model, method, records)
-            }
+
+    fn cost(&self) -> Option<MeanCost> {
+        let mut secs = self.explain_secs.clone();
+        secs.sort_by(f64::total_cmp);
+        let n = secs.len() as f64;
+        let [forwards, head_forwards, backwards, executed_forwards] =
+            self.passes.map(|sum| sum / n);
+        (!secs.is_empty()).then(|| MeanCost {
+            explain_secs: quantile(&secs, 0.5),
+            forwards,
+            head_forwards,
+            backwards,
+            executed_forwards,
         })
-        .collect();
-    let accuracies = manifest.models.iter().map(|model| {
-        let images = models.get(&(&*model.name, &*model.layer));
-        Accuracy {
-            model: model.name.clone(),
-            layer: model.layer.clone(),
-            n_right: images.map_or(0, |images| images.values().filter(|right| **right).count()),
-            n: images.map_or(0, BTreeMap::len),
-            published: model.published_top1,
-        }
-    });
-    Summary {
-        metrics: manifest.metrics.iter().map(|metric| metric.name.clone()).collect(),
-        accuracies: accuracies.collect(),
-        methods: stats::between_methods(manifest, &scores, &cells),
-        models: stats::between_models(manifest, &scores, &cells),
-        cells,
-        by_class: scores.are_classes(),
-        over_seeds: None,
     }
 }
 
-/// A cell with its rows counted and nothing averaged yet.
-fn counted(
-    manifest: &RunManifest,
-    model: &ModelEntry,
-    method: &MethodEntry,
-    records: &[&Record],
-) -> Cell {
-    let count = |status| records.iter().filter(|record| record.status == status).count();
-    Cell {
-        model: model.name.clone(),
-        layer: model.layer.clone(),
-        method: method.name.clone(),
-        protocol: method.protocol.clone(),
-        n: count(Status::Ok),
-        n_degenerate: count(Status::Degenerate),
-        n_failed: count(Status::Failed),
-        metrics: vec![],
-        adcc: None,
-        adcc_per_image: None,
-        worst: Worst::of(manifest, records),
-        // Imported maps have been made elsewhere, at a cost that nobody here knows.
-        cost: if method.method == "imported" { None } else { mean_cost(records) },
+impl<'a> Tally<'a> {
+    pub(crate) fn of(manifest: &'a RunManifest) -> Self {
+        Self {
+            manifest,
+            values: Values::of(manifest),
+            cells: vec![CellTally::default(); manifest.models.len() * manifest.methods.len()],
+            right: vec![HashMap::new(); manifest.models.len()],
+        }
+    }
+
+    pub(crate) fn add(&mut self, record: &Record) {
+        if let Some(cell) = self.values.add(record) {
+            self.cells[cell].add(self.manifest, record);
+        }
+        let mut models = self.manifest.models.iter();
+        let is_its = |model: &ModelEntry| model.name == record.model && model.layer == record.layer;
+        if let (Some(label), Some(predicted)) = (record.label, record.predicted)
+            && let Some(model) = models.position(is_its)
+        {
+            let is_right = label == predicted;
+            match self.right[model].get_mut(&record.image) {
+                Some(right) => *right = is_right,
+                None => drop(self.right[model].insert(record.image.clone(), is_right)),
+            }
+        }
+    }
+
+    /// All that they say.
+    pub(crate) fn summary(self) -> Summary {
+        let manifest = self.manifest;
+        let (summary, scores) = self.cells();
+        Summary {
+            methods: stats::between_methods(manifest, &scores, &summary.cells),
+            models: stats::between_models(manifest, &scores, &summary.cells),
+            ..summary
+        }
+    }
+
+    /// What they say of each cell alone, and what comparisons are made of: there are hundreds for each cell.
+    pub(crate) fn cells(self) -> (Summary, Scores) {
+        let Self { manifest, values, cells: tallies, right } = self;
+        let scores = values.scores();
+        // The column after the metrics is the per-image ADCC.
+        let n_metrics = manifest.metrics.len();
+        let mut statistics: Vec<Statistic> = (0..=n_metrics).map(Statistic::Mean).collect();
+        statistics.extend(adcc_parts(manifest).map(Statistic::Adcc));
+        let estimates = scores.estimates(&statistics);
+        let entries = manifest
+            .models
+            .iter()
+            .flat_map(|model| manifest.methods.iter().map(move |method| (model, method)));
+        let cells =
+            entries.zip(&tallies).zip(estimates).map(|(((model, method), tally), estimates)| {
+                Cell {
+                    model: model.name.clone(),
+                    layer: model.layer.clone(),
+                    method: method.name.clone(),
+                    protocol: method.protocol.clone(),
+                    n: tally.n,
+                    n_degenerate: tally.n_degenerate,
+                    n_failed: tally.n_failed,
+                    metrics: estimates[..n_metrics].to_vec(),
+                    adcc: estimates.get(n_metrics + 1).copied().flatten(),
+                    adcc_per_image: estimates[n_metrics],
+                    worst: tally.worst.means(manifest),
+                    // Imported maps have been made elsewhere, at a cost that nobody here knows.
+                    cost: if method.method == "imported" { None } else { tally.cost() },
+                }
+            });
+        let accuracies = manifest.models.iter().zip(&right).map(|(model, right)| Accuracy {
+            model: model.name.clone(),
+            layer: model.layer.clone(),
+            n_right: right.values().filter(|right| **right).count(),
+            n: right.len(),
+            published: model.published_top1,
+        });
+        let summary = Summary {
+            metrics: manifest.metrics.iter().map(|metric| metric.name.clone()).collect(),
+            cells: cells.collect(),
+            accuracies: accuracies.collect(),
+            methods: vec![],
+            models: vec![],
+            by_class: scores.are_classes(),
+            over_seeds: None,
+        };
+        (summary, scores)
     }
 }
 
@@ -269,26 +344,6 @@ pub fn adcc_parts(manifest: &RunManifest) -> Option<[usize; 3]> {
         manifest.metrics.iter().position(|metric| metric.metric == kind && follows(metric))
     };
     Some([first("coherency")?, first("complexity")?, first("drop")?])
-}
-
-fn mean_cost(records: &[&Record]) -> Option<MeanCost> {
-    let made: Vec<&Record> =
-        records.iter().copied().filter(|record| record.status != Status::Failed).collect();
-    if made.is_empty() {
-        return None;
-    }
-    let mean = |of: fn(&Record) -> u64| {
-        made.iter().map(|record| of(record) as f64).sum::<f64>() / made.len() as f64
-    };
-    let mut secs: Vec<f64> = made.iter().map(|record| record.explain_secs).collect();
-    secs.sort_by(f64::total_cmp);
-    Some(MeanCost {
-        explain_secs: quantile(&secs, 0.5),
-        forwards: mean(|record| record.forwards),
-        head_forwards: mean(|record| record.head_forwards),
-        backwards: mean(|record| record.backwards),
-        executed_forwards: mean(|record| record.executed_forwards),
-    })
 }
 
 impl Summary {

@@ -42,11 +42,11 @@ pub fn synthetic(n_images: usize, n_methods: usize) -> (RunManifest, impl Iterat
         let steps = (0..=28).map(|step| f64::from(step) / 28.0);
         Row {
             record: Record {
-                model: key.model,
-                layer: key.layer,
-                method: key.method,
-                protocol: key.protocol,
-                image: key.image,
+                model: key.model.into(),
+                layer: key.layer.into(),
+                method: key.method.into(),
+                protocol: key.protocol.into(),
+                image: key.image.into(),
                 label: Some((i / n_methods % 10) as i64),
                 target: Some((i / n_methods % 10) as i64),
                 predicted: Some((i / n_methods % 10) as i64),
@@ -174,5 +174,6 @@ fn manifest(n_images: usize, n_methods: usize) -> RunManifest {
         config_resolved: json!({ "name": "synthetic" }),
         images: (0..n_images).map(image).collect(),
         made_on: vec![],
+        tables: std::collections::BTreeMap::new(),
     }
 }

@@ -1,70 +1,185 @@
 //! Rows as Parquet files, by way of polars.
 
 use std::{
-    cell::Cell,
-    fs::File,
+    collections::HashMap,
     io::{self, Write},
-    path::Path,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 use polars::prelude::*;
-
-use crate::{
-    Curve, Error, Key, MetricEntry, RawMap, Record, Result, SCHEMA, Status, files::write_atomically,
+use polars_arrow::array::{ArrayRef, DictionaryArray, PrimitiveArray, Utf8ViewArray};
+use polars_parquet::write::{
+    CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, Encoding, FileWriter,
+    KeyValue, ParquetType, StatisticsOptions, Version, WriteOptions, array_to_columns, compress,
+    fallible_streaming_iterator, get_dtype_encoding, schema_to_metadata_key, to_parquet_type,
 };
 
-/// How many rows of a plan become one row group: enough to compress well, few enough to hold with their maps.
-pub(crate) const GROUP: usize = 256;
+use crate::{
+    Curve, Error, Key, MetricEntry, RawMap, Record, Result, Row, SCHEMA, Status,
+    files::{self, NewFile, write_atomically},
+    record::Names,
+};
+
+/// How many maps are read at once.
+pub(crate) const MAPS: usize = 256;
 
 /// How many short rows, records or steps of a curve, are held at once.
 pub(crate) const SHORT_ROWS: usize = 1 << 17;
 
 const SCHEMA_KEY: &str = "cambench_schema";
 
-/// Writes a Parquet file whole or not at all, one row group per frame.
+const OPTIONS: WriteOptions = WriteOptions {
+    statistics: StatisticsOptions {
+        min_value: true,
+        max_value: true,
+        distinct_count: false,
+        null_count: true,
+        binary_statistics_truncate_length: None,
+    },
+    version: Version::V1,
+    compression: CompressionOptions::Zstd(None),
+    data_page_size: None,
+};
+
+/// The columns of a Parquet file, and how they are encoded.
 ///
-/// `frames` yields at least one frame, of no rows where there are none.
-pub(crate) fn write_parquet(
-    path: &Path,
-    frames: impl Iterator<Item = Result<DataFrame>>,
-) -> Result<()> {
-    let mut frames = frames.peekable();
-    let schema = match frames.peek() {
-        Some(Ok(frame)) => frame.schema().clone(),
-        _ => SchemaRef::default(),
-    };
-    // An error of a frame is not one of the file, so it takes a way of its own around `io::Result`.
-    let mut failed = None;
-    let written = write_atomically(path, |file| {
-        let kind = Cell::new(io::ErrorKind::Other);
-        let file = Watched { file, kind: &kind };
-        let into_io = |error: PolarsError| io::Error::new(kind.get(), error.to_string());
-        let metadata =
-            KeyValueMetadata::from_static(vec![(SCHEMA_KEY.to_owned(), SCHEMA.to_string())]);
-        let mut writer = ParquetWriter::new(file)
-            .with_key_value_metadata(Some(metadata))
-            .batched(&schema)
-            .map_err(into_io)?;
-        for frame in frames {
-            match frame {
-                Ok(frame) => writer.write_batch(&frame).map_err(into_io)?,
-                Err(error) => {
-                    failed = Some(error);
-                    return Err(io::ErrorKind::Other.into());
-                }
-            }
+/// Encoding and compressing is most of the work, and can be done on any thread; a [`TableWriter`] has only to write.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    schema: ArrowSchema,
+    types: Vec<ParquetType>,
+    encodings: Vec<Vec<Encoding>>,
+}
+
+/// A row group as it will stand in the file.
+pub(crate) struct RowGroup {
+    n_rows: usize,
+    columns: Vec<Vec<CompressedPage>>,
+}
+
+impl Layout {
+    fn of(schema: &Schema) -> Self {
+        let schema = schema.to_arrow(CompatLevel::newest());
+        let fields = || schema.iter_values();
+        Self {
+            types: fields()
+                .map(|field| to_parquet_type(field).expect("a type that Parquet has"))
+                .collect(),
+            encodings: fields().map(|field| get_dtype_encoding(&field.dtype)).collect(),
+            schema,
         }
-        writer.finish().map_err(into_io).map(drop)
-    });
-    failed.map_or(written, Err)
+    }
+
+    pub(crate) fn of_records(metrics: &[MetricEntry]) -> Self {
+        Self::of(records_frame(metrics, &[]).schema())
+    }
+
+    pub(crate) fn of_curves() -> Self {
+        let numbers = [("step", DataType::UInt32), ("n_steps", DataType::UInt32)];
+        let text = KEY.into_iter().chain(["metric"]).map(|name| (name, DataType::String));
+        let columns = text.chain(numbers).chain([("confidence", DataType::Float64)]);
+        let schema = columns.map(|(name, kind)| Field::new(name.into(), kind)).collect();
+        let mut layout = Self::of(&schema);
+        // No confidence comes again, so that looking for those that do is in vain.
+        *layout.encodings.last_mut().expect("the confidence") = vec![Encoding::Plain];
+        layout
+    }
+
+    pub(crate) fn of_maps() -> Self {
+        Self::of(maps_frame(&[]).schema())
+    }
+
+    pub(crate) fn encode_records(&self, metrics: &[MetricEntry], records: &[Record]) -> RowGroup {
+        self.encode_frame(&records_frame(metrics, records))
+    }
+
+    pub(crate) fn encode_curves(&self, rows: &[Row]) -> RowGroup {
+        self.encode(curves_columns(rows))
+    }
+
+    pub(crate) fn encode_maps(&self, rows: &[Row]) -> RowGroup {
+        self.encode_frame(&maps_frame(rows))
+    }
+
+    fn encode_frame(&self, frame: &DataFrame) -> RowGroup {
+        let columns = frame.columns().iter();
+        let arrow = |column: &Column| column.clone().rechunk_to_arrow(CompatLevel::newest());
+        self.encode(columns.map(arrow).collect())
+    }
+
+    fn encode(&self, columns: Vec<ArrayRef>) -> RowGroup {
+        let n_rows = columns.first().map_or(0, |column| column.len());
+        if n_rows == 0 {
+            return RowGroup { n_rows, columns: vec![] };
+        }
+        let columns = columns.into_iter().zip(&self.types).zip(&self.encodings);
+        let encoded = columns.map(|((column, kind), encodings)| -> PolarsResult<Vec<_>> {
+            let mut leaves = array_to_columns(column, kind.clone(), OPTIONS, encodings)?;
+            // None of our columns has several values within one.
+            let pages = leaves.swap_remove(0);
+            pages.map(|page| Ok(compress(page?, vec![], OPTIONS.compression)?)).collect()
+        });
+        let columns = encoded.collect::<PolarsResult<_>>().expect("columns of the layout's types");
+        RowGroup { n_rows, columns }
+    }
+}
+
+/// A Parquet file while it is being written: it appears whole or not at all.
+pub(crate) struct TableWriter {
+    path: PathBuf,
+    file: FileWriter<Watched<NewFile>>,
+    failed: Arc<OnceLock<io::ErrorKind>>,
+}
+
+impl TableWriter {
+    pub(crate) fn create(path: &Path, layout: &Layout) -> Result<Self> {
+        let failed = Arc::default();
+        let file = NewFile::create(path).map_err(|source| Error::write(path, source))?;
+        let file = Watched { file, failed: Arc::clone(&failed) };
+        let file = FileWriter::try_new(file, layout.schema.clone(), OPTIONS)
+            .expect("types that Parquet has");
+        Ok(Self { path: path.to_owned(), file, failed })
+    }
+
+    /// Writes rows behind those that are there.
+    pub(crate) fn write(&mut self, group: &RowGroup) -> Result<()> {
+        if group.n_rows == 0 {
+            return Ok(());
+        }
+        let columns = group.columns.iter().map(|pages| {
+            let pages = fallible_streaming_iterator::convert(pages.iter().map(PolarsResult::Ok));
+            Ok(DynStreamingIterator::new(pages))
+        });
+        let written = self.file.write(group.n_rows as u64, DynIter::new(columns));
+        written.map_err(|error| self.failed(&error))
+    }
+
+    /// Completes the file, which is there for good when this returns.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let schema = schema_to_metadata_key(self.file.schema());
+        let ours = KeyValue { key: SCHEMA_KEY.to_owned(), value: Some(SCHEMA.to_string()) };
+        self.file.end(Some(vec![schema, ours])).map_err(|error| self.failed(&error))?;
+        let Self { path, file, .. } = self;
+        file.into_inner().file.finish().map_err(|source| Error::write(path, source))
+    }
+
+    fn failed(&self, error: &PolarsError) -> Error {
+        let kind = self.failed.get().copied().unwrap_or(io::ErrorKind::Other);
+        Error::write(&self.path, io::Error::new(kind, error.to_string()))
+    }
 }
 
 /// A frame as CSV; what is null is empty.
 pub(crate) fn write_csv(path: &Path, frame: &mut DataFrame) -> Result<()> {
     write_atomically(path, |file| {
-        let kind = Cell::new(io::ErrorKind::Other);
-        let into_io = |error: PolarsError| io::Error::new(kind.get(), error.to_string());
-        CsvWriter::new(Watched { file, kind: &kind }).finish(frame).map_err(into_io)
+        let failed = Arc::default();
+        let mut watched = Watched { file, failed: Arc::clone(&failed) };
+        CsvWriter::new(&mut watched).finish(frame).map_err(|error| {
+            let kind = failed.get().copied().unwrap_or(io::ErrorKind::Other);
+            io::Error::new(kind, error.to_string())
+        })
     })
 }
 
@@ -79,8 +194,10 @@ pub(crate) fn read_parquet(
 ) -> Result<()> {
     let damaged =
         |error: PolarsError| Error::Damaged { path: path.to_owned(), message: error.to_string() };
-    let open = || File::open(path).map_err(|source| Error::read(path, source));
-    let metadata = ParquetReader::new(open()?).get_metadata().map_err(damaged)?.clone();
+    let open = || files::open(path).map_err(|source| Error::read(path, source));
+    let file = open()?;
+    let metadata = without_panic(|| ParquetReader::new(file).get_metadata().cloned());
+    let metadata = metadata.map_err(damaged)?;
     let schema = metadata
         .key_value_metadata()
         .iter()
@@ -100,9 +217,28 @@ pub(crate) fn read_parquet(
     for start in (0..metadata.num_rows).step_by(slice) {
         let mut reader = ParquetReader::new(open()?).with_slice(Some((start, slice)));
         reader.set_metadata(metadata.clone());
-        reader.finish().and_then(|frame| visit(&frame)).map_err(damaged)?;
+        let frame = without_panic(|| reader.finish()).map_err(damaged)?;
+        check_lengths(&frame).and_then(|()| visit(&frame)).map_err(damaged)?;
     }
     Ok(())
+}
+
+/// polars believes a file's own word for how long its columns are.
+fn check_lengths(frame: &DataFrame) -> PolarsResult<()> {
+    for column in frame.columns() {
+        polars_ensure!(
+            column.len() == frame.height(),
+            ComputeError: "the column {} has {} of {} values", column.name(), column.len(), frame.height()
+        );
+    }
+    Ok(())
+}
+
+/// A reader's answer, with a panic inside it as an error: the bytes come from anywhere.
+fn without_panic<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_panic| {
+        Err(polars_err!(ComputeError: "the reader gave up on its content"))
+    })
 }
 
 /// Records as columns.
@@ -150,6 +286,7 @@ pub(crate) fn records_frame(metrics: &[MetricEntry], records: &[Record]) -> Data
 pub(crate) fn read_records(
     frame: &DataFrame,
     metrics: &[MetricEntry],
+    names: &mut Names,
     records: &mut Vec<Record>,
 ) -> PolarsResult<()> {
     let text = |name: &str| frame.column(name)?.str();
@@ -166,13 +303,13 @@ pub(crate) fn read_records(
     let (backwards, executed) = (count("backwards")?, count("executed_forwards")?);
     let (status, error) = (text("status")?, text("error")?);
     for i in 0..frame.height() {
-        let Key { model, layer, method, protocol, image } = keys.get(i)?;
+        let [model, layer, method, protocol, image] = keys.names(i)?;
         records.push(Record {
-            model,
-            layer,
-            method,
-            protocol,
-            image,
+            model: names.get(model),
+            layer: names.get(layer),
+            method: names.get(method),
+            protocol: names.get(protocol),
+            image: names.get(image),
             label: label.get(i),
             target: target.get(i),
             predicted: predicted.get(i),
@@ -192,34 +329,45 @@ pub(crate) fn read_records(
 }
 
 /// Curves in long form: one row per step.
-pub(crate) fn curves_frame(curves: &[(Key, Vec<Curve>)]) -> DataFrame {
-    let steps = || {
-        curves.iter().flat_map(|(key, curves)| {
-            curves
-                .iter()
-                .flat_map(move |curve| (0..curve.values.len()).map(move |i| (key, curve, i)))
-        })
-    };
-    let mut columns = key_columns(&steps().map(|(key, ..)| key));
+fn curves_columns(rows: &[Row]) -> Vec<ArrayRef> {
+    let curves =
+        || rows.iter().flat_map(|row| row.curves.iter().map(move |curve| (&row.record, curve)));
+    let n = |curve: &Curve| curve.values.len();
+    let mut columns: Vec<ArrayRef> = KEY_PARTS
+        .iter()
+        .map(|of| words(curves().map(|(record, curve)| (of(record), n(curve)))))
+        .collect();
+    let step = curves().flat_map(|(_, curve)| 0..n(curve) as u32);
+    let last = curves()
+        .flat_map(|(_, curve)| std::iter::repeat_n(n(curve).saturating_sub(1) as u32, n(curve)));
+    let confidence = curves().flat_map(|(_, curve)| curve.values.iter().copied());
     columns.extend([
-        Column::new(
-            "metric".into(),
-            steps().map(|(_, curve, _)| curve.metric.as_str()).collect::<Vec<_>>(),
-        ),
-        Column::new("step".into(), steps().map(|(.., i)| i as u32).collect::<Vec<_>>()),
-        Column::new(
-            "n_steps".into(),
-            steps().map(|(_, c, _)| (c.values.len() - 1) as u32).collect::<Vec<_>>(),
-        ),
-        Column::new(
-            "confidence".into(),
-            steps().map(|(_, curve, i)| curve.values[i]).collect::<Vec<_>>(),
-        ),
+        words(curves().map(|(_, curve)| (curve.metric.as_str(), n(curve)))),
+        PrimitiveArray::from_vec(step.collect()).boxed(),
+        PrimitiveArray::from_vec(last.collect()).boxed(),
+        PrimitiveArray::from_vec(confidence.collect()).boxed(),
     ]);
-    DataFrame::new_infer_height(columns).expect("columns of distinct names and one length")
+    columns
 }
 
-/// The inverse of [`curves_frame`] over the slices of a file; a curve may begin in one slice and end in a later one.
+/// A column of text from runs of one word, in which every word stands once: rows of a key come by the dozen, and
+/// comparing each with the others would take longer than all else.
+fn words<'a>(runs: impl Iterator<Item = (&'a str, usize)>) -> ArrayRef {
+    let (mut words, mut keys, mut places) = (vec![], vec![], HashMap::new());
+    for (word, n) in runs {
+        let place = *places.entry(word).or_insert_with(|| {
+            words.push(word);
+            words.len() as u32 - 1
+        });
+        keys.resize(keys.len() + n, place);
+    }
+    let words = Utf8ViewArray::from_slice_values(words).boxed();
+    DictionaryArray::try_from_keys(PrimitiveArray::from_vec(keys), words, false)
+        .expect("keys that are places of words")
+        .boxed()
+}
+
+/// The inverse of [`curves_columns`] over the slices of a file; a curve may begin in one slice and end in a later one.
 #[derive(Default)]
 pub(crate) struct CurveReader {
     values: Vec<f64>,
@@ -251,30 +399,37 @@ impl CurveReader {
 }
 
 /// Maps, one row each; null where there is none.
-pub(crate) fn maps_frame(maps: &[(Key, Option<RawMap>)]) -> DataFrame {
-    let mut columns = key_columns(&maps.iter().map(|(key, _)| key));
+fn maps_frame(rows: &[Row]) -> DataFrame {
+    let records: Vec<&Record> = rows.iter().map(|row| &row.record).collect();
+    let mut columns: Vec<Column> = KEY
+        .iter()
+        .zip(KEY_PARTS)
+        .map(|(name, of)| {
+            Column::new((*name).into(), records.iter().map(|row| of(row)).collect::<Vec<_>>())
+        })
+        .collect();
     let size = |name: &str, of: fn(&RawMap) -> u32| {
         Column::new(
             name.into(),
-            maps.iter().map(|(_, map)| map.as_ref().map(of)).collect::<Vec<_>>(),
+            rows.iter().map(|row| row.map.as_ref().map(of)).collect::<Vec<_>>(),
         )
     };
-    let n_values = maps.iter().flat_map(|(_, map)| map).map(|map| map.values.len()).sum();
+    let n_values = rows.iter().flat_map(|row| &row.map).map(|map| map.values.len()).sum();
     let mut values = ListPrimitiveChunkedBuilder::<Float32Type>::new(
         "map".into(),
-        maps.len(),
+        rows.len(),
         n_values,
         DataType::Float32,
     );
-    for (_, map) in maps {
-        values.append_opt_slice(map.as_ref().map(|map| map.values.as_slice()));
+    for row in rows {
+        values.append_opt_slice(row.map.as_ref().map(|map| map.values.as_slice()));
     }
     columns.extend([
         size("height", |map| map.height),
         size("width", |map| map.width),
         values.finish().into_column(),
     ]);
-    DataFrame::new(maps.len(), columns).expect("columns of distinct names and one length")
+    DataFrame::new(rows.len(), columns).expect("columns of distinct names and one length")
 }
 
 /// The inverse of [`maps_frame`]: visits every map.
@@ -289,7 +444,12 @@ pub(crate) fn read_maps(
         if let (Some(height), Some(width), Some(values)) =
             (height.get(i), width.get(i), maps.get_as_series(i))
         {
-            let values = values.f32()?.into_no_null_iter().collect();
+            let values: Vec<f32> = values.f32()?.iter().flatten().collect();
+            let n_pixels = u64::from(height) * u64::from(width);
+            polars_ensure!(
+                values.len() as u64 == n_pixels,
+                ComputeError: "a map of {height} x {width} has {} numbers", values.len()
+            );
             visit(&keys.get(i)?, &RawMap { height, width, values });
         }
     }
@@ -307,43 +467,59 @@ impl<'a> Keys<'a> {
         Ok(Self([a?, b?, c?, d?, e?]))
     }
 
+    fn names(&self, i: usize) -> PolarsResult<[&'a str; 5]> {
+        let [a, b, c, d, e] = self.0.map(|column| there(column.get(i), column.name()));
+        Ok([a?, b?, c?, d?, e?])
+    }
+
     fn get(&self, i: usize) -> PolarsResult<Key> {
-        let [a, b, c, d, e] =
-            self.0.map(|column| there(column.get(i), column.name()).map(str::to_owned));
-        Ok(Key { model: a?, layer: b?, method: c?, protocol: d?, image: e? })
+        let [model, layer, method, protocol, image] = self.names(i)?.map(str::to_owned);
+        Ok(Key { model, layer, method, protocol, image })
     }
 }
 
-fn key_columns<'a>(keys: &(impl Iterator<Item = &'a Key> + Clone)) -> Vec<Column> {
-    let of: [fn(&Key) -> &str; 5] = [
-        |key| &key.model,
-        |key| &key.layer,
-        |key| &key.method,
-        |key| &key.protocol,
-        |key| &key.image,
-    ];
-    KEY.iter()
-        .zip(of)
-        .map(|(name, of)| Column::new((*name).into(), keys.clone().map(of).collect::<Vec<_>>()))
-        .collect()
-}
+const KEY_PARTS: [fn(&Record) -> &str; 5] = [
+    |record| &record.model,
+    |record| &record.layer,
+    |record| &record.method,
+    |record| &record.protocol,
+    |record| &record.image,
+];
 
 fn there<T>(value: Option<T>, column: &str) -> PolarsResult<T> {
     value.ok_or_else(|| polars_err!(ComputeError: "the column {column} lacks a value"))
 }
 
 /// Remembers what kind of error a file had: polars keeps only the text of it.
-struct Watched<'a, W> {
+struct Watched<W> {
     file: W,
-    kind: &'a Cell<io::ErrorKind>,
+    failed: Arc<OnceLock<io::ErrorKind>>,
 }
 
-impl<W: Write> Write for Watched<'_, W> {
+impl<W: Write> Watched<W> {
+    fn watch<T>(&mut self, act: impl FnOnce(&mut W) -> io::Result<T>) -> io::Result<T> {
+        act(&mut self.file).inspect_err(|error| {
+            // The first error is the one to report.
+            let _ = self.failed.set(error.kind());
+        })
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes).inspect_err(|error| self.kind.set(error.kind()))
+        self.watch(|file| file.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush().inspect_err(|error| self.kind.set(error.kind()))
+        self.watch(W::flush)
     }
+}
+
+/// Writes a frame as a table of its own.
+#[cfg(test)]
+pub(crate) fn write_parquet(path: &Path, frame: &DataFrame) -> Result<()> {
+    let layout = Layout::of(frame.schema());
+    let mut file = TableWriter::create(path, &layout)?;
+    file.write(&layout.encode_frame(frame))?;
+    file.finish()
 }

@@ -53,6 +53,7 @@ pub(crate) fn manifest() -> RunManifest {
             })
             .collect(),
         made_on: vec![],
+        tables: std::collections::BTreeMap::new(),
     }
 }
 
@@ -122,11 +123,11 @@ pub(crate) fn rows(manifest: &RunManifest) -> Vec<Row> {
                 (0..manifest.metrics.len()).map(|k| ok.then(|| wave(k))).collect();
             Row {
                 record: Record {
-                    model: key.model,
-                    layer: key.layer,
-                    method: key.method,
-                    protocol: key.protocol,
-                    image: key.image,
+                    model: key.model.into(),
+                    layer: key.layer.into(),
+                    method: key.method.into(),
+                    protocol: key.protocol.into(),
+                    image: key.image.into(),
                     label: (i % 4 != 3).then_some(1),
                     target: Some(i as i64 % 2),
                     predicted: Some(i as i64 / 3 % 2),

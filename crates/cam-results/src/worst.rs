@@ -16,33 +16,63 @@ pub struct Worst {
     pub adcc_per_image: Option<f64>,
 }
 
-impl Worst {
-    /// Of the records of one cell.
-    pub(crate) fn of(manifest: &RunManifest, records: &[&Record]) -> Self {
-        let mean = |of: &dyn Fn(&Record) -> Option<f64>, worst: Option<f64>| {
-            let values = records.iter().filter_map(|record| match record.status {
-                Status::Ok => of(record),
-                Status::Degenerate => worst,
-                Status::Failed => None,
-            });
-            let (sum, n) = values.fold((0.0, 0), |(sum, n), value| (sum + value, n + 1));
-            // What is not defined for this method (coherency of imported maps) does not become so by its worst maps.
-            let is_measured = records.iter().any(|record| of(record).is_some())
-                || records.iter().all(|record| record.status != Status::Ok);
-            (n > 0 && worst.is_some() && is_measured).then(|| sum / f64::from(n))
+/// The records of one cell as they come, as far as [`Worst`] needs them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WorstTally {
+    /// Of each metric, then of the per-image ADCC.
+    columns: Vec<Mean>,
+    has_scored: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Mean {
+    sum: f64,
+    n: u32,
+    has_values: bool,
+}
+
+impl Mean {
+    fn add(&mut self, value: Option<f64>, worst: Option<f64>, status: Status) {
+        self.has_values |= value.is_some();
+        let value = match status {
+            Status::Ok => value,
+            Status::Degenerate => worst,
+            Status::Failed => None,
         };
-        let metrics: Vec<Option<f64>> = manifest
-            .metrics
-            .iter()
-            .enumerate()
-            .map(|(i, metric)| mean(&|record| record.metrics[i], metric.worst))
-            .collect();
+        if let Some(value) = value {
+            self.sum += value;
+            self.n += 1;
+        }
+    }
+}
+
+impl WorstTally {
+    pub(crate) fn add(&mut self, manifest: &RunManifest, record: &Record) {
+        self.columns.resize(manifest.metrics.len() + 1, Mean::default());
+        self.has_scored |= record.status == Status::Ok;
+        let worst = manifest.metrics.iter().map(|metric| metric.worst).chain([Some(0.0)]);
+        let values = record.metrics.iter().chain([&record.adcc_per_image]);
+        for ((mean, worst), value) in self.columns.iter_mut().zip(worst).zip(values) {
+            mean.add(*value, worst, record.status);
+        }
+    }
+
+    /// The means.
+    pub(crate) fn means(&self, manifest: &RunManifest) -> Worst {
+        let mean = |column: usize, worst: Option<f64>| {
+            let Mean { sum, n, has_values } = self.columns.get(column)?;
+            // What is not defined for this method (coherency of imported maps) does not become so by its worst maps.
+            let is_measured = *has_values || !self.has_scored;
+            (*n > 0 && worst.is_some() && is_measured).then(|| sum / f64::from(*n))
+        };
+        let metrics: Vec<Option<f64>> =
+            manifest.metrics.iter().enumerate().map(|(i, metric)| mean(i, metric.worst)).collect();
         let parts = adcc_parts(manifest);
         let of_means = parts.and_then(|[coherency, complexity, drop]| {
             Some(adcc(metrics[coherency]?, metrics[complexity]?, metrics[drop]?))
         });
-        let adcc_per_image = parts.and_then(|_| mean(&|record| record.adcc_per_image, Some(0.0)));
-        Self { metrics, adcc: of_means, adcc_per_image }
+        let adcc_per_image = parts.and_then(|_| mean(metrics.len(), Some(0.0)));
+        Worst { metrics, adcc: of_means, adcc_per_image }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use cam_core::{Method, Preprocessing, Upsampling, with_suggestion};
+use cam_core::{Method, Preprocessing, Upsampling, read_yaml_file, shortened, with_suggestion};
 use cam_methods::{AnyMethod, Randomized};
 use cam_metrics::AnyMetric;
 use serde::{
@@ -344,7 +344,7 @@ impl Sweep {
     /// Where the file cannot be read, or names an unknown key, method, metric or option; with the line and the nearest
     /// valid word.
     pub fn read(path: &Path) -> Result<(Self, String), ConfigError> {
-        let text = std::fs::read_to_string(path)
+        let text = read_yaml_file(path)
             .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
         Ok((Self::parse(&text, path)?, text))
     }
@@ -354,8 +354,10 @@ impl Sweep {
     /// # Errors
     /// As [`Sweep::read`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let invalid =
-            |line, message| ConfigError::Invalid { path: path.to_path_buf(), line, message };
+        let invalid = |line, message: String| {
+            let message = shortened(message);
+            ConfigError::Invalid { path: path.to_path_buf(), line, message }
+        };
         let form: Form = serde_yaml::from_str(text).map_err(|error| {
             let start = error.location().map(|location| location.line());
             let message = error.to_string();
@@ -570,18 +572,14 @@ impl<'de> Deserialize<'de> for Entry {
                 let (mut name, mut alias, mut protocol) = (None, None, None);
                 let mut options = Mapping::new();
                 while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "name" => name = Some(map.next_value()?),
-                        "as" => alias = Some(map.next_value()?),
-                        "protocol" => protocol = Some(map.next_value()?),
-                        _ => {
-                            if options
-                                .insert(Value::String(key.clone()), map.next_value()?)
-                                .is_some()
-                            {
-                                return Err(de::Error::custom(format!("`{key}` is given twice")));
-                            }
-                        }
+                    let is_new = match key.as_str() {
+                        "name" => name.replace(map.next_value()?).is_none(),
+                        "as" => alias.replace(map.next_value()?).is_none(),
+                        "protocol" => protocol.replace(map.next_value()?).is_none(),
+                        _ => options.insert(key.clone().into(), map.next_value()?).is_none(),
+                    };
+                    if !is_new {
+                        return Err(de::Error::custom(format!("`{key}` is given twice")));
                     }
                 }
                 let name = name.ok_or_else(|| de::Error::missing_field("name"))?;

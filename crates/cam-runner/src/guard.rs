@@ -6,6 +6,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
+use crate::config::Bytes;
+
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
@@ -23,20 +25,50 @@ pub(crate) fn guard<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|payload| message(&*payload))
 }
 
-/// The first line of a panic's message; libtorch's go on with a stack trace.
+/// The first line of a panic's message, or that memory ran out.
 fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| payload.downcast_ref::<&str>().copied())
         .unwrap_or("a panic without a message");
+    // tch unwraps libtorch's error, whose lines, a stack trace among them, are one here.
+    let text = text.split_once("value: Torch(\"").map_or(text, |(_unwrapped, error)| error);
+    let text = text.split("\\n").next().unwrap_or(text);
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or(text).trim();
+    if let Some(asked) = out_of_memory(line) {
+        return format!("out of memory: {asked}; smaller batches take less (`--memory`)");
+    }
     let end = line.char_indices().nth(300).map_or(line.len(), |(at, _)| at);
     format!("panicked: {}", &line[..end])
 }
 
+/// How much was asked for, where libtorch says that it could not have memory: on the processor in bytes, on CUDA in larger
+/// units. oneDNN and C++ do not say.
+fn out_of_memory(line: &str) -> Option<String> {
+    let is_one = ["can't allocate memory", "out of memory", "std::bad_alloc", "bad allocation"];
+    if !is_one.iter().any(|words| line.contains(words)) {
+        return None;
+    }
+    let asked = line.split_once("ried to allocate ").map(|(_, rest)| rest);
+    let amount = |rest: &str| {
+        let words: Vec<&str> = rest.split_whitespace().take(2).collect();
+        match words[..] {
+            [number, "bytes." | "bytes"] => {
+                number.parse().ok().map(|bytes| Bytes(bytes).to_string())
+            }
+            [number, unit] => Some(format!("{number}{}", unit.trim_end_matches('.'))),
+            _ => None,
+        }
+    };
+    let asked = asked.and_then(amount);
+    Some(asked.map_or("there was none left".into(), |amount| format!("{amount} were asked for")))
+}
+
 #[cfg(test)]
 mod tests {
+    use tch::{Device, Kind, Tensor};
+
     use super::*;
 
     #[test]
@@ -45,5 +77,28 @@ mod tests {
         let error = guard(|| -> () { panic!("bad shape {}\nframe 0", 7) }).unwrap_err();
         assert_eq!(error, "panicked: bad shape 7");
         assert!(!is_guarded());
+    }
+
+    #[test]
+    fn memory_that_is_not_there_is_a_reason_of_its_own() {
+        let error = guard(|| Tensor::zeros([1 << 50], (Kind::Float, Device::Cpu))).unwrap_err();
+        assert_eq!(
+            error,
+            "out of memory: 4096TiB were asked for; smaller batches take less (`--memory`)"
+        );
+        let cuda = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB of which \
+                    1.5 GiB is free.";
+        let error = guard(|| -> () { panic!("{cuda}") }).unwrap_err();
+        assert!(error.starts_with("out of memory: 20.00GiB were asked for; "), "{error}");
+        let error = guard(|| -> () { panic!("std::bad_alloc") }).unwrap_err();
+        assert!(error.starts_with("out of memory: there was none left; "), "{error}");
+    }
+
+    #[test]
+    fn what_libtorch_says_is_one_line() {
+        let two = Tensor::zeros([2], (Kind::Float, Device::Cpu));
+        let error = guard(|| &two + Tensor::zeros([3], (Kind::Float, Device::Cpu))).unwrap_err();
+        assert!(error.starts_with("panicked: The size of tensor a (2) must match"), "{error}");
+        assert!(!error.contains("frame #"), "{error}");
     }
 }

@@ -13,6 +13,7 @@ mod event;
 mod guard;
 mod machine;
 mod model;
+mod npy;
 mod plan;
 mod publish;
 mod reference;
@@ -30,6 +31,7 @@ pub use event::Event;
 pub use guard::is_guarded;
 pub use machine::{device_title, host};
 pub use model::{LayerError, Model, OnnxModel, OnnxModelError};
+pub use npy::read_map;
 pub use plan::{
     DEFAULT_MEMORY, ModelSpec, Overrides, Plan, PlanError, PlannedModel, Provenance, locate,
 };

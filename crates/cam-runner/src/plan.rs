@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_core::{Better, FeatureShape, Method, Preprocessing, Requirement, hex};
+use cam_core::{
+    Better, FeatureShape, MAX_TEXT, Method, Preprocessing, Requirement, hex, read_text_file,
+};
 use cam_data::{DataError, Dataset, Item, Limits, imagenet};
 use cam_models::{DeviceChoice, DeviceError, ModelError, Options, WeightsChoice};
 use cam_results::{
@@ -24,6 +26,7 @@ use crate::{
         Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, NETWORK, Precision, Sweep,
         TargetRule, line_of_word, network_of,
     },
+    guard::guard,
     model::{LayerError, Model, OnnxModel, OnnxModelError},
     reference,
     rounding::rounding,
@@ -148,6 +151,22 @@ pub enum PlanError {
         /// Which layers there are.
         source: LayerError,
     },
+    /// A size of images.
+    #[error("model `{model}` cannot take images of {side} x {side} pixels: {message}")]
+    Size {
+        /// Its name in results.
+        model: String,
+        /// The side of its images in pixels.
+        side: i64,
+        /// What went wrong.
+        message: String,
+    },
+    /// A path that no manifest can hold.
+    #[error(
+        "a path that the sweep names cannot be written down ({0}); start in the folder of the sweep file, or rename its \
+         folder"
+    )]
+    NotText(serde_json::Error),
     /// TF32 without CUDA.
     #[error("model `{model}`: `tf32` is of CUDA devices; use `precision: f32` here")]
     NoTf32 {
@@ -400,7 +419,7 @@ fn weights_choice(text: Option<&str>, locate: impl Fn(&Path) -> PathBuf) -> Weig
 }
 
 fn read_classes(path: &Path) -> Result<Vec<String>, String> {
-    let text = fs::read_to_string(path)
+    let text = read_text_file(path, MAX_TEXT)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect())
 }
@@ -505,7 +524,7 @@ impl Plan {
             sweep: sweep.name.clone(),
             started: clock::now(),
             config_given: text.to_string(),
-            config_resolved: serde_json::to_value(&sweep).expect("a sweep is plain data"),
+            config_resolved: serde_json::to_value(&sweep).map_err(PlanError::NotText)?,
             versions: versions(),
             commit: provenance.commit.clone(),
             dirty: provenance.dirty,
@@ -533,6 +552,7 @@ impl Plan {
             seed: sweep.seed,
             command: provenance.command.clone(),
             made_on: vec![],
+            tables: BTreeMap::new(),
         };
         Ok(Self { sweep, dataset, models, device, threads, manifest })
     }
@@ -743,11 +763,13 @@ impl PlannedModel {
             .clone()
             .unwrap_or_else(|| sweep.protocol.preprocessing(model.preprocessing()));
         let side = i64::from(preprocessing.crop);
-        let features = {
+        // Whether the network takes images of that size, and whether there is memory for one, shows here.
+        let shape = guard(|| {
             let _no_grad = tch::no_grad_guard();
-            cut.features(&Tensor::zeros([1, 3, side, side], (Kind::Float, device)))
-        };
-        let shape = FeatureShape::of(&features);
+            let blank = Tensor::zeros([1, 3, side, side], (Kind::Float, device));
+            FeatureShape::of(&cut.features(&blank))
+        })
+        .map_err(|message| PlanError::Size { model: name.clone(), side, message })?;
         let rounding = match spec.precision {
             Precision::Bf16 => {
                 let exact = ModelSpec { precision: Precision::F32, ..spec.clone() };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use cam_core::Preprocessing;
+use cam_core::{MAX_TEXT, Preprocessing, read_text_file};
 use cam_methods::AnyMethod;
 use cam_metrics::AnyMetric;
 use cam_results::{ModelEntry, Printed, Reference};
@@ -26,7 +26,8 @@ pub(crate) fn read(
 ) -> Result<Reference, PlanError> {
     let wrong = |message: String| PlanError::Reference { path: path.to_path_buf(), message };
     let sha256 = cam_models::sha256(path).map_err(|error| wrong(error.to_string()))?;
-    let mut reader = csv::Reader::from_path(path).map_err(|error| wrong(error.to_string()))?;
+    let text = read_text_file(path, MAX_TEXT).map_err(|error| wrong(error.to_string()))?;
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
     let head = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
     let mut rows = vec![];
     for record in reader.records() {

@@ -24,6 +24,7 @@ use crate::{
     event::Event,
     guard::guard,
     model::Model,
+    npy::read_map,
     plan::{Plan, PlanError, PlannedModel},
     seed::image_seed,
     writer::Writer,
@@ -358,7 +359,8 @@ impl<'a> Cell<'a> {
             MapSource::Randomized(method) => method.explain(&subject.through(&counted)),
             MapSource::Custom(custom) => custom.method.explain(&subject.through(&counted)),
             MapSource::Imported(folder) => {
-                imported(folder, self.image)?.to_device(subject.image().device())
+                read_map(&folder.join(Path::new(self.image).with_extension("npy")))?
+                    .to_device(subject.image().device())
             }
         };
         // Copying the map back waits for the device, so this is all of the time.
@@ -435,11 +437,11 @@ impl<'a> Cell<'a> {
         let method_cost = |method: &dyn Method| method.cost(self.model.shape);
         let cost = method.source.method().map_or(Cost::default(), method_cost);
         let record = Record {
-            model: self.model.name.clone(),
-            layer: self.model.layer.clone(),
-            method: method.label().to_string(),
-            protocol: self.plan.protocol(method).to_string(),
-            image: self.image.to_string(),
+            model: self.model.name.as_str().into(),
+            layer: self.model.layer.as_str().into(),
+            method: method.label().into(),
+            protocol: self.plan.protocol(method).into(),
+            image: self.image.into(),
             label: self.label,
             target: subject.map(Subject::class),
             predicted: subject.map(|subject| subject.logits().argmax(1, false).int64_value(&[0])),
@@ -456,21 +458,6 @@ impl<'a> Cell<'a> {
         };
         Row { record, curves: vec![], map: None }
     }
-}
-
-/// The map that another tool made of an image: `<folder>/<image without its extension>.npy`.
-fn imported(folder: &Path, image: &str) -> Result<Tensor, String> {
-    let path = folder.join(Path::new(image).with_extension("npy"));
-    let map = Tensor::read_npy(&path)
-        .map_err(|error| format!("cannot read the map {}: {error}", path.display()))?;
-    if map.dim() != 2 || map.numel() == 0 {
-        return Err(format!(
-            "the map {} has the shape {:?}; it needs two dimensions",
-            path.display(),
-            map.size()
-        ));
-    }
-    Ok(map.to_kind(Kind::Float))
 }
 
 fn stored(raw: &Tensor) -> RawMap {

@@ -111,7 +111,7 @@ pub fn merge(folder: &Path, partial: bool) -> Result<Merged, RunError> {
     let (n_rows, n_done) = (store.manifest().n_rows(), store.n_rows());
     let damaged = store.damaged().to_vec();
     if n_done == n_rows {
-        store.finish(&clock::now())?;
+        store.close(&clock::now())?;
     } else if partial {
         store.write_so_far()?;
     }

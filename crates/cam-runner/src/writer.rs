@@ -89,7 +89,7 @@ mod tests {
             layer: "conv".into(),
             method: "cam".into(),
             protocol: "corrected".into(),
-            image: format!("{number}.png"),
+            image: format!("{number}.png").into(),
             label: None,
             target: Some(0),
             predicted: Some(0),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn images(n: usize) -> Vec<String> {
-        (0..n).map(|number| row(number).record.image).collect()
+        (0..n).map(|number| row(number).record.image.to_string()).collect()
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
             }
             assert_eq!(writer.written().count(), 0, "nothing is reported that is not safe");
             disk.wait();
-            writer.finish(|record| written.push(record.image.clone())).unwrap();
+            writer.finish(|record| written.push(record.image.to_string())).unwrap();
         });
         assert_eq!(written, images(WAITING));
         let sizes = sizes.into_inner().unwrap();
@@ -150,7 +150,7 @@ mod tests {
             });
             let n_accepted = (0..1000).take_while(|number| writer.hand_over(row(*number))).count();
             assert!((40..40 + 2 * WAITING + 1).contains(&n_accepted), "{n_accepted}");
-            writer.finish(|record| written.push(record.image.clone())).unwrap_err()
+            writer.finish(|record| written.push(record.image.to_string())).unwrap_err()
         });
         assert_eq!(error, "the disk is full");
         assert!((40 - WAITING..=40).contains(&written.len()), "{}", written.len());
@@ -176,7 +176,10 @@ mod tests {
         let panic = catch_unwind(AssertUnwindSafe(|| {
             thread::scope(|scope| {
                 let writer = Writer::start(scope, |rows: &[Row]| {
-                    written.lock().unwrap().extend(rows.iter().map(|row| row.record.image.clone()));
+                    written
+                        .lock()
+                        .unwrap()
+                        .extend(rows.iter().map(|row| row.record.image.to_string()));
                     Ok::<_, ()>(())
                 });
                 assert!(writer.hand_over(row(0)));

@@ -72,6 +72,44 @@ fn a_method_that_panics_on_some_images_fails_there_and_harms_nothing_else() {
     assert_eq!(others, timeless(&calm), "the other methods do not notice");
 }
 
+/// A map for which there is no memory, on images of some seeds.
+struct Greedy;
+
+impl Method for Greedy {
+    fn explain(&self, subject: &Subject<'_>) -> Tensor {
+        if subject.seed().is_multiple_of(2) {
+            let _ = Tensor::zeros([1 << 50], (Kind::Float, Device::Cpu));
+        }
+        subject.image().select(1, 0).squeeze_dim(0)
+    }
+
+    fn cost(&self, _: FeatureShape) -> Cost {
+        Cost::default()
+    }
+
+    fn about(&self) -> About {
+        About { title: "Greedy", summary: "asks for too much", source: "this test" }
+    }
+}
+
+#[test]
+fn an_allocation_that_fails_is_a_failed_row_with_its_reason_and_the_next_row_is_computed() {
+    let workshop = Workshop::with_photographs(6);
+    let mut plan = workshop.plan("[{ name: cam, as: greedy }, cam]");
+    plan.sweep.methods[0].source =
+        MapSource::Custom(CustomMethod { name: "greedy", method: Arc::new(Greedy) });
+    let run = workshop.run(&plan, "run");
+    let (greedy, others): (Vec<_>, Vec<_>) =
+        run.records().iter().partition(|record| record.method == "greedy");
+    let failed: Vec<_> = greedy.iter().filter(|record| record.status == Status::Failed).collect();
+    assert!((1..6).contains(&failed.len()), "{} of 6 images have such a seed", failed.len());
+    for record in failed {
+        let error = record.error.as_deref().unwrap();
+        assert!(error.starts_with("out of memory: 4096TiB were asked for; "), "{error}");
+    }
+    assert!(others.iter().all(|record| record.status == Status::Ok));
+}
+
 #[test]
 fn an_image_that_cannot_be_read_fails_for_every_method_and_no_other_image() {
     let workshop = Workshop::with_photographs(3);
@@ -132,7 +170,7 @@ fn a_row_is_reported_in_its_turn_and_when_it_is_on_the_disk() {
             for word in [model, method, image] {
                 assert!(line.contains(&format!("\"{word}\"")), "{word} is not in {line}");
             }
-            reported.push([model, method, image].map(Clone::clone));
+            reported.push([model, method, image].map(ToString::to_string));
         }
         _ => {}
     };

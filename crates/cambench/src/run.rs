@@ -178,7 +178,8 @@ pub(crate) fn provenance() -> Provenance {
 
 /// The command line as a person would give it.
 fn command() -> String {
-    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let words = std::env::args_os().skip(1);
+    let mut words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
     words.insert(0, "cambench".to_string());
     words.join(" ")
 }

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     fmt,
-    io::Write,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,

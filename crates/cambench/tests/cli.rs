@@ -423,7 +423,7 @@ fn files_that_are_no_pictures_become_failed_rows_and_code_4() {
         assert_eq!(record.status == Status::Failed, is_bad, "{record:?}");
         if let Some(error) = &record.error {
             println!("{error}");
-            assert!(error.contains(&record.image), "{error}");
+            assert!(error.contains(&*record.image), "{error}");
         }
     }
     let report = fs::read_to_string(workshop.path("run/report.md")).unwrap();

@@ -1,7 +1,11 @@
 //! A run stays within the memory that it was given, under a hard limit on its address space.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test may panic, and says what it skips")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may panic, and says what it skips"
+)]
 
 use std::{
     fs,
@@ -10,6 +14,8 @@ use std::{
     thread,
     time::Duration,
 };
+
+use cam_results::{Picture, Run, Status};
 
 const MIB: u64 = 1 << 20;
 
@@ -70,10 +76,56 @@ fn run(folder: &Path, memory: &str, limit: Option<u64>) -> Taken {
     Taken { address_space, batch: manifest["models"][0]["batch"].as_i64().unwrap() }
 }
 
+/// A folder of one photograph and a sweep.
+fn workshop(sweep: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let rgb = (0..224 * 224 * 3_u32).map(|i| (i % 251) as u8).collect();
+    fs::create_dir(folder.path().join("photos")).unwrap();
+    fs::write(folder.path().join("photos/a.png"), Picture::new(224, 224, rgb).png()).unwrap();
+    fs::write(folder.path().join("data.yaml"), "root: photos\nlayout: files\n").unwrap();
+    fs::write(folder.path().join("sweep.yaml"), sweep).unwrap();
+    folder
+}
+
+/// Whether the address space of a process can be limited here; says so where it cannot.
+fn has_prlimit() -> bool {
+    let is_there = Command::new("prlimit").arg("--version").output().is_ok();
+    if !is_there {
+        println!("skipped: there is no prlimit here");
+    }
+    is_there
+}
+
+#[test]
+fn a_batch_that_gets_no_memory_is_a_failed_row_and_the_next_row_is_computed() {
+    if !has_prlimit() {
+        return;
+    }
+    // A network on images of 1024 pixels a side, and a user who has promised it more memory than there is.
+    let folder = workshop(
+        "name: promised\ndataset: { manifest: data.yaml }\nmodels:\n  - { name: tf_efficientnet_lite0, weights: seeded, \
+         preprocessing: { resize: 1024, crop: 1024 } }\nmethods: [{ name: rise, n_masks: 16 }, grad_cam]\nmetrics: [drop]\n",
+    );
+    let one = run(folder.path(), "1MiB", None);
+    let output = started(folder.path(), "64GiB", Some(one.address_space + 64 * MIB))
+        .wait_with_output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    let run = Run::read(&folder.path().join("64GiB")).unwrap();
+    let [rise, grad_cam] = run.records() else { panic!("two rows were planned") };
+    assert_eq!((rise.status, grad_cam.status), (Status::Failed, Status::Ok));
+    let error = rise.error.as_deref().unwrap();
+    assert!(
+        error.starts_with("out of memory: ") && error.contains("MiB were asked for"),
+        "{error}"
+    );
+    assert!(said.contains("1 of 2 rows failed"), "{said}");
+}
+
 #[test]
 fn a_batch_takes_no_more_address_space_than_it_was_given() {
-    if Command::new("prlimit").arg("--version").output().is_err() {
-        println!("skipped: there is no prlimit here");
+    if !has_prlimit() {
         return;
     }
     for (model, layer, memory) in [
@@ -81,20 +133,7 @@ fn a_batch_takes_no_more_address_space_than_it_was_given() {
         ("vgg16", "features", 900),
         ("tf_efficientnet_lite0", "conv_head", 300),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let photograph = cam_results::Picture::new(
-            224,
-            224,
-            (0..224 * 224 * 3_u32).map(|i| (i % 251) as u8).collect(),
-        );
-        fs::create_dir(folder.path().join("photos")).unwrap();
-        fs::write(folder.path().join("photos/a.png"), photograph.png()).unwrap();
-        fs::write(folder.path().join("data.yaml"), "root: photos\nlayout: files\n").unwrap();
-        fs::write(
-            folder.path().join("sweep.yaml"),
-            SWEEP.replace("MODEL", model).replace("LAYER", layer),
-        )
-        .unwrap();
+        let folder = workshop(&SWEEP.replace("MODEL", model).replace("LAYER", layer));
         // One image at a time: libraries, weights and everything else that is no batch.
         let one = run(folder.path(), "1MiB", None);
         assert_eq!(one.batch, 1, "{model}");

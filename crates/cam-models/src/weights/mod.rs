@@ -1,12 +1,12 @@
 //! Weights: found, verified, downloaded, read and fitted to a plan.
 
+mod budget;
 mod caches;
 mod download;
 mod file;
 mod fit;
 mod seeded;
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -220,7 +220,7 @@ pub fn load_from(
 /// The file cannot be read.
 pub fn sha256(path: &Path) -> Result<String, ModelError> {
     let digest = || {
-        let mut file = File::open(path)?;
+        let mut file = cam_core::open_file(path)?;
         let mut digest = Sha256::new();
         let mut buffer = vec![0; 1 << 20];
         loop {

@@ -79,7 +79,7 @@ impl Drawn {
         let records = places.iter().enumerate().flat_map(|(i, place)| {
             by_image[&*manifest.images[*place].image]
                 .iter()
-                .map(move |record| Record { image: name(i), ..(*record).clone() })
+                .map(move |record| Record { image: name(i).into(), ..(*record).clone() })
         });
         Self {
             records: records.collect(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Error, Result, Run, RunManifest, RunStatus, files::sync_folder, manifest::MANIFEST,
+    Error, Result, Run, RunManifest, RunStatus, disk::sync_folder, manifest::MANIFEST,
     store::RECORDS,
 };
 

@@ -30,7 +30,7 @@ pub use self::{
 };
 use crate::{
     Error, MadeOn, Result, RunManifest,
-    files::sync_folder,
+    disk::{self, sync_folder},
     journal::{Lines, Maker},
     manifest::Plan,
 };
@@ -56,7 +56,7 @@ fn part_path(run: &Path, shard: usize) -> PathBuf {
 /// Makes a folder that survives a power cut.
 fn make_folder(folder: &Path) -> Result<()> {
     let failed = |source| Error::write(folder, source);
-    fs::create_dir_all(folder).map_err(failed)?;
+    disk::create_dir_all(folder).map_err(failed)?;
     let parents = folder.parent().into_iter().chain(folder.parent().and_then(Path::parent));
     parents.into_iter().try_for_each(|parent| sync_folder(parent).map_err(failed))
 }
@@ -131,8 +131,8 @@ pub(crate) fn read_parts(run: &Path, manifest: &RunManifest, plan: &Plan) -> Res
     let shards = ShardPlan::read(run, manifest)?;
     let found = |(shard, path): (usize, PathBuf)| {
         let lines = Lines::of(&path, plan)?;
-        let problem = match shards.manifest_of(manifest, shard) {
-            Ok(of_shard) => problem(&lines, shards.id(), shard, &of_shard, plan),
+        let problem = match shards.shard(shard) {
+            Ok(of_plan) => problem(&lines, shards.id(), shard, &of_plan.places(manifest, plan)),
             Err(error) => Some(error.to_string()),
         };
         Ok(Found { shard, path, lines, problem })
@@ -140,23 +140,15 @@ pub(crate) fn read_parts(run: &Path, manifest: &RunManifest, plan: &Plan) -> Res
     parts.into_par_iter().map(found).collect()
 }
 
-/// What keeps lines from being the whole part of a shard. `of_shard` is the shard's manifest; places are those of `plan`.
-fn problem(
-    lines: &Lines,
-    id: &str,
-    shard: usize,
-    of_shard: &RunManifest,
-    plan: &Plan,
-) -> Option<String> {
+/// What keeps lines from being the whole part of a shard, which has rows at the places `expected`, ascending.
+fn problem(lines: &Lines, id: &str, shard: usize, expected: &[usize]) -> Option<String> {
     let Some(maker) = &lines.maker else {
         return Some("its first line does not say who made it".into());
     };
     if (maker.plan.as_str(), maker.shard) != (id, shard) {
         return Some(format!("it is shard {} of the plan {}", maker.shard, maker.plan));
     }
-    let mut expected: Vec<_> = of_shard.plan().filter_map(|key| plan.place(&key)).collect();
     let mut there: Vec<_> = lines.rows.iter().map(|(place, ..)| *place).collect();
-    expected.sort_unstable();
     there.sort_unstable();
     if lines.dropped > 0 {
         Some(format!("{} of its lines are damaged", lines.dropped))
@@ -174,7 +166,7 @@ fn set_aside(run: &Path, shard: usize) -> Result<()> {
     let there = names(&folder)?.len();
     let path = part_path(run, shard);
     let new = folder.join(format!("{shard:06}.{there}.{}.jsonl", std::process::id()));
-    match fs::rename(&path, &new) {
+    match disk::rename(&path, &new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::write(&path, error)),
         _ => {
             let parts = parts_folder(run);

@@ -1,7 +1,7 @@
 //! The rows of one shard while they are being made, and the moment when they become a part of the run.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     Error, Key, Result, Row, RunManifest,
-    files::{link_new, sync_folder},
+    disk::{self, sync_folder},
+    files::{is_running, link_new},
     journal::{Journal, JournalWriter, Lines, Maker},
     manifest::Plan,
 };
@@ -86,7 +87,7 @@ impl Part {
             .iter()
             .filter(|(path, _)| is_abandoned(path, host))
             .max_by_key(|(_, lines)| lines.rows.len())
-            .filter(|(path, _)| fs::rename(path, &draft).is_ok());
+            .filter(|(path, _)| disk::rename(path, &draft).is_ok());
         let mut writer = match adopted {
             Some(_) => JournalWriter::reopen(&draft, plan())?,
             None => JournalWriter::create(&draft, plan(), &maker)?,
@@ -106,7 +107,7 @@ impl Part {
             }
             if is_abandoned {
                 // It has nothing more to give; `clean` gets what is left.
-                let _ = fs::remove_file(&path);
+                let _ = disk::remove_file(&path);
             }
         }
         Ok(Some(Self { run: run.to_owned(), manifest, maker, draft, writer }))
@@ -168,7 +169,7 @@ impl Part {
             Err(error) => return Err(failed(error)),
         };
         // The rows are safe; what is left of the draft is only a second name of theirs.
-        let _ = fs::remove_file(&draft);
+        let _ = disk::remove_file(&draft);
         sync_folder(&parts_folder(&run)).map_err(failed)?;
         Ok(committed)
     }
@@ -186,10 +187,14 @@ pub(super) enum There {
 pub(super) fn there(run: &Path, manifest: &RunManifest, id: &str, shard: usize) -> Result<There> {
     let plan = Plan::of(manifest);
     match Lines::of(&part_path(run, shard), &plan) {
-        Ok(lines) => Ok(match problem(&lines, id, shard, manifest, &plan) {
-            None => There::Whole,
-            Some(_) => There::Damaged,
-        }),
+        Ok(lines) => {
+            let mut expected: Vec<_> = manifest.plan().filter_map(|key| plan.place(&key)).collect();
+            expected.sort_unstable();
+            Ok(match problem(&lines, id, shard, &expected) {
+                None => There::Whole,
+                Some(_) => There::Damaged,
+            })
+        }
         Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Ok(There::Nothing)
         }
@@ -248,16 +253,13 @@ fn is_abandoned(draft: &Path, host: &str) -> bool {
     let name = draft.file_name().unwrap_or_default().to_string_lossy();
     let mut words = name.split('.').skip(2);
     let (of, pid) = (words.next(), words.next());
-    let processes = Path::new("/proc");
-    of == Some(&plain(host))
-        && processes.join("self").exists()
-        && pid.is_some_and(|pid| !processes.join(pid).exists())
+    of == Some(&plain(host)) && pid.and_then(is_running) == Some(false)
 }
 
 /// Removes all parts and drafts of a run whose tables hold their rows.
 pub(crate) fn remove_parts(run: &Path) -> Result<()> {
     let folder = parts_folder(run);
-    match fs::remove_dir_all(&folder) {
+    match disk::remove_dir_all(&folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::write(folder, error)),
         _ => Ok(()),
     }
@@ -272,7 +274,7 @@ pub(super) fn clean(run: &Path) -> Result<usize> {
         for file in names(&folder)? {
             if name != PARTS || file.starts_with('.') {
                 let path = folder.join(file);
-                fs::remove_file(&path).map_err(|source| Error::write(&path, source))?;
+                disk::remove_file(&path).map_err(|source| Error::write(&path, source))?;
                 n += 1;
             }
         }
@@ -282,7 +284,7 @@ pub(super) fn clean(run: &Path) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::OpenOptions;
+    use std::fs::{self, OpenOptions};
     use std::io::Write;
 
     use super::*;

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{PLAN, make_folder, shards_folder};
-use crate::{Error, Result, RunManifest, SCHEMA, files::write_new};
+use crate::{
+    Error, MethodEntry, ModelEntry, Result, RunManifest, SCHEMA, files::write_new, manifest::Plan,
+};
 
 /// A run cut into shards; written once, and never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,26 @@ impl Shard {
     /// How many rows it has.
     pub fn n_rows(&self) -> usize {
         (self.images[1] - self.images[0]) * self.methods.len()
+    }
+
+    fn has_model(&self, model: &ModelEntry) -> bool {
+        model.name == self.model
+    }
+
+    fn has_method(&self, method: &MethodEntry) -> bool {
+        self.methods.contains(&method.name)
+    }
+
+    /// The places of its rows in the run's plan, ascending.
+    pub(super) fn places(&self, manifest: &RunManifest, plan: &Plan) -> Vec<usize> {
+        let [start, end] = self.images;
+        let end = end.min(manifest.images.len());
+        let models = manifest.models.iter().enumerate().filter(|(_, model)| self.has_model(model));
+        let methods: Vec<usize> = (0..manifest.methods.len())
+            .filter(|k| self.has_method(&manifest.methods[*k]))
+            .collect();
+        let of_image = |m, image| methods.iter().map(move |k| plan.place_at(m, image, *k));
+        models.flat_map(|(m, _)| (start..end).flat_map(move |image| of_image(m, image))).collect()
     }
 }
 
@@ -150,13 +172,10 @@ impl ShardPlan {
     /// # Errors
     /// Where there is no such shard.
     pub fn manifest_of(&self, manifest: &RunManifest, index: usize) -> Result<RunManifest> {
-        let Shard { model, methods, images: [start, end], .. } = self.shard(index)?;
-        let images = manifest.images.get(*start..*end).unwrap_or_default().to_vec();
-        Ok(manifest.with(
-            images,
-            |entry| entry.name == *model,
-            |entry| methods.contains(&entry.name),
-        ))
+        let shard = self.shard(index)?;
+        let [start, end] = shard.images;
+        let images = manifest.images.get(start..end).unwrap_or_default().to_vec();
+        Ok(manifest.with(images, |model| shard.has_model(model), |method| shard.has_method(method)))
     }
 
     /// How many shards there are of each class, in the order of the classes' names.

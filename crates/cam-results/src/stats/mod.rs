@@ -37,7 +37,7 @@ pub use contrast::{BelowControl, Contrast, Item, Pair, below_controls};
 pub(crate) use contrast::{between_methods, between_models};
 pub(crate) use markdown::{conclusions_md, differences_md};
 pub use ranks::Ranks;
-pub(crate) use scores::{ROUNDING, Scores, Statistic};
+pub(crate) use scores::{ROUNDING, Scores, Statistic, Values};
 pub use test::Difference;
 pub(crate) use test::{Paired, corrected};
 pub use words::conclusions;

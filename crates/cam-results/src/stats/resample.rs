@@ -86,16 +86,16 @@ impl Resamples {
         if self.n_units == 0 {
             return vec![vec![0.0; N_RESAMPLES]; columns.len()];
         }
-        let rows: Vec<Vec<f64>> = self
-            .draws
-            .par_chunks_exact(self.n_units)
-            .map_init(Vec::new, |weights: &mut Vec<f64>, draws| {
-                weights.clear();
-                weights.extend(draws.iter().map(|draw| f64::from(*draw)));
-                columns.iter().map(|column| dot(weights, column)).collect()
-            })
-            .collect();
-        (0..columns.len()).map(|c| rows.iter().map(|row| row[c]).collect()).collect()
+        let of_resamples = |draws: &[u16]| -> Vec<Vec<f64>> {
+            let weights: Vec<f64> = draws.iter().map(|draw| f64::from(*draw)).collect();
+            let weights: Vec<&[f64]> = weights.chunks_exact(self.n_units).collect();
+            columns.chunks(BLOCK).flat_map(|columns| products(columns, &weights)).collect()
+        };
+        let blocks: Vec<_> =
+            self.draws.par_chunks(BLOCK * self.n_units).map(of_resamples).collect();
+        (0..columns.len())
+            .map(|c| blocks.iter().flat_map(|block| &block[c]).copied().collect())
+            .collect()
     }
 
     /// The sum in every resample of a few images' values.
@@ -134,17 +134,44 @@ fn units(labels: impl Iterator<Item = Option<i64>> + Clone) -> Vec<usize> {
         .collect()
 }
 
-/// The sum of products. Several running sums let the processor work on several numbers at once.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a_chunks, a_rest) = a.as_chunks::<8>();
-    let (b_chunks, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+/// How many columns, and how many resamples, are multiplied while they are in the cache.
+const BLOCK: usize = 16;
+/// How many units of them; a multiple of [`LANES`].
+const TILE: usize = 512;
+/// Several running sums let the processor work on several numbers at once.
+const LANES: usize = 8;
+
+/// The sums of products of each of some columns with each of some others: `[a, b]`. Of long columns, a piece of each is
+/// multiplied with a piece of each other before the next pieces are read.
+fn products(a: &[&[f64]], b: &[&[f64]]) -> Vec<Vec<f64>> {
+    let n = a.first().map_or(0, |column| column.len());
+    let whole = n - n % LANES;
+    let mut sums = vec![vec![[0.0; LANES]; b.len()]; a.len()];
+    for start in (0..whole).step_by(TILE) {
+        let tile = start..whole.min(start + TILE);
+        for (a, sums) in a.iter().zip(&mut sums) {
+            for (b, sums) in b.iter().zip(sums) {
+                add_products(sums, &a[tile.clone()], &b[tile.clone()]);
+            }
+        }
+    }
+    let rest = |a: &[f64], b: &[f64]| -> f64 {
+        a[whole..].iter().zip(&b[whole..]).map(|(a, b)| a * b).sum()
+    };
+    let of_column = |(a, sums): (&&[f64], &Vec<[f64; LANES]>)| -> Vec<f64> {
+        b.iter().zip(sums).map(|(b, sums)| sums.iter().sum::<f64>() + rest(a, b)).collect()
+    };
+    a.iter().zip(&sums).map(of_column).collect()
+}
+
+fn add_products(sums: &mut [f64; LANES], a: &[f64], b: &[f64]) {
+    let mut running = *sums;
+    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
+        for ((sum, a), b) in running.iter_mut().zip(a).zip(b) {
             *sum += a * b;
         }
     }
-    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
+    *sums = running;
 }
 
 #[cfg(test)]
@@ -179,6 +206,25 @@ mod tests {
         let resamples = Resamples::of(&images(&[None; 7]));
         let ones = [1.0; 7];
         assert!(resamples.sums(&[&ones])[0].iter().all(|sum| (sum - 7.0).abs() < 1e-12));
+    }
+
+    #[test]
+    fn products_in_pieces_are_those_of_whole_columns() {
+        for n in [0, 1, LANES, TILE + 3, 3 * TILE] {
+            let column =
+                |k: usize| -> Vec<f64> { (0..n).map(|i| ((i * (k + 3)) % 17) as f64).collect() };
+            let (a, b): (Vec<_>, Vec<_>) =
+                ((0..3).map(column).collect(), (5..7).map(column).collect());
+            let [a_slices, b_slices] = [&a, &b].map(|columns: &Vec<Vec<f64>>| -> Vec<&[f64]> {
+                columns.iter().map(Vec::as_slice).collect()
+            });
+            let expected: Vec<Vec<f64>> = a
+                .iter()
+                .map(|a| b.iter().map(|b| a.iter().zip(b).map(|(a, b)| a * b).sum()).collect())
+                .collect();
+            // Whole numbers, so that no order of adding shows.
+            assert_eq!(products(&a_slices, &b_slices), expected, "{n}");
+        }
     }
 
     #[test]

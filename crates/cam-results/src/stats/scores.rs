@@ -67,22 +67,25 @@ impl Scores {
     /// Of a run: its cells in the order of the manifest, models first. The columns are the metrics, then the per-image
     /// ADCC.
     pub(crate) fn of_run(manifest: &RunManifest, records: &[Record]) -> Self {
-        let resamples = Resamples::of(&manifest.images);
-        let mut cells = empty(manifest, resamples.n_images());
-        fill(&mut cells, manifest, records, &resamples);
-        Self::new(resamples, cells, yes_or_no(manifest))
+        let mut values = Values::of(manifest);
+        for record in records {
+            values.add(record);
+        }
+        values.scores()
     }
 
     /// Of two runs on the same images: the cells of the first, then those of the second.
     pub(crate) fn of_runs(runs: [(&RunManifest, &[Record]); 2]) -> Self {
-        let resamples = Resamples::of(&runs[0].0.images);
-        let mut all = vec![];
-        for (manifest, records) in runs {
-            let mut cells = empty(manifest, resamples.n_images());
-            fill(&mut cells, manifest, records, &resamples);
-            all.extend(cells);
-        }
-        Self::new(resamples, all, yes_or_no(runs[0].0))
+        let [first, second] = runs.map(|(manifest, records)| {
+            let mut values = Values::of(manifest);
+            for record in records {
+                values.add(record);
+            }
+            values
+        });
+        let Values { resamples, mut cells, .. } = first;
+        cells.extend(second.cells);
+        Self::new(resamples, cells, yes_or_no(runs[0].0))
     }
 
     fn new(resamples: Resamples, cells: Vec<Vec<Vec<Option<f64>>>>, yes_or_no: Vec<bool>) -> Self {
@@ -429,35 +432,50 @@ fn interval(mut replicates: Vec<f64>) -> (f64, f64) {
     (quantile(&replicates, tail), quantile(&replicates, 1.0 - tail))
 }
 
-/// Columns without values for every cell of a run.
-fn empty(manifest: &RunManifest, n_images: usize) -> Vec<Vec<Vec<Option<f64>>>> {
-    let n_cells = manifest.models.len() * manifest.methods.len();
-    vec![vec![vec![None; n_images]; manifest.metrics.len() + 1]; n_cells]
+/// The scores of a run as its records come.
+#[derive(Debug)]
+pub(crate) struct Values<'a> {
+    resamples: Resamples,
+    cells: Vec<Vec<Vec<Option<f64>>>>,
+    places: BTreeMap<[&'a str; 4], usize>,
+    yes_or_no: Vec<bool>,
 }
 
-/// Writes the values of scored records into the columns of their cells.
-fn fill(
-    cells: &mut [Vec<Vec<Option<f64>>>],
-    manifest: &RunManifest,
-    records: &[Record],
-    resamples: &Resamples,
-) {
-    let mut places = BTreeMap::new();
-    for (m, model) in manifest.models.iter().enumerate() {
-        for (k, method) in manifest.methods.iter().enumerate() {
-            let key = (&*model.name, &*model.layer, &*method.name, &*method.protocol);
-            places.insert(key, m * manifest.methods.len() + k);
+impl<'a> Values<'a> {
+    /// Columns without values for every cell of a run.
+    pub(crate) fn of(manifest: &'a RunManifest) -> Self {
+        let resamples = Resamples::of(&manifest.images);
+        let n_cells = manifest.models.len() * manifest.methods.len();
+        let n_columns = manifest.metrics.len() + 1;
+        let cells = vec![vec![vec![None; resamples.n_images()]; n_columns]; n_cells];
+        let mut places = BTreeMap::new();
+        for (m, model) in manifest.models.iter().enumerate() {
+            for (k, method) in manifest.methods.iter().enumerate() {
+                let key = [&*model.name, &*model.layer, &*method.name, &*method.protocol];
+                places.insert(key, m * manifest.methods.len() + k);
+            }
         }
+        Self { resamples, cells, places, yes_or_no: yes_or_no(manifest) }
     }
-    for record in records.iter().filter(|record| record.status == Status::Ok) {
+
+    /// Writes the values of a record, if it is scored, into the columns of its cell. Which cell that is.
+    pub(crate) fn add(&mut self, record: &Record) -> Option<usize> {
         let Record { model, layer, method, protocol, image, .. } = record;
-        let key = (&**model, &**layer, &**method, &**protocol);
-        if let (Some(cell), Some(image)) = (places.get(&key), resamples.place(image)) {
+        let cell = *self.places.get(&[&**model, &**layer, &**method, &**protocol])?;
+        if record.status == Status::Ok
+            && let Some(image) = self.resamples.place(image)
+        {
             let values = record.metrics.iter().chain([&record.adcc_per_image]);
-            for (column, value) in cells[*cell].iter_mut().zip(values) {
+            for (column, value) in self.cells[cell].iter_mut().zip(values) {
                 column[image] = value.filter(|value| value.is_finite());
             }
         }
+        Some(cell)
+    }
+
+    /// All cells in the order of the manifest, models first. The columns are the metrics, then the per-image ADCC.
+    pub(crate) fn scores(self) -> Scores {
+        Scores::new(self.resamples, self.cells, self.yes_or_no)
     }
 }
 

@@ -22,6 +22,9 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<Exit> {
     let patience = Instant::now() + Duration::from_secs(args.patience);
     while cut.progress()?.missing().next().is_some() && Instant::now() < patience {
         sleep(Duration::from_secs(1));
+        if let Some(done) = Cut::open(&cut.folder)?.finished() {
+            return Ok(done);
+        }
     }
     let merged = cam_runner::merge(&cut.folder, args.partial)?;
     for sentence in &merged.damaged {
