@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashMap,
-    io::{self, Write},
+    fs::File,
+    io::{self, BufReader, Seek as _, SeekFrom, Write},
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
@@ -10,11 +12,13 @@ use std::{
 
 use polars::prelude::*;
 use polars_arrow::array::{ArrayRef, DictionaryArray, PrimitiveArray, Utf8ViewArray};
+use polars_parquet::read::RowGroupMetadata;
 use polars_parquet::write::{
     CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, Encoding, FileWriter,
     KeyValue, ParquetType, StatisticsOptions, Version, WriteOptions, array_to_columns, compress,
     fallible_streaming_iterator, get_dtype_encoding, schema_to_metadata_key, to_parquet_type,
 };
+use polars_parquet_format::{PageHeader, thrift::protocol::TCompactInputProtocol};
 
 use crate::{
     Curve, Error, Key, MetricEntry, RawMap, Record, Result, Row, SCHEMA, Status,
@@ -27,6 +31,15 @@ pub(crate) const MAPS: usize = 256;
 
 /// How many short rows, records or steps of a curve, are held at once.
 pub(crate) const SHORT_ROWS: usize = 1 << 17;
+
+/// The most bytes of a page that is read: twice a map of 4096 x 4096 numbers.
+const MAX_PAGE: u64 = 128 << 20;
+
+/// The most bytes of a page's header, which holds a lowest and a highest value.
+const MAX_PAGE_HEADER: usize = 16 << 20;
+
+/// The most numbers of maps in a row group that is read: four maps of 4096 x 4096.
+const MAX_VALUES: u64 = 64 << 20;
 
 const SCHEMA_KEY: &str = "cambench_schema";
 
@@ -196,7 +209,8 @@ pub(crate) fn read_parquet(
         |error: PolarsError| Error::Damaged { path: path.to_owned(), message: error.to_string() };
     let open = || files::open(path).map_err(|source| Error::read(path, source));
     let file = open()?;
-    let metadata = without_panic(|| ParquetReader::new(file).get_metadata().cloned());
+    let metadata =
+        without_panic(|| ParquetReader::new(BufReader::new(&file)).get_metadata().cloned());
     let metadata = metadata.map_err(damaged)?;
     let schema = metadata
         .key_value_metadata()
@@ -214,13 +228,58 @@ pub(crate) fn read_parquet(
             return Err(Error::Damaged { path: path.to_owned(), message });
         }
     }
-    for start in (0..metadata.num_rows).step_by(slice) {
-        let mut reader = ParquetReader::new(open()?).with_slice(Some((start, slice)));
-        reader.set_metadata(metadata.clone());
-        let frame = without_panic(|| reader.finish()).map_err(damaged)?;
-        check_lengths(&frame).and_then(|()| visit(&frame)).map_err(damaged)?;
+    let mut start = 0;
+    for group in &metadata.row_groups {
+        check_pages(&file, group).map_err(damaged)?;
+        let end = start + group.num_rows();
+        for at in (start..end).step_by(slice) {
+            let rows = (at, slice.min(end - at));
+            let mut reader = ParquetReader::new(open()?).with_slice(Some(rows));
+            reader.set_metadata(metadata.clone());
+            let frame = without_panic(|| reader.finish()).map_err(damaged)?;
+            check_lengths(&frame).and_then(|()| visit(&frame)).map_err(damaged)?;
+        }
+        start = end;
     }
     Ok(())
+}
+
+/// Whether the pages of a row group hold as many values as it has rows, and no more than a table of ours has: polars makes
+/// room for as many as a page claims. Only the pages' headers are read.
+fn check_pages(file: &File, group: &RowGroupMetadata) -> PolarsResult<()> {
+    let mut reader = BufReader::new(file);
+    for column in group.parquet_columns() {
+        let is_flat = column.descriptor().descriptor.max_rep_level == 0;
+        let most = if is_flat { group.num_rows() as u64 } else { MAX_VALUES };
+        let Range { start, end } = column.byte_range();
+        let (mut at, mut n_values) = (start, 0);
+        while at < end {
+            reader.seek(SeekFrom::Start(at))?;
+            let mut protocol = TCompactInputProtocol::new(&mut reader, MAX_PAGE_HEADER);
+            let header = PageHeader::read_from_in_protocol(&mut protocol)
+                .map_err(|error| polars_err!(ComputeError: "a page's header: {error}"))?;
+            let data = header.data_page_header.map(|data| data.num_values);
+            let data = data.or(header.data_page_header_v2.map(|data| data.num_values));
+            n_values += claimed(data.unwrap_or(0))?;
+            let words = header.dictionary_page_header.map_or(0, |words| words.num_values);
+            let sizes = [header.uncompressed_page_size, header.compressed_page_size, words];
+            for size in sizes {
+                polars_ensure!(claimed(size)? <= MAX_PAGE, ComputeError: "a page claims {size} bytes");
+            }
+            polars_ensure!(n_values <= most, ComputeError: "a column claims more than {most} values");
+            at = reader.stream_position()? + claimed(header.compressed_page_size)?;
+        }
+        polars_ensure!(
+            !is_flat || n_values == most,
+            ComputeError: "a column has {n_values} values for {most} rows"
+        );
+    }
+    Ok(())
+}
+
+fn claimed(n: i32) -> PolarsResult<u64> {
+    u64::try_from(n)
+        .map_err(|_negative| polars_err!(ComputeError: "a page claims {n} of something"))
 }
 
 /// polars believes a file's own word for how long its columns are.

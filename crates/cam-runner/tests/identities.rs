@@ -167,8 +167,13 @@ fn a_random_method_draws_the_same_whatever_the_number_of_threads() {
         // At the end of the network noise does not change its gradients.
         (self::method("smooth_grad_cam_pp", &[]), "conv_stem"),
     ] {
-        // Where mean gradients have both signs, its weights have poles, which magnify rounding.
-        let tolerance = if method.name() == "smooth_grad_cam_pp" { 0.1 } else { 1e-4 };
+        let tolerance = match method.name() {
+            // Where mean gradients have both signs, its weights have poles, which magnify rounding.
+            "smooth_grad_cam_pp" => 0.1,
+            // A pixel's gradient is a sum over all paths through the network, most of which cancel.
+            "smooth_grad" => 1e-2,
+            _ => 1e-4,
+        };
         let cut = model.network.cut(layer).unwrap();
         let map = |threads, seed| {
             set_threads(threads);

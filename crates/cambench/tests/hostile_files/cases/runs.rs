@@ -316,8 +316,8 @@ fn runs() -> Vec<Case> {
                 });
             }),
         ),
-        read(
-            "rows of a right checksum, with fields that are no numbers: they are no rows",
+        refused(
+            "rows of a right checksum, with fields that are no numbers",
             unfinished(|folder| {
                 tamper(&folder.join("journal.jsonl"), |bytes| {
                     let lines = journal_rows(bytes).into_iter().map(|row| {
