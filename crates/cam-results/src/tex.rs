@@ -301,8 +301,9 @@ fn caption(
     let models: Vec<String> = manifest
         .models
         .iter()
-        .map(|ModelEntry { name, layer, weights, precision, .. }| {
-            format!("{name} at {layer} ({}, {precision})", weights.source)
+        .map(|model| {
+            let ModelEntry { layer, weights, precision, .. } = model;
+            format!("{} at {layer} ({}, {precision})", model.network(), weights.source)
         })
         .collect();
     let versions: Vec<String> =

@@ -263,9 +263,11 @@ pub fn compare(
     for (m, model) in old_manifest.models.iter().enumerate() {
         for (k, method) in old_manifest.methods.iter().enumerate() {
             let old_cell = m * n_methods + k;
-            let new_cell = place(new_manifest, &model.name, &method.name).map(|i| n_old + i);
+            // A name that is not there has no rows.
+            let name = comparable::counterpart(new_manifest, model).map_or("", |new| &*new.name);
+            let new_cell = place(new_manifest, name, &method.name).map(|i| n_old + i);
             let is_complete =
-                n_rows.get(&(&*model.name, &*method.name)) == Some(&new_manifest.images.len());
+                n_rows.get(&(name, &*method.name)) == Some(&new_manifest.images.len());
             for (statistic, metric, better) in &metrics {
                 let paired = new_cell
                     .filter(|_| is_complete)
@@ -292,7 +294,7 @@ pub fn compare(
                     }),
                 });
             }
-            losses.extend(loss([base, new], &model.name, &method.name));
+            losses.extend(loss([base, new], [&model.name, name], &method.name));
         }
     }
     let mut corrected = corrected(&table).into_iter();
@@ -366,18 +368,19 @@ fn rows_by_cell(records: &[Record]) -> BTreeMap<(&str, &str), usize> {
     n_rows
 }
 
-fn loss(sides: [Side<'_>; 2], model: &str, method: &str) -> Option<Loss> {
+/// `models` are the names of one model on both sides.
+fn loss(sides: [Side<'_>; 2], models: [&str; 2], method: &str) -> Option<Loss> {
     let count = |status: Status| {
-        sides.map(|side| {
+        [0, 1].map(|i| {
             let of_cell = |record: &&Record| {
-                record.status == status && record.model == model && record.method == method
+                record.status == status && record.model == models[i] && record.method == method
             };
-            side.records.iter().filter(of_cell).count()
+            sides[i].records.iter().filter(of_cell).count()
         })
     };
     let (degenerate, failed) = (count(Status::Degenerate), count(Status::Failed));
     (degenerate != [0, 0] || failed != [0, 0]).then(|| Loss {
-        model: model.to_owned(),
+        model: models[0].to_owned(),
         method: method.to_owned(),
         degenerate,
         failed,

@@ -1,0 +1,192 @@
+//! Which layer to explain: every network that a sweep cuts at several layers, method by method and metric by metric.
+//!
+//! A layer of a network is a model of its own, so all differences are those of [`Summary::models`]: paired image by image,
+//! and corrected for all of them.
+
+use crate::{
+    Cell, MethodEntry, ModelEntry, Preset, RunManifest, Summary,
+    beside::{Section, Table},
+    preset::{Group, grouped},
+    report::label,
+    stats::{Contrast, ROUNDING, listed},
+    summary::FEW_IMAGES,
+};
+
+/// The section of a report; nothing where no network is cut at several layers.
+pub(crate) fn section(manifest: &RunManifest, summary: &Summary) -> Option<Section> {
+    let networks = networks(manifest);
+    let has_names = networks.len() > 1;
+    let mut section = Section {
+        name: "layers",
+        title: "Which layer?".into(),
+        note: note(summary, &networks)?,
+        tables: vec![],
+        remarks: vec![],
+    };
+    for layers in networks {
+        let network = has_names.then_some(layers[0].network());
+        let methods: Vec<Method<'_>> = manifest
+            .methods
+            .iter()
+            .filter_map(|method| Method::of(method, &layers, summary))
+            .collect();
+        let (differing, same): (Vec<_>, Vec<_>) =
+            methods.into_iter().partition(|method| !method.is_same_everywhere());
+        let cells: Vec<(&MethodEntry, &Cell)> = summary
+            .cells
+            .iter()
+            .filter(|cell| layers.iter().any(|layer| layer.name == cell.model))
+            .filter_map(|cell| {
+                Some((manifest.methods.iter().find(|m| m.name == cell.method)?, cell))
+            })
+            .collect();
+        let columns = Preset::All.columns_of(manifest, summary, &cells);
+        for group in grouped(columns).iter().filter(|_| !differing.is_empty()) {
+            section.tables.push(Table {
+                title: group.heading(network),
+                head: head(group),
+                rows: differing.iter().map(|method| method.row(group)).collect(),
+            });
+        }
+        let of_network = network.map_or_else(String::new, |network| format!(" of {network}"));
+        section.remarks.extend(differing.iter().map(|method| method.words(&of_network)));
+        if !same.is_empty() {
+            let names: Vec<String> = same.iter().map(|method| label(method.entry)).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let have = if names.len() == 1 { "has" } else { "have" };
+            section.remarks.push(format!(
+                "{} {have} the same scores at every layer{of_network}, and {have} no row.",
+                listed(&names)
+            ));
+        }
+    }
+    Some(section)
+}
+
+/// The networks that are cut at several layers, each with those, in the order of the manifest.
+fn networks(manifest: &RunManifest) -> Vec<Vec<&ModelEntry>> {
+    let mut networks: Vec<Vec<&ModelEntry>> = vec![];
+    for model in &manifest.models {
+        match networks.iter_mut().find(|layers| layers[0].network() == model.network()) {
+            Some(layers) => layers.push(model),
+            None => networks.push(vec![model]),
+        }
+    }
+    networks.retain(|layers| layers.len() > 1);
+    networks
+}
+
+/// What the table shows; `None` where there is no network to show.
+fn note(summary: &Summary, networks: &[Vec<&ModelEntry>]) -> Option<String> {
+    let grids: Vec<String> = networks
+        .iter()
+        .flatten()
+        .map(|model| {
+            let [_, height, width] = model.feature_shape;
+            format!("{} {height} × {width}", model.layer)
+        })
+        .collect();
+    let is_few = summary.cells.iter().any(|cell| cell.n_rows() > 0 && cell.n < FEW_IMAGES);
+    let few = if is_few { " So few images do not tell which layer to take." } else { "" };
+    (!grids.is_empty()).then(|| {
+        format!(
+            "The layer with the best mean under every method by every metric, and that mean in percent. It stands alone \
+             where it is better than every other layer by the paired test on the same images, corrected for all \
+             comparisons between models and layers; behind \"or\" are those that it cannot be told from.{few} Maps of a \
+             deeper layer are coarser; cells of a map: {}.",
+            grids.join(", ")
+        )
+    })
+}
+
+fn head(group: &Group) -> Vec<String> {
+    let columns = group.columns.iter().map(|column| column.heading.clone());
+    std::iter::once("Method".to_owned()).chain(columns).collect()
+}
+
+/// The layers of a network compared under one method.
+struct Method<'a> {
+    entry: &'a MethodEntry,
+    /// One per metric; the items are called by their layers.
+    contrasts: Vec<Contrast>,
+}
+
+impl<'a> Method<'a> {
+    /// `None` where fewer than two layers have scores.
+    fn of(entry: &'a MethodEntry, layers: &[&ModelEntry], summary: &Summary) -> Option<Self> {
+        let layer_of = |model: &str| {
+            let entry = layers.iter().find(|layer| layer.name == model)?;
+            Some(entry.layer.clone())
+        };
+        let of_method = summary.models.iter().filter(|contrast| contrast.within == entry.name);
+        let contrasts: Vec<Contrast> = of_method
+            .map(|contrast| contrast.only(layer_of))
+            .filter(|contrast| contrast.order().len() > 1)
+            .collect();
+        (!contrasts.is_empty()).then_some(Self { entry, contrasts })
+    }
+
+    /// Whether every image has the same scores at every layer, but for rounding.
+    fn is_same_everywhere(&self) -> bool {
+        let pairs = self.contrasts.iter().flat_map(|contrast| &contrast.pairs);
+        let mut pairs = pairs.map(|pair| pair.difference);
+        pairs.all(|difference| difference.detectable <= ROUNDING && difference.p >= 1.0)
+    }
+
+    fn row(&self, group: &Group) -> Vec<String> {
+        let value = |heading: &str| {
+            let contrast = self.contrasts.iter().find(|contrast| contrast.heading == heading)?;
+            let best = *contrast.order().first()?;
+            let mean = contrast.items[best].estimate?.mean;
+            let or = or(contrast).map_or_else(String::new, |others| format!(" or {others}"));
+            Some(format!("{} {:.1}{or}", contrast.items[best].label, 100.0 * mean))
+        };
+        let values = group.columns.iter();
+        let values = values.map(|column| value(&column.heading).unwrap_or_else(|| "–".to_owned()));
+        std::iter::once(label(self.entry)).chain(values).collect()
+    }
+
+    /// Which layers are best by which metrics, and what cannot be told.
+    fn words(&self, of_network: &str) -> String {
+        let mut best: Vec<(&str, Vec<&str>)> = vec![];
+        let mut open = vec![];
+        for contrast in &self.contrasts {
+            let Some(&first) = contrast.order().first() else { continue };
+            let layer = contrast.items[first].label.as_str();
+            match or(contrast) {
+                Some(others) => open.push(format!("{} ({layer} or {others})", contrast.heading)),
+                None => match best.iter_mut().find(|(name, _)| *name == layer) {
+                    Some((_, metrics)) => metrics.push(&contrast.heading),
+                    None => best.push((layer, vec![&contrast.heading])),
+                },
+            }
+        }
+        let mut parts: Vec<String> = best
+            .iter()
+            .map(|(layer, metrics)| {
+                format!("{layer} is better than every other layer by {}", listed(metrics))
+            })
+            .collect();
+        if !open.is_empty() {
+            let open: Vec<&str> = open.iter().map(String::as_str).collect();
+            parts.push(format!("no layer is shown to be the best by {}", listed(&open)));
+        }
+        format!("{}{of_network}: {}.", label(self.entry), parts.join("; "))
+    }
+}
+
+/// Those that the best layer cannot be told from: `blocks.3`, or `any` where there are several and it is all; `None` where
+/// it stands alone.
+fn or(contrast: &Contrast) -> Option<String> {
+    let order = contrast.order();
+    let (best, rest) = order.split_first()?;
+    let equal = rest.iter().filter(|other| !contrast.is_better(*best, **other));
+    let equal: Vec<&str> = equal.map(|other| contrast.items[*other].label.as_str()).collect();
+    if equal.is_empty() {
+        None
+    } else if equal.len() == rest.len() && rest.len() > 1 {
+        Some("any".to_owned())
+    } else {
+        Some(equal.join(", "))
+    }
+}
