@@ -175,7 +175,7 @@ impl<'a> Method<'a> {
     }
 }
 
-/// Those that the best layer cannot be told from: `blocks.3`, or `any` where there are several and it is all; `None` where
+/// Those that the best layer cannot be told from: `blocks.3`, or `any other` where that is all of several; `None` where
 /// it stands alone.
 fn or(contrast: &Contrast) -> Option<String> {
     let order = contrast.order();
@@ -185,8 +185,99 @@ fn or(contrast: &Contrast) -> Option<String> {
     if equal.is_empty() {
         None
     } else if equal.len() == rest.len() && rest.len() > 1 {
-        Some("any".to_owned())
+        Some("any other".to_owned())
     } else {
         Some(equal.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Record, Store, beside, report_html, report_tex, stats, summarize,
+        testing::{many_images, model, rows},
+    };
+
+    /// 40 images at three layers of one network and at the only one of another. CAM: `late` has the least drop, and `mid`
+    /// and `early` have the same but for noise; by coherency all are alike. RISE does not look at the layer.
+    fn swept() -> (RunManifest, Vec<Record>) {
+        let (mut manifest, _) = many_images(40);
+        let at = |layer: &str, side: i64| ModelEntry {
+            layer: layer.into(),
+            feature_shape: [64, side, side],
+            ..model(&crate::name_at("net", layer))
+        };
+        manifest.models = vec![at("early", 28), at("mid", 14), at("late", 7), model("other")];
+        manifest.methods.truncate(2);
+        let mut records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+        for (i, record) in records.iter_mut().enumerate() {
+            let image: usize = record.image[..5].parse().unwrap();
+            let wave = |k: usize| ((image * 7 + k) as f64 * 0.61).sin();
+            let is_cam = record.method == "cam";
+            let place = ["early", "mid", "late"].iter().position(|layer| record.layer == *layer);
+            let noise = if is_cam { 0.05 * wave(3 + 5 * i) } else { 0.0 };
+            let drop = if is_cam { [0.4, 0.4, 0.2][place.unwrap_or(0)] } else { 0.5 };
+            let complexity = if is_cam { [0.3, 0.2, 0.1][place.unwrap_or(0)] } else { 0.5 };
+            record.status = crate::Status::Ok;
+            record.error = None;
+            record.metrics = [drop, 0.5 - drop / 2.0, 0.6 + noise, complexity + 0.02 * wave(1)]
+                .map(|value| Some(value + noise + 0.1 * wave(0)))
+                .to_vec();
+        }
+        (manifest, records)
+    }
+
+    fn text(manifest: &RunManifest, records: &[Record]) -> String {
+        let mut md = String::new();
+        beside::md(&mut md, manifest, &summarize(manifest, records));
+        md
+    }
+
+    #[test]
+    fn which_layer_is_best_is_said_by_metric_with_those_that_it_cannot_be_told_from() {
+        let (mut manifest, mut records) = swept();
+        insta::assert_snapshot!(text(&manifest, &records));
+        let tex = report_tex(&manifest, &summarize(&manifest, &records));
+        assert!(
+            tex.contains("\\label{tab:table1-layers}") && tex.contains("CAM & late 2"),
+            "{tex}"
+        );
+
+        // One layer of each network is nothing to choose from.
+        manifest.models.drain(..2);
+        records.retain(|record| record.layer == "late" || record.model == "other");
+        assert_eq!(text(&manifest, &records), "");
+    }
+
+    #[test]
+    fn a_network_at_several_layers_is_named_once_where_layers_do_not_matter() {
+        let (mut manifest, mut records) = swept();
+        manifest.models.pop();
+        records.retain(|record| record.model != "other");
+        manifest.models.iter_mut().for_each(|model| model.weights.seeded = true);
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::create_or_continue(folder.path(), manifest.clone()).unwrap();
+        let rows =
+            records.into_iter().map(|record| crate::Row { record, curves: vec![], map: None });
+        store.append_all(&rows.collect::<Vec<_>>()).unwrap();
+        let run = store.finish("2026-01-02T04:00:00Z").unwrap();
+        let summary = run.summarize();
+        let md = crate::report_md(&run, &summary, &[]);
+        for once in ["net has random weights", "net: top-1 ", "### net at `mid`\n\n| Method | Drop"]
+        {
+            assert_eq!(md.matches(once).count(), 1, "{once}: {md}");
+        }
+        // What is said of layers stands in their section.
+        let sentences = stats::conclusions(&summary).join("\n");
+        assert!(sentences.contains("net@mid, ") && !sentences.contains(" under "), "{sentences}");
+        let html = report_html(&run, &summary, &[], &[]).unwrap();
+        for words in [
+            "<details id=\"layers\" open>",
+            "late is better than every other layer by",
+            "at mid</span>",
+        ] {
+            assert!(html.contains(words), "{words}");
+        }
     }
 }

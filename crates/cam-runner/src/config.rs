@@ -1076,6 +1076,57 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
     }
 
     #[test]
+    fn a_list_of_layers_is_a_model_for_each_of_them() {
+        let sweep = |layer: &str, rest: &str| {
+            let text = format!(
+                "name: t\ndataset: {{ manifest: d.yaml }}\nmodels:\n  - name: resnet18\n    layer: {layer}\n{rest}metrics: [drop]\n"
+            );
+            Sweep::parse(&text, Path::new("t.yaml")).map_err(|error| error.to_string())
+        };
+        let cuts = |layer: &str| {
+            let model = sweep(layer, "methods: [cam]\n").unwrap().models.remove(0);
+            model.cuts().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            cuts("[layer2, layer3, layer4]"),
+            "resnet18@layer2 resnet18@layer3 resnet18@layer4"
+        );
+        assert_eq!([cuts("[layer3]"), cuts("layer3"), cuts("~")], ["resnet18"; 3]);
+
+        let read =
+            sweep("[layer3, layer4]", "methods: [{ name: cam, except: ['resnet18@layer3'] }]\n")
+                .unwrap();
+        let runs_on = |model: &str| read.methods[0].runs_on(model);
+        assert_eq!(["resnet18@layer3", "resnet18@layer4"].map(runs_on), [false, true]);
+        let resolved = serde_yaml::to_string(&read).unwrap();
+        assert_eq!(Sweep::parse(&resolved, Path::new("t.yaml")).unwrap().models, read.models);
+        let read =
+            sweep("[layer3, layer4]", "methods: [{ name: cam, except: [resnet18] }]\n").unwrap();
+        assert!(
+            !read.methods[0].runs_on("resnet18@layer4") && read.methods[0].runs_on("resnet18b")
+        );
+
+        let rest = "methods: [cam]\n";
+        for (layer, rest, expected) in [
+            (
+                "[layer3, layer4, layer3]",
+                rest,
+                "t.yaml:5: models[0].layer: layer `layer3` is listed twice",
+            ),
+            ("[]", rest, "t.yaml:5: models[0].layer: `layer` is an empty list; leave it out"),
+            ("{ a: b }", rest, "expected the name of a layer, or a list of names"),
+            (
+                "[layer3, layer4]",
+                "methods: [{ name: cam, except: [resnet18@layer2] }]\n",
+                "t.yaml:6: methods: except: unknown model `resnet18@layer2`; did you mean `resnet18@layer3`?",
+            ),
+        ] {
+            let error = sweep(layer, rest).unwrap_err();
+            assert!(error.contains(expected), "{layer} gives {error}\n want {expected}");
+        }
+    }
+
+    #[test]
     fn amounts_of_memory_are_read_and_printed() {
         for (text, bytes) in [("1GiB", 1 << 30), ("1.5 MiB", 3 << 19), ("17", 17), ("2KiB", 2048)] {
             assert_eq!(text.parse::<Bytes>().unwrap(), Bytes(bytes), "{text}");

@@ -571,6 +571,45 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_is_compared_with_the_same_layer_whether_or_not_the_other_run_has_more() {
+        let two_layers = |made: &mut Made| {
+            let renamed: crate::Name = "resnet18@layer4".into();
+            made.manifest.models[0].name = renamed.to_string();
+            let inner = crate::ModelEntry {
+                name: "resnet18@layer3".into(),
+                layer: "layer3".into(),
+                ..made.manifest.models[0].clone()
+            };
+            made.manifest.models.insert(0, inner);
+            made.records.iter_mut().for_each(|record| record.model = renamed.clone());
+            let inner = made.records.iter().map(|record| Record {
+                model: "resnet18@layer3".into(),
+                layer: "layer3".into(),
+                metrics: record.metrics.iter().map(|value| value.map(|v| v / 2.0)).collect(),
+                ..record.clone()
+            });
+            made.records.extend(inner.collect::<Vec<_>>());
+        };
+        let one = Made::new();
+        let mut two = Made::new();
+        two_layers(&mut two);
+        let limits = Limits::default();
+        let both = compare(two.side("base"), two.side("new"), &limits).unwrap();
+        assert_eq!((both.changes.len(), both.count(Verdict::Unchanged)), (30, 30));
+        let more = compare(one.side("base"), two.side("new"), &limits).unwrap();
+        assert_eq!((more.changes.len(), more.count(Verdict::Unchanged)), (15, 15));
+        let fewer = compare(two.side("base"), one.side("new"), &limits).unwrap();
+        let missing = fewer.changes.iter().filter(|change| change.verdict == Verdict::Missing);
+        assert!(missing.clone().all(|change| change.model == "resnet18@layer3"));
+        assert_eq!((missing.count(), fewer.count(Verdict::Unchanged)), (15, 15));
+        let mut other = Made::new();
+        two_layers(&mut other);
+        other = other.with("cam", 0, 0.1);
+        let worse = compare(one.side("base"), other.side("new"), &limits).unwrap();
+        assert_eq!(verdict(&worse, "cam", "drop"), Verdict::Regressed);
+    }
+
+    #[test]
     fn weights_and_versions_may_differ_and_are_named() {
         let mut new = Made::new();
         new.manifest.models[0].weights.sha256 = Some("0123456789abcdef".into());
