@@ -92,8 +92,8 @@ fn note(summary: &Summary, networks: &[Vec<&ModelEntry>]) -> Option<String> {
         format!(
             "The layer with the best mean under every method by every metric, and that mean in percent. It stands alone \
              where it is better than every other layer by the paired test on the same images, corrected for all \
-             comparisons between models and layers; behind \"or\" are those that it cannot be told from.{few} Maps of a \
-             deeper layer are coarser; cells of a map: {}.",
+             comparisons between models and layers. Layers that it cannot be told from are named with it; it is in \
+             parentheses where these are all others.{few} Maps of a deeper layer are coarser; cells of a map: {}.",
             grids.join(", ")
         )
     })
@@ -136,10 +136,14 @@ impl<'a> Method<'a> {
     fn row(&self, group: &Group) -> Vec<String> {
         let value = |heading: &str| {
             let contrast = self.contrasts.iter().find(|contrast| contrast.heading == heading)?;
-            let best = *contrast.order().first()?;
-            let mean = contrast.items[best].estimate?.mean;
-            let or = or(contrast).map_or_else(String::new, |others| format!(" or {others}"));
-            Some(format!("{} {:.1}{or}", contrast.items[best].label, 100.0 * mean))
+            let (best, equal) = best(contrast)?;
+            let mean = contrast.items[*contrast.order().first()?].estimate?.mean;
+            let best = format!("{best} {:.1}", 100.0 * mean);
+            Some(match equal {
+                Equal::None => best,
+                Equal::Some(others) => format!("{best} or {}", others.join(", ")),
+                Equal::All => format!("({best})"),
+            })
         };
         let values = group.columns.iter();
         let values = values.map(|column| value(&column.heading).unwrap_or_else(|| "–".to_owned()));
@@ -148,47 +152,57 @@ impl<'a> Method<'a> {
 
     /// Which layers are best by which metrics, and what cannot be told.
     fn words(&self, of_network: &str) -> String {
-        let mut best: Vec<(&str, Vec<&str>)> = vec![];
-        let mut open = vec![];
+        let mut best_by: Vec<(&str, Vec<&str>)> = vec![];
+        let (mut parts, mut open) = (vec![], vec![]);
         for contrast in &self.contrasts {
-            let Some(&first) = contrast.order().first() else { continue };
-            let layer = contrast.items[first].label.as_str();
-            match or(contrast) {
-                Some(others) => open.push(format!("{} ({layer} or {others})", contrast.heading)),
-                None => match best.iter_mut().find(|(name, _)| *name == layer) {
-                    Some((_, metrics)) => metrics.push(&contrast.heading),
-                    None => best.push((layer, vec![&contrast.heading])),
-                },
+            let heading = contrast.heading.as_str();
+            match best(contrast) {
+                None => {}
+                Some((_, Equal::All)) => open.push(heading),
+                Some((layer, Equal::Some(others))) => {
+                    parts.push(format!("by {heading} it is {layer} or {}", others.join(", ")));
+                }
+                Some((layer, Equal::None)) => {
+                    match best_by.iter_mut().find(|(name, _)| *name == layer) {
+                        Some((_, metrics)) => metrics.push(heading),
+                        None => best_by.push((layer, vec![heading])),
+                    }
+                }
             }
         }
-        let mut parts: Vec<String> = best
-            .iter()
-            .map(|(layer, metrics)| {
-                format!("{layer} is better than every other layer by {}", listed(metrics))
-            })
-            .collect();
-        if !open.is_empty() {
-            let open: Vec<&str> = open.iter().map(String::as_str).collect();
-            parts.push(format!("no layer is shown to be the best by {}", listed(&open)));
+        let best_by = best_by.iter().map(|(layer, metrics)| {
+            format!("{layer} is better than every other layer by {}", listed(metrics))
+        });
+        let mut parts: Vec<String> = best_by.chain(parts).collect();
+        if open.len() == self.contrasts.len() {
+            parts.push("by no metric can the best layer be told from any other".to_owned());
+        } else if !open.is_empty() {
+            parts.push(format!("by {} the best cannot be told from any other", listed(&open)));
         }
         format!("{}{of_network}: {}.", label(self.entry), parts.join("; "))
     }
 }
 
-/// Those that the best layer cannot be told from: `blocks.3`, or `any other` where that is all of several; `None` where
-/// it stands alone.
-fn or(contrast: &Contrast) -> Option<String> {
+/// The layers that the best one cannot be told from.
+enum Equal<'a> {
+    None,
+    Some(Vec<&'a str>),
+    All,
+}
+
+/// The layer with the best mean, and those that it cannot be told from.
+fn best(contrast: &Contrast) -> Option<(&str, Equal<'_>)> {
     let order = contrast.order();
-    let (best, rest) = order.split_first()?;
-    let equal = rest.iter().filter(|other| !contrast.is_better(*best, **other));
-    let equal: Vec<&str> = equal.map(|other| contrast.items[*other].label.as_str()).collect();
-    if equal.is_empty() {
-        None
-    } else if equal.len() == rest.len() && rest.len() > 1 {
-        Some("any other".to_owned())
-    } else {
-        Some(equal.join(", "))
-    }
+    let name = |i: usize| contrast.items[i].label.as_str();
+    let (&best, rest) = order.split_first()?;
+    let equal = rest.iter().filter(|other| !contrast.is_better(best, **other));
+    let equal: Vec<&str> = equal.map(|other| name(*other)).collect();
+    let equal = match equal.len() {
+        0 => Equal::None,
+        n if n == rest.len() => Equal::All,
+        _ => Equal::Some(equal),
+    };
+    Some((name(best), equal))
 }
 
 #[cfg(test)]
@@ -240,7 +254,8 @@ mod tests {
         insta::assert_snapshot!(text(&manifest, &records));
         let tex = report_tex(&manifest, &summarize(&manifest, &records));
         assert!(
-            tex.contains("\\label{tab:table1-layers}") && tex.contains("CAM & late 2"),
+            tex.contains("\\label{tab:table1-layers}")
+                && tex.contains("CAM & late 19.8 & mid 29.8 or early"),
             "{tex}"
         );
 
