@@ -49,7 +49,19 @@ pub(crate) fn section(manifest: &RunManifest, summary: &Summary) -> Option<Secti
             });
         }
         let of_network = network.map_or_else(String::new, |network| format!(" of {network}"));
-        section.remarks.extend(differing.iter().map(|method| method.words(&of_network)));
+        // Methods of which the same is to be said share a sentence.
+        let mut said: Vec<(String, Vec<String>)> = vec![];
+        for method in &differing {
+            let (words, name) = (method.words(), label(method.entry));
+            match said.iter_mut().find(|(known, _)| *known == words) {
+                Some((_, names)) => names.push(name),
+                None => said.push((words, vec![name])),
+            }
+        }
+        section.remarks.extend(said.iter().map(|(words, names)| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            format!("{}{of_network}: {words}.", listed(&names))
+        }));
         if !same.is_empty() {
             let names: Vec<String> = same.iter().map(|method| label(method.entry)).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -151,7 +163,7 @@ impl<'a> Method<'a> {
     }
 
     /// Which layers are best by which metrics, and what cannot be told.
-    fn words(&self, of_network: &str) -> String {
+    fn words(&self) -> String {
         let mut best_by: Vec<(&str, Vec<&str>)> = vec![];
         let (mut parts, mut open) = (vec![], vec![]);
         for contrast in &self.contrasts {
@@ -179,7 +191,7 @@ impl<'a> Method<'a> {
         } else if !open.is_empty() {
             parts.push(format!("by {} the best cannot be told from any other", listed(&open)));
         }
-        format!("{}{of_network}: {}.", label(self.entry), parts.join("; "))
+        parts.join("; ")
     }
 }
 

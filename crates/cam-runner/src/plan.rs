@@ -151,6 +151,16 @@ pub enum PlanError {
         /// Which layers there are.
         source: LayerError,
     },
+    /// Two names of one layer.
+    #[error("model `{model}`: `{first}` and `{second}` are the same layer; leave out one of them")]
+    OneLayer {
+        /// Its name in the sweep.
+        model: String,
+        /// One name.
+        first: String,
+        /// The other one.
+        second: String,
+    },
     /// A size of images.
     #[error("model `{model}` cannot take images of {side} x {side} pixels: {message}")]
     Size {
@@ -516,13 +526,22 @@ impl Plan {
         let mut entries = vec![];
         let mut networks = Networks::default();
         for choice in &sweep.models {
+            let mut places: Vec<(String, String)> = vec![];
             for (name, layer) in choice.cuts() {
                 let spec = ModelSpec::new(choice, layer, locate)?;
-                let label = choice.label();
-                let model = networks.get(&spec, label, device, memory, on_event)?;
+                let network = networks.get(&spec, choice.label(), device, memory, on_event)?;
                 let (model, entry) = PlannedModel::new(
-                    name, spec, model, &sweep, &dataset, device, memory, on_event,
+                    name, spec, network, &sweep, &dataset, device, memory, on_event,
                 )?;
+                let place = network.resolved(&model.layer).expect("it was just cut there");
+                if let Some((_, other)) = places.iter().find(|(there, _)| *there == place) {
+                    return Err(PlanError::OneLayer {
+                        model: choice.label().to_string(),
+                        first: other.clone(),
+                        second: model.layer,
+                    });
+                }
+                places.push((place, model.layer.clone()));
                 models.push(model);
                 entries.push(entry);
             }

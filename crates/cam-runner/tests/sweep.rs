@@ -598,6 +598,18 @@ fn a_sweep_over_layers_has_a_model_for_each_and_loads_the_network_once() {
         of_last.map(|record| Record { model: "tf_efficientnet_lite0".into(), ..record }).collect();
     assert_eq!(of_last, timeless(&alone));
 
+    let twice = LAYERS
+        .replace("tf_efficientnet_lite0", "resnet18")
+        .replace("conv_head", "layer4, layer4.1");
+    let twice =
+        twice.replace("blocks.10", "layer3").replace("name: cam,", "name: cam, relu: true,");
+    let error = workshop.try_plan(&twice, &Overrides::default()).err().unwrap().to_string();
+    assert!(
+        error
+            .contains("small.yaml:4: model `resnet18`: `layer4` and `layer4.1` are the same layer"),
+        "{error}"
+    );
+
     let error = LAYERS.replace("blocks.10, conv_head", "conv_head, blocks.99");
     let error =
         workshop.try_plan(&error.replace("@blocks.10", "@blocks.99"), &Overrides::default());
