@@ -75,11 +75,18 @@ pub(crate) fn section(manifest: &RunManifest, summary: &Summary) -> Option<Secti
     Some(section)
 }
 
-/// The networks that are cut at several layers, each with those, in the order of the manifest.
+/// The networks that are cut at several layers, each with those, in the order of the manifest. In joined runs one name may
+/// be of two networks.
 fn networks(manifest: &RunManifest) -> Vec<Vec<&ModelEntry>> {
+    let is_same = |a: &ModelEntry, b: &ModelEntry| {
+        let of = |model: &ModelEntry| {
+            (model.weights.sha256.clone(), model.precision.clone(), model.preprocessing.clone())
+        };
+        a.network() == b.network() && of(a) == of(b)
+    };
     let mut networks: Vec<Vec<&ModelEntry>> = vec![];
     for model in &manifest.models {
-        match networks.iter_mut().find(|layers| layers[0].network() == model.network()) {
+        match networks.iter_mut().find(|layers| is_same(layers[0], model)) {
             Some(layers) => layers.push(model),
             None => networks.push(vec![model]),
         }
@@ -270,6 +277,12 @@ mod tests {
                 && tex.contains("CAM & late 19.8 & mid 29.8 or early"),
             "{tex}"
         );
+
+        // Other weights are another network.
+        let mut other = manifest.clone();
+        other.models[0].weights.sha256 = None;
+        other.models[2].weights.sha256 = Some("other".into());
+        assert_eq!(text(&other, &records), "");
 
         // One layer of each network is nothing to choose from.
         manifest.models.drain(..2);

@@ -208,9 +208,10 @@ fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
     }
 }
 
-/// One accuracy for each network: its layers classify alike.
+/// One accuracy for each network: its layers classify alike, unless rows are missing.
 pub(crate) fn of_networks(accuracies: &[Accuracy]) -> impl Iterator<Item = &Accuracy> {
-    accuracies.chunk_by(|a, b| a.network() == b.network()).map(|layers| &layers[0])
+    let of = |accuracy: &Accuracy| (accuracy.network().to_owned(), accuracy.n_right, accuracy.n);
+    accuracies.chunk_by(move |a, b| of(a) == of(b)).map(|layers| &layers[0])
 }
 
 fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {

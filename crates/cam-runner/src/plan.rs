@@ -533,15 +533,17 @@ impl Plan {
                 let (model, entry) = PlannedModel::new(
                     name, spec, network, &sweep, &dataset, device, memory, on_event,
                 )?;
-                let place = network.resolved(&model.layer).expect("it was just cut there");
-                if let Some((_, other)) = places.iter().find(|(there, _)| *there == place) {
-                    return Err(PlanError::OneLayer {
-                        model: choice.label().to_string(),
-                        first: other.clone(),
-                        second: model.layer,
-                    });
+                if choice.layer.0.len() > 1 {
+                    let place = network.resolved(&model.layer).expect("it was just cut there");
+                    if let Some((_, other)) = places.iter().find(|(there, _)| *there == place) {
+                        return Err(PlanError::OneLayer {
+                            model: choice.label().to_string(),
+                            first: other.clone(),
+                            second: model.layer,
+                        });
+                    }
+                    places.push((place, model.layer.clone()));
                 }
-                places.push((place, model.layer.clone()));
                 models.push(model);
                 entries.push(entry);
             }
