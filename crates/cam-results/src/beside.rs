@@ -1,10 +1,10 @@
-//! Tables that stand beside the scores, in words that every kind of report shows: how means move with the seed, degenerate
-//! maps at their worst, and what others have printed.
+//! Tables that stand beside the scores, in words that every kind of report shows: which layer is best, how means move with
+//! the seed, degenerate maps at their worst, and what others have printed.
 
 use serde::Serialize;
 
 use crate::{
-    Cell, Estimate, Preset, RunManifest, Summary,
+    Cell, Estimate, Preset, RunManifest, Summary, layers,
     preset::{Group, grouped},
     reference,
     report::{escape, label, line, table},
@@ -34,8 +34,13 @@ pub(crate) struct Table {
 
 /// Those that a run has something to say in.
 pub(crate) fn sections(manifest: &RunManifest, summary: &Summary) -> Vec<Section> {
-    let all = [seeds(manifest, summary), worst(manifest, summary)];
-    all.into_iter().chain([reference::section(manifest, summary)]).flatten().collect()
+    let all = [
+        layers::section(manifest, summary),
+        seeds(manifest, summary),
+        worst(manifest, summary),
+        reference::section(manifest, summary),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// All of them as Markdown.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::{ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest};
+use crate::{
+    ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest, name_at,
+};
 
 /// A run with the names that its rows have among those of other runs.
 #[derive(Debug)]
@@ -90,7 +92,12 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
                 });
                 same.is_some_and(|same| apart.is_some() || taken || !is_same(same, model))
             })
-            .map(|model| (model.name.clone(), named(&model.name)))
+            .map(|model| {
+                let network = named(model.network());
+                let is_alone = model.network() == model.name;
+                let name = if is_alone { network } else { name_at(&network, &model.layer) };
+                (model.name.clone(), name)
+            })
             .collect();
         let hashes: HashMap<&str, &ImageEntry> =
             manifest.images.iter().map(|image| (&*image.image, image)).collect();

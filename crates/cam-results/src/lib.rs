@@ -12,6 +12,7 @@ pub mod gate;
 mod html;
 mod join;
 mod journal;
+mod layers;
 mod manifest;
 mod picture;
 mod plot;
@@ -37,8 +38,9 @@ pub use files::{write_atomically, write_bytes};
 pub use html::{Choice, Shown, chosen_images, report_html};
 pub use journal::Maker;
 pub use manifest::{
-    Better, DatasetEntry, ImageEntry, MadeOn, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
-    Rounding, RunManifest, RunStatus, WeightsEntry, clashing_column,
+    AT, Better, DatasetEntry, ImageEntry, MadeOn, MethodEntry, MetricEntry, ModelEntry,
+    ProtocolEntry, Rounding, RunManifest, RunStatus, WeightsEntry, clashing_column, name_at,
+    network_of,
 };
 pub use picture::{Picture, color};
 pub use plot::{

@@ -155,10 +155,24 @@ pub struct ImageEntry {
     pub boxes: Vec<[f64; 4]>,
 }
 
+/// What stands between a network's name and its layer, in the name of a model that is one of several layers of a
+/// network.
+pub const AT: char = '@';
+
+/// The name of a network cut at one of several layers: `resnet50@layer3`. Every layer is a model of its own.
+pub fn name_at(network: &str, layer: &str) -> String {
+    format!("{network}{AT}{layer}")
+}
+
+/// The network of a model's name, without the layer that [`name_at`] added.
+pub fn network_of<'a>(model: &'a str, layer: &str) -> &'a str {
+    model.strip_suffix(layer).and_then(|rest| rest.strip_suffix(AT)).unwrap_or(model)
+}
+
 /// One network, cut at one layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelEntry {
-    /// Its name in the sweep.
+    /// Its name in results: that in the sweep, with the layer where the sweep names several ([`name_at`]).
     pub name: String,
     /// Its name in the zoo.
     pub architecture: String,
@@ -186,6 +200,13 @@ pub struct ModelEntry {
     pub feature_shape: [i64; 3],
     /// Top-1 accuracy on ImageNet's validation images as published with the weights, a fraction.
     pub published_top1: Option<f64>,
+}
+
+impl ModelEntry {
+    /// Its name in the sweep, which all layers of a network share.
+    pub fn network(&self) -> &str {
+        network_of(&self.name, &self.layer)
+    }
 }
 
 /// How far a network in a short number format is from the same one in `f32`, over the first images of a run.

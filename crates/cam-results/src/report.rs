@@ -163,17 +163,18 @@ pub(crate) fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
             made.join(", ")
         ));
     }
-    for model in &manifest.models {
+    // The layers of a network follow each other.
+    for layers in manifest.models.chunk_by(|a, b| a.network() == b.network()) {
+        let (model, network) = (&layers[0], layers[0].network());
         if model.weights.seeded {
             cautions.push(format!(
-                "{} has random weights. Its times mean something, its scores do not.",
-                model.name
+                "{network} has random weights. Its times mean something, its scores do not."
             ));
         }
         if model.precision != "f32" {
             cautions.push(format!(
-                "{} ran in {}, which rounds every number to a few bits.",
-                model.name, model.precision
+                "{network} ran in {}, which rounds every number to a few bits.",
+                model.precision
             ));
         }
     }
@@ -190,7 +191,7 @@ pub(crate) fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
 }
 
 fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
-    for accuracy in accuracies {
+    for accuracy in of_networks(accuracies) {
         let Some(Estimate { mean, lo, hi }) = accuracy.estimate() else { continue };
         let published = accuracy.published.map_or(String::new(), |published| {
             format!("; published for ImageNet's validation images: {published:.3}")
@@ -199,12 +200,18 @@ fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
             md,
             &format!(
                 "{}: top-1 {}/{} = {mean:.3} [{lo:.3}, {hi:.3}]{published}\n",
-                escape(&accuracy.model),
+                escape(accuracy.network()),
                 accuracy.n_right,
                 accuracy.n
             ),
         );
     }
+}
+
+/// One accuracy for each network: its layers classify alike, unless rows are missing.
+pub(crate) fn of_networks(accuracies: &[Accuracy]) -> impl Iterator<Item = &Accuracy> {
+    let of = |accuracy: &Accuracy| (accuracy.network().to_owned(), accuracy.n_right, accuracy.n);
+    accuracies.chunk_by(move |a, b| of(a) == of(b)).map(|layers| &layers[0])
 }
 
 fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
@@ -220,7 +227,7 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     line(md, &format!("{}\n", protocols(manifest)));
     for model in &manifest.models {
         let cells: Vec<(&MethodEntry, &Cell)> = cells_of(manifest, summary, &model.name).collect();
-        let name = format!("{} at {}", escape(&model.name), code(&model.layer));
+        let name = format!("{} at {}", escape(model.network()), code(&model.layer));
         let name = (manifest.models.len() > 1).then_some(&*name);
         for group in grouped(Preset::All.columns_of(manifest, summary, &cells)) {
             if let Some(heading) = group.heading(name) {
@@ -317,7 +324,7 @@ fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     );
     for model in &manifest.models {
         if manifest.models.len() > 1 {
-            line(md, &format!("### {} at {}\n", escape(&model.name), code(&model.layer)));
+            line(md, &format!("### {} at {}\n", escape(model.network()), code(&model.layer)));
         }
         let head = ["Method", "Forwards", "Head forwards", "Backwards", "Really run", "Seconds"];
         let rows = cells_of(manifest, summary, &model.name).map(|(method, cell)| {

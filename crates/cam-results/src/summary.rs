@@ -1,11 +1,15 @@
 //! From records to the numbers of a table: means, their intervals, ADCC, accuracy.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+};
 
 use polars::prelude::*;
 
 use crate::{
     Error, MetricEntry, ModelEntry, Name, OverSeeds, Record, Result, RunManifest, Status,
+    network_of,
     stats::{self, Contrast, Difference, Pair, Scores, Statistic, Values, quantile},
     tables::write_csv,
     worst::{Worst, WorstTally},
@@ -164,6 +168,11 @@ pub struct Accuracy {
 }
 
 impl Accuracy {
+    /// The network's name, which all layers share.
+    pub(crate) fn network(&self) -> &str {
+        network_of(&self.model, &self.layer)
+    }
+
     /// The share of right ones with its 95 % Wilson interval; `None` without labels.
     pub fn estimate(&self) -> Option<Estimate> {
         let n = self.n as f64;
@@ -347,6 +356,12 @@ pub fn adcc_parts(manifest: &RunManifest) -> Option<[usize; 3]> {
 }
 
 impl Summary {
+    /// How many networks there are: models that differ in their layer alone are one.
+    pub(crate) fn n_networks(&self) -> usize {
+        let networks: BTreeSet<&str> = self.accuracies.iter().map(Accuracy::network).collect();
+        networks.len()
+    }
+
     /// Writes `summary.csv` into a run's folder.
     ///
     /// # Errors

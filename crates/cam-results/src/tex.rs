@@ -175,7 +175,8 @@ fn section_tex(tex: &mut String, manifest: &RunManifest, section: &Section) {
     let escaped = |cells: &[String]| cells.iter().map(|cell| escape(cell)).collect::<Vec<_>>();
     let tables: Vec<&[Table]> = section.tables.chunk_by(|a, b| a.head == b.head).collect();
     for (i, parts) in tables.iter().enumerate() {
-        let caption = escape(&format!("{}. {}", section.title, section.note));
+        let stop = if section.title.ends_with('?') { "" } else { "." };
+        let caption = escape(&format!("{}{stop} {}", section.title, section.note));
         let number = if i == 0 { String::new() } else { format!("-{}", i + 1) };
         let name = format!("{}-{}{number}", slug(&manifest.sweep), section.name);
         let mut body = String::new();
@@ -301,8 +302,9 @@ fn caption(
     let models: Vec<String> = manifest
         .models
         .iter()
-        .map(|ModelEntry { name, layer, weights, precision, .. }| {
-            format!("{name} at {layer} ({}, {precision})", weights.source)
+        .map(|model| {
+            let ModelEntry { layer, weights, precision, .. } = model;
+            format!("{} at {layer} ({}, {precision})", model.network(), weights.source)
         })
         .collect();
     let versions: Vec<String> =

@@ -9,7 +9,7 @@ use cam_results::{Row, Status};
 use crate::{
     event::Event,
     guard::guard,
-    plan::{Plan, PlanError},
+    plan::{Networks, Plan, PlanError},
     run::Cell,
 };
 
@@ -61,9 +61,9 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
     let mut cells = vec![];
     let mut unreadable: Vec<String> = vec![];
     let mut bytes_per_image = 0;
+    let mut networks = Networks::default();
     for (number, model) in plan.models.iter().enumerate() {
-        on_event(Event::Loading { model: &model.name });
-        let loaded = model.load(plan.device, plan.memory(), on_event)?;
+        let loaded = model.load(&mut networks, plan.device, plan.memory(), on_event)?;
         let cut = loaded
             .cut(&model.layer, Some((model.batch, model.head_batch)))
             .expect("the layer was resolved when it was planned");

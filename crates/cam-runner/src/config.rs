@@ -13,7 +13,7 @@ use cam_methods::{AnyMethod, Randomized};
 use cam_metrics::AnyMetric;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, MapAccess, Visitor},
+    de::{self, MapAccess, SeqAccess, Visitor},
     ser::SerializeMap,
 };
 use serde_yaml::{Mapping, Value};
@@ -107,7 +107,7 @@ impl fmt::Display for TargetRule {
     }
 }
 
-/// A network with its weights and the layer under explanation: one of the zoo, or one from an ONNX file.
+/// A network with its weights and the layers under explanation: one of the zoo, or one from an ONNX file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelChoice {
@@ -124,9 +124,9 @@ pub struct ModelChoice {
     /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
-    /// The layer under explanation; the zoo's default where left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layer: Option<String>,
+    /// The layers under explanation; the network's default where there is none.
+    #[serde(default, skip_serializing_if = "Layers::is_empty")]
+    pub layer: Layers,
     /// A text file of class names, one a line in the order of the logits; ImageNet's where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<PathBuf>,
@@ -138,11 +138,84 @@ pub struct ModelChoice {
     pub precision: Precision,
 }
 
+/// Layers under explanation: none for the network's default, a name, or a list of names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layers(pub Vec<String>);
+
+impl Layers {
+    /// Whether the network's default layer is meant.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Layers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0[..] {
+            [one] => one.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Layers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LayersVisitor;
+
+        impl<'de> Visitor<'de> for LayersVisitor {
+            type Value = Layers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a layer, or a list of names")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Layers, E> {
+                Ok(Layers(vec![name.to_owned()]))
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Layers, E> {
+                Ok(Layers::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Layers, A::Error> {
+                let mut names: Vec<String> = vec![];
+                while let Some(name) = seq.next_element()? {
+                    if names.contains(&name) {
+                        return Err(de::Error::custom(format!("layer `{name}` is listed twice")));
+                    }
+                    names.push(name);
+                }
+                if names.is_empty() {
+                    return Err(de::Error::custom(
+                        "`layer` is an empty list; leave it out for the network's default layer",
+                    ));
+                }
+                Ok(Layers(names))
+            }
+        }
+
+        deserializer.deserialize_any(LayersVisitor)
+    }
+}
+
 impl ModelChoice {
-    /// Its name in results.
+    /// Its name in the sweep.
     pub fn label(&self) -> &str {
         let stem = || self.onnx.as_deref().and_then(Path::file_stem).and_then(OsStr::to_str);
         self.alias.as_deref().or_else(stem).unwrap_or(&self.name)
+    }
+
+    /// Where it is cut: its name in results, which says the layer where there are several, and the layer that is asked
+    /// for.
+    pub fn cuts(&self) -> Vec<(String, Option<&str>)> {
+        match &self.layer.0[..] {
+            [] => vec![(self.label().to_owned(), None)],
+            [one] => vec![(self.label().to_owned(), Some(one))],
+            several => {
+                let name = |layer: &str| cam_results::name_at(self.label(), layer);
+                several.iter().map(|layer| (name(layer), Some(&**layer))).collect()
+            }
+        }
     }
 
     fn validate(&self) -> Result<(), String> {
@@ -199,7 +272,7 @@ pub struct MethodChoice {
     pub alias: Option<String>,
     /// Where options come from that the entry leaves out; the sweep's protocol where left out.
     pub protocol: Option<&'static Protocol>,
-    /// Models that it leaves out, by their names in results: such as have no head that it needs.
+    /// Models that it leaves out, such as have no head that it needs: by their names in results, or without the layer.
     pub except: Vec<String>,
     /// What makes the maps.
     pub source: MapSource,
@@ -239,10 +312,17 @@ impl PartialEq for CustomMethod {
     }
 }
 
+/// Whether a name that a user writes means a model, by the model's name in results: that name itself, or the network's,
+/// which means all of its layers.
+pub fn names(written: &str, model: &str) -> bool {
+    let rest = model.strip_prefix(written);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(cam_results::AT))
+}
+
 impl MethodChoice {
     /// Whether it explains a model, by the model's name in results.
     pub fn runs_on(&self, model: &str) -> bool {
-        !self.except.iter().any(|name| name == model)
+        !self.except.iter().any(|name| names(name, model))
     }
 
     /// Its name in results.
@@ -276,7 +356,7 @@ impl MapSource {
 pub(crate) const NETWORK: &str = "network";
 
 /// `randomized`, or `randomized:7` for another seed than 0.
-pub(crate) fn network_of(randomized: &Randomized) -> String {
+pub(crate) fn randomized_network(randomized: &Randomized) -> String {
     match randomized.seed {
         0 => RANDOMIZED.to_string(),
         seed => format!("{RANDOMIZED}:{seed}"),
@@ -393,8 +473,11 @@ impl Sweep {
         distinct("methods", self.methods.iter().map(MethodChoice::label), fits)?;
         distinct("metrics", self.metrics.iter().map(MetricChoice::label), fits)?;
         for method in &self.methods {
-            let models: Vec<&str> = self.models.iter().map(ModelChoice::label).collect();
-            if let Some(name) = method.except.iter().find(|name| !models.contains(&name.as_str())) {
+            let cuts = self.models.iter().flat_map(ModelChoice::cuts).map(|(name, _)| name);
+            let models: BTreeSet<String> =
+                self.models.iter().map(|model| model.label().to_owned()).chain(cuts).collect();
+            if let Some(name) = method.except.iter().find(|name| !models.contains(*name)) {
+                let models: Vec<&str> = models.iter().map(String::as_str).collect();
                 return Err(format!(
                     "methods: except: unknown model `{name}`{}",
                     hint(name, &models)
@@ -517,7 +600,7 @@ pub(crate) fn line_of_word(text: &str, start: usize, message: &str) -> Option<us
     lines
         .filter(|(line, _)| !line.trim_start().starts_with('#'))
         .find(|(line, _)| {
-            line.split(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)))
+            line.split(|c: char| !(c.is_alphanumeric() || "-_.@".contains(c)))
                 .any(|word| word == wanted)
         })
         .map(|(_, number)| number)
@@ -742,7 +825,7 @@ impl Serialize for MethodChoice {
                 use serde::ser::Error;
                 let options = serde_yaml::to_value(&randomized.method).map_err(S::Error::custom)?;
                 let mut options = options.as_mapping().cloned().unwrap_or_default();
-                options.insert(NETWORK.into(), network_of(randomized).into());
+                options.insert(NETWORK.into(), randomized_network(randomized).into());
                 let (protocol, except) = (self.protocol, &self.except);
                 serialize_entry(serializer, name, self.label(), protocol, except, &options)
             }
@@ -990,6 +1073,57 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
         let resolved = serde_yaml::to_string(&sweep).unwrap();
         let again = Sweep::parse(&resolved, Path::new("t.yaml")).unwrap();
         assert_eq!(again.methods[1..], sweep.methods[1..]);
+    }
+
+    #[test]
+    fn a_list_of_layers_is_a_model_for_each_of_them() {
+        let sweep = |layer: &str, rest: &str| {
+            let text = format!(
+                "name: t\ndataset: {{ manifest: d.yaml }}\nmodels:\n  - name: resnet18\n    layer: {layer}\n{rest}metrics: [drop]\n"
+            );
+            Sweep::parse(&text, Path::new("t.yaml")).map_err(|error| error.to_string())
+        };
+        let cuts = |layer: &str| {
+            let model = sweep(layer, "methods: [cam]\n").unwrap().models.remove(0);
+            model.cuts().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            cuts("[layer2, layer3, layer4]"),
+            "resnet18@layer2 resnet18@layer3 resnet18@layer4"
+        );
+        assert_eq!([cuts("[layer3]"), cuts("layer3"), cuts("~")], ["resnet18"; 3]);
+
+        let read =
+            sweep("[layer3, layer4]", "methods: [{ name: cam, except: ['resnet18@layer3'] }]\n")
+                .unwrap();
+        let runs_on = |model: &str| read.methods[0].runs_on(model);
+        assert_eq!(["resnet18@layer3", "resnet18@layer4"].map(runs_on), [false, true]);
+        let resolved = serde_yaml::to_string(&read).unwrap();
+        assert_eq!(Sweep::parse(&resolved, Path::new("t.yaml")).unwrap().models, read.models);
+        let read =
+            sweep("[layer3, layer4]", "methods: [{ name: cam, except: [resnet18] }]\n").unwrap();
+        assert!(
+            !read.methods[0].runs_on("resnet18@layer4") && read.methods[0].runs_on("resnet18b")
+        );
+
+        let rest = "methods: [cam]\n";
+        for (layer, rest, expected) in [
+            (
+                "[layer3, layer4, layer3]",
+                rest,
+                "t.yaml:5: models[0].layer: layer `layer3` is listed twice",
+            ),
+            ("[]", rest, "t.yaml:5: models[0].layer: `layer` is an empty list; leave it out"),
+            ("{ a: b }", rest, "expected the name of a layer, or a list of names"),
+            (
+                "[layer3, layer4]",
+                "methods: [{ name: cam, except: [resnet18@layer2] }]\n",
+                "t.yaml:6: methods: except: unknown model `resnet18@layer2`; did you mean `resnet18@layer3`?",
+            ),
+        ] {
+            let error = sweep(layer, rest).unwrap_err();
+            assert!(error.contains(expected), "{layer} gives {error}\n want {expected}");
+        }
     }
 
     #[test]

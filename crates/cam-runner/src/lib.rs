@@ -33,9 +33,10 @@ pub use machine::{device_title, host};
 pub use model::{LayerError, Model, OnnxModel, OnnxModelError};
 pub use npy::read_map;
 pub use plan::{
-    DEFAULT_MEMORY, ModelSpec, Overrides, Plan, PlanError, PlannedModel, Provenance, locate,
+    DEFAULT_MEMORY, ModelSpec, Networks, Overrides, Plan, PlanError, PlannedModel, Provenance,
+    locate,
 };
 pub use publish::{Format, publish};
-pub use run::{Networks, Outcome, RunError, run};
+pub use run::{Outcome, RunError, run};
 pub use shard::{Merged, ShardOutcome, merge, run_shard};
 pub use verify::{Mismatch, Verification, VerifyError, verify};

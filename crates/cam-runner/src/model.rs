@@ -143,6 +143,18 @@ impl Model {
         })
     }
 
+    /// The layer that a name means, by its own name: `layer4` of a ResNet is its last block.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be cut there.
+    pub(crate) fn resolved(&self, layer: &str) -> Result<String, LayerError> {
+        Ok(match self {
+            Self::Zoo(loaded) => loaded.network.cut(layer)?.layer().to_owned(),
+            Self::Onnx(model) => model.network.cut(layer)?.layer().to_owned(),
+        })
+    }
+
     /// The layer that is explained unless another one is named.
     ///
     /// # Errors

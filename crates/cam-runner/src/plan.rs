@@ -13,7 +13,7 @@ use cam_data::{DataError, Dataset, Item, Limits, imagenet};
 use cam_models::{DeviceChoice, DeviceError, ModelError, Options, WeightsChoice};
 use cam_results::{
     DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
-    RunManifest, RunStatus, SCHEMA,
+    RunManifest, RunStatus, SCHEMA, network_of,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -24,7 +24,7 @@ use crate::{
     Event, clock,
     config::{
         Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, NETWORK, Precision, Sweep,
-        TargetRule, line_of_word, network_of,
+        TargetRule, line_of_word, names, randomized_network,
     },
     guard::guard,
     model::{LayerError, Model, OnnxModel, OnnxModelError},
@@ -79,7 +79,7 @@ pub struct Plan {
 /// A network of the plan; loaded when its turn comes.
 #[derive(Clone)]
 pub struct PlannedModel {
-    /// Its name in results.
+    /// Its name in results, with its layer where the sweep names several.
     pub name: String,
     /// The layer under explanation, as resolved.
     pub layer: String,
@@ -93,11 +93,11 @@ pub struct PlannedModel {
     pub head_batch: i64,
     /// Of the weights file, where there is one.
     sha256: Option<String>,
-    choice: ModelSpec,
+    spec: ModelSpec,
 }
 
 /// All that it takes to load a network.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModelSpec {
     /// Its name in the zoo; empty where it comes from a file.
     pub name: String,
@@ -150,6 +150,16 @@ pub enum PlanError {
         model: String,
         /// Which layers there are.
         source: LayerError,
+    },
+    /// Two names of one layer.
+    #[error("model `{model}`: `{first}` and `{second}` are the same layer; leave out one of them")]
+    OneLayer {
+        /// Its name in the sweep.
+        model: String,
+        /// One name.
+        first: String,
+        /// The other one.
+        second: String,
     },
     /// A size of images.
     #[error("model `{model}` cannot take images of {side} x {side} pixels: {message}")]
@@ -302,18 +312,22 @@ pub enum PlanError {
 }
 
 impl ModelSpec {
-    /// From an entry of a sweep; relative files are looked up with `locate`.
+    /// From an entry of a sweep, cut at one of its layers; relative files are looked up with `locate`.
     ///
     /// # Errors
     /// Where the list of class names cannot be read.
-    pub fn new(choice: &ModelChoice, locate: impl Fn(&Path) -> PathBuf) -> Result<Self, PlanError> {
+    pub fn new(
+        choice: &ModelChoice,
+        layer: Option<&str>,
+        locate: impl Fn(&Path) -> PathBuf,
+    ) -> Result<Self, PlanError> {
         let classes = choice.classes.as_ref().map(|path| read_classes(&locate(path))).transpose();
         let weights = weights_choice(choice.weights.as_deref(), &locate);
         Ok(Self {
             name: choice.name.clone(),
             onnx: choice.onnx.as_deref().map(&locate),
             weights,
-            layer: choice.layer.clone(),
+            layer: layer.map(str::to_owned),
             classes: classes.map_err(|message| PlanError::Classes {
                 model: choice.label().to_string(),
                 message,
@@ -321,6 +335,11 @@ impl ModelSpec {
             preprocessing: choice.preprocessing.clone(),
             precision: choice.precision,
         })
+    }
+
+    /// Whether both are one network with the same weights, wherever it is cut.
+    pub fn is_same_network(&self, other: &Self) -> bool {
+        *self == Self { layer: self.layer.clone(), ..other.clone() }
     }
 
     /// Loads the network, `label` being its name in results; published weights are downloaded where they are not there.
@@ -505,11 +524,29 @@ impl Plan {
 
         let mut models = vec![];
         let mut entries = vec![];
+        let mut networks = Networks::default();
         for choice in &sweep.models {
-            let (model, entry) =
-                PlannedModel::new(choice, &sweep, &dataset, device, memory, locate, on_event)?;
-            models.push(model);
-            entries.push(entry);
+            let mut places: Vec<(String, String)> = vec![];
+            for (name, layer) in choice.cuts() {
+                let spec = ModelSpec::new(choice, layer, locate)?;
+                let network = networks.get(&spec, choice.label(), device, memory, on_event)?;
+                let (model, entry) = PlannedModel::new(
+                    name, spec, network, &sweep, &dataset, device, memory, on_event,
+                )?;
+                if choice.layer.0.len() > 1 {
+                    let place = network.resolved(&model.layer).expect("it was just cut there");
+                    if let Some((_, other)) = places.iter().find(|(there, _)| *there == place) {
+                        return Err(PlanError::OneLayer {
+                            model: choice.label().to_string(),
+                            first: other.clone(),
+                            second: model.layer,
+                        });
+                    }
+                    places.push((place, model.layer.clone()));
+                }
+                models.push(model);
+                entries.push(entry);
+            }
         }
         let reference = sweep
             .reference
@@ -545,7 +582,7 @@ impl Plan {
             methods: sweep
                 .methods
                 .iter()
-                .map(|method| method_entry(method, &sweep, &dataset))
+                .map(|method| method_entry(method, &sweep, &dataset, &models))
                 .collect::<Result<_, _>>()?,
             metrics: sweep.metrics.iter().map(|metric| metric_entry(metric, &sweep)).collect(),
             target: sweep.target.to_string(),
@@ -590,12 +627,14 @@ impl Plan {
         if !listed.eq(planned) {
             return Err(PlanError::OtherImages { root: dataset.root.clone() });
         }
-        let entry = |choice: &ModelChoice| {
-            let entry = manifest.models.iter().find(|entry| entry.name == choice.label());
-            entry.map(|entry| PlannedModel::planned(choice, entry)).transpose()
-        };
-        let models = sweep.models.iter().filter_map(|choice| entry(choice).transpose());
-        let models = models.collect::<Result<_, _>>()?;
+        let mut models = vec![];
+        for choice in &sweep.models {
+            for (name, layer) in choice.cuts() {
+                if let Some(entry) = manifest.models.iter().find(|entry| entry.name == name) {
+                    models.push(PlannedModel::planned(choice, layer, entry)?);
+                }
+            }
+        }
         let threads = manifest.threads;
         Ok(Self { sweep, dataset, models, device, threads, manifest })
     }
@@ -703,19 +742,19 @@ impl Sweep {
 }
 
 impl PlannedModel {
+    #[expect(clippy::too_many_arguments, reason = "all that a plan depends on")]
     fn new(
-        choice: &ModelChoice,
+        name: String,
+        spec: ModelSpec,
+        model: &Model,
         sweep: &Sweep,
         dataset: &Dataset,
         device: Device,
         memory: Bytes,
-        locate: impl Fn(&Path) -> PathBuf,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<(Self, ModelEntry), PlanError> {
-        let name = choice.label().to_string();
-        let spec = ModelSpec::new(choice, locate)?;
-        let model = spec.load(&name, device, memory, on_event)?;
-        let layer_error = |source| PlanError::Layer { model: name.clone(), source };
+        let network = network_of(&name, spec.layer.as_deref().unwrap_or_default()).to_owned();
+        let layer_error = |source| PlanError::Layer { model: network.clone(), source };
         let layer = match &spec.layer {
             Some(layer) => layer.clone(),
             None => model.layer().map_err(layer_error)?.to_string(),
@@ -806,13 +845,17 @@ impl PlannedModel {
             batch: cut.batch(),
             head_batch: cut.head_batch(),
             sha256,
-            choice: spec,
+            spec,
         };
         Ok((planned, entry))
     }
 
     /// From what a run's manifest says of it, without loading it.
-    fn planned(choice: &ModelChoice, entry: &ModelEntry) -> Result<Self, PlanError> {
+    fn planned(
+        choice: &ModelChoice,
+        layer: Option<&str>,
+        entry: &ModelEntry,
+    ) -> Result<Self, PlanError> {
         let preprocessing =
             serde_json::from_value(entry.preprocessing.clone()).map_err(|error| {
                 PlanError::Manifest {
@@ -828,28 +871,54 @@ impl PlannedModel {
             batch: entry.batch,
             head_batch: entry.head_batch,
             sha256: entry.weights.sha256.clone(),
-            choice: ModelSpec::new(choice, Path::to_path_buf)?,
+            spec: ModelSpec::new(choice, layer, Path::to_path_buf)?,
         })
     }
 
-    /// Loads the network.
+    /// The network, loaded where it is not there from the last time.
     ///
     /// # Errors
     /// As when it was planned; and where its weights are others than then.
-    pub fn load(
+    pub fn load<'a>(
         &self,
+        networks: &'a mut Networks,
         device: Device,
         memory: Bytes,
         on_event: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Model, PlanError> {
-        let model = self.choice.load(&self.name, device, memory, on_event)?;
-        let found = model.weights(self.choice.weights_path()).sha256;
+    ) -> Result<&'a Model, PlanError> {
+        let model = networks.get(&self.spec, &self.name, device, memory, on_event)?;
+        let found = model.weights(self.spec.weights_path()).sha256;
         if found == self.sha256 {
             Ok(model)
         } else {
             let [planned, found] = [self.sha256.clone(), found].map(Option::unwrap_or_default);
             Err(PlanError::OtherWeights { model: self.name.clone(), planned, found })
         }
+    }
+}
+
+/// The network that was used last: the layers of one follow each other, and so do shards, and load it once.
+#[derive(Default)]
+pub struct Networks(Option<(ModelSpec, Model)>);
+
+impl Networks {
+    /// The network of a specification, `label` being its name in messages; another one is dropped before it is loaded.
+    fn get(
+        &mut self,
+        spec: &ModelSpec,
+        label: &str,
+        device: Device,
+        memory: Bytes,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<&Model, PlanError> {
+        let is_there = self.0.as_ref().is_some_and(|(last, _)| last.is_same_network(spec));
+        if !is_there {
+            self.0 = None;
+            on_event(Event::Loading { model: label });
+            self.0 = Some((spec.clone(), spec.load(label, device, memory, on_event)?));
+        }
+        let (_, model) = self.0.as_ref().expect("what was just loaded");
+        Ok(model)
     }
 }
 
@@ -867,12 +936,13 @@ fn method_entry(
     choice: &MethodChoice,
     sweep: &Sweep,
     dataset: &Dataset,
+    models: &[PlannedModel],
 ) -> Result<MethodEntry, PlanError> {
     let (title, options) = match &choice.source {
         MapSource::Method(method) => (method.about().title, serde_json::to_value(method)),
         MapSource::Randomized(randomized) => {
             let options = serde_json::to_value(&randomized.method).map(|mut options| {
-                options[NETWORK] = network_of(randomized).into();
+                options[NETWORK] = randomized_network(randomized).into();
                 options
             });
             (randomized.about().title, options)
@@ -884,13 +954,18 @@ fn method_entry(
         }
         MapSource::Custom(custom) => (custom.method.about().title, Ok(serde_json::json!({}))),
     };
+    // A network's name without its layer stands for all of its layers.
+    let excepted = |exception: &String| -> Vec<String> {
+        let models = models.iter().map(|model| &model.name);
+        models.filter(|model| names(exception, model)).cloned().collect()
+    };
     Ok(MethodEntry {
         name: choice.label().to_string(),
         method: choice.source.name().to_string(),
         title: title.to_string(),
         protocol: choice.protocol_in(sweep),
         options: options.expect("options are plain data"),
-        except: choice.except.clone(),
+        except: choice.except.iter().flat_map(excepted).collect(),
     })
 }
 

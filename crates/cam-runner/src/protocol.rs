@@ -14,7 +14,8 @@ use serde_json::Value;
 use serde_yaml::Mapping;
 
 use crate::config::{
-    MapSource, MethodChoice, MetricChoice, NETWORK, Sweep, TargetRule, configure, network_of,
+    MapSource, MethodChoice, MetricChoice, NETWORK, Sweep, TargetRule, configure,
+    randomized_network,
 };
 
 /// Named settings of a whole evaluation.
@@ -226,7 +227,7 @@ impl MethodChoice {
             words.push(format!("method={}", own.name));
         }
         if let MapSource::Randomized(randomized) = &self.source {
-            words.push(format!("{NETWORK}={}", network_of(randomized)));
+            words.push(format!("{NETWORK}={}", randomized_network(randomized)));
         }
         if let MapSource::Method(method) | MapSource::Randomized(Randomized { method, .. }) =
             &self.source

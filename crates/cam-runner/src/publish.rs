@@ -122,7 +122,13 @@ const CURVES: &str = "curves";
 const COST: &str = "cost";
 
 fn grid_name(run: &Run, model: &ModelEntry) -> String {
-    if run.manifest().models.len() == 1 { "grid".into() } else { format!("grid-{}", model.name) }
+    if run.manifest().models.len() == 1 {
+        return "grid".into();
+    }
+    // The name of a layer in an ONNX file may be a path.
+    let fits = |c: char| c.is_alphanumeric() || "-_.+@[] ".contains(c);
+    let name: String = model.name.chars().map(|c| if fits(c) { c } else { '-' }).collect();
+    format!("grid-{name}")
 }
 
 /// The plots that lie in a folder.
@@ -276,7 +282,7 @@ fn own_classes(run: &Run, model: &ModelEntry) -> bool {
         parts.iter().filter_map(|part| part.manifest().config_resolved["models"].as_array());
     models.flatten().any(|entry| {
         let name = entry["as"].as_str().or(entry["name"].as_str());
-        name == Some(&model.name) && entry["classes"].is_string()
+        name == Some(model.network()) && entry["classes"].is_string()
     })
 }
 

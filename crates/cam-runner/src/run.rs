@@ -23,9 +23,8 @@ use crate::{
     config::{MapSource, MethodChoice, TargetRule},
     event::Event,
     guard::guard,
-    model::Model,
     npy::read_map,
-    plan::{Plan, PlanError, PlannedModel},
+    plan::{Networks, Plan, PlanError, PlannedModel},
     seed::image_seed,
     writer::Writer,
 };
@@ -166,10 +165,6 @@ pub(crate) fn compute<E: Send>(
     })
 }
 
-/// The network that was used last: shards of one model follow each other, and load it once.
-#[derive(Default)]
-pub struct Networks(Option<(String, Model)>);
-
 /// The loop, with all that it needs.
 struct Work<'a, 'scope, E> {
     plan: &'a Plan,
@@ -210,14 +205,8 @@ impl<'scope, E: Send + 'scope> Work<'_, 'scope, E> {
         missing: &Missing<'_>,
     ) -> Result<ControlFlow<()>, PlanError> {
         let plan = self.plan;
-        let loaded = match self.networks.0.take() {
-            Some((name, loaded)) if name == model.name => loaded,
-            other => {
-                drop(other);
-                (self.on_event)(Event::Loading { model: &model.name });
-                model.load(plan.device, plan.memory(), self.on_event)?
-            }
-        };
+        let mut networks = std::mem::take(self.networks);
+        let loaded = model.load(&mut networks, plan.device, plan.memory(), self.on_event)?;
         let flow = {
             let cut = loaded
                 .cut(&model.layer, Some((model.batch, model.head_batch)))
@@ -228,7 +217,7 @@ impl<'scope, E: Send + 'scope> Work<'_, 'scope, E> {
             self.effort.head_forwards += counted.head_forwards();
             flow
         };
-        self.networks.0 = Some((model.name.clone(), loaded));
+        *self.networks = networks;
         Ok(flow)
     }
 

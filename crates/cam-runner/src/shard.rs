@@ -5,9 +5,9 @@ use std::{path::Path, sync::atomic::AtomicBool};
 use cam_results::{Committed, Part, Row, RunManifest, RunStatus, ShardPlan, Status, Store};
 
 use crate::{
-    Event, Plan, RunError, clock,
+    Event, Networks, Plan, RunError, clock,
     machine::{device_title, host},
-    run::{Networks, compute, missing},
+    run::{compute, missing},
 };
 
 /// How a shard ended.

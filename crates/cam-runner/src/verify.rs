@@ -14,8 +14,8 @@ use cam_results::{
 use serde::Serialize;
 
 use crate::{
-    Event, Overrides, Plan, PlanError, Provenance, Sweep, config::MethodChoice, guard::guard,
-    run::Cell, seed::image_seed,
+    Event, Networks, Overrides, Plan, PlanError, Provenance, Sweep, config::MethodChoice,
+    guard::guard, run::Cell, seed::image_seed,
 };
 
 /// What was found.
@@ -248,14 +248,14 @@ fn compute(
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<BTreeMap<Key, Row>, PlanError> {
     let mut rows = BTreeMap::new();
+    let mut networks = Networks::default();
     for model in &plan.models {
         let of_model: Vec<&Record> =
             sample.iter().copied().filter(|record| record.model == model.name).collect();
         if of_model.is_empty() {
             continue;
         }
-        on_event(Event::Loading { model: &model.name });
-        let loaded = model.load(plan.device, plan.memory(), on_event)?;
+        let loaded = model.load(&mut networks, plan.device, plan.memory(), on_event)?;
         let cut = loaded
             .cut(&model.layer, Some((model.batch, model.head_batch)))
             .expect("the layer was resolved when it was planned");

@@ -556,3 +556,67 @@ fn a_method_leaves_out_the_models_that_it_is_told_to() {
     let error = workshop.try_plan(&everywhere, &Overrides::default()).err().unwrap().to_string();
     assert!(error.contains("(`except: [resnet18]`)"), "{error}");
 }
+
+const LAYERS: &str = "name: layers\ndataset: { manifest: made.yaml }\nmodels:\n  \
+    - { name: tf_efficientnet_lite0, weights: seeded, layer: [blocks.10, conv_head] }\n\
+    methods: [{ name: cam, except: ['tf_efficientnet_lite0@blocks.10'] }, grad_cam, { name: rise, n_masks: 20 }]\n\
+    metrics: [drop, complexity]\n";
+
+#[test]
+fn a_sweep_over_layers_has_a_model_for_each_and_loads_the_network_once() {
+    let workshop = Workshop::with_photographs(2);
+    let plan = workshop.try_plan(LAYERS, &Overrides::default()).unwrap();
+    let cuts: Vec<_> = plan.models.iter().map(|model| (&*model.name, &*model.layer)).collect();
+    let [inner, last] = ["tf_efficientnet_lite0@blocks.10", "tf_efficientnet_lite0@conv_head"];
+    assert_eq!(cuts, [(inner, "blocks.10"), (last, "conv_head")]);
+    assert_eq!(plan.models.iter().map(|model| model.shape.height).collect::<Vec<_>>(), [14, 7]);
+    assert_eq!(plan.n_rows(), 2 * (2 + 3));
+
+    let mut n_loaded = 0;
+    let stop = AtomicBool::new(false);
+    let mut on_event = |event: Event<'_>| {
+        n_loaded += usize::from(matches!(event, Event::Loading { .. }));
+    };
+    cam_runner::run(&plan, &workshop.path("whole"), &stop, &mut on_event).unwrap();
+    assert_eq!(n_loaded, 1);
+    let whole = cam_results::Run::read(&workshop.path("whole")).unwrap();
+
+    // Within the first layer, between the two, and within the second.
+    for cut_off in [2, 5, 7] {
+        let name = format!("cut off at {cut_off}");
+        assert!(!workshop.run_until(&plan, &name, cut_off).is_finished);
+        assert_eq!(contents(&workshop.run(&plan, &name)), contents(&whole));
+    }
+
+    // A row at a layer is the one of a sweep of that layer alone.
+    let alone = LAYERS
+        .replace("[blocks.10, conv_head]", "conv_head")
+        .replace("'tf_efficientnet_lite0@blocks.10'", "");
+    let alone = workshop.run(&workshop.try_plan(&alone, &Overrides::default()).unwrap(), "alone");
+    let of_last = timeless(&whole).into_iter().filter(|record| record.model == last);
+    let of_last: Vec<Record> =
+        of_last.map(|record| Record { model: "tf_efficientnet_lite0".into(), ..record }).collect();
+    assert_eq!(of_last, timeless(&alone));
+
+    let twice = LAYERS
+        .replace("tf_efficientnet_lite0", "resnet18")
+        .replace("conv_head", "layer4, layer4.1");
+    let twice =
+        twice.replace("blocks.10", "layer3").replace("name: cam,", "name: cam, relu: true,");
+    let error = workshop.try_plan(&twice, &Overrides::default()).err().unwrap().to_string();
+    assert!(
+        error
+            .contains("small.yaml:4: model `resnet18`: `layer4` and `layer4.1` are the same layer"),
+        "{error}"
+    );
+
+    let error = LAYERS.replace("blocks.10, conv_head", "conv_head, blocks.99");
+    let error =
+        workshop.try_plan(&error.replace("@blocks.10", "@blocks.99"), &Overrides::default());
+    let error = error.err().unwrap().to_string();
+    assert!(
+        error.contains("small.yaml:4: model `tf_efficientnet_lite0`: ")
+            && error.contains("blocks.99"),
+        "{error}"
+    );
+}

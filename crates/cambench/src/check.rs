@@ -1,6 +1,7 @@
 //! `cambench check`.
 
 use anyhow::Result;
+use cam_results::network_of;
 use cam_runner::{Estimate, config::Bytes};
 
 use crate::{args::CheckArgs, exit::Exit, progress::Progress, run::plan};
@@ -28,7 +29,11 @@ fn print(estimate: &Estimate) {
     for cell in &estimate.cells {
         println!(
             "{:<26} {:<16} {:<22} {:>14} {:>12.2}",
-            cell.model, cell.layer, cell.method, cell.forwards_per_image, cell.secs_per_image
+            network_of(&cell.model, &cell.layer),
+            cell.layer,
+            cell.method,
+            cell.forwards_per_image,
+            cell.secs_per_image
         );
         if let Some(problem) = &cell.problem {
             println!("    {problem}");

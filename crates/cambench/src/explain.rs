@@ -46,7 +46,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
     let protocol = protocol_of(&args.protocol)
         .map_err(|message| Unusable(format!("--protocol: {message}")))?;
     let method = method(args, protocol)?;
-    let spec = ModelSpec::new(&model(args)?, Path::to_path_buf)?;
+    let spec = ModelSpec::new(&model(args)?, args.layer.as_deref(), Path::to_path_buf)?;
     let mut progress = Progress::new();
     let loaded =
         spec.load(&args.model, device, DEFAULT_MEMORY, &mut |event| progress.on(&event))?;
@@ -205,7 +205,6 @@ fn model(args: &ExplainArgs) -> Result<ModelChoice> {
         name: if is_file { String::new() } else { args.model.clone() },
         onnx: is_file.then(|| PathBuf::from(&args.model)),
         weights: args.weights.clone(),
-        layer: args.layer.clone(),
         classes: args.classes.clone(),
         preprocessing,
         ..ModelChoice::default()

@@ -386,3 +386,48 @@ fn a_dry_run_prints_scripts_and_changes_nothing() {
     let text = workshop.says(2, &["plan", "sweep.yaml", "--class", "big"]);
     assert!(text.contains("is not CLASS=NAME"), "{text}");
 }
+
+#[test]
+fn layers_of_a_network_are_shards_of_their_own_and_come_out_as_in_one_run_and_in_a_run_of_one_layer()
+ {
+    let workshop = Workshop::new(3, 10);
+    let sweep = fs::read_to_string(workshop.path("sweep.yaml")).unwrap();
+    let [inner, last] = ["/blocks/blocks.0/Relu_output_0", "/blocks/blocks.1/Relu_output_0"];
+    let at = |layers: &str| {
+        let model = format!("{{ onnx: residual.onnx, layer: {layers},");
+        let layered = sweep.replace("{ onnx: residual.onnx,", &model);
+        layered.replace("grad_cam,", "{ name: grad_cam, except: [excited] },")
+    };
+    fs::write(workshop.path("layers.yaml"), at(&format!("[{inner}, {last}]"))).unwrap();
+    fs::write(workshop.path("one.yaml"), at(last)).unwrap();
+
+    workshop.says(0, &["run", "layers.yaml", "--threads", "1", "--out", "whole"]);
+    workshop.says(0, &["run", "layers.yaml", "--threads", "1", "--jobs", "2", "--out", "jobs"]);
+    let plan = ["plan", "layers.yaml", "--threads", "1", "--out", "cut", "--images-per-shard", "2"];
+    // All layers of a network may need another machine than the rest, or one of them.
+    let text = workshop.says(0, &[&plan[..], &["--class", "slow=residual"]].concat());
+    assert!(text.contains("6 shards of 24 rows"), "{text}");
+    let of_slow = fs::read_to_string(workshop.path("cut/shards/slow.list")).unwrap();
+    assert_eq!(of_slow.lines().count(), 4);
+    workshop.says(0, &["shard", "--run", "cut", "--index", "0-5"]);
+    workshop.says(0, &["merge", "cut"]);
+    let whole = workshop.run("whole");
+    for other in ["jobs", "cut"] {
+        assert_eq!(contents(&workshop.run(other)), contents(&whole));
+    }
+    let text = workshop.says(0, &["verify", "cut"]);
+    assert!(text.contains("24 rows"), "{text}");
+    assert!(
+        workshop.path(&format!("whole/grid-residual@{}.png", inner.replace('/', "-"))).is_file()
+    );
+    let report = fs::read_to_string(workshop.path("whole/report.md")).unwrap();
+    assert!(report.contains("## Which layer?"), "{report}");
+    assert!(report.contains(&format!("### residual at `{inner}`")), "{report}");
+
+    // The gate compares a layer with the same layer.
+    workshop.says(0, &["run", "one.yaml", "--threads", "1", "--out", "one"]);
+    let text = workshop.says(0, &["compare", "one", "whole"]);
+    assert!(text.contains("0 regressed, 0 missing"), "{text}");
+    let text = workshop.says(5, &["compare", "whole", "one"]);
+    assert!(text.contains("0 regressed, 12 missing"), "{text}");
+}

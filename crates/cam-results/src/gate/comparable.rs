@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Limits;
-use crate::{ImageEntry, RunManifest};
+use crate::{ImageEntry, ModelEntry, RunManifest};
 
 /// Two runs whose numbers mean different things, or a limit on what was not measured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +62,7 @@ fn difference(base: &RunManifest, new: &RunManifest) -> Option<String> {
         })
         .or_else(|| images(&base.images, &new.images))
         .or_else(|| {
-            pairs(&base.models, &new.models, |model| &model.name).find_map(|(old, new)| {
+            models(base, new).find_map(|(old, new)| {
                 differs(format!("the layer of {}", old.name), &old.layer, &new.layer)
             })
         })
@@ -119,7 +119,7 @@ pub(super) fn differences(base: &RunManifest, new: &RunManifest) -> Vec<String> 
             sentences.push(format!("{what}: {old}, now {new}"));
         }
     };
-    for (old, new) in pairs(&base.models, &new.models, |model| &model.name) {
+    for (old, new) in models(base, new) {
         let name = &old.name;
         let hash = |hash: &Option<String>| {
             hash.as_deref().map_or("none".to_owned(), |hash| hash.chars().take(12).collect())
@@ -140,6 +140,23 @@ pub(super) fn differences(base: &RunManifest, new: &RunManifest) -> Vec<String> 
         say(name.clone(), old, &new.versions.get(name).cloned().unwrap_or_else(|| "none".into()));
     }
     sentences
+}
+
+/// The model of a run that is compared with one of the baseline: that of the same name, or the same layer of the same
+/// network where only one of the two runs has several layers of it.
+pub(super) fn counterpart<'a>(run: &'a RunManifest, old: &ModelEntry) -> Option<&'a ModelEntry> {
+    let is_same_layer =
+        |new: &&ModelEntry| (new.network(), &new.layer) == (old.network(), &old.layer);
+    let mut models = run.models.iter();
+    models.find(|new| new.name == old.name).or_else(|| run.models.iter().find(is_same_layer))
+}
+
+/// The models of the baseline that the new run has.
+fn models<'a>(
+    base: &'a RunManifest,
+    new: &'a RunManifest,
+) -> impl Iterator<Item = (&'a ModelEntry, &'a ModelEntry)> {
+    base.models.iter().filter_map(|old| Some((old, counterpart(new, old)?)))
 }
 
 /// Entries of the same name.

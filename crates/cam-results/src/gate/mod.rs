@@ -263,9 +263,11 @@ pub fn compare(
     for (m, model) in old_manifest.models.iter().enumerate() {
         for (k, method) in old_manifest.methods.iter().enumerate() {
             let old_cell = m * n_methods + k;
-            let new_cell = place(new_manifest, &model.name, &method.name).map(|i| n_old + i);
+            // A name that is not there has no rows.
+            let name = comparable::counterpart(new_manifest, model).map_or("", |new| &*new.name);
+            let new_cell = place(new_manifest, name, &method.name).map(|i| n_old + i);
             let is_complete =
-                n_rows.get(&(&*model.name, &*method.name)) == Some(&new_manifest.images.len());
+                n_rows.get(&(name, &*method.name)) == Some(&new_manifest.images.len());
             for (statistic, metric, better) in &metrics {
                 let paired = new_cell
                     .filter(|_| is_complete)
@@ -292,7 +294,7 @@ pub fn compare(
                     }),
                 });
             }
-            losses.extend(loss([base, new], &model.name, &method.name));
+            losses.extend(loss([base, new], [&model.name, name], &method.name));
         }
     }
     let mut corrected = corrected(&table).into_iter();
@@ -366,18 +368,19 @@ fn rows_by_cell(records: &[Record]) -> BTreeMap<(&str, &str), usize> {
     n_rows
 }
 
-fn loss(sides: [Side<'_>; 2], model: &str, method: &str) -> Option<Loss> {
+/// `models` are the names of one model on both sides.
+fn loss(sides: [Side<'_>; 2], models: [&str; 2], method: &str) -> Option<Loss> {
     let count = |status: Status| {
-        sides.map(|side| {
+        [0, 1].map(|i| {
             let of_cell = |record: &&Record| {
-                record.status == status && record.model == model && record.method == method
+                record.status == status && record.model == models[i] && record.method == method
             };
-            side.records.iter().filter(of_cell).count()
+            sides[i].records.iter().filter(of_cell).count()
         })
     };
     let (degenerate, failed) = (count(Status::Degenerate), count(Status::Failed));
     (degenerate != [0, 0] || failed != [0, 0]).then(|| Loss {
-        model: model.to_owned(),
+        model: models[0].to_owned(),
         method: method.to_owned(),
         degenerate,
         failed,
@@ -565,6 +568,45 @@ mod tests {
         };
         let error = compare(base.side("base"), base.side("base"), &limits).unwrap_err();
         assert!(error.to_string().contains("complexity, adcc"), "{error}");
+    }
+
+    #[test]
+    fn a_layer_is_compared_with_the_same_layer_whether_or_not_the_other_run_has_more() {
+        let two_layers = |made: &mut Made| {
+            let renamed: crate::Name = "resnet18@layer4".into();
+            made.manifest.models[0].name = renamed.to_string();
+            let inner = crate::ModelEntry {
+                name: "resnet18@layer3".into(),
+                layer: "layer3".into(),
+                ..made.manifest.models[0].clone()
+            };
+            made.manifest.models.insert(0, inner);
+            made.records.iter_mut().for_each(|record| record.model = renamed.clone());
+            let inner = made.records.iter().map(|record| Record {
+                model: "resnet18@layer3".into(),
+                layer: "layer3".into(),
+                metrics: record.metrics.iter().map(|value| value.map(|v| v / 2.0)).collect(),
+                ..record.clone()
+            });
+            made.records.extend(inner.collect::<Vec<_>>());
+        };
+        let one = Made::new();
+        let mut two = Made::new();
+        two_layers(&mut two);
+        let limits = Limits::default();
+        let both = compare(two.side("base"), two.side("new"), &limits).unwrap();
+        assert_eq!((both.changes.len(), both.count(Verdict::Unchanged)), (30, 30));
+        let more = compare(one.side("base"), two.side("new"), &limits).unwrap();
+        assert_eq!((more.changes.len(), more.count(Verdict::Unchanged)), (15, 15));
+        let fewer = compare(two.side("base"), one.side("new"), &limits).unwrap();
+        let missing = fewer.changes.iter().filter(|change| change.verdict == Verdict::Missing);
+        assert!(missing.clone().all(|change| change.model == "resnet18@layer3"));
+        assert_eq!((missing.count(), fewer.count(Verdict::Unchanged)), (15, 15));
+        let mut other = Made::new();
+        two_layers(&mut other);
+        other = other.with("cam", 0, 0.1);
+        let worse = compare(one.side("base"), other.side("new"), &limits).unwrap();
+        assert_eq!(verdict(&worse, "cam", "drop"), Verdict::Regressed);
     }
 
     #[test]

@@ -73,10 +73,14 @@ pub fn report_html(
         cautions: report::cautions(run, summary),
         nothing: nothing(summary),
         verdicts: verdicts(&summary.methods, str::to_owned),
-        between_models: verdicts(&summary.models, |name| {
-            let method = manifest.methods.iter().find(|method| method.name == name);
-            method.map_or_else(|| name.to_owned(), label)
-        }),
+        // The layers of one network have a section of their own.
+        between_models: verdicts(
+            if summary.n_networks() > 1 { &summary.models } else { &[] },
+            |name| {
+                let method = manifest.methods.iter().find(|method| method.name == name);
+                method.map_or_else(|| name.to_owned(), label)
+            },
+        ),
         same: stats::equal(&summary.methods),
         accuracies: accuracies(summary),
         models: models(run, summary),
@@ -239,7 +243,7 @@ fn accuracies(summary: &Summary) -> Vec<String> {
         });
         Some(format!(
             "{} classifies {} of {} images as they are labeled: {:.1} % [{:.1}, {:.1}]{published}.",
-            accuracy.model,
+            accuracy.network(),
             accuracy.n_right,
             accuracy.n,
             100.0 * mean,
@@ -247,7 +251,7 @@ fn accuracies(summary: &Summary) -> Vec<String> {
             100.0 * hi
         ))
     };
-    summary.accuracies.iter().filter_map(of).collect()
+    report::of_networks(&summary.accuracies).filter_map(of).collect()
 }
 
 /// That nothing can be concluded, where there are too few images.
@@ -276,7 +280,7 @@ fn models<'a>(run: &'a Run, summary: &Summary) -> Vec<Model<'a>> {
     let of_model = |model: &'a crate::ModelEntry| {
         let cells: Vec<(&MethodEntry, &Cell)> = cells_of(manifest, summary, &model.name).collect();
         let groups = grouped(Preset::All.columns_of(manifest, summary, &cells));
-        let name = (manifest.models.len() > 1).then_some(&*model.name);
+        let name = (manifest.models.len() > 1).then_some(model.network());
         let tables = groups.iter().map(|group| scores(summary, model, &cells, name, group));
         let costs = cells.iter().map(|(method, cell)| Cost {
             label: label(method),
@@ -294,7 +298,7 @@ fn models<'a>(run: &'a Run, summary: &Summary) -> Vec<Model<'a>> {
             ),
         });
         Model {
-            name: &model.name,
+            name: model.network(),
             layer: &model.layer,
             tables: tables.collect(),
             costs: costs.collect(),

@@ -67,6 +67,19 @@ impl Contrast {
         })
     }
 
+    /// The same of those items that `called` has a name for, under that name; without ranks.
+    pub(crate) fn only(&self, called: impl Fn(&str) -> Option<String>) -> Self {
+        let names: Vec<Option<String>> = self.items.iter().map(|item| called(&item.name)).collect();
+        let place = |i: usize| names[..i].iter().flatten().count();
+        let items = self.items.iter().zip(&names);
+        let items =
+            items.filter_map(|(item, name)| Some(Item { label: name.clone()?, ..item.clone() }));
+        let pairs =
+            self.pairs.iter().filter(|pair| names[pair.a].is_some() && names[pair.b].is_some());
+        let pairs = pairs.map(|pair| Pair { a: place(pair.a), b: place(pair.b), ..*pair });
+        Self { items: items.collect(), pairs: pairs.collect(), ranks: None, ..self.clone() }
+    }
+
     /// Whether item `a` is better than item `b`, and the two can be told apart.
     pub fn is_better(&self, a: usize, b: usize) -> bool {
         self.difference(a, b).is_some_and(|difference| {

@@ -41,7 +41,7 @@ pub(crate) use scores::{ROUNDING, Scores, Statistic, Values};
 pub use test::Difference;
 pub(crate) use test::{Paired, corrected};
 pub use words::conclusions;
-pub(crate) use words::{best, controls, equal};
+pub(crate) use words::{best, controls, equal, listed};
 
 /// How often an interval is to hold the truth.
 pub(crate) const CONFIDENCE: f64 = 0.95;

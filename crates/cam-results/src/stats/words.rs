@@ -31,7 +31,9 @@ pub fn conclusions(summary: &Summary) -> Vec<String> {
     sentences.extend(
         summary.methods.iter().filter_map(|c| Some(format!("{}: {}", within(c), best(c)?))),
     );
-    sentences.extend(summary.models.iter().filter_map(|contrast| {
+    // The layers of one network have a section of their own.
+    let between_networks = summary.models.iter().filter(|_| summary.n_networks() > 1);
+    sentences.extend(between_networks.filter_map(|contrast| {
         Some(format!("{} under {}: {}", contrast.heading, contrast.within, best(contrast)?))
     }));
     sentences.extend(equal(&summary.methods));
@@ -139,7 +141,7 @@ pub(crate) fn controls(methods: &[Contrast], with_model: bool) -> Vec<String> {
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn listed(names: &[&str]) -> String {
+pub(crate) fn listed(names: &[&str]) -> String {
     match names {
         [] => String::new(),
         [one] => (*one).to_owned(),

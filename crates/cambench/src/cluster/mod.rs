@@ -21,7 +21,7 @@ use cam_results::{
     RunManifest, RunStatus, ShardPlan, Store,
     shards::{self, shards_folder},
 };
-use cam_runner::Plan;
+use cam_runner::{Plan, config};
 
 pub(crate) use self::{
     local::{run_locally, threads_of_each, tidy_up},
@@ -102,7 +102,7 @@ fn cut(plan: &Plan, args: &CutArgs, images_per_shard: usize) -> Result<ShardPlan
     let manifest = plan.manifest();
     for class in &args.classes {
         for member in &class.members {
-            let is_known = manifest.models.iter().any(|model| model.name == *member)
+            let is_known = manifest.models.iter().any(|model| config::names(member, &model.name))
                 || manifest.methods.iter().any(|method| method.name == *member);
             if !is_known {
                 let message = format!(
@@ -115,8 +115,13 @@ fn cut(plan: &Plan, args: &CutArgs, images_per_shard: usize) -> Result<ShardPlan
     }
     // A method says more about the work than a model.
     let class_of = |model: &str, method: &str| {
-        let of = |name: &str| args.classes.iter().find(|c| c.members.iter().any(|m| m == name));
-        of(method).or_else(|| of(model)).map_or(MAIN.to_owned(), |class| class.name.clone())
+        let of = |is_it: &dyn Fn(&str) -> bool| {
+            args.classes.iter().find(|class| class.members.iter().any(|member| is_it(member)))
+        };
+        let of_method = of(&|member| member == method);
+        of_method
+            .or_else(|| of(&|member| config::names(member, model)))
+            .map_or(MAIN.to_owned(), |class| class.name.clone())
     };
     let images = args.images_per_shard.map_or(images_per_shard, |n| n as usize);
     let started_in = env::current_dir().context("cannot tell the working folder")?;
