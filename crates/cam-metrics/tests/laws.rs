@@ -151,8 +151,17 @@ fn the_batch_size_changes_no_score() {
             };
             metric.score(&Explained::new(&subject, &map, Some(&method))).unwrap()
         };
-        assert_eq!(score(1), score(7), "{}", metric.name());
-        assert_eq!(score(1), score(64), "{}", metric.name());
+        // The network's answers differ by rounding, whose last digit depends on where in memory its numbers lie.
+        let one = score(1);
+        for other in [score(7), score(64)] {
+            let numbers = |score: &cam_core::Score| {
+                [&[score.value], &score.curve.clone().unwrap_or_default()[..]].concat()
+            };
+            let (one, other) = (numbers(&one), numbers(&other));
+            assert_eq!(one.len(), other.len(), "{}", metric.name());
+            let is_close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * a.abs().max(1.0);
+            assert!(one.iter().zip(&other).all(is_close), "{}: {one:?}, {other:?}", metric.name());
+        }
     }
 }
 
