@@ -258,6 +258,17 @@ impl Surgeon<'_> {
                 continue;
             }
             let mut copy = node.clone();
+            // A shape that was written down for one image, or is made of the images' number, is one for any number.
+            if node.op_type() == "Reshape"
+                && let (Some(output), Some(shape)) = (node.output.first(), copy.input.get_mut(1))
+                && !renamed.contains_key(shape)
+                && (network.takes_one() || images.contains(shape))
+                && let Some(sides) = network.shape_for_any(output)
+            {
+                let name = format!("{OUTPUT}/{output}_shape");
+                shapes.push(initializer(&name, &Tensor::from_slice(&sides)));
+                *shape = name;
+            }
             for input in &mut copy.input {
                 match renamed.get(input) {
                     Some(name) => input.clone_from(name),
@@ -269,18 +280,6 @@ impl Surgeon<'_> {
                     }
                     None => {}
                 }
-            }
-            // A shape that was written down for one image is one for any number.
-            if node.op_type() == "Reshape"
-                && network.takes_one()
-                && let (Some(output), Some(shape)) = (node.output.first(), copy.input.get_mut(1))
-                && !renamed.values().any(|name| name.as_str() == shape.as_str())
-                && let Some(sides) = network.shape_of(output)
-            {
-                let name = format!("{OUTPUT}/{output}_shape");
-                let sides = [&[-1][..], &sides[1..]].concat();
-                shapes.push(initializer(&name, &Tensor::from_slice(&sides)));
-                *shape = name;
             }
             for output in copy.output.iter_mut().filter(|output| !output.is_empty()) {
                 let name = format!("{OUTPUT}/{output}");

@@ -248,10 +248,17 @@ impl Network {
         self.graph.inputs[0].shape.as_ref().is_some_and(|shape| shape[0] == Some(1))
     }
 
-    /// The shape of one of the file's tensors, for the smallest batch.
-    pub(crate) fn shape_of(&self, name: &str) -> Option<&[i64]> {
-        let value = self.graph.names.iter().position(|own| own == name)?;
-        self.shapes[value].as_deref()
+    /// What a `Reshape` has to be told for any number of images, by its output's name: -1 on the axis that grows.
+    pub(crate) fn shape_for_any(&self, output: &str) -> Option<Vec<i64>> {
+        let value = self.graph.names.iter().position(|own| own == output)?;
+        let node = self.graph.nodes.iter().find(|node| node.outputs.contains(&Some(value)))?;
+        let told = self.graph.by_batch.get(&node.inputs.get(1).copied().flatten()?)?;
+        let mut sides = self.shapes[value].clone()?;
+        let growing: Vec<usize> =
+            (0..told.per_image.len()).filter(|&axis| told.per_image[axis] != 0).collect();
+        let &[axis] = &growing[..] else { return None };
+        *sides.get_mut(axis)? = -1;
+        Some(sides)
     }
 
     /// The version of the operators in the file.
