@@ -29,9 +29,9 @@ TORCHVISION = (
     "efficientnet_v2_s vit_b_16 swin_t maxvit_t"
 ).split()
 TIMM = (
-    "tf_efficientnet_lite0 deit_small_patch16_224 mixer_s16_224 resnetv2_50 ecaresnet50t "
-    "vit_small_patch16_224 swin_tiny_patch4_window7_224 mobileone_s0 repvgg_a0 ghostnet_100 poolformer_s12 "
-    "edgenext_small coat_tiny"
+    "vit_small_patch16_224 deit_small_patch16_224 deit_small_distilled_patch16_224 vit_little_patch16_reg4_gap_256 "
+    "swin_tiny_patch4_window7_224 maxvit_tiny_tf_224 mobilevit_s tf_efficientnet_lite0 mixer_s16_224 resnetv2_50 "
+    "ecaresnet50t mobileone_s0 repvgg_a0 ghostnet_100 poolformer_s12 edgenext_small coat_tiny"
 ).split()
 
 
@@ -45,7 +45,7 @@ def networks():
         yield f"{name}.dynamo", make, side, {"opset": 18, "dynamo": True}
     yield "inception_v3.trace", torchvision_network("inception_v3"), 299, {"opset": 17}
     for name in TIMM:
-        yield f"{name}.trace", timm_network(name), 224, {"opset": 17}
+        yield f"{name}.trace", timm_network(name), 256 if name.endswith("_256") else 224, {"opset": 17}
     # One image at a time, which is what the exporters do unless they are told otherwise.
     for name in ["resnet18", "vit_b_16", "swin_t", "shufflenet_v2_x1_0", "densenet121"]:
         yield f"{name}.one", torchvision_network(name), 224, {"opset": 17, "one": True}
@@ -87,6 +87,10 @@ def seeded(make, is_real):
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 1.5)
+        # Heads, offsets and tokens of zeros hide what is done with them.
+        for parameter in model.parameters():
+            if not parameter.any():
+                torch.nn.init.normal_(parameter, 0, 0.02)
     return model
 
 

@@ -31,6 +31,8 @@ pub(crate) fn zoo(names: &[String]) -> Result<ExitCode> {
     print!("{table}");
     if names.is_empty() {
         write("zoo.md", &table)?;
+        let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+        write("zoo.jsonl", &lines)?;
     }
     let is_good = |row: &Value| row["reason"].is_string() || is_equal(row);
     Ok(if rows.iter().all(is_good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -142,9 +144,10 @@ fn zoo_table(rows: &[Value]) -> String {
         "# Exported networks\n\nMade by `cargo xtask onnx-zoo`: networks of torchvision and timm with seeded weights \
          (EfficientNet-Lite0 with its real ones), exported with PyTorch. {equal} of {exported} exports, of {} networks, give \
          ONNX Runtime's logits and PyTorch's gradients of a logit in the image, each within {EQUAL:e} of the largest number. \
-         `batch` are the logits of five images at a time, `cut` those through the default layer. `one` after a name means an \
-         export for a single image.\n\n\
-         | Export | opset | logits | cut | batch | gradient | default layer | cuts | pooled linear head | \n\
+         `batch` are the logits of five images at a time, `cut` those through the default layer, whose activations are given \
+         with the class and register tokens beside them. `one` after a name means an export for a single image.\n\n\
+         ## Exports\n\n\
+         | Export | opset | logits | cut | batch | gradient | default layer | cuts | pooled linear head |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
         families.len()
     );
@@ -165,6 +168,8 @@ fn zoo_table(rows: &[Value]) -> String {
             let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
             format!(" {}", sides.join("×"))
         });
+        let tokens = row["tokens"].as_u64().filter(|tokens| *tokens > 0);
+        let shape = tokens.map_or_else(|| shape.clone(), |tokens| format!("{shape} + {tokens}"));
         let layer =
             row["layer"].as_str().map_or("–".to_owned(), |layer| format!("`{layer}`{shape}"));
         let pooled = if row["pooled_linear"] == true { "yes" } else { "no" };

@@ -17,15 +17,17 @@ pub fn logits_in_chunks(
     in_chunks(n, classifier.batch(), make, |images| classifier.logits(images))
 }
 
-/// Logits `[n, C]` of `n` activations at the cut, made and evaluated [`Classifier::head_batch`] at a time.
+/// Logits `[n, C]` of `n` activations at the cut, made and evaluated [`Classifier::head_batch`] at a time, beside the
+/// same tokens `[1, P, K]`, which are usually the [`Subject`](crate::Subject)'s own.
 ///
 /// `make` turns a range of indices into activations `[len, K, h, w]`; `n` must not be zero.
 pub fn head_in_chunks(
     classifier: &dyn Classifier,
+    tokens: Option<&Tensor>,
     n: i64,
     make: impl FnMut(Range<i64>) -> Tensor,
 ) -> Tensor {
-    in_chunks(n, classifier.head_batch(), make, |features| classifier.head(features))
+    in_chunks(n, classifier.head_batch(), make, |features| classifier.head_with(features, tokens))
 }
 
 fn in_chunks(

@@ -4,7 +4,8 @@ use std::{cell::Cell, ops::Deref, rc::Rc};
 
 use tch::Tensor;
 
-/// A classifier cut at the layer under explanation: `logits(x) == head(features(x))`.
+/// A classifier cut at the layer under explanation: `logits(x) == head(features(x))`, or with tokens
+/// `head_with(features_and_tokens(x))`.
 ///
 /// Inference only: batch normalization is frozen, dropout is off, weights carry no gradient. Both halves are
 /// differentiable in their input, so a gradient method back-propagates from the logits to the cut and no further.
@@ -12,12 +13,25 @@ pub trait Classifier {
     /// Images `[N, 3, H, W]` to activations at the cut `[N, K, h, w]`.
     fn features(&self, images: &Tensor) -> Tensor;
 
-    /// Activations at the cut `[N, K, h, w]` to logits `[N, C]`.
+    /// Activations at the cut `[N, K, h, w]` to logits `[N, C]`. Panics where the head needs tokens beside them.
     fn head(&self, features: &Tensor) -> Tensor;
+
+    /// [`Classifier::features`], and beside them the tokens `[N, P, K]` that have no place in the image: a vision
+    /// transformer's class and register tokens. `None` where the activations are all that the head needs.
+    fn features_and_tokens(&self, images: &Tensor) -> (Tensor, Option<Tensor>) {
+        (self.features(images), None)
+    }
+
+    /// [`Classifier::head`], with tokens `[N, P, K]`, or `[1, P, K]` for all, from
+    /// [`Classifier::features_and_tokens`].
+    fn head_with(&self, features: &Tensor, _tokens: Option<&Tensor>) -> Tensor {
+        self.head(features)
+    }
 
     /// Images `[N, 3, H, W]` to logits `[N, C]`.
     fn logits(&self, images: &Tensor) -> Tensor {
-        self.head(&self.features(images))
+        let (features, tokens) = self.features_and_tokens(images);
+        self.head_with(&features, tokens.as_ref())
     }
 
     /// How many images one call of [`Classifier::features`] takes; fixed when a run is planned.
@@ -79,6 +93,16 @@ struct Counts {
     head_forwards: Cell<u64>,
 }
 
+impl Counts {
+    fn add_forwards(&self, images: &Tensor) {
+        self.forwards.set(self.forwards.get() + images.size()[0] as u64);
+    }
+
+    fn add_head_forwards(&self, features: &Tensor) {
+        self.head_forwards.set(self.head_forwards.get() + features.size()[0] as u64);
+    }
+}
+
 impl<'a> Counted<'a> {
     /// Counts from zero.
     pub fn new(inner: &'a dyn Classifier) -> Self {
@@ -98,15 +122,23 @@ impl<'a> Counted<'a> {
 
 impl Classifier for Counted<'_> {
     fn features(&self, images: &Tensor) -> Tensor {
-        let forwards = &self.counts.forwards;
-        forwards.set(forwards.get() + images.size()[0] as u64);
+        self.counts.add_forwards(images);
         self.inner.features(images)
     }
 
     fn head(&self, features: &Tensor) -> Tensor {
-        let forwards = &self.counts.head_forwards;
-        forwards.set(forwards.get() + features.size()[0] as u64);
+        self.counts.add_head_forwards(features);
         self.inner.head(features)
+    }
+
+    fn features_and_tokens(&self, images: &Tensor) -> (Tensor, Option<Tensor>) {
+        self.counts.add_forwards(images);
+        self.inner.features_and_tokens(images)
+    }
+
+    fn head_with(&self, features: &Tensor, tokens: Option<&Tensor>) -> Tensor {
+        self.counts.add_head_forwards(features);
+        self.inner.head_with(features, tokens)
     }
 
     fn batch(&self) -> i64 {

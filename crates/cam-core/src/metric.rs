@@ -203,12 +203,13 @@ impl<'a> Explained<'a> {
             .chunks(classifier.batch() as usize)
             .map(|chunk| {
                 let images = self.images(chunk);
-                let features = classifier.features(&images);
-                let logits = classifier.head(&features);
+                let (features, tokens) = classifier.features_and_tokens(&images);
+                let logits = classifier.head_with(&features, tokens.as_ref());
                 if let Some(at) = chunk.iter().position(|probe| *probe == Probe::Masked) {
                     // A copy, so that the rest of the batch is not kept.
                     let of = |batch: &Tensor| batch.narrow(0, at as i64, 1).copy();
-                    let masked = self.subject.with_seen(of(&images), of(&features), of(&logits));
+                    let seen = (of(&features), tokens.as_ref().map(of));
+                    let masked = self.subject.with_seen(of(&images), seen, of(&logits));
                     let _ = self.masked.get_or_init(|| masked);
                 }
                 logits

@@ -33,7 +33,8 @@ struct Clean {
     image: Tensor,
     class: OnceCell<i64>,
     seed: u64,
-    features: OnceCell<Tensor>,
+    /// With the tokens beside them.
+    features: OnceCell<(Tensor, Option<Tensor>)>,
     logits: OnceCell<Tensor>,
     fills: RefCell<BTreeMap<Fill, Tensor>>,
     filled: RefCell<BTreeMap<Fill, Answer>>,
@@ -100,10 +101,15 @@ impl<'a> Subject<'a> {
         Subject { classifier: self.classifier, clean: Rc::new(clean) }
     }
 
-    /// As [`Subject::with_image`], where the network has seen the image already: its activations `[1, K, h, w]` and logits
-    /// `[1, C]`.
+    /// As [`Subject::with_image`], where the network has seen the image already: its activations `[1, K, h, w]` with their
+    /// tokens, and logits `[1, C]`.
     #[must_use]
-    pub(crate) fn with_seen(&self, image: Tensor, features: Tensor, logits: Tensor) -> Subject<'a> {
+    pub(crate) fn with_seen(
+        &self,
+        image: Tensor,
+        features: (Tensor, Option<Tensor>),
+        logits: Tensor,
+    ) -> Subject<'a> {
         let seen = self.with_image(image);
         let _ = seen.clean.features.get_or_init(|| features);
         let _ = seen.clean.logits.get_or_init(|| logits);
@@ -151,9 +157,18 @@ impl<'a> Subject<'a> {
 
     /// Activations at the cut, `[1, K, h, w]`, without gradient.
     pub fn features(&self) -> &Tensor {
+        &self.features_and_tokens().0
+    }
+
+    /// The tokens `[1, P, K]` beside the activations, where the classifier has any.
+    pub fn tokens(&self) -> Option<&Tensor> {
+        self.features_and_tokens().1.as_ref()
+    }
+
+    fn features_and_tokens(&self) -> &(Tensor, Option<Tensor>) {
         self.clean.features.get_or_init(|| {
             let _no_grad = tch::no_grad_guard();
-            self.classifier.features(self.image())
+            self.classifier.features_and_tokens(self.image())
         })
     }
 
@@ -161,7 +176,7 @@ impl<'a> Subject<'a> {
     pub fn logits(&self) -> &Tensor {
         self.clean.logits.get_or_init(|| {
             let _no_grad = tch::no_grad_guard();
-            self.classifier.head(self.features())
+            self.classifier.head_with(self.features(), self.tokens())
         })
     }
 

@@ -75,7 +75,7 @@ fn losses(subject: &Subject<'_>, logit: &Tensor) -> Tensor {
     if n == 0 {
         return losses;
     }
-    let logits = head_in_chunks(subject.classifier(), n, |range| {
+    let logits = head_in_chunks(subject.classifier(), subject.tokens(), n, |range| {
         let len = range.end - range.start;
         let chunk = live.narrow(0, range.start, len).view([len, 1, 1, 1]);
         let others = Tensor::ones([len, channels, 1, 1], (features.kind(), features.device()));

@@ -35,6 +35,7 @@ mod smooth_grad_cam_pp;
 mod sobel;
 mod ss_cam;
 mod superpixels;
+mod vit_recipro_cam;
 mod x_grad_cam;
 
 pub use ablation_cam::{AblationCam, Denominator};
@@ -69,6 +70,7 @@ pub use smooth_grad_cam_pp::{SmoothGradCamPp, SmoothWeights};
 pub use sobel::Sobel;
 pub use ss_cam::SsCam;
 pub use superpixels::Hide;
+pub use vit_recipro_cam::VitReciproCam;
 pub use x_grad_cam::XGradCam;
 
 cam_core::registry! {
@@ -81,6 +83,7 @@ cam_core::registry! {
         "score_cam" => ScoreCam(ScoreCam),
         "rise" => Rise(Rise),
         "recipro_cam" => ReciproCam(ReciproCam),
+        "vit_recipro_cam" => VitReciproCam(VitReciproCam),
         "layer_cam" => LayerCam(LayerCam),
         "x_grad_cam" => XGradCam(XGradCam),
         "hi_res_cam" => HiResCam(HiResCam),

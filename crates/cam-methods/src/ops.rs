@@ -71,20 +71,24 @@ pub(crate) fn first_component(features: &Tensor, center: bool) -> Tensor {
 
 /// The gradient of the class's logit in the activations at the cut: `[1, K, h, w]`.
 pub(crate) fn gradient(subject: &Subject<'_>) -> Tensor {
-    gradient_at(subject, subject.features())
+    gradient_at(subject, subject.features(), subject.tokens())
 }
 
-/// The gradient of the class's logit at other activations `[N, K, h, w]`, one row a sample.
+/// The gradient of the class's logit at other activations `[N, K, h, w]` beside their tokens, one row a sample.
 ///
 /// On a pooled linear head it is `w_ck / (h·w)` everywhere, which needs no network.
-pub(crate) fn gradient_at(subject: &Subject<'_>, features: &Tensor) -> Tensor {
+pub(crate) fn gradient_at(
+    subject: &Subject<'_>,
+    features: &Tensor,
+    tokens: Option<&Tensor>,
+) -> Tensor {
     if let Some(head) = subject.classifier().pooled_linear_head() {
         let (_, _, height, width) = features.size4().expect("activations have four dimensions");
         let weights = head.weight.get(subject.class()) / (height * width) as f64;
         return weights.view([1, -1, 1, 1]).expand(features.size(), false);
     }
     let features = features.detach().set_requires_grad(true);
-    let logits = subject.classifier().head(&features);
+    let logits = subject.classifier().head_with(&features, tokens);
     // Samples do not see each other in inference mode, so one sum gives the gradient of each.
     let total = subject.logit(&logits).sum(None::<Kind>);
     Tensor::run_backward(&[total], &[&features], false, false).remove(0)
@@ -157,6 +161,22 @@ pub(crate) fn min_max_each(masks: &Tensor) -> Tensor {
     // Upsampling a constant may round.
     let is_constant = range.le_tensor(&(high.abs().maximum(&low.abs()) * 1e-6));
     ((masks - low) / range).where_self(&is_constant.logical_not(), &masks.zeros_like())
+}
+
+/// A mask for every position, `[h·w, 1, h, w]`: one there, or `[1 2 1]ᵀ[1 2 1] / 16` around it, cut off at the border.
+pub(crate) fn position_masks(shape: FeatureShape, gaussian: bool, features: &Tensor) -> Tensor {
+    let n = shape.positions();
+    let one_hot = Tensor::eye(n, (features.kind(), features.device())).view([
+        n,
+        1,
+        shape.height,
+        shape.width,
+    ]);
+    if !gaussian {
+        return one_hot;
+    }
+    let line = like(&[0.25, 0.5, 0.25], features);
+    one_hot.conv2d(&line.outer(&line).view([1, 1, 3, 3]), None::<Tensor>, 1, 1, 1, 1)
 }
 
 /// Independent standard normal values in a tensor's shape; the same for the same stream, however it is cut into batches.

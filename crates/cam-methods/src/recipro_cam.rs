@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::Output;
+use crate::ops::position_masks;
 
 /// Recipro-CAM.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,14 +32,14 @@ impl Method for ReciproCam {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
         let _no_grad = tch::no_grad_guard();
         let shape = FeatureShape::of(subject.features());
-        let masks = self.masks(shape, subject.features());
+        let masks = position_masks(shape, self.gaussian, subject.features());
         // `[h·w, K]`: the column of activations at every position.
         let columns = subject.features().squeeze_dim(0).flatten(1, 2).transpose(0, 1);
         let logits = if let Some(head) = subject.classifier().pooled_linear_head() {
             let mass = masks.mean_dim(&[1_i64, 2, 3][..], false, None::<Kind>);
             (columns * mass.unsqueeze(1)).linear(&head.weight, Some(&head.bias))
         } else {
-            head_in_chunks(subject.classifier(), shape.positions(), |range| {
+            head_in_chunks(subject.classifier(), subject.tokens(), shape.positions(), |range| {
                 let len = range.end - range.start;
                 columns.narrow(0, range.start, len).unsqueeze(-1).unsqueeze(-1)
                     * masks.narrow(0, range.start, len)
@@ -57,21 +58,5 @@ impl Method for ReciproCam {
             summary: "the head's answer to each position of the activations alone",
             source: "Byun and Lee 2022, arXiv 2209.14074",
         }
-    }
-}
-
-impl ReciproCam {
-    /// Where the column of position `n` is put: `[h·w, 1, h, w]`, one at `n`, or the kernel around it.
-    fn masks(&self, shape: FeatureShape, like: &Tensor) -> Tensor {
-        let n = shape.positions();
-        let one_hot =
-            Tensor::eye(n, (like.kind(), like.device())).view([n, 1, shape.height, shape.width]);
-        if !self.gaussian {
-            return one_hot;
-        }
-        let line = Tensor::from_slice(&[0.25_f64, 0.5, 0.25])
-            .to_kind(like.kind())
-            .to_device(like.device());
-        one_hot.conv2d(&line.outer(&line).view([1, 1, 3, 3]), None::<Tensor>, 1, 1, 1, 1)
     }
 }

@@ -120,11 +120,11 @@ impl SmoothGradCamPp {
             let len = subject.classifier().batch().min(n - start);
             let clean = subject.image().repeat([len, 1, 1, 1]);
             let noisy = &clean + normal(&clean, &mut rng) * self.sigma;
-            let features = {
+            let (features, tokens) = {
                 let _no_grad = tch::no_grad_guard();
-                subject.classifier().features(&noisy)
+                subject.classifier().features_and_tokens(&noisy)
             };
-            let g = gradient_at(subject, &features);
+            let g = gradient_at(subject, &features, tokens.as_ref());
             let sum = |t: &Tensor| t.sum_dim_intlist(0_i64, true, None::<Kind>);
             let [x, y, z] = [sum(&g), sum(&g.square()), sum(&(&g * g.square()))];
             let means = match all {

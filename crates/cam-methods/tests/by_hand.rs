@@ -11,7 +11,7 @@ use cam_methods::{
     EigenCam, EigenGradCam, GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient,
     IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output, PartitionShap,
     PpWeights, Random, ReciproCam, Saliency, ScoreCam, SmoothGrad, SmoothGradCamPp, SmoothWeights,
-    Sobel, SsCam, Weighting, XGradCam,
+    Sobel, SsCam, VitReciproCam, Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -596,6 +596,90 @@ fn recipro_cam_on_a_squeezing_head_is_the_rectified_class_map() {
             assert!((got - want).abs() < 1e-12, "class {class}: {got} is not {want}");
         }
     }
+}
+
+#[test]
+fn vit_recipro_cam_on_a_pooled_linear_head_is_blurred_cam_over_n_plus_the_bias() {
+    // CAM is [2, 5, -1, 8] and [-1, -1.5, 1, -2]; a quarter of a pixel, an eighth of those beside it, a sixteenth of the
+    // one across.
+    let class_0 = [1.5, 2.4375, 1.3125, 2.625].map(|blurred| blurred / 4.0 + 0.5);
+    let class_1 = [-0.4375, -0.6875, -0.218_75, -0.625].map(|blurred| blurred / 4.0 - 0.5);
+    check(&VitReciproCam::default(), [class_0, class_1], false);
+    let alone = VitReciproCam { gaussian: false, ..VitReciproCam::default() };
+    let class_0 = [2.0, 5.0, -1.0, 8.0].map(|cam| cam / 4.0 + 0.5);
+    let class_1 = [-1.0, -1.5, 1.0, -2.0].map(|cam| cam / 4.0 - 0.5);
+    check(&alone, [class_0, class_1], false);
+}
+
+/// A network with a token: F = x, t the image's largest pixel; logits ((1 + t) Σ F, Σ F²).
+struct Crowned;
+
+impl Classifier for Crowned {
+    fn features(&self, images: &Tensor) -> Tensor {
+        self.features_and_tokens(images).0
+    }
+
+    fn head(&self, features: &Tensor) -> Tensor {
+        self.head_with(features, None)
+    }
+
+    fn features_and_tokens(&self, images: &Tensor) -> (Tensor, Option<Tensor>) {
+        let largest = images.amax(&[2_i64, 3][..], false).unsqueeze(1);
+        (images.shallow_clone(), Some(largest))
+    }
+
+    fn head_with(&self, features: &Tensor, tokens: Option<&Tensor>) -> Tensor {
+        let token = tokens.expect("the network has a token").view([-1]);
+        let sum = |x: Tensor| x.sum_dim_intlist(&[1_i64, 2, 3][..], false, None::<Kind>);
+        let first = sum(features.shallow_clone()) * (token + 1.0);
+        Tensor::stack(&[first, sum(features.square())], 1)
+    }
+
+    fn batch(&self) -> i64 {
+        3
+    }
+}
+
+#[test]
+fn the_class_token_is_kept_in_masked_copies_or_is_zero_there() {
+    let subject = |class| Subject::new(&Crowned, Toy::image(), Target::Class(class), 0);
+    assert_eq!(values(subject(0).logits()), [20.0, 15.0]);
+    let alone = VitReciproCam { gaussian: false, ..VitReciproCam::default() };
+    let kept = values(&alone.explain(&subject(0)));
+    assert_eq!(kept, [4.0, 8.0, -4.0, 12.0]);
+    let zero = VitReciproCam { class_token: false, ..alone };
+    assert_eq!(values(&zero.explain(&subject(0))), [1.0, 2.0, -1.0, 3.0]);
+    assert_eq!(values(&zero.explain(&subject(1))), [1.0, 4.0, 1.0, 9.0]);
+    // [1, 2, -1, 3] blurred, every pixel with its own value.
+    let blurred = values(&VitReciproCam::default().explain(&subject(0)));
+    assert_eq!(blurred, [0.5625, 0.9375, 0.375, 0.9375].map(|sum| 4.0 * sum));
+    // Its squares are (1/4, 1/2, -1/8, 3/16), (1/8, 1/2, -1/16, 3/8) and so on, squared and added.
+    let squares = values(&VitReciproCam::default().explain(&subject(1)));
+    let row = |weights: [f64; 4]| {
+        let pixels = [1.0, 2.0, -1.0, 3.0];
+        weights.iter().zip(pixels).map(|(weight, pixel)| (weight * pixel / 16.0).powi(2)).sum()
+    };
+    let expected: [f64; 4] = [
+        row([4.0, 2.0, 2.0, 1.0]),
+        row([2.0, 4.0, 1.0, 2.0]),
+        row([2.0, 1.0, 4.0, 2.0]),
+        row([1.0, 2.0, 2.0, 4.0]),
+    ];
+    assert_eq!(squares, expected);
+}
+
+#[test]
+fn methods_at_the_cut_leave_an_images_tokens_as_they_are() {
+    let subject = Subject::new(&Crowned, Toy::image(), Target::Class(0), 0);
+    assert_eq!(values(&ReciproCam::default().explain(&subject)), [4.0, 8.0, -4.0, 12.0]);
+    // The gradient of the first logit is 1 + t = 4 at every pixel.
+    assert_eq!(values(&GradCam::default().explain(&subject)), [4.0, 8.0, 0.0, 12.0]);
+    // Without its only channel nothing is left of the logit, 20: the weight is 1.
+    assert_eq!(values(&AblationCam::default().explain(&subject)), [1.0, 2.0, 0.0, 3.0]);
+    // Noisy copies have other largest pixels, so the gradient is not 4, but it is still one number.
+    let noisy = SmoothGradCamPp { n: 3, sigma: 0.3, ..SmoothGradCamPp::default() };
+    let map = values(&noisy.explain(&subject));
+    assert!((map[1] / map[0] - 2.0).abs() < 1e-9 && map[2] == 0.0, "{map:?}");
 }
 
 /// Channels of 3×3 from an image of 6×6: its pooled pixels, and 2 minus them; logits (2 mean F1, mean F2).

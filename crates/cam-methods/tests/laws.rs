@@ -170,7 +170,7 @@ fn the_stated_cost_is_what_the_general_path_runs() {
                 "smooth_grad_cam_pp" => [5, 0, 4],
                 "score_cam" => [1 + k, 0, 0],
                 "rise" => [stated[0], 0, 0],
-                "recipro_cam" => [1, positions, 0],
+                "recipro_cam" | "vit_recipro_cam" => [1, positions, 0],
                 _ => stated,
             };
             assert_eq!(stated, expected, "{}", method.name());

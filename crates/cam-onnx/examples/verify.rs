@@ -149,9 +149,10 @@ fn compare_network(folder: &Path, name: &str) -> Result<Value, Box<dyn Error>> {
     if let Some(layer) = network.default_layer() {
         let cut = network.cut(layer)?;
         let _no_grad = tch::no_grad_guard();
-        let features = cut.features(&images);
+        let (features, tokens) = cut.features_and_tokens(&images);
         row["shape"] = json!(features.size()[1..]);
-        row["cut_logits"] = json!(off(&cut.head(&features), &expected));
+        row["tokens"] = json!(tokens.as_ref().map_or(0, |tokens| tokens.size()[1]));
+        row["cut_logits"] = json!(off(&cut.head_with(&features, tokens.as_ref()), &expected));
         row["pooled_linear"] = json!(cut.pooled_linear_head().is_some());
         // Five at a time, which is no number that the file knows.
         let many = Tensor::cat(&[&images, &images, &images], 0).narrow(0, 0, 5);

@@ -1,8 +1,9 @@
-//! Where a graph can be cut: at values that every path from the image to the logits goes through.
+//! Where a graph can be cut: at values that every path from the image to the logits goes through. Where its last attention is.
 
 use std::collections::BTreeSet;
 
 use crate::graph::{Graph, Value};
+use crate::ops::Op;
 
 /// The values, from the image to the logits, that every path between the two goes through.
 ///
@@ -43,6 +44,35 @@ pub(crate) fn dominators(graph: &Graph, input: Value) -> Vec<Value> {
         needed_until = made.iter().map(|&value| last_use(value)).fold(needed_until, Option::max);
     }
     found
+}
+
+/// The node of a transformer's last attention: the last softmax that weighs the rows of a matrix, with no convolution
+/// behind it.
+pub(crate) fn last_attention(graph: &Graph) -> Option<usize> {
+    let is_convolution = |op: &Op| matches!(op, Op::Conv(_));
+    let last_convolution = graph.nodes.iter().rposition(|node| is_convolution(&node.op));
+    let is_attention = |index: usize| {
+        let node = &graph.nodes[index];
+        let weights = node.outputs.first().copied().flatten();
+        matches!(*node.op, Op::Softmax { .. })
+            && weights.is_some_and(|weights| is_multiplied(graph, weights, 3))
+    };
+    let index = (0..graph.nodes.len()).rev().find(|&index| is_attention(index))?;
+    last_convolution.is_none_or(|convolution| convolution < index).then_some(index)
+}
+
+/// Whether a value goes into a matrix product, directly or within some steps: exporters put casts, transpositions and
+/// what replaces NaN between.
+fn is_multiplied(graph: &Graph, value: Value, steps: u32) -> bool {
+    let mut users = graph.nodes.iter().filter(|node| node.inputs.contains(&Some(value)));
+    users.any(|node| match *node.op {
+        Op::MatMul | Op::Einsum(_) => true,
+        Op::Where | Op::Cast(_) | Op::Transpose(_) | Op::Reshape { .. } => {
+            let next = node.outputs.first().copied().flatten();
+            steps > 0 && next.is_some_and(|next| is_multiplied(graph, next, steps - 1))
+        }
+        _ => false,
+    })
 }
 
 #[cfg(test)]

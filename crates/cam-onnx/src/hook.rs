@@ -2,8 +2,8 @@
 //!
 //! Recipro-CAM asks the head about every position of the activations alone, and needs no gradient, so it can be a part of
 //! the graph. A pooled linear head answers all positions by one convolution with its own weights; any other head is
-//! repeated over the masked activations. What was in the graph stays as it is, and so do its results. The new graph needs
-//! nothing but ONNX's standard operators.
+//! repeated over the masked activations, which keep the class and register tokens of a transformer. What was in the graph
+//! stays as it is, and so do its results. The new graph needs nothing but ONNX's standard operators.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,6 +15,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::analysis;
 use crate::error::{OnnxError, Problem, UnknownTensor};
+use crate::forms::Form;
 use crate::graph::{Graph, MAX_BYTES};
 use crate::network::{Network, Options};
 use crate::proto::attribute_proto::AttributeType;
@@ -107,9 +108,9 @@ pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
     };
     let cut = network.cut(&layer)?;
     let point = network.points().iter().find(|point| point.name == cut.layer());
-    let shape = point.map(|point| point.shape.clone()).unwrap_or_default();
-    let &[channels, height, width] = &shape[..] else {
-        return Err(HookError::Graph(format!("`{layer}` is no map [K, h, w]")));
+    let form = point.and_then(|point| Some((point.form?, point.map_shape()?)));
+    let Some((form, map_shape @ [_, height, width])) = form else {
+        return Err(HookError::Graph(format!("there are no activations in `{layer}`")));
     };
     if let Some(class) = hook.class.filter(|class| !(0..network.n_classes()).contains(class)) {
         let n = network.n_classes();
@@ -124,7 +125,7 @@ pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
             let mass = masks.mean_dim(&[1_i64, 2, 3][..], false, None::<Kind>);
             surgeon.pooled(cut.layer(), &head.weight, &head.bias, &mass.view([1, 1, height, width]))
         }
-        None => surgeon.repeated(&network, cut.layer(), &masks, [channels, height, width])?,
+        None => surgeon.repeated(&network, cut.layer(), &masks, (form, map_shape))?,
     };
     let maps = match hook.class {
         None => maps,
@@ -176,19 +177,50 @@ impl Surgeon<'_> {
         network: &Network,
         layer: &str,
         masks: &Tensor,
-        [channels, height, width]: [i64; 3],
+        (form, [channels, height, width]): (Form, [i64; 3]),
     ) -> Result<String, HookError> {
         let n = height * width;
         let list = |numbers: &[i64]| Tensor::from_slice(numbers);
-        // `[N, K, h, w]` to `[N·h·w, K, h, w]`: a column for every position, put where it was.
-        let shape = self.constant("columns_shape", &list(&[0, channels, n]));
-        let columns = self.node("Reshape", &[layer, &shape], &[]);
-        let columns = self.node("Transpose", &[&columns], &[ints("perm", &[0, 2, 1])]);
-        let shape = self.constant("column_shape", &list(&[0, n, channels, 1, 1]));
+        // To `[N·h·w, ...]`: a column for every position, put where it was.
+        let (column, masks, whole) = match form {
+            Form::Map => {
+                let shape = self.constant("columns_shape", &list(&[0, channels, n]));
+                let columns = self.node("Reshape", &[layer, &shape], &[]);
+                let columns = self.node("Transpose", &[&columns], &[ints("perm", &[0, 2, 1])]);
+                let whole = vec![channels, height, width];
+                ((columns, vec![channels, 1, 1]), masks.shallow_clone(), whole)
+            }
+            Form::ChannelsLast => {
+                let whole = vec![height, width, channels];
+                ((layer.to_owned(), vec![1, 1, channels]), masks.permute([0, 2, 3, 1]), whole)
+            }
+            Form::Tokens { prefix, .. } => {
+                let places = if prefix == 0 {
+                    layer.to_owned()
+                } else {
+                    let places = list(&(prefix..prefix + n).collect::<Vec<_>>());
+                    let places = self.constant("places", &places);
+                    self.node("Gather", &[layer, &places], &[int("axis", 1)])
+                };
+                let masks = masks.view([n, n, 1]).constant_pad_nd([0, 0, prefix, 0]);
+                ((places, vec![1, channels]), masks, vec![prefix + n, channels])
+            }
+        };
+        let (columns, column) = column;
+        let shape = self.constant("column_shape", &list(&[&[0, n], &column[..]].concat()));
         let columns = self.node("Reshape", &[&columns, &shape], &[]);
         let masks = self.constant("masks", &masks.unsqueeze(0));
-        let masked = self.node("Mul", &[&columns, &masks], &[]);
-        let shape = self.constant("masked_shape", &list(&[-1, channels, height, width]));
+        let mut masked = self.node("Mul", &[&columns, &masks], &[]);
+        if form.prefix() > 0 {
+            // The tokens that have no place are in every copy as they are.
+            let kept = Tensor::ones([1, 1, form.prefix(), 1], (Kind::Float, Device::Cpu));
+            let kept = self.constant("kept", &kept.constant_pad_nd([0, 0, 0, n]));
+            let shape = self.constant("kept_shape", &list(&[&[0, 1], &whole[..]].concat()));
+            let tokens = self.node("Reshape", &[layer, &shape], &[]);
+            let tokens = self.node("Mul", &[&tokens, &kept], &[]);
+            masked = self.node("Add", &[&masked, &tokens], &[]);
+        }
+        let shape = self.constant("masked_shape", &list(&[&[-1], &whole[..]].concat()));
         let masked = self.node("Reshape", &[&masked, &shape], &[]);
         let logits = self.head(network, layer, &masked)?;
         let n_classes = network.n_classes();
@@ -226,6 +258,17 @@ impl Surgeon<'_> {
                 continue;
             }
             let mut copy = node.clone();
+            // A shape that was written down for one image, or is made of the images' number, is one for any number.
+            if node.op_type() == "Reshape"
+                && let (Some(output), Some(shape)) = (node.output.first(), copy.input.get_mut(1))
+                && !renamed.contains_key(shape)
+                && (network.takes_one() || images.contains(shape))
+                && let Some(sides) = network.shape_for_any(output)
+            {
+                let name = format!("{OUTPUT}/{output}_shape");
+                shapes.push(initializer(&name, &Tensor::from_slice(&sides)));
+                *shape = name;
+            }
             for input in &mut copy.input {
                 match renamed.get(input) {
                     Some(name) => input.clone_from(name),
@@ -237,18 +280,6 @@ impl Surgeon<'_> {
                     }
                     None => {}
                 }
-            }
-            // A shape that was written down for one image is one for any number.
-            if node.op_type() == "Reshape"
-                && network.takes_one()
-                && let (Some(output), Some(shape)) = (node.output.first(), copy.input.get_mut(1))
-                && !renamed.values().any(|name| name.as_str() == shape.as_str())
-                && let Some(sides) = network.shape_of(output)
-            {
-                let name = format!("{OUTPUT}/{output}_shape");
-                let sides = [&[-1][..], &sides[1..]].concat();
-                shapes.push(initializer(&name, &Tensor::from_slice(&sides)));
-                *shape = name;
             }
             for output in copy.output.iter_mut().filter(|output| !output.is_empty()) {
                 let name = format!("{OUTPUT}/{output}");
@@ -441,10 +472,11 @@ fn check(
     let _no_grad = tch::no_grad_guard();
     let cut = network.cut(layer)?;
     let images = if network.is_channels_last() { images.permute([0, 3, 1, 2]) } else { images };
-    let features = cut.features(&images.narrow(0, 0, 1));
+    let (features, tokens) = cut.features_and_tokens(&images.narrow(0, 0, 1));
     let columns = features.squeeze_dim(0).flatten(1, 2).transpose(0, 1).unsqueeze(-1).unsqueeze(-1);
     let size = features.size();
-    let logits = cut.head(&(columns * masks)).transpose(0, 1).reshape([-1, size[2], size[3]]);
+    let logits = cut.head_with(&(columns * masks), tokens.as_ref());
+    let logits = logits.transpose(0, 1).reshape([-1, size[2], size[3]]);
     let logits =
         hook.class.map_or_else(|| logits.shallow_clone(), |class| logits.narrow(0, class, 1));
     let least = logits.amin([1, 2], true);

@@ -24,6 +24,7 @@ mod budget;
 mod cuts;
 mod error;
 mod evaluate;
+mod forms;
 mod graph;
 mod hook;
 mod network;
@@ -37,8 +38,9 @@ use std::ops::RangeInclusive;
 
 pub use error::{OnnxError, Problem, UnknownTensor};
 pub use evaluate::{Evaluator, operators, read_tensor};
+pub use forms::Form;
 pub use hook::{Hook, HookError, Hooked, OUTPUT, Scale, has_external_data, hook};
-pub use network::{Cut, CutPoint, INPUT, Network, Options};
+pub use network::{Cut, CutPoint, DefaultLayer, INPUT, Network, Options};
 
 /// Versions of the operators that are read.
 pub const OPSETS: RangeInclusive<i64> = 7..=28;

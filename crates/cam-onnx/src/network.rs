@@ -11,7 +11,8 @@ use crate::analysis::{self, Batches};
 use crate::budget::Careful;
 use crate::cuts;
 use crate::error::{OnnxError, Problem, UnknownTensor};
-use crate::graph::{Graph, Value};
+use crate::forms::Form;
+use crate::graph::{Graph, Node, Value};
 use crate::ops::{Op, Reduction, Unary};
 use crate::passes;
 use crate::program::Program;
@@ -50,6 +51,7 @@ pub struct Network {
     shapes: Vec<Option<Vec<i64>>>,
     smallest: i64,
     points: Vec<CutPoint>,
+    default: Option<DefaultLayer>,
     /// Names in the file of values that stand for others.
     aliases: BTreeMap<String, Value>,
     softmax: Option<String>,
@@ -66,20 +68,36 @@ pub struct CutPoint {
     pub shape: Vec<i64>,
     /// The operator that makes it.
     pub operator: String,
+    /// Where in it the activations are; `None` where it holds none.
+    pub form: Option<Form>,
     value: Value,
+}
+
+/// The layer that is explained unless another one is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultLayer {
+    /// The tensor's name in the file.
+    pub layer: String,
+    /// Whether it is the input of a transformer's last block: behind the block, only the class token leads to the logits.
+    pub is_last_blocks_input: bool,
 }
 
 impl CutPoint {
     /// Whether it is a map of features with more channels than rows and columns, and more than one of each: what a layer
     /// under explanation usually is.
     pub fn is_feature_map(&self) -> bool {
-        matches!(self.shape[..], [channels, height, width]
+        matches!(self.map_shape(), Some([channels, height, width])
             if height > 1 && width > 1 && height < channels && width < channels)
     }
 
-    /// Whether it has the form `[K, h, w]` that methods need.
+    /// Whether there are activations `[K, h, w]` in it, which methods need.
     pub fn is_map(&self) -> bool {
-        self.shape.len() == 3
+        self.form.is_some()
+    }
+
+    /// `[K, h, w]` of the activations in it.
+    pub fn map_shape(&self) -> Option<[i64; 3]> {
+        self.form?.map_shape(&self.shape)
     }
 }
 
@@ -153,6 +171,7 @@ impl Network {
         if points.len() < 2 {
             return Err(Problem::Interface("its output does not depend on the image".into()));
         }
+        let default = default_layer(&graph, &points);
         let mut shapes = first.shapes;
         shapes.resize(graph.names.len(), None);
         let aliases = stands_for
@@ -168,6 +187,7 @@ impl Network {
             shapes,
             smallest,
             points,
+            default,
             aliases,
             softmax,
             n_classes,
@@ -181,10 +201,15 @@ impl Network {
         &self.points
     }
 
-    /// The layer that is explained unless another one is named: the last tensor `[N, K, h, w]` with `1 < h, w < K` that
-    /// every path from the image to the logits goes through.
+    /// The layer that is explained unless another one is named: the last activations with `1 < h, w < K` that every path
+    /// from the image to the logits goes through, and of a transformer the last ones before its last attention.
     pub fn default_layer(&self) -> Option<&str> {
-        self.points.iter().rfind(|point| point.is_feature_map()).map(|point| point.name.as_str())
+        self.default().map(|default| default.layer.as_str())
+    }
+
+    /// [`Network::default_layer`], and why it is that one.
+    pub fn default(&self) -> Option<&DefaultLayer> {
+        self.default.as_ref()
     }
 
     /// The softmax that stood behind the logits and was cut away, by its node's name.
@@ -223,10 +248,17 @@ impl Network {
         self.graph.inputs[0].shape.as_ref().is_some_and(|shape| shape[0] == Some(1))
     }
 
-    /// The shape of one of the file's tensors, for the smallest batch.
-    pub(crate) fn shape_of(&self, name: &str) -> Option<&[i64]> {
-        let value = self.graph.names.iter().position(|own| own == name)?;
-        self.shapes[value].as_deref()
+    /// What a `Reshape` has to be told for any number of images, by its output's name: -1 on the axis that grows.
+    pub(crate) fn shape_for_any(&self, output: &str) -> Option<Vec<i64>> {
+        let value = self.graph.names.iter().position(|own| own == output)?;
+        let node = self.graph.nodes.iter().find(|node| node.outputs.contains(&Some(value)))?;
+        let told = self.graph.by_batch.get(&node.inputs.get(1).copied().flatten()?)?;
+        let mut sides = self.shapes[value].clone()?;
+        let growing: Vec<usize> =
+            (0..told.per_image.len()).filter(|&axis| told.per_image[axis] != 0).collect();
+        let &[axis] = &growing[..] else { return None };
+        *sides.get_mut(axis)? = -1;
+        Some(sides)
     }
 
     /// The version of the operators in the file.
@@ -251,7 +283,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// There is no such tensor, or it is no cut, or not of the form `[N, K, h, w]`.
+    /// There is no such tensor, or it is no cut, or there are no activations `[N, K, h, w]` in it.
     pub fn cut(&self, layer: &str) -> Result<Cut<'_>, UnknownTensor> {
         let point = self.resolve(layer)?;
         let mut graph = self.graph.shared();
@@ -274,6 +306,7 @@ impl Network {
             head_batch: fitting(behind, if point.value == self.input { cap } else { head_cap }),
             halves: Rc::new(Halves { graph, prefix, suffix, pooled }),
             layer: point.name.clone(),
+            form: point.form.unwrap_or(Form::Map),
         })
     }
 
@@ -296,7 +329,7 @@ impl Network {
         match value.map(|value| (value, named(value))) {
             Some((_, Some(point))) if point.is_map() => Ok(point),
             Some((_, Some(point))) => Err(unknown(format!(
-                "tensor `{layer}` has the shape {:?} for one image, and methods need [K, h, w]",
+                "tensor `{layer}` has the shape {:?} for one image, and methods need [K, h, w], [h, w, K] or tokens of a grid",
                 point.shape
             ))),
             Some((_, None)) => Err(unknown(format!(
@@ -350,6 +383,7 @@ pub struct Cut<'a> {
     network: &'a Network,
     halves: Rc<Halves>,
     layer: String,
+    form: Form,
     batch: i64,
     head_batch: i64,
 }
@@ -390,7 +424,9 @@ impl Cut<'_> {
                     return run(&part, size);
                 }
                 // The last ones, filled up with copies of one of them.
-                let filling = part.narrow(0, 0, 1).repeat([size - length, 1, 1, 1]);
+                let mut shape = part.size();
+                shape[0] = size - length;
+                let filling = part.narrow(0, 0, 1).expand(shape, false);
                 run(&Tensor::cat(&[part, filling], 0), size).narrow(0, 0, length)
             })
             .collect();
@@ -400,18 +436,29 @@ impl Cut<'_> {
 
 impl Classifier for Cut<'_> {
     fn features(&self, images: &Tensor) -> Tensor {
-        // The graph's own layout; the first tensor of a network is an image `[N, 3, H, W]` to everyone else.
-        let is_input = self.layer == self.network.graph.names[self.network.input];
-        if is_input {
-            return images.shallow_clone();
-        }
-        self.run(&self.halves.prefix, &self.network.laid_out(images))
+        self.features_and_tokens(images).0
     }
 
     fn head(&self, features: &Tensor) -> Tensor {
+        self.head_with(features, None)
+    }
+
+    fn features_and_tokens(&self, images: &Tensor) -> (Tensor, Option<Tensor>) {
+        // The graph's own layout; the first tensor of a network is an image `[N, 3, H, W]` to everyone else.
         let is_input = self.layer == self.network.graph.names[self.network.input];
-        let laid_out =
-            if is_input { self.network.laid_out(features) } else { features.shallow_clone() };
+        if is_input {
+            return (images.shallow_clone(), None);
+        }
+        self.form.to_map(&self.run(&self.halves.prefix, &self.network.laid_out(images)))
+    }
+
+    fn head_with(&self, features: &Tensor, tokens: Option<&Tensor>) -> Tensor {
+        let is_input = self.layer == self.network.graph.names[self.network.input];
+        let laid_out = if is_input {
+            self.network.laid_out(features)
+        } else {
+            self.form.to_tensor(features, tokens)
+        };
         let logits = self.run(&self.halves.suffix, &laid_out);
         logits.reshape([features.size()[0], self.network.n_classes]).to_kind(Kind::Float)
     }
@@ -503,6 +550,23 @@ fn cut_softmax(graph: &mut Graph) -> Option<String> {
     }
 }
 
+/// The last activations; of a transformer, the last ones before its last attention, which are a block's input.
+fn default_layer(graph: &Graph, points: &[CutPoint]) -> Option<DefaultLayer> {
+    let attention = cuts::last_attention(graph);
+    let is_before = |point: &CutPoint, index: usize| {
+        let makes = |node: &Node| node.outputs.contains(&Some(point.value));
+        graph.nodes.iter().position(makes).is_none_or(|maker| maker < index)
+    };
+    let last = |index: Option<usize>| {
+        let point = points.iter().rfind(|point| {
+            point.is_feature_map() && index.is_none_or(|index| is_before(point, index))
+        })?;
+        let is_last_blocks_input = index.is_some();
+        Some(DefaultLayer { layer: point.name.clone(), is_last_blocks_input })
+    };
+    attention.and_then(|index| last(Some(index))).or_else(|| last(None))
+}
+
 /// The dominators that hold one entry an image along their first axis.
 fn points(
     graph: &Graph,
@@ -516,15 +580,27 @@ fn points(
         first(shapes) == Some(smallest)
             && doubled.is_none_or(|doubled| first(doubled) == Some(2 * smallest))
     };
+    // Rows and columns of the last map so far; the image is none.
+    let mut grid = None;
     cuts::dominators(graph, input)
         .into_iter()
         .filter(|&value| is_by_image(value))
         .map(|value| {
             let maker = graph.nodes.iter().find(|node| node.outputs.contains(&Some(value)));
+            let shape = shapes[value].as_ref().map(|shape| shape[1..].to_vec()).unwrap_or_default();
+            let form = if value == input { Some(Form::Map) } else { Form::of(&shape, grid) };
+            if let Some([_, height, width]) = form.and_then(|form| form.map_shape(&shape))
+                && value != input
+                && height > 1
+                && width > 1
+            {
+                grid = Some([height, width]);
+            }
             CutPoint {
                 name: graph.names[value].clone(),
-                shape: shapes[value].as_ref().map(|shape| shape[1..].to_vec()).unwrap_or_default(),
+                shape,
                 operator: maker.map_or_else(|| "input".to_owned(), |node| node.operator.clone()),
+                form,
                 value,
             }
         })

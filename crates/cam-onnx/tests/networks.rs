@@ -6,7 +6,7 @@
 mod support;
 
 use cam_core::Classifier;
-use cam_onnx::{INPUT, Network, Options};
+use cam_onnx::{Form, INPUT, Network, Options};
 use serde_json::Value;
 use support::{expected, off, tensor, vectors};
 use tch::{Device, Kind, Tensor};
@@ -45,14 +45,15 @@ fn head_of_features_is_logits_at_every_cut_for_one_image_and_for_many() {
                 let index = Tensor::from_slice(&index);
                 let images = images.index_select(0, &index);
                 let before = images.copy();
-                let features = cut.features(&images);
+                let (features, tokens) = cut.features_and_tokens(&images);
                 assert_eq!(images, before, "{name} at {}: the image was written into", point.name);
                 let is_input = point.name == network.points()[0].name;
                 if !is_input {
-                    assert_eq!(features.size()[1..], point.shape, "{name} at {}", point.name);
+                    let shape = point.map_shape().unwrap();
+                    assert_eq!(features.size()[1..], shape, "{name} at {}", point.name);
                 }
                 let before = features.copy();
-                let found = cut.head(&features);
+                let found = cut.head_with(&features, tokens.as_ref());
                 assert_eq!(
                     features, before,
                     "{name} at {}: the head wrote into its input",
@@ -80,26 +81,77 @@ fn gradients_in_the_image_are_those_of_pytorch() {
 
 #[test]
 fn gradients_at_the_default_cut_are_central_differences() {
-    let network = open("excited");
-    let cut = network.cut(network.default_layer().unwrap()).unwrap();
-    let image = images().narrow(0, 0, 1);
-    let features = tch::no_grad(|| cut.features(&image));
-    let score = |features: &Tensor| cut.head(features).select(1, 2).sum(Kind::Float);
-    let leaf = features.copy().set_requires_grad(true);
-    let gradient = &Tensor::run_backward(&[score(&leaf)], &[&leaf], false, false)[0];
-    for place in [0, 7, 40] {
-        let _no_grad = tch::no_grad_guard();
-        let step = Tensor::zeros(features.size(), (Kind::Float, Device::Cpu));
-        let _ = step.view([-1]).get(place).fill_(1e-2);
-        let difference = (score(&(&features + &step)) - score(&(&features - &step))) / 2e-2;
-        let found = gradient.reshape([-1]).double_value(&[place]);
-        assert!((difference.double_value(&[]) - found).abs() < 1e-3, "place {place}");
+    for name in ["excited", "tokens", "windows"] {
+        let network = open(name);
+        let cut = network.cut(network.default_layer().unwrap()).unwrap();
+        let image = images().narrow(0, 0, 1);
+        let (features, tokens) = tch::no_grad(|| cut.features_and_tokens(&image));
+        let score = |features: &Tensor| {
+            cut.head_with(features, tokens.as_ref()).select(1, 2).sum(Kind::Float)
+        };
+        let leaf = features.copy().set_requires_grad(true);
+        let gradient = &Tensor::run_backward(&[score(&leaf)], &[&leaf], false, false)[0];
+        for place in [0, 7, 40] {
+            let _no_grad = tch::no_grad_guard();
+            let step = Tensor::zeros(features.size(), (Kind::Float, Device::Cpu));
+            let _ = step.view([-1]).get(place).fill_(1e-2);
+            let difference = (score(&(&features + &step)) - score(&(&features - &step))) / 2e-2;
+            let found = gradient.reshape([-1]).double_value(&[place]);
+            assert!((difference.double_value(&[]) - found).abs() < 1e-3, "{name}, place {place}");
+        }
     }
 }
 
 #[test]
+fn a_transformer_is_cut_before_its_last_attention_and_its_tokens_are_the_images_own() {
+    let _no_grad = tch::no_grad_guard();
+    for (name, form) in [
+        ("tokens", Form::Tokens { prefix: 1, height: 4, width: 4 }),
+        ("registers", Form::Tokens { prefix: 3, height: 4, width: 4 }),
+        ("windows", Form::ChannelsLast),
+    ] {
+        let network = open(name);
+        let default = network.default().unwrap();
+        assert!(default.is_last_blocks_input, "{name}");
+        let place = network.points().iter().position(|point| point.name == default.layer).unwrap();
+        assert_eq!(network.points()[place].form, Some(form), "{name}");
+        // Behind the attention, the tensor is one again.
+        let again = network.points()[place + 1..].iter().any(|point| point.form == Some(form));
+        assert!(again, "{name} has no second place for a cut");
+        let cut = network.cut(&default.layer).unwrap();
+        let (features, tokens) = cut.features_and_tokens(&images());
+        assert_eq!(features.size(), [3, 8, 4, 4], "{name}");
+        let Form::Tokens { prefix, .. } = form else {
+            assert!(tokens.is_none(), "{name}");
+            continue;
+        };
+        let tokens = tokens.unwrap();
+        assert_eq!(tokens.size(), [3, prefix, 8], "{name}");
+        let logits = cut.head_with(&features, Some(&tokens));
+        // One image's tokens serve for many copies of its activations.
+        let copies = features.narrow(0, 1, 1).repeat([5, 1, 1, 1]);
+        let found = cut.head_with(&copies, Some(&tokens.narrow(0, 1, 1)));
+        assert!(off(&found, &logits.narrow(0, 1, 1).repeat([5, 1])) < 1e-5, "{name}");
+        let zero = cut.head_with(&features, Some(&tokens.zeros_like()));
+        assert!(off(&zero, &logits) > 1e-3, "{name}: its tokens do not reach the logits");
+    }
+}
+
+#[test]
+fn a_map_of_a_transformer_has_a_places_number_at_its_place() {
+    // The patches' map, and the tokens that are made of it: the first cut with a class token, less the places' offsets.
+    let _no_grad = tch::no_grad_guard();
+    let network = open("tokens");
+    let points = network.points();
+    let patches = points.iter().position(|point| point.shape == [8, 4, 4]).unwrap();
+    let rows = points.iter().find(|point| point.shape == [16, 8]).unwrap();
+    let map = network.cut(&points[patches].name).unwrap().features(&images());
+    assert_eq!(network.cut(&rows.name).unwrap().features(&images()), map);
+}
+
+#[test]
 fn batches_are_opened_where_that_is_sure_and_images_run_one_by_one_where_not() {
-    for name in ["excited_one", "tokens_one", "residual", "tokens"] {
+    for name in ["excited_one", "tokens_one", "residual", "tokens", "registers", "windows"] {
         assert_eq!(open(name).fixed_batch(), None, "{name}");
     }
     assert_eq!(open("mixed").fixed_batch(), Some(1));
@@ -121,7 +173,7 @@ fn the_default_layer_is_the_last_map_before_pooling_and_a_pooled_linear_head_is_
         let off = off(&mean.linear(&head.weight, Some(&head.bias)), &cut.head(&features));
         assert!(off < 1e-5, "{name}: off by {off}");
     }
-    // The patches' map is what a transformer has; there is more than pooling behind it.
+    // Before the last attention there is more than pooling to come.
     let tokens = open("tokens");
     let cut = tokens.cut(tokens.default_layer().unwrap()).unwrap();
     assert!(cut.pooled_linear_head().is_none());

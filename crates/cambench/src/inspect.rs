@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use cam_onnx::{CutPoint, Network, Options};
+use cam_onnx::{CutPoint, DefaultLayer, Form, Network, Options};
 use serde_json::{Value, json};
 
 use crate::{
@@ -39,8 +39,11 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit> {
 
 fn of_file(network: &Network) -> (Value, Vec<Value>) {
     let default = network.default_layer();
-    let why = match default {
-        Some(layer) => format!(
+    let why = match network.default() {
+        Some(DefaultLayer { layer, is_last_blocks_input: true }) => format!(
+            "{layer} (the last activations before the last attention: behind it, the places of the image have met)"
+        ),
+        Some(DefaultLayer { layer, .. }) => format!(
             "{layer} (the last tensor [K, h, w] with 1 < h, w < K that every path to the logits goes through)"
         ),
         None => "none (no tensor [K, h, w] with 1 < h, w < K is passed by every path to the logits); name one, or \
@@ -62,7 +65,7 @@ fn of_file(network: &Network) -> (Value, Vec<Value>) {
             "shape": format!("{:?}", point.shape),
             "made by": point.operator,
             "default": if default == Some(point.name.as_str()) { "<-" } else { "" },
-            "": if point.is_map() { "" } else { "not [K, h, w]" },
+            "": note(point),
         })
     };
     let facts = json!({
@@ -73,6 +76,19 @@ fn of_file(network: &Network) -> (Value, Vec<Value>) {
         "operators": format!("opset {}", network.opset()),
     });
     (facts, network.points().iter().map(row).collect())
+}
+
+/// How activations [K, h, w] lie in a tensor that is not of this shape itself.
+fn note(point: &CutPoint) -> String {
+    match point.form {
+        None => "no activations [K, h, w]".to_owned(),
+        Some(Form::Map) => String::new(),
+        Some(Form::ChannelsLast) => "channels last".to_owned(),
+        Some(Form::Tokens { prefix: 0, height, width }) => format!("tokens of {height} × {width}"),
+        Some(Form::Tokens { prefix, height, width }) => {
+            format!("{prefix} + tokens of {height} × {width}")
+        }
+    }
 }
 
 fn of_zoo(args: &InspectArgs) -> Result<(Value, Vec<Value>)> {

@@ -82,9 +82,18 @@ fn explain_takes_a_file_with_preprocessing_and_names_of_classes() {
 #[test]
 fn a_hooked_file_has_recipro_cams_maps_beside_outputs_that_are_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
-    for name in
-        ["residual", "residual_opset11", "excited", "excited_one", "tokens", "residual_softmax"]
-    {
+    for name in [
+        "residual",
+        "residual_opset11",
+        "excited",
+        "excited_one",
+        "tokens",
+        "tokens_opset14",
+        "tokens_one",
+        "registers",
+        "windows",
+        "residual_softmax",
+    ] {
         for more in [&[][..], &["--gaussian"]] {
             let out = folder.path().join(format!("{name}.onnx"));
             let mut args =
@@ -120,8 +129,14 @@ fn a_hooked_file_has_recipro_cams_maps_beside_outputs_that_are_as_they_were() {
     }
     // A head that holds a token of one image cannot be repeated.
     let out = folder.path().join("no.onnx");
-    let (code, text) =
-        said(&cambench(&["hook", &small("tokens_one"), "-o", out.to_str().unwrap()]));
+    let (code, text) = said(&cambench(&[
+        "hook",
+        &small("tokens_one"),
+        "--layer",
+        "/patches/Conv",
+        "-o",
+        out.to_str().unwrap(),
+    ]));
     assert!(code == Some(3) && text.contains("export it with a dynamic batch"), "{text}");
     assert!(!out.exists());
     // Hooking what is hooked changes nothing.

@@ -268,12 +268,46 @@ class Tokens(nn.Module):
     def forward(self, x):
         x = self.patches(x).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.places
+        return self.head(self.last(self.blocks(x))[:, 0])
+
+    def blocks(self, x):
         n, tokens, width = x.shape
         q, k, v = self.qkv(self.norm(x)).reshape(n, tokens, 3, 2, width // 2).permute(2, 0, 3, 1, 4).unbind(0)
         attention = ((q @ k.transpose(-2, -1)) * (width // 2) ** -0.5).softmax(-1)
         x = x + self.out((attention @ v).transpose(1, 2).reshape(n, tokens, width))
-        x = x + self.mlp(x)
-        return self.head(self.last(x)[:, 0])
+        return x + self.mlp(x)
+
+
+class Registers(Tokens):
+    """Two more tokens that are no place, and two blocks, of the same weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(1, 3, 8))
+        self.places = nn.Parameter(torch.randn(1, 19, 8))
+
+    def blocks(self, x):
+        return super().blocks(super().blocks(x))
+
+
+class Windows(nn.Module):
+    """Attention within windows of a map with channels last, which is averaged at the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.first = nn.Conv2d(3, 8, 4, 4), nn.LayerNorm(8)
+        self.norm, self.qkv, self.out = nn.LayerNorm(8), nn.Linear(8, 24), nn.Linear(8, 8)
+        self.last, self.head = nn.LayerNorm(8), nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = self.first(self.patches(x).permute(0, 2, 3, 1))
+        n, height, width, channels = x.shape
+        windows = self.norm(x).reshape(n, height // 2, 2, width // 2, 2, channels).permute(0, 1, 3, 2, 4, 5)
+        q, k, v = self.qkv(windows.reshape(-1, 4, channels)).chunk(3, -1)
+        windows = self.out(((q @ k.transpose(-2, -1)) * channels ** -0.5).softmax(-1) @ v)
+        windows = windows.reshape(n, height // 2, width // 2, 2, 2, channels).permute(0, 1, 3, 2, 4, 5)
+        x = x + windows.reshape(n, height, width, channels)
+        return self.head(self.last(x).mean((1, 2)))
 
 
 class Mixed(nn.Module):
@@ -347,6 +381,8 @@ def networks():
     add("tokens_opset14", Tokens(), opset=14)
     add("tokens_one", Tokens(), one=True)
     add("mixed", Mixed(), one=True)
+    add("registers", Registers())
+    add("windows", Windows())
     lines = ",\n".join(json.dumps(entry) for entry in entries)
     versions = json.dumps({"onnx": onnx.__version__, "torch": torch.__version__})
     (folder / "expected.json").write_text(f'{{"versions": {versions}, "images": {json.dumps(described(same.numpy()))}, "networks": [\n{lines}\n]}}\n')
