@@ -253,6 +253,7 @@ mod tests {
             let drop = if is_cam { [0.4, 0.4, 0.2][place.unwrap_or(0)] } else { 0.5 };
             let complexity = if is_cam { [0.3, 0.2, 0.1][place.unwrap_or(0)] } else { 0.5 };
             record.status = crate::Status::Ok;
+            (record.label, record.predicted) = (Some(1), Some(image as i64 % 2));
             record.error = None;
             record.metrics = [drop, 0.5 - drop / 2.0, 0.6 + noise, complexity + 0.02 * wave(1)]
                 .map(|value| Some(value + noise + 0.1 * wave(0)))
