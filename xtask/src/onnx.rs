@@ -31,8 +31,8 @@ pub(crate) fn zoo(names: &[String]) -> Result<ExitCode> {
     print!("{table}");
     if names.is_empty() {
         write("zoo.md", &table)?;
-        let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
-        write("zoo.jsonl", &lines)?;
+        let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+        write("zoo.jsonl", &(lines.join("\n") + "\n"))?;
     }
     let is_good = |row: &Value| row["reason"].is_string() || is_equal(row);
     Ok(if rows.iter().all(is_good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
