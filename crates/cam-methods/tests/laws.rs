@@ -5,7 +5,7 @@ use cam_methods::{
     AnyMethod, Cam, ExtremalPerturbation, GradCam, GradCamElementwise, GradCamPp, HiResCam,
     InputXGradient, IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output,
     PartitionShap, Randomized, ReciproCam, Rise, Saliency, SmoothGrad, SmoothGradCamPp, SsCam,
-    XGradCam,
+    VitReciproCam, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -267,6 +267,17 @@ fn recipro_cam_is_cam_over_n_plus_the_bias() {
         let cam = Cam { relu: false }.explain(&subject(&toy, class));
         assert!(max_difference(&recipro, &(&cam / 15.0 + bias)) < 1e-12);
         assert!(max_difference(&min_max(&recipro).unwrap(), &min_max(&cam).unwrap()) < 1e-12);
+    }
+}
+
+#[test]
+fn vit_recipro_cam_without_its_gaussian_is_recipro_cam() {
+    for toy in networks() {
+        for class in [0, 1] {
+            let alone = VitReciproCam { gaussian: false, ..VitReciproCam::default() };
+            let recipro = ReciproCam::default().explain(&subject(&toy, class));
+            assert!(max_difference(&alone.explain(&subject(&toy, class)), &recipro) < 1e-12);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a tensor of a graph becomes activations `[N, K, h, w]`, and these become the tensor again.
 //!
 //! Convolutional networks hold them as they are. Vision transformers hold a row for every place of a grid, behind rows of
-//! class and register tokens, which have no place (ViT, DeiT), or channels last (Swin).
+//! class and register tokens, which have no place (as in `ViT`), or channels last (as in Swin).
 
 use tch::Tensor;
 
@@ -66,8 +66,10 @@ impl Form {
     pub(crate) fn map_shape(self, shape: &[i64]) -> Option<[i64; 3]> {
         match (self, shape) {
             (Self::Map, &[channels, height, width])
-            | (Self::ChannelsLast, &[height, width, channels]) => Some([channels, height, width]),
-            (Self::Tokens { height, width, .. }, &[_, channels]) => Some([channels, height, width]),
+            | (Self::ChannelsLast, &[height, width, channels])
+            | (Self::Tokens { height, width, .. }, &[_, channels]) => {
+                Some([channels, height, width])
+            }
             _ => None,
         }
     }

@@ -78,7 +78,8 @@ pub struct CutPoint {
 pub struct DefaultLayer {
     /// The tensor's name in the file.
     pub layer: String,
-    /// Whether it is the input of a transformer's last block: behind the block, only the class token leads to the logits.
+    /// Whether it is the input of a transformer's last block. Behind the block's attention the places of the image have met,
+    /// and of a network with a class token nothing else leads to the logits.
     pub is_last_blocks_input: bool,
 }
 
@@ -292,7 +293,8 @@ impl Network {
         let output = graph.outputs[0];
         let half = |from, to| Program::new(&graph, from, to, &self.shapes, self.smallest, &joints);
         let (prefix, suffix) = (half(self.input, point.value), half(point.value, output));
-        let pooled = self.pooled_linear(&suffix, point.value);
+        let is_map = point.form == Some(Form::Map);
+        let pooled = is_map.then(|| self.pooled_linear(&suffix, point.value)).flatten();
         // A backward pass keeps every activation, the first included, and makes a gradient for each.
         let fitting = |n_numbers: i64, cap: i64| {
             (self.options.memory_bytes as i64 / (2 * n_numbers.max(1) * 4)).clamp(1, cap)

@@ -36,17 +36,18 @@ fn methods_and_metrics_run_on_files_and_the_manifest_says_which() {
     let workshop = Workshop::with_photographs(2);
     std::fs::write(workshop.path("classes.txt"), "a\nb\nc\nd\n").unwrap();
     let classes = format!(", as: own, classes: {}", workshop.path("classes.txt").display());
-    let models = [entry("residual", &classes), entry("tokens", ""), entry("mixed", "")].concat();
+    let others = ["tokens", "mixed", "registers", "windows"].map(|name| entry(name, "")).concat();
+    let models = entry("residual", &classes) + &others;
     let methods = "[grad_cam, grad_cam_pp, layer_cam, score_cam, recipro_cam, ablation_cam, { name: rise, n_masks: 20 }, \
-                   { name: integrated_gradients, n: 4 }]";
+                   { name: integrated_gradients, n: 4 }, vit_recipro_cam, smooth_grad_cam_pp]";
     let plan = workshop.try_plan(&sweep(&models, methods), &Overrides::default()).unwrap();
     let run = workshop.run(&plan, "run");
-    assert_eq!(run.records().len(), 3 * 2 * 8);
+    assert_eq!(run.records().len(), 5 * 2 * 10);
     for record in run.records() {
         assert_ne!(record.status, Status::Failed, "{record:?}");
     }
-    assert!(run.records().iter().filter(|record| record.status == Status::Ok).count() > 30);
-    let [own, tokens, _] = &run.manifest().models[..] else { panic!("three models") };
+    assert!(run.records().iter().filter(|record| record.status == Status::Ok).count() > 60);
+    let [own, tokens, ..] = &run.manifest().models[..] else { panic!("five models") };
     assert_eq!((own.name.as_str(), own.n_classes, own.feature_shape), ("own", 4, [6, 4, 4]));
     assert_eq!(own.architecture, "ONNX, opset 17");
     assert_eq!(own.weights.sha256, cam_models::sha256(&small("residual")).ok());
