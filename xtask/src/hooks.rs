@@ -92,8 +92,8 @@ fn table(about: &Value, rows: &[Value]) -> String {
          precision in which runtimes differ (`zoo.md` has it of the plain logits) is more of their range.\n\n\
          ## Outputs and maps\n\n\
          `logits`: bit-identical, or the largest difference relative to the largest logit. `maps`: the largest difference from \
-         ours relative to a map's range, with `--scale none`; `of logits`: relative to the largest logit. `levels`: the largest one with `--scale u8`. Three classes for \
-         each image.\n\n\
+         ours relative to a map's range, with `--scale none`; `of logits`: relative to the largest logit. `levels`: the \
+         largest one with `--scale u8`. Three classes for each image.\n\n\
          | Export | layer | head | {} |\n| --- | --- | --- |{}\n",
         versions.join(", "),
         rows.len(),

@@ -1,5 +1,5 @@
-//! What a hooked ONNX file is held against by `cargo xtask onnx-hooks`: Recipro-CAM's maps of some classes at the default
-//! layer, `recipro_maps FILE.onnx IMAGES.npy MAPS.npy CLASS...`.
+//! What `cargo xtask onnx-hooks` holds a hooked ONNX file against: Recipro-CAM's maps of some classes at the default layer,
+//! `recipro_maps FILE.onnx IMAGES.npy MAPS.npy CLASS...`.
 //!
 //! Writes `[N, classes, h, w]`, and prints the layer and whether the head behind it is pooled and linear, as JSON.
 
