@@ -1,5 +1,5 @@
 //! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | slurm | fuzz | gate | calibrate |
-//! growth | scaling | peers | parity | onnx-backend | onnx-zoo`.
+//! growth | scaling | peers | parity | onnx-backend | onnx-zoo | onnx-hooks`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -18,6 +18,7 @@ mod download;
 mod fuzz;
 mod gate;
 mod growth;
+mod hooks;
 mod libtorch;
 mod onnx;
 mod parity;
@@ -84,6 +85,9 @@ cargo xtask onnx-backend
 cargo xtask onnx-zoo [NAME...]
     export networks from torchvision and timm (3 GB in the cache), compare logits with ONNX Runtime's and gradients with
     PyTorch's, into results/onnx/zoo.md; with names (or beginnings of names) only those, and only printed
+cargo xtask onnx-hooks [NAME...]
+    hook such exports, run them in ONNX Runtime and OpenVINO beside the graphs before and OpenVINO-XAI's, into
+    results/onnx/hooks.md; with names (or beginnings of names) only those, and only printed
 
 Environment:
     IMAGENET_SAMPLES                 a folder of images for `gate`, `growth` and some tests (else the demo's photographs)
@@ -128,6 +132,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("slurm", []) => slurm::command(),
         ("onnx-backend", []) => onnx::backend(),
         ("onnx-zoo", _) => onnx::zoo(args),
+        ("onnx-hooks", _) => hooks::command(args),
         ("parity", []) => parity::command(),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");

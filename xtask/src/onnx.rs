@@ -67,7 +67,8 @@ fn verified(what: &str, folder: &Path, names: &[String]) -> Result<Vec<Value>> {
     Ok(lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
 }
 
-fn write(name: &str, text: &str) -> Result<()> {
+/// Writes a file of `results/onnx`.
+pub(crate) fn write(name: &str, text: &str) -> Result<()> {
     let folder = checkout::root().join("results/onnx");
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let path = folder.join(name);
