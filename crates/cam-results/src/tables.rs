@@ -32,8 +32,8 @@ pub(crate) const MAPS: usize = 256;
 /// How many short rows, records or steps of a curve, are held at once.
 pub(crate) const SHORT_ROWS: usize = 1 << 17;
 
-/// The most bytes of a page that is read: twice a map of 4096 x 4096 numbers.
-const MAX_PAGE: u64 = 128 << 20;
+/// The most bytes that the pages of a row group may claim: as many as maps of [`MAX_VALUES`] take.
+const MAX_BYTES: u64 = 4 * MAX_VALUES;
 
 /// The most bytes of a page's header, which holds a lowest and a highest value.
 const MAX_PAGE_HEADER: usize = 16 << 20;
@@ -248,6 +248,7 @@ pub(crate) fn read_parquet(
 /// room for as many as a page claims. Only the pages' headers are read.
 fn check_pages(file: &File, group: &RowGroupMetadata) -> PolarsResult<()> {
     let mut reader = BufReader::new(file);
+    let mut n_bytes = 0;
     for column in group.parquet_columns() {
         let is_flat = column.descriptor().descriptor.max_rep_level == 0;
         let most = if is_flat { group.num_rows() as u64 } else { MAX_VALUES };
@@ -262,10 +263,8 @@ fn check_pages(file: &File, group: &RowGroupMetadata) -> PolarsResult<()> {
             let data = data.or(header.data_page_header_v2.map(|data| data.num_values));
             n_values += claimed(data.unwrap_or(0))?;
             let words = header.dictionary_page_header.map_or(0, |words| words.num_values);
-            let sizes = [header.uncompressed_page_size, header.compressed_page_size, words];
-            for size in sizes {
-                polars_ensure!(claimed(size)? <= MAX_PAGE, ComputeError: "a page claims {size} bytes");
-            }
+            n_bytes += claimed(header.uncompressed_page_size)?.max(claimed(words)?);
+            polars_ensure!(n_bytes <= MAX_BYTES, ComputeError: "pages claim more than {MAX_BYTES} bytes");
             polars_ensure!(n_values <= most, ComputeError: "a column claims more than {most} values");
             at = reader.stream_position()? + claimed(header.compressed_page_size)?;
         }
