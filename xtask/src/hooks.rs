@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::onnx::write;
-use crate::peers::environment;
+use crate::peers::{environment, machine};
 use crate::{checkout, run, setup};
 
 /// How far a map may be from ours, relative to its range, or to the largest logit where it hardly varies.
@@ -75,12 +75,6 @@ fn is_within(off: &Value, most: f64) -> bool {
 }
 
 fn table(about: &Value, rows: &[Value]) -> String {
-    let versions: Vec<String> = about["versions"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, version)| format!("{name} {}", version.as_str().unwrap_or_default()))
-        .collect();
     let equal = rows.iter().filter(|row| is_equal(row)).count();
     let rounded = rows.iter().filter(|row| is_good(row)).count() - equal;
     let mut text = format!(
@@ -95,7 +89,7 @@ fn table(about: &Value, rows: &[Value]) -> String {
          ours relative to a map's range, with `--scale none`; `of logits`: relative to the largest logit. `levels`: the \
          largest one with `--scale u8`. Three classes for each image.\n\n\
          | Export | layer | head | {} |\n| --- | --- | --- |{}\n",
-        versions.join(", "),
+        machine::versions(about),
         rows.len(),
         RUNTIMES
             .map(|(_, title)| format!("{title}: logits | maps | of logits | levels"))

@@ -113,7 +113,12 @@ pub(crate) fn digest(path: &Path) -> Result<String> {
         }
     };
     let digest = read().map_err(|source| Error::read(path, source))?;
-    Ok(digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+    Ok(hex(&digest))
+}
+
+/// Bytes in hexadecimal, two small digits each.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// [`write_atomically`] of bytes that are at hand.

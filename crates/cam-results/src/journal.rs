@@ -394,11 +394,11 @@ impl JournalWriter {
 
     /// Opens one file, made where there is none; a torn or damaged tail is cut off. No other process may write it.
     pub(crate) fn reopen(path: &Path, plan: Plan) -> Result<Self> {
-        if path.exists() {
-            open(path).map_err(|source| Error::read(path, source))?;
-        }
         let failed = |source| Error::write(path, source);
         let is_new = !path.exists();
+        if !is_new {
+            open(path).map_err(|source| Error::read(path, source))?;
+        }
         let file = DiskFile::append(path).map_err(failed)?;
         if is_new {
             sync_parent(path).map_err(failed)?;

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     COLUMNS, Error, Key, Record, Reference, Result, SCHEMA,
-    files::{read_text, write_bytes},
+    files::{hex, read_text, write_bytes},
 };
 
 /// The file's name in a run's folder.
@@ -387,7 +387,7 @@ impl RunManifest {
     /// SHA-256 of the plan, in hexadecimal digits.
     pub(crate) fn plan_digest(&self) -> String {
         let digest = Sha256::digest(self.as_plan().to_string().as_bytes());
-        digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        hex(&digest)
     }
 
     /// Checks that no two columns of the results and no two rows would have the same name.

@@ -57,20 +57,21 @@ pub(super) fn keep(path: &Path, about: &Value) -> Result<Value> {
     Ok(about)
 }
 
+/// The packages with their versions.
+pub(crate) fn versions(about: &Value) -> String {
+    let versions = about["versions"].as_object().into_iter().flatten();
+    let named = |(name, version): (&String, &Value)| {
+        format!("{name} {}", version.as_str().unwrap_or_default())
+    };
+    versions.map(named).collect::<Vec<_>>().join(", ")
+}
+
 /// One line for people.
 pub(super) fn sentence(about: &Value) -> String {
     let text = |key: &str| about[key].as_str().unwrap_or("unknown").to_owned();
-    let versions: Vec<String> = about["versions"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, version)| format!("{name} {}", version.as_str().unwrap_or_default()))
-        .collect();
-    let versions = if versions.is_empty() {
-        String::new()
-    } else {
-        format!(" Versions: {}.", versions.join(", "))
-    };
+    let versions = versions(about);
+    let versions =
+        if versions.is_empty() { String::new() } else { format!(" Versions: {versions}.") };
     format!(
         "{}, {} cores, {} GiB, Linux {}; {} threads, device {}; commit {}{}; {}.{versions}",
         text("cpu"),

@@ -8,7 +8,7 @@
 mod engine;
 pub(crate) mod environment;
 mod jobs;
-mod machine;
+pub(crate) mod machine;
 mod measure;
 mod methods;
 mod poster;

@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::{PLAN, make_folder, shards_folder};
 use crate::{
-    Error, MethodEntry, ModelEntry, Result, RunManifest, SCHEMA, files::write_new, manifest::Plan,
+    Error, MethodEntry, ModelEntry, Result, RunManifest, SCHEMA,
+    files::{hex, write_new},
+    manifest::Plan,
 };
 
 /// A run cut into shards; written once, and never changed.
@@ -204,7 +206,7 @@ impl ShardPlan {
 
 fn digest(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    digest[..8].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    hex(&digest[..8])
 }
 
 /// Ascending numbers in few words: `0-311,400`.
