@@ -7,7 +7,7 @@
 //! <!-- end generated: list methods -->
 //! ```
 //!
-//! `list NAME` is what `cambench list NAME` says; `results PATH` is the first table of the report at PATH; `parity NAME` is
+//! `list NAME` is what `cambench list NAME` says; `results PATH#HEADING` is the first table of the report at PATH (below that heading); `parity NAME` is
 //! what `cargo xtask parity` found.
 
 use std::fs;
@@ -139,14 +139,17 @@ fn cell(value: &Value) -> String {
 
 /// The first table of a report, below its first `## ` heading, with a line that says where it is from.
 fn results(root: &Path, path: &str) -> Result<String> {
+    let (path, heading) = path.split_once('#').unwrap_or((path, ""));
     let report = fs::read_to_string(root.join(path)).with_context(|| format!("reading {path}"))?;
-    let table = first_table(&report)
-        .with_context(|| format!("{path} has no table below a `## ` heading"))?;
+    let table = first_table(&report, heading)
+        .with_context(|| format!("{path} has no table below a heading `## {heading}`"))?;
     Ok(format!("From [`{path}`]({path}):\n\n{table}"))
 }
 
-fn first_table(report: &str) -> Option<String> {
-    let lines = report.lines().skip_while(|line| !line.starts_with("## "));
+/// Below the first heading that begins so.
+fn first_table(report: &str, heading: &str) -> Option<String> {
+    let heading = format!("## {heading}");
+    let lines = report.lines().skip_while(|line| !line.starts_with(&heading));
     let table: Vec<&str> = lines
         .skip_while(|line| !line.starts_with('|'))
         .take_while(|line| line.starts_with('|'))
@@ -208,13 +211,17 @@ mod tests {
     }
 
     #[test]
-    fn a_reports_first_table_is_the_one_below_a_heading() {
+    fn a_reports_first_table_is_the_one_below_a_heading_or_below_the_named_one() {
         let root = tempfile::tempdir().unwrap();
         let report = "# Run\n\n| a |\n\n## Scores\n\ntext\n\n| b |\n| - |\n| 1 |\n\n| c |\n";
         fs::write(root.path().join("report.md"), report).unwrap();
         let text = results(root.path(), "report.md").unwrap();
         assert_eq!(text, "From [`report.md`](report.md):\n\n| b |\n| - |\n| 1 |");
         assert!(results(root.path(), "other.md").is_err());
-        assert_eq!(first_table("| a |\n"), None);
+        fs::write(root.path().join("two.md"), format!("{report}\n## The rest\n\n| d |\n")).unwrap();
+        let text = results(root.path(), "two.md#The rest").unwrap();
+        assert_eq!(text, "From [`two.md`](two.md):\n\n| d |");
+        assert!(results(root.path(), "two.md#None").is_err());
+        assert_eq!(first_table("| a |\n", ""), None);
     }
 }

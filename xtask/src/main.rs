@@ -13,6 +13,7 @@ mod browse;
 mod calibrate;
 mod checkout;
 mod ci;
+mod deployed;
 mod docs;
 mod download;
 mod fuzz;
@@ -44,9 +45,9 @@ cargo xtask bench [SWEEP.yaml] [options of `cambench run`]
     with --baseline NAME compare it with that baseline, too
 cargo xtask test [arguments of `cargo test`]
     set up what is missing, run every test
-cargo xtask setup [--cuda] [MODEL...]
-    only set up: libtorch, the demo's weights and photographs; with --cuda libtorch's CUDA part as well;
-    and the weights of further models (tf_efficientnet_lite1, tf_efficientnet_lite2)
+cargo xtask setup [--cuda] [--onnxruntime] [--openvino] [MODEL...]
+    only set up: libtorch, the demo's weights and photographs; with --cuda libtorch's CUDA part as well; with the next two
+    these runtimes, in which deployed networks are measured; and the weights of further models (tf_efficientnet_lite1, tf_efficientnet_lite2)
 cargo xtask ci
     formatting, tests, clippy, documentation: what continuous integration runs
 cargo xtask docs [--check]
@@ -88,6 +89,9 @@ cargo xtask onnx-zoo [NAME...]
 cargo xtask onnx-hooks [NAME...]
     hook such exports, run them in ONNX Runtime and OpenVINO beside the graphs before and OpenVINO-XAI's, into
     results/onnx/hooks.md; with names (or beginnings of names) only those, and only printed
+cargo xtask onnx-deployed
+    run a hooked network, and its int8 form, in ONNX Runtime and OpenVINO, and compare their explanations under the gate,
+    into results/onnx/deployed.md; needs IMAGENET_SAMPLES, and what `onnx-zoo` exports
 
 Environment:
     IMAGENET_SAMPLES                 a folder of images for `gate`, `growth` and some tests (else the demo's photographs)
@@ -133,6 +137,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("onnx-backend", []) => onnx::backend(),
         ("onnx-zoo", _) => onnx::zoo(args),
         ("onnx-hooks", _) => hooks::command(args),
+        ("onnx-deployed", []) => deployed::command(),
         ("parity", []) => parity::command(),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");

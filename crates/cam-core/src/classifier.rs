@@ -47,6 +47,21 @@ pub trait Classifier {
         None
     }
 
+    /// Whether logits can be differentiated in the activations: not in a deployed runtime.
+    fn has_gradients(&self) -> bool {
+        true
+    }
+
+    /// Whether the network gives maps beside its logits: a deployed graph with an explanatory hook.
+    fn is_hooked(&self) -> bool {
+        false
+    }
+
+    /// The map `[h, w]` of a class that a hooked network gives for one image `[1, 3, H, W]`; `None` of any other network.
+    fn hooked_map(&self, _image: &Tensor, _class: i64) -> Option<Tensor> {
+        None
+    }
+
     /// The same network with the last `share` of its stages, in `(0, 1]`, initialized anew from a seed: at least the layer
     /// that makes the logits, and everything for 1. A larger share with the same seed re-initializes more, and what both
     /// re-initialize alike. `None` where the network cannot.
@@ -151,6 +166,19 @@ impl Classifier for Counted<'_> {
 
     fn pooled_linear_head(&self) -> Option<&PooledLinear> {
         self.inner.pooled_linear_head()
+    }
+
+    fn has_gradients(&self) -> bool {
+        self.inner.has_gradients()
+    }
+
+    fn is_hooked(&self) -> bool {
+        self.inner.is_hooked()
+    }
+
+    fn hooked_map(&self, image: &Tensor, class: i64) -> Option<Tensor> {
+        self.counts.add_forwards(image);
+        self.inner.hooked_map(image, class)
     }
 
     fn randomized(&self, share: f64, seed: u64) -> Option<Box<dyn Classifier + '_>> {

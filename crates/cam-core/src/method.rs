@@ -72,14 +72,39 @@ pub enum Requirement {
     Any,
     /// That the head is average pooling and one linear layer.
     PooledLinearHead,
+    /// Gradients.
+    Gradients,
+    /// Maps that the network gives itself.
+    Hook,
 }
 
 impl Requirement {
+    /// What it asks for, after `needs` in an error.
+    pub fn needed(self) -> &'static str {
+        match self {
+            Self::Any => "nothing",
+            Self::PooledLinearHead => "a head of average pooling and one linear layer",
+            Self::Gradients => "gradients",
+            Self::Hook => "maps that the network gives itself",
+        }
+    }
+
+    /// What can be done where a classifier has none.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Any | Self::PooledLinearHead => "name another layer",
+            Self::Gradients => "leave out its `runtime`",
+            Self::Hook => "hook its graph (`cambench hook`) and give it a `runtime`",
+        }
+    }
+
     /// Whether the classifier, cut where it is, can be explained.
     pub fn met_by(self, classifier: &dyn Classifier) -> bool {
         match self {
             Self::Any => true,
             Self::PooledLinearHead => classifier.pooled_linear_head().is_some(),
+            Self::Gradients => classifier.has_gradients(),
+            Self::Hook => classifier.is_hooked(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub struct Toy {
     head: Head,
     batch: i64,
     shortcut: bool,
+    deployed: bool,
 }
 
 enum Head {
@@ -35,6 +36,7 @@ impl Toy {
             head: Head::Pooled(head),
             batch: 4,
             shortcut: true,
+            deployed: false,
         }
     }
 
@@ -57,6 +59,12 @@ impl Toy {
         Self { shortcut: false, ..self }
     }
 
+    /// The same network as a runtime gives it: without gradients, and with a hook, whose maps are class activation maps.
+    #[must_use]
+    pub fn deployed(self) -> Self {
+        Self { deployed: true, ..self.without_shortcut() }
+    }
+
     /// `[[1, 2], [-1, 3]]` as `[1, 1, 2, 2]`.
     pub fn image() -> Tensor {
         Tensor::from_slice(&[1.0_f64, 2.0, -1.0, 3.0]).view([1, 1, 2, 2])
@@ -71,11 +79,13 @@ impl Toy {
 
 impl Classifier for Toy {
     fn features(&self, images: &Tensor) -> Tensor {
+        let images = if self.deployed { images.detach() } else { images.shallow_clone() };
         images.conv2d(&self.convolution, Some(&self.convolution_bias), 1, 0, 1, 1).relu()
     }
 
     fn head(&self, features: &Tensor) -> Tensor {
         let pool = [-2_i64, -1];
+        let features = if self.deployed { &features.detach() } else { features };
         match &self.head {
             Head::Pooled(head) => features
                 .mean_dim(&pool[..], false, None::<Kind>)
@@ -115,6 +125,7 @@ impl Classifier for Toy {
             head,
             batch: self.batch,
             shortcut: self.shortcut,
+            deployed: self.deployed,
         }))
     }
 
@@ -123,6 +134,22 @@ impl Classifier for Toy {
             Head::Pooled(head) if self.shortcut => Some(head),
             _ => None,
         }
+    }
+
+    fn has_gradients(&self) -> bool {
+        !self.deployed
+    }
+
+    fn is_hooked(&self) -> bool {
+        self.deployed
+    }
+
+    fn hooked_map(&self, image: &Tensor, class: i64) -> Option<Tensor> {
+        let (Head::Pooled(PooledLinear { weight, .. }) | Head::Squeeze { weight, .. }) = &self.head;
+        let weights = weight.get(class).view([-1, 1, 1]);
+        self.deployed.then(|| {
+            (self.features(image).squeeze_dim(0) * weights).sum_dim_intlist(0, false, None::<Kind>)
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! channel's mean subtracted. Ours: the sign, which the decomposition leaves open, is the one that agrees with the sum
 //! of the products over channels, so that the map speaks for the class and not against it.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -31,6 +31,10 @@ impl Method for EigenGradCam {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: 1, backwards: 1, ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

@@ -6,7 +6,7 @@
 //! maximum of bumps on a grid of 7 pixels, and continues beyond the image on all sides; `a` is a share of all of it. Every
 //! other iteration sees the image mirrored. Ours: nothing but how it is computed.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -82,6 +82,10 @@ impl Method for ExtremalPerturbation {
         let images = if self.variant == Variant::Dual { 2 } else { 1 };
         let passes = images * self.areas.len() as u64 * u64::from(self.iterations);
         Cost { forwards: passes, backwards: passes, ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

@@ -3,7 +3,7 @@
 //! `M = ReLU(Σ_k α_k F_k)` with `α_k` the mean of `∂y_c/∂F_k` over the positions and `y_c` the logit.
 //! Ours: the gradient stops at the cut, and a pooled linear head gives it in closed form.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -32,6 +32,10 @@ impl Method for GradCam {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: 1, backwards: 1, ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

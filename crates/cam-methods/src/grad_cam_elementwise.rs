@@ -3,7 +3,7 @@
 //! `M = Σ_k ReLU(g_k ⊙ F_k)`, `g_k = ∂y_c/∂F_k`: as HiResCAM, with negative products cut off before the channels are
 //! summed. Ours: nothing.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -21,6 +21,10 @@ impl Method for GradCamElementwise {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: 1, backwards: 1, ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

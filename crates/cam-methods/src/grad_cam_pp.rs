@@ -5,7 +5,7 @@
 //! Ours: `α` is computed as `1 / (2 + g ΣF)`, the same number for `g ≠ 0`, which needs no epsilon. `weights` has the other
 //! weights that go by this name.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -65,6 +65,10 @@ impl Method for GradCamPp {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: 1, backwards: 1, ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

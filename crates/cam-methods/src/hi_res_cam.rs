@@ -4,7 +4,7 @@
 //! over positions. Ours: the ReLU, as in Grad-CAM; `relu: false` is the sum itself, which on a pooled linear head adds up
 //! to the logit less its bias.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -32,6 +32,10 @@ impl Method for HiResCam {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: 1, backwards: 1, ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

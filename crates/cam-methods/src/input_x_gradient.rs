@@ -3,7 +3,7 @@
 //! `M(i,j) = Σ over colors of x(i,j) ∂y_c/∂x(i,j)`, with its sign: the logit's first-order change when the pixel goes from 0
 //! to what it is. Ours: 0 is the zero of the normalized image, the mean color of the training images.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -33,6 +33,10 @@ impl Method for InputXGradient {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: 1, backwards: 1, ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

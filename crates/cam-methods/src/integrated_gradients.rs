@@ -5,7 +5,7 @@
 //! images, and the integral is taken at the middles of `n` steps, which is closer to it than their ends
 //! (`rule: right`, eq. 3).
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -62,6 +62,10 @@ impl Method for IntegratedGradients {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: u64::from(self.n), backwards: u64::from(self.n), ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

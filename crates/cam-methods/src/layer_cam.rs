@@ -3,7 +3,7 @@
 //! `M = ReLU(Σ_k ReLU(g_k) ⊙ F_k)`, `g_k = ∂y_c/∂F_k`: every position of a channel has a weight of its own, its gradient
 //! where that is positive. Ours: one layer alone; the paper's fusion of several, scaled by `tanh`, is left out.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -21,6 +21,10 @@ impl Method for LayerCam {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: 1, backwards: 1, ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

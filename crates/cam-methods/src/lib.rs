@@ -15,6 +15,7 @@ mod grad_cam;
 mod grad_cam_elementwise;
 mod grad_cam_pp;
 mod hi_res_cam;
+mod hooked;
 mod input_x_gradient;
 mod integrated_gradients;
 mod is_cam;
@@ -50,6 +51,7 @@ pub use grad_cam::GradCam;
 pub use grad_cam_elementwise::GradCamElementwise;
 pub use grad_cam_pp::{GradCamPp, PpWeights};
 pub use hi_res_cam::HiResCam;
+pub use hooked::Hooked;
 pub use input_x_gradient::InputXGradient;
 pub use integrated_gradients::{IntegratedGradients, Rule};
 pub use is_cam::IsCam;
@@ -84,6 +86,7 @@ cam_core::registry! {
         "rise" => Rise(Rise),
         "recipro_cam" => ReciproCam(ReciproCam),
         "vit_recipro_cam" => VitReciproCam(VitReciproCam),
+        "hooked" => Hooked(Hooked),
         "layer_cam" => LayerCam(LayerCam),
         "x_grad_cam" => XGradCam(XGradCam),
         "hi_res_cam" => HiResCam(HiResCam),

@@ -3,7 +3,7 @@
 //! `M(i,j) = max over colors of |∂y_c/∂x(i,j)|`: how much the logit moves with each pixel. Ours: nothing; other ways to
 //! make one number of three colors are options.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -32,6 +32,10 @@ impl Method for Saliency {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: 1, backwards: 1, ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

@@ -4,7 +4,7 @@
 //! image's range. `squared: true` averages the squares instead (Hooker et al. 2019, <https://arxiv.org/abs/1806.10758>).
 //! Ours: noise from a portable generator seeded per image.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,10 @@ impl Method for SmoothGrad {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: u64::from(self.n), backwards: u64::from(self.n), ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

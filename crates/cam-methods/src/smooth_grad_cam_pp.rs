@@ -5,7 +5,7 @@
 //! Ours: all three derivatives are averaged and `F` is that of the clean image; `weights` has the paper's numerator, and
 //! torch-cam, which takes the last noisy copy, before and since it adds an epsilon.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,10 @@ impl Method for SmoothGradCamPp {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: u64::from(self.n) + 1, backwards: u64::from(self.n), ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

@@ -3,7 +3,7 @@
 //! `M = ReLU(Σ_k w_k F_k)`, `w_k = Σ_{u,v} g_k F_k / Σ_{u,v} F_k`, `g_k = ∂y_c/∂F_k`: the mean gradient of a channel, weighted
 //! by where the channel is active. Ours: a channel whose sum is 0 has the weight 0, with no epsilon in the others.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -35,6 +35,10 @@ impl Method for XGradCam {
 
     fn cost(&self, _: FeatureShape) -> Cost {
         Cost { forwards: 1, backwards: 1, ..Cost::default() }
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement::Gradients
     }
 
     fn about(&self) -> About {

@@ -8,10 +8,10 @@
 use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
     AblationCam, AllOnes, Cam, CenterGaussian, ChannelMasks, Channels, Colors, Denominator,
-    EigenCam, EigenGradCam, GradCam, GradCamElementwise, GradCamPp, HiResCam, InputXGradient,
-    IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output, PartitionShap,
-    PpWeights, Random, ReciproCam, Saliency, ScoreCam, SmoothGrad, SmoothGradCamPp, SmoothWeights,
-    Sobel, SsCam, VitReciproCam, Weighting, XGradCam,
+    EigenCam, EigenGradCam, GradCam, GradCamElementwise, GradCamPp, HiResCam, Hooked,
+    InputXGradient, IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output,
+    PartitionShap, PpWeights, Random, ReciproCam, Saliency, ScoreCam, SmoothGrad, SmoothGradCamPp,
+    SmoothWeights, Sobel, SsCam, VitReciproCam, Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -123,6 +123,19 @@ fn smooth_grad_cam_pp_as_published_has_the_mean_gradient_for_numerator() {
     let [a, b] = [4.0 / 5.0, 4.0 / 2.75];
     let [c, d] = [4.0 / 2.25, 4.0 / 2.375];
     check(&published, [[a, 2.0 * a + b, 0.0, 3.0 * a + 2.0 * b], [0.0, d, c, 2.0 * d]], false);
+}
+
+#[test]
+fn the_hooked_map_is_the_networks_own_of_the_class() {
+    // Activations (1, 2, 0, 3), (0, 0, 1, 0), (0, 1, 0, 2) with the weights (2, -1, 1) and (-1, 1, .5).
+    let toy = Toy::network_a().deployed();
+    for (class, expected) in [(0, [2.0, 5.0, -1.0, 8.0]), (1, [-1.0, -1.5, 1.0, -2.0])] {
+        let map = Hooked {}.explain(&Subject::new(&toy, Toy::image(), Target::Class(class), 0));
+        assert_eq!(
+            Vec::<f64>::try_from(map.flatten(0, -1).to_kind(Kind::Double)).unwrap(),
+            expected
+        );
+    }
 }
 
 /// A network whose gradient is its pixel: logit Σ F²/2, F = x.

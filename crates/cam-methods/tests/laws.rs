@@ -52,9 +52,22 @@ fn networks() -> [Toy; 3] {
     [Toy::network_a(), Toy::network_a().without_shortcut(), Toy::squeeze()]
 }
 
+/// And one in a runtime.
+fn all_networks() -> Vec<Toy> {
+    networks().into_iter().chain([Toy::network_a().deployed()]).collect()
+}
+
+#[test]
+fn every_method_can_explain_one_of_the_networks() {
+    for method in AnyMethod::all() {
+        let is_met = all_networks().iter().any(|toy| method.requirement().met_by(toy));
+        assert!(is_met, "{}", method.name());
+    }
+}
+
 #[test]
 fn every_map_is_finite_and_has_two_dimensions() {
-    for toy in networks() {
+    for toy in all_networks() {
         for method in methods_for(&toy) {
             let subject = Subject::new(&toy, Toy::waves(6, 4), Target::Predicted, 3);
             let map = method.explain(&subject);
@@ -84,7 +97,7 @@ fn a_map_that_is_not_to_be_normalized_lies_between_zero_and_one() {
 
 #[test]
 fn equal_seeds_give_equal_maps_bit_for_bit() {
-    for toy in networks() {
+    for toy in all_networks() {
         for method in methods_for(&toy) {
             let explain =
                 || method.explain(&Subject::new(&toy, Toy::waves(6, 4), Target::Class(1), 11));
@@ -132,7 +145,7 @@ fn the_shortcut_of_a_pooled_linear_head_equals_the_general_path() {
 
 #[test]
 fn the_stated_cost_is_what_the_general_path_runs() {
-    for toy in [Toy::network_a().without_shortcut(), Toy::squeeze()] {
+    for toy in [Toy::network_a().without_shortcut(), Toy::squeeze(), Toy::network_a().deployed()] {
         for method in methods_for(&toy) {
             // A subject that shares nothing: the clean pass is counted where the method looks at it, and only there.
             let counted = Counted::new(&toy);
@@ -187,7 +200,7 @@ fn the_stated_cost_is_what_the_general_path_runs() {
 
 #[test]
 fn no_method_runs_more_than_its_definition() {
-    for toy in networks() {
+    for toy in all_networks() {
         for method in methods_for(&toy) {
             let subject = Subject::new(&toy, Toy::waves(6, 4), Target::Class(1), 5);
             let counted = Counted::new(&toy);
@@ -203,7 +216,7 @@ fn no_method_runs_more_than_its_definition() {
 fn dead_channels_do_not_break_any_method() {
     // All activations zero: every channel is constant, every gradient method sees zeros. A map may be constant, never NaN.
     let image = Tensor::zeros([1, 1, 4, 4], (Kind::Double, tch::Device::Cpu));
-    for toy in networks() {
+    for toy in all_networks() {
         for method in methods_for(&toy) {
             let map =
                 method.explain(&Subject::new(&toy, image.shallow_clone(), Target::Predicted, 0));

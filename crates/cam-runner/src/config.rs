@@ -11,6 +11,7 @@ use std::{
 use cam_core::{Method, Preprocessing, Upsampling, read_yaml_file, shortened, with_suggestion};
 use cam_methods::{AnyMethod, Randomized};
 use cam_metrics::AnyMetric;
+use cam_runtimes::Runtime;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, MapAccess, SeqAccess, Visitor},
@@ -117,6 +118,10 @@ pub struct ModelChoice {
     /// The ONNX file that it comes from, weights and all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onnx: Option<PathBuf>,
+    /// What runs the file, as where it is deployed; cambench itself, on libtorch, where left out. OpenVINO takes its own `.xml`
+    /// in the place of an ONNX file, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Runtime>,
     /// Its name in results; the zoo's, or the file's without its extension, where left out.
     #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
@@ -220,6 +225,9 @@ impl ModelChoice {
 
     fn validate(&self) -> Result<(), String> {
         let Some(onnx) = &self.onnx else {
+            if let Some(runtime) = self.runtime {
+                return Err(format!("`runtime: {runtime}` runs a file; name it with `onnx`"));
+            }
             if self.name.is_empty() {
                 return Err("an entry needs a `name`, which is a network of the zoo, or `onnx`, which is a file".into());
             }
@@ -234,6 +242,22 @@ impl ModelChoice {
         }
         if self.weights.is_some() {
             return Err(format!("{file} brings its own weights; leave out `weights`"));
+        }
+        if let Some(runtime) = self.runtime {
+            let is_known = self.precision == Precision::F32
+                || (self.precision == Precision::Bf16 && runtime == Runtime::OpenVino);
+            if !is_known {
+                return Err(format!(
+                    "{file}: `{runtime}` does not compute in `{}`",
+                    self.precision
+                ));
+            }
+            if self.layer.0.iter().any(|layer| layer != cam_runtimes::INPUT) {
+                return Err(format!(
+                    "{file}: `{runtime}` shows no layer of a network; leave out `layer`"
+                ));
+            }
+            return Ok(());
         }
         if self.precision == Precision::Bf16 {
             return Err(format!("{file}: `bf16` is for networks of the zoo; use `f32` or `tf32`"));

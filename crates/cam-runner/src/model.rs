@@ -1,4 +1,4 @@
-//! A network, wherever it comes from: of the zoo, or from an ONNX file.
+//! A network, wherever it comes from: of the zoo, from an ONNX file, or in a runtime as where it is deployed.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use cam_core::{
 use cam_models::{ModelError, UnknownLayer};
 use cam_onnx::{Network, OnnxError, UnknownTensor};
 use cam_results::WeightsEntry;
+use cam_runtimes::{Deployed, Runtime, RuntimeError};
 use sha2::{Digest, Sha256};
 
 /// A network with its weights, and all that is known about them.
@@ -17,6 +18,8 @@ pub enum Model {
     Zoo(Box<cam_models::Loaded>),
     /// From an ONNX file.
     Onnx(Box<OnnxModel>),
+    /// In a runtime.
+    Deployed(Box<DeployedModel>),
 }
 
 /// A network from an ONNX file.
@@ -53,6 +56,40 @@ pub enum OnnxModelError {
     },
 }
 
+/// A network in a runtime.
+#[derive(Debug)]
+pub struct DeployedModel {
+    /// The file.
+    pub path: PathBuf,
+    /// Ready to run.
+    pub network: Deployed,
+    /// What its images go through.
+    pub preprocessing: Preprocessing,
+    /// Of the file; of the hashes of both where weights are beside it.
+    pub sha256: String,
+}
+
+/// Why a network cannot be had in a runtime.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployedModelError {
+    /// The runtime, or the file in it.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// Its hash.
+    #[error(transparent)]
+    Hash(#[from] ModelError),
+    /// Images that are not square.
+    #[error("{}: its images are of {height} × {width} pixels; only square ones can be made", path.display())]
+    NotSquare {
+        /// The file.
+        path: PathBuf,
+        /// Rows.
+        height: i64,
+        /// Columns.
+        width: i64,
+    },
+}
+
 /// A layer at which a network cannot be cut.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
@@ -62,6 +99,14 @@ pub enum LayerError {
     /// A network from a file.
     #[error(transparent)]
     Tensor(#[from] UnknownTensor),
+    /// A network in a runtime.
+    #[error(
+        "no layer `{layer}` is to be seen from outside of a runtime; `input` alone can be explained"
+    )]
+    Deployed {
+        /// The layer asked for.
+        layer: String,
+    },
     /// No layer was named, and none can be chosen.
     #[error(
         "no tensor of it is a map of features [K, h, w] with 1 < h, w < K; name a layer (`cambench inspect` lists \
@@ -88,15 +133,7 @@ impl OnnxModel {
         if height != width {
             return Err(OnnxModelError::NotSquare { path: path.to_path_buf(), height, width });
         }
-        let hashes: Vec<String> = network
-            .files()
-            .iter()
-            .map(|file| cam_models::sha256(file))
-            .collect::<Result<_, ModelError>>()?;
-        let sha256 = match &hashes[..] {
-            [hash] => hash.clone(),
-            hashes => hex(&Sha256::digest(hashes.join("\n"))),
-        };
+        let sha256 = hash_of_all(network.files())?;
         Ok(Self {
             path: path.to_path_buf(),
             preprocessing: preprocessing.unwrap_or_else(|| imagenet(width as u32)),
@@ -104,6 +141,51 @@ impl OnnxModel {
             sha256,
         })
     }
+}
+
+impl DeployedModel {
+    /// Opens a file in a runtime. Without preprocessing, see [`OnnxModel::open`].
+    ///
+    /// # Errors
+    ///
+    /// The runtime cannot be had, or the file cannot be used.
+    pub fn open(
+        path: &Path,
+        runtime: Runtime,
+        preprocessing: Option<Preprocessing>,
+        options: &cam_runtimes::Options,
+    ) -> Result<Self, DeployedModelError> {
+        let input_side = preprocessing.as_ref().map(|preprocessing| i64::from(preprocessing.crop));
+        let options = cam_runtimes::Options { input_side, ..options.clone() };
+        // The file first: what is not there is not the runtime's fault, and a runtime's words say less.
+        let mut files = vec![path.to_path_buf()];
+        let weights = path.with_extension("bin");
+        if path.extension().is_some_and(|extension| extension == "xml") && weights.exists() {
+            files.push(weights);
+        }
+        let sha256 = hash_of_all(&files)?;
+        let network = Deployed::open(path, runtime, &options)?;
+        let [height, width] = network.input_size();
+        if height != width {
+            return Err(DeployedModelError::NotSquare { path: path.to_path_buf(), height, width });
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            preprocessing: preprocessing.unwrap_or_else(|| imagenet(width as u32)),
+            network,
+            sha256,
+        })
+    }
+}
+
+/// The SHA-256 of a file; of the hashes of several, one a line.
+fn hash_of_all(files: &[PathBuf]) -> Result<String, ModelError> {
+    let hashes = files.iter().map(|file| cam_models::sha256(file));
+    let hashes: Vec<String> = hashes.collect::<Result<_, _>>()?;
+    Ok(match &hashes[..] {
+        [hash] => hash.clone(),
+        hashes => hex(&Sha256::digest(hashes.join("\n"))),
+    })
 }
 
 /// torchvision's preprocessing, its proportions kept for images of another side.
@@ -140,6 +222,7 @@ impl Model {
                     None => cut,
                 })
             }
+            Self::Deployed(model) => Box::new(model.at(layer)?),
         })
     }
 
@@ -152,6 +235,10 @@ impl Model {
         Ok(match self {
             Self::Zoo(loaded) => loaded.network.cut(layer)?.layer().to_owned(),
             Self::Onnx(model) => model.network.cut(layer)?.layer().to_owned(),
+            Self::Deployed(model) => {
+                model.at(layer)?;
+                cam_runtimes::INPUT.to_owned()
+            }
         })
     }
 
@@ -164,6 +251,7 @@ impl Model {
         match self {
             Self::Zoo(loaded) => Ok(loaded.backbone.layer()),
             Self::Onnx(model) => model.network.default_layer().ok_or(LayerError::NoDefault),
+            Self::Deployed(_) => Ok(cam_runtimes::INPUT),
         }
     }
 
@@ -172,6 +260,7 @@ impl Model {
         match self {
             Self::Zoo(loaded) => loaded.network.n_classes(),
             Self::Onnx(model) => model.network.n_classes(),
+            Self::Deployed(model) => model.network.n_classes(),
         }
     }
 
@@ -180,6 +269,7 @@ impl Model {
         match self {
             Self::Zoo(loaded) => &loaded.preprocessing,
             Self::Onnx(model) => &model.preprocessing,
+            Self::Deployed(model) => &model.preprocessing,
         }
     }
 
@@ -188,6 +278,7 @@ impl Model {
         match self {
             Self::Zoo(loaded) => loaded.backbone.name.to_owned(),
             Self::Onnx(model) => format!("ONNX, opset {}", model.network.opset()),
+            Self::Deployed(model) => format!("in {}", model.network.runtime()),
         }
     }
 
@@ -195,7 +286,7 @@ impl Model {
     pub fn is_seeded(&self) -> bool {
         match self {
             Self::Zoo(loaded) => loaded.is_seeded,
-            Self::Onnx(_) => false,
+            Self::Onnx(_) | Self::Deployed(_) => false,
         }
     }
 
@@ -208,12 +299,8 @@ impl Model {
                 sha256: Some(loaded.sha256.clone()),
                 seeded: loaded.is_seeded,
             },
-            Self::Onnx(model) => WeightsEntry {
-                source: model.path.display().to_string(),
-                path: Some(model.path.to_string_lossy().into_owned()),
-                sha256: Some(model.sha256.clone()),
-                seeded: false,
-            },
+            Self::Onnx(model) => of_file(&model.path, &model.sha256),
+            Self::Deployed(model) => of_file(&model.path, &model.sha256),
         }
     }
 
@@ -223,5 +310,26 @@ impl Model {
         let version = loaded.version?;
         let weights = loaded.backbone.weights.iter().find(|weights| weights.version == version)?;
         Some(weights.top1 / 100.0)
+    }
+}
+
+impl DeployedModel {
+    /// The network, where it is asked for at its input.
+    fn at(&self, layer: &str) -> Result<&Deployed, LayerError> {
+        if layer == cam_runtimes::INPUT {
+            Ok(&self.network)
+        } else {
+            Err(LayerError::Deployed { layer: layer.to_owned() })
+        }
+    }
+}
+
+/// Weights that are in the network's own file.
+fn of_file(path: &Path, sha256: &str) -> WeightsEntry {
+    WeightsEntry {
+        source: path.display().to_string(),
+        path: Some(path.to_string_lossy().into_owned()),
+        sha256: Some(sha256.to_owned()),
+        seeded: false,
     }
 }

@@ -15,6 +15,7 @@ use cam_results::{
     DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
     RunManifest, RunStatus, SCHEMA, network_of,
 };
+use cam_runtimes::Runtime;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
@@ -27,7 +28,7 @@ use crate::{
         TargetRule, line_of_word, names, randomized_network,
     },
     guard::guard,
-    model::{LayerError, Model, OnnxModel, OnnxModelError},
+    model::{DeployedModel, DeployedModelError, LayerError, Model, OnnxModel, OnnxModelError},
     reference,
     rounding::rounding,
 };
@@ -103,6 +104,8 @@ pub struct ModelSpec {
     pub name: String,
     /// The ONNX file that it comes from.
     pub onnx: Option<PathBuf>,
+    /// What runs the file; `None`: libtorch.
+    pub runtime: Option<Runtime>,
     /// Which weights.
     pub weights: WeightsChoice,
     /// The layer under explanation; the zoo's default where `None`.
@@ -142,6 +145,14 @@ pub enum PlanError {
         model: String,
         /// Why it cannot be had.
         source: Box<OnnxModelError>,
+    },
+    /// A network in a runtime.
+    #[error("model `{model}`: {source}")]
+    Deployed {
+        /// Its name in results.
+        model: String,
+        /// Why it cannot be had.
+        source: Box<DeployedModelError>,
     },
     /// A layer.
     #[error("model `{model}`: {source}")]
@@ -206,10 +217,14 @@ pub enum PlanError {
     },
     /// A method that cannot explain a network.
     #[error(
-        "method `{method}` needs a head of average pooling and one linear layer, and `{model}` has none behind layer \
-         `{layer}`; leave the model out of the method (`except: [{model}]`), or name another layer"
+        "method `{method}` needs {}, and `{model}` has none behind layer `{layer}`; leave the model out of the method \
+         (`except: [{model}]`), or {}",
+        needs.needed(),
+        needs.remedy()
     )]
     Impossible {
+        /// What the method needs.
+        needs: Requirement,
         /// The method's name in results.
         method: String,
         /// The network's name in results.
@@ -326,6 +341,7 @@ impl ModelSpec {
         Ok(Self {
             name: choice.name.clone(),
             onnx: choice.onnx.as_deref().map(&locate),
+            runtime: choice.runtime,
             weights,
             layer: layer.map(str::to_owned),
             classes: classes.map_err(|message| PlanError::Classes {
@@ -354,8 +370,10 @@ impl ModelSpec {
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Model, PlanError> {
         let _span = info_span!("load", name = label).entered();
-        if let Some(path) = &self.onnx {
-            return self.load_onnx(path, label, device, memory);
+        match (&self.onnx, self.runtime) {
+            (Some(path), Some(runtime)) => return self.load_deployed(path, runtime, label),
+            (Some(path), None) => return self.load_onnx(path, label, device, memory),
+            (None, _) => {}
         }
         let options = Options {
             device,
@@ -391,7 +409,31 @@ impl ModelSpec {
             OnnxModel::open(path, self.preprocessing.clone(), &options).map_err(|source| {
                 PlanError::Onnx { model: label.to_string(), source: Box::new(source) }
             })?;
-        let n_classes = model.network.n_classes();
+        self.named(path, label, Model::Onnx(Box::new(model)))
+    }
+
+    fn load_deployed(
+        &self,
+        path: &Path,
+        runtime: Runtime,
+        label: &str,
+    ) -> Result<Model, PlanError> {
+        let options = cam_runtimes::Options {
+            threads: tch::get_num_threads() as usize,
+            is_bf16: self.precision == Precision::Bf16,
+            ..cam_runtimes::Options::default()
+        };
+        let model = DeployedModel::open(path, runtime, self.preprocessing.clone(), &options);
+        let model = model.map_err(|source| PlanError::Deployed {
+            model: label.to_string(),
+            source: Box::new(source),
+        })?;
+        self.named(path, label, Model::Deployed(Box::new(model)))
+    }
+
+    /// The network of a file, which has as many classes as are named, if any are.
+    fn named(&self, path: &Path, label: &str, model: Model) -> Result<Model, PlanError> {
+        let n_classes = model.n_classes();
         match &self.classes {
             Some(names) if names.len() as i64 != n_classes => Err(PlanError::Classes {
                 model: label.to_string(),
@@ -401,7 +443,7 @@ impl ModelSpec {
                     names.len()
                 ),
             }),
-            _ => Ok(Model::Onnx(Box::new(model))),
+            _ => Ok(model),
         }
     }
 
@@ -764,6 +806,7 @@ impl PlannedModel {
             let needs = method.source.method().map_or(Requirement::Any, Method::requirement);
             if !needs.met_by(&*cut) {
                 return Err(PlanError::Impossible {
+                    needs,
                     method: method.label().to_string(),
                     model: name,
                     layer,

@@ -69,6 +69,16 @@ fn what_is_wrong_with_an_entry_is_said_with_its_line() {
             "`bf16` is for networks of the zoo",
         ),
         ("  - { as: nothing }\n".to_string(), "an entry needs a `name`"),
+        ("  - { name: resnet18, runtime: openvino }\n".to_string(), "name it with `onnx`"),
+        (
+            format!("  - {{ onnx: {file}, runtime: onnxruntime, precision: bf16 }}\n"),
+            "`onnxruntime` does not compute in `bf16`",
+        ),
+        (
+            format!("  - {{ onnx: {file}, runtime: openvino, layer: relu }}\n"),
+            "shows no layer of a network",
+        ),
+        ("  - { onnx: missing.onnx, runtime: openvino }\n".to_string(), "missing.onnx"),
         ("  - { onnx: missing.onnx }\n".to_string(), "missing.onnx: cannot be read"),
         (
             format!("  - {{ onnx: {file}, {SMALL}, layer: nowhere }}\n"),
@@ -85,6 +95,43 @@ fn what_is_wrong_with_an_entry_is_said_with_its_line() {
     std::fs::write(&names, "a\nb\n").unwrap();
     let classes = error(&entry("residual", &format!(", classes: {}", names.display())), "[cam]");
     assert!(classes.contains("has 4 classes, and 2 are named"), "{classes}");
+}
+
+#[test]
+fn a_deployed_network_is_swept_by_methods_that_need_its_answers_alone() {
+    let workshop = Workshop::with_photographs(2);
+    let hook = cam_onnx::Hook { input_side: Some(16), ..cam_onnx::Hook::default() };
+    let hooked = workshop.path("hooked.onnx");
+    std::fs::write(&hooked, cam_onnx::hook(&small("residual"), &hook).unwrap().bytes).unwrap();
+    for runtime in ["onnxruntime", "openvino"] {
+        let models =
+            format!("  - {{ onnx: {}, runtime: {runtime}, as: own, {SMALL} }}\n", hooked.display());
+        let methods = "[hooked, { name: rise, n_masks: 20 }, { name: lime, n_samples: 20 }, sobel]";
+        let plan = match workshop.try_plan(&sweep(&models, methods), &Overrides::default()) {
+            Err(error) if error.to_string().contains("cannot be loaded") => {
+                println!("skipped: {runtime} is not set up");
+                continue;
+            }
+            plan => plan.unwrap(),
+        };
+        let run = workshop.run(&plan, runtime);
+        assert_eq!(run.records().len(), 2 * 4);
+        for record in run.records() {
+            assert_ne!(record.status, Status::Failed, "{record:?}");
+        }
+        let [own] = &run.manifest().models[..] else { panic!("one model") };
+        assert_eq!((own.layer.as_str(), own.feature_shape), ("input", [3, 16, 16]));
+        assert!(own.architecture.starts_with("in O"), "{}", own.architecture);
+        let refused = |models: &str, method: &str| {
+            let plan = workshop.try_plan(&sweep(models, method), &Overrides::default());
+            plan.err().unwrap().to_string()
+        };
+        let error = refused(&models, "[grad_cam]");
+        assert!(error.contains("method `grad_cam` needs gradients, and `own` has none"), "{error}");
+        let plain = format!("  - {{ onnx: {}, {SMALL}, as: own }}\n", hooked.display());
+        let error = refused(&plain, "[hooked]");
+        assert!(error.contains("needs maps that the network gives itself"), "{error}");
+    }
 }
 
 #[test]

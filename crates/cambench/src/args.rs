@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use cam_models::DeviceChoice;
 use cam_results::gate::Threshold;
 use cam_runner::config::Bytes;
+use cam_runtimes::Runtime;
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// Measure how good visual explanations of image classifiers are.
@@ -137,6 +138,7 @@ pub(crate) struct HowArgs {
 Examples:
   cambench explain cat.jpg --model tf_efficientnet_lite0 --method recipro_cam --out maps
   cambench explain cat.jpg --model model.onnx --method grad_cam --classes classes.txt
+  cambench explain cat.jpg --model hooked.onnx --runtime onnxruntime --method hooked
   cambench explain *.jpg --model resnet50 --method rise --option n_masks=500 --class 281 --json")]
 pub(crate) struct ExplainArgs {
     /// JPEG or PNG files
@@ -145,6 +147,9 @@ pub(crate) struct ExplainArgs {
     /// A network of `cambench list models`, or an ONNX file
     #[arg(long)]
     pub(crate) model: String,
+    /// Run the file as where it is deployed: onnxruntime, or openvino, which takes its own .xml, too
+    #[arg(long)]
+    pub(crate) runtime: Option<Runtime>,
     /// A method of `cambench list methods`
     #[arg(long)]
     pub(crate) method: String,

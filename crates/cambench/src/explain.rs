@@ -56,11 +56,14 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
         None => loaded.layer()?.to_owned(),
     };
     let cut = loaded.cut(&layer, None)?;
-    if !method.requirement().met_by(&*cut) {
-        let (name, model) = (&args.method, &args.model);
+    let needs = method.requirement();
+    if !needs.met_by(&*cut) {
         return Err(Unusable(format!(
-            "{name} needs average pooling and one linear layer behind the explained layer, \
-             which {model} at `{layer}` does not have"
+            "{} needs {}, and {} has none behind layer `{layer}`; {}",
+            args.method,
+            needs.needed(),
+            args.model,
+            needs.remedy()
         ))
         .into());
     }
@@ -200,10 +203,12 @@ fn model(args: &ExplainArgs) -> Result<ModelChoice> {
         .map(serde_yaml::from_str)
         .transpose()
         .map_err(|error| Usage(format!("--preprocessing: {error}")))?;
-    let is_file = Path::new(&args.model).extension().is_some_and(|extension| extension == "onnx");
+    let is_onnx = Path::new(&args.model).extension().is_some_and(|extension| extension == "onnx");
+    let is_file = is_onnx || args.runtime.is_some();
     Ok(ModelChoice {
         name: if is_file { String::new() } else { args.model.clone() },
         onnx: is_file.then(|| PathBuf::from(&args.model)),
+        runtime: args.runtime,
         weights: args.weights.clone(),
         classes: args.classes.clone(),
         preprocessing,

@@ -59,6 +59,8 @@ fn methods() -> Result<Vec<Value>> {
         let needs = match method.requirement() {
             Requirement::Any => "",
             Requirement::PooledLinearHead => " (pooled linear heads only)",
+            Requirement::Gradients => " (gradients)",
+            Requirement::Hook => " (hooked graphs in a runtime only)",
         };
         Ok(json!({
             "name": method.name(),

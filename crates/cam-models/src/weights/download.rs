@@ -123,7 +123,7 @@ fn receive(
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(30)))
-        .timeout_per_read(Some(Duration::from_secs(60)))
+        .timeout_per_read(Some(Duration::from_mins(1)))
         .build()
         .into();
     let mut done = file.seek(SeekFrom::End(0)).map_err(io)?;

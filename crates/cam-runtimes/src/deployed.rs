@@ -1,0 +1,419 @@
+//! A network in a runtime, seen as a classifier that is cut at its input.
+
+use std::{cell::RefCell, fmt, path::Path};
+
+use cam_core::Classifier;
+use tch::{Kind, Tensor};
+
+use crate::{Problem, Runtime, RuntimeError, onnxruntime::OnnxRuntime, openvino::OpenVino};
+
+/// The only place at which a deployed network can be cut, as a layer's name: the image itself.
+pub const INPUT: &str = "input";
+
+/// The output of a hooked graph that holds its maps.
+pub const MAPS: &str = "saliency_map";
+
+/// How a network is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Threads that the runtime may use.
+    pub threads: usize,
+    /// Images a forward, where the file leaves that open.
+    pub batch: i64,
+    /// Side of the images, in pixels; `None`: the file's, or 224 where any size is possible.
+    pub input_side: Option<i64>,
+    /// Whether floats are multiplied as bf16; OpenVINO alone has a choice.
+    pub is_bf16: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { threads: 1, batch: 16, input_side: None, is_bf16: false }
+    }
+}
+
+/// An input or output of a network.
+pub(crate) struct Outlet {
+    pub(crate) name: String,
+    /// `None` where it is no tensor, or of unknown rank; in it `None` for a side of any length.
+    pub(crate) shape: Option<Vec<Option<i64>>>,
+    /// Whether its numbers are of 32-bit floats.
+    pub(crate) is_float: bool,
+}
+
+/// The result of a forward.
+pub(crate) struct Output {
+    pub(crate) shape: Vec<i64>,
+    pub(crate) values: Vec<f32>,
+}
+
+/// The images that a network takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Input {
+    size: [i64; 2],
+    is_channels_last: bool,
+    /// Images a forward, as the file insists.
+    fixed: Option<i64>,
+    /// Images a forward, where it does not.
+    batch: i64,
+}
+
+/// A runtime's side of a network: one file a runtime.
+pub(crate) trait Runner {
+    /// Of the runtime.
+    fn version(&self) -> &str;
+
+    fn inputs(&self) -> Result<Vec<Outlet>, String>;
+
+    fn outputs(&self) -> Result<Vec<Outlet>, String>;
+
+    /// Makes ready for [`Input::batches`] of these images.
+    fn prepare(&mut self, input: &Input) -> Result<(), String>;
+
+    /// All outputs for images of one of these batches.
+    fn run(&mut self, shape: &[i64], values: &[f32]) -> Result<Vec<Output>, String>;
+}
+
+impl Input {
+    fn new(inputs: &[Outlet], options: &Options) -> Result<Self, String> {
+        let [input] = inputs else {
+            let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+            return Err(format!(
+                "a classifier takes one tensor, and this network takes {} ({})",
+                names.len(),
+                names.join(", ")
+            ));
+        };
+        let name = &input.name;
+        if !input.is_float {
+            return Err(format!("its input `{name}` is not of 32-bit floats, as images are"));
+        }
+        let (fixed, is_channels_last, sides) = match input.shape.as_deref() {
+            Some(&[fixed, Some(3) | None, height, width]) if width != Some(3) => {
+                (fixed, false, [height, width])
+            }
+            Some(&[fixed, height, width, Some(3)]) => (fixed, true, [height, width]),
+            _ => {
+                return Err(format!(
+                    "its input `{name}` is no tensor of images, [N, 3, H, W] or [N, H, W, 3]"
+                ));
+            }
+        };
+        let [height, width] = sides.map(|side| side.or(options.input_side).unwrap_or(224));
+        if let Some(wanted) = options.input_side.filter(|&side| [height, width] != [side, side]) {
+            return Err(format!(
+                "its images have {height} × {width} pixels, and the preprocessing makes {wanted} × {wanted}; set `crop`"
+            ));
+        }
+        Ok(Self { size: [height, width], is_channels_last, fixed, batch: options.batch })
+    }
+
+    /// How many images a forward may have.
+    pub(crate) fn batches(&self) -> Vec<i64> {
+        match self.fixed {
+            Some(batch) => vec![batch],
+            None if self.batch == 1 => vec![1],
+            None => vec![self.batch, 1],
+        }
+    }
+
+    /// The tensor's shape for so many images.
+    pub(crate) fn shape(&self, batch: i64) -> [i64; 4] {
+        let [height, width] = self.size;
+        if self.is_channels_last { [batch, height, width, 3] } else { [batch, 3, height, width] }
+    }
+
+    /// How `n` images are parted: the sizes of forwards, and how many images of each count; the rest of it is filled up.
+    fn parts(&self, n: i64) -> Vec<(i64, i64)> {
+        let largest = self.batches()[0];
+        let mut parts = vec![(largest, largest); (n / largest) as usize];
+        let rest = n % largest;
+        // Filling up costs as much as a whole batch does, and single images somewhat more than their share.
+        if self.fixed.is_none() && rest <= largest / 4 {
+            parts.extend(vec![(1, 1); rest as usize]);
+        } else if rest > 0 {
+            parts.push((largest, rest));
+        }
+        parts
+    }
+}
+
+/// A network in a runtime.
+///
+/// Where its first output is a softmax, which shows on an image of zeros and one of noise, its logarithm is taken: a softmax of
+/// that gives the probabilities again, so that logits are logits for every method and metric, up to a constant.
+pub struct Deployed {
+    runner: RefCell<Box<dyn Runner>>,
+    runtime: Runtime,
+    version: String,
+    input: Input,
+    n_classes: i64,
+    is_softmax: bool,
+    logits: usize,
+    maps: Option<usize>,
+}
+
+impl fmt::Debug for Deployed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deployed")
+            .field("runtime", &self.runtime)
+            .field("version", &self.version)
+            .field("input", &self.input)
+            .field("n_classes", &self.n_classes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Deployed {
+    /// Opens a network's file in a runtime, and runs it once.
+    ///
+    /// # Errors
+    ///
+    /// The runtime cannot be loaded, does not take the file, or the network is no classifier of images.
+    pub fn open(path: &Path, runtime: Runtime, options: &Options) -> Result<Self, RuntimeError> {
+        let runner: Box<dyn Runner> = match runtime {
+            Runtime::OnnxRuntime => Box::new(OnnxRuntime::open(path, options)?),
+            Runtime::OpenVino => Box::new(OpenVino::open(path, options)?),
+        };
+        Self::new(runner, runtime, options)
+            .map_err(|problem| RuntimeError::Network { path: path.to_path_buf(), problem })
+    }
+
+    fn new(
+        mut runner: Box<dyn Runner>,
+        runtime: Runtime,
+        options: &Options,
+    ) -> Result<Self, Problem> {
+        let failed = |message| Problem::Failed { runtime, message };
+        let inputs = runner.inputs().map_err(failed)?;
+        let input = Input::new(&inputs, options).map_err(Problem::Interface)?;
+        let outputs = runner.outputs().map_err(failed)?;
+        let maps = outputs.iter().position(|output| output.name == MAPS);
+        let logits = outputs.iter().position(|output| output.name != MAPS);
+        let logits = logits.ok_or_else(|| Problem::Interface("it has no logits".into()))?;
+        runner.prepare(&input).map_err(failed)?;
+        let version = runner.version().to_owned();
+        let mut deployed = Self {
+            runner: RefCell::new(runner),
+            runtime,
+            version,
+            n_classes: 0,
+            is_softmax: false,
+            logits,
+            maps,
+            input,
+        };
+        let [height, width] = deployed.input.size;
+        let line = Tensor::arange(3 * height * width, (Kind::Float, tch::Device::Cpu));
+        let noise = (line * 12.9898).sin().view([1, 3, height, width]) * 2.0;
+        let images = Tensor::cat(&[noise.zeros_like(), noise], 0);
+        let scores = deployed.run(&images, deployed.logits).map_err(failed)?;
+        let n_classes = scores.numel() as i64 / 2;
+        if n_classes < 2 {
+            return Err(Problem::Interface(format!(
+                "its first output has the shape {:?} for two images; a classifier has logits [N, classes]",
+                scores.size()
+            )));
+        }
+        deployed.n_classes = n_classes;
+        let scores = scores.view([2, n_classes]);
+        let sums = scores.sum_dim_intlist(1, false, None::<Kind>);
+        deployed.is_softmax = scores.min().double_value(&[]) >= 0.0
+            && (sums - 1.0).abs().max().double_value(&[]) < 1e-3;
+        Ok(deployed)
+    }
+
+    /// The runtime and its version, for people.
+    pub fn runtime(&self) -> String {
+        format!("{} {}", self.runtime.title(), self.version)
+    }
+
+    /// `[H, W]` of its images.
+    pub fn input_size(&self) -> [i64; 2] {
+        self.input.size
+    }
+
+    /// Number of classes.
+    pub fn n_classes(&self) -> i64 {
+        self.n_classes
+    }
+
+    /// Whether the network ends in a softmax.
+    pub fn is_softmax(&self) -> bool {
+        self.is_softmax
+    }
+
+    /// One output `[N, ...]` for images `[N, 3, H, W]`.
+    fn run(&self, images: &Tensor, output: usize) -> Result<Tensor, String> {
+        let mut runner = self.runner.borrow_mut();
+        let mut start = 0;
+        let parts = self.input.parts(images.size()[0]).into_iter().map(|(batch, counted)| {
+            let part = images.narrow(0, start, counted);
+            start += counted;
+            let part = if batch == counted {
+                part
+            } else {
+                let filling = part.narrow(0, 0, 1).repeat([batch - counted, 1, 1, 1]);
+                Tensor::cat(&[part, filling], 0)
+            };
+            let part = if self.input.is_channels_last { part.permute([0, 2, 3, 1]) } else { part };
+            let part = part.to_kind(Kind::Float).contiguous().flatten(0, -1);
+            let values = Vec::<f32>::try_from(&part).map_err(|error| error.to_string())?;
+            let mut outputs = runner.run(&self.input.shape(batch), &values)?;
+            if output >= outputs.len() {
+                return Err(format!("it gave {} outputs", outputs.len()));
+            }
+            let Output { shape, values } = outputs.swap_remove(output);
+            if shape.first() != Some(&batch) {
+                return Err(format!("for {batch} images it gave an output of the shape {shape:?}"));
+            }
+            Ok(Tensor::from_slice(&values).view(&shape[..]).narrow(0, 0, counted))
+        });
+        let parts = parts.collect::<Result<Vec<_>, String>>()?;
+        Ok(Tensor::cat(&parts, 0).to_device(images.device()))
+    }
+
+    /// As [`Deployed::run`], of a network that ran before: panics where it fails now, as every classifier does.
+    fn ask(&self, images: &Tensor, output: usize) -> Tensor {
+        self.run(images, output)
+            .unwrap_or_else(|message| panic!("{} cannot run it: {message}", self.runtime.title()))
+    }
+}
+
+/// Cut at its input, the only place where it can be.
+impl Classifier for &Deployed {
+    fn features(&self, images: &Tensor) -> Tensor {
+        images.shallow_clone()
+    }
+
+    fn head(&self, features: &Tensor) -> Tensor {
+        let scores = self.ask(features, self.logits).view([-1, self.n_classes]);
+        if self.is_softmax { scores.clamp_min(f64::from(f32::MIN_POSITIVE)).log() } else { scores }
+    }
+
+    fn batch(&self) -> i64 {
+        self.input.batches()[0]
+    }
+
+    fn has_gradients(&self) -> bool {
+        false
+    }
+
+    fn is_hooked(&self) -> bool {
+        self.maps.is_some()
+    }
+
+    fn hooked_map(&self, image: &Tensor, class: i64) -> Option<Tensor> {
+        let maps = self.ask(image, self.maps?).squeeze_dim(0);
+        assert_eq!(maps.dim(), 3, "`{MAPS}` has the shape [N, classes, h, w]");
+        // A hook for one class has one map; whose it is, the graph does not say.
+        let map = if maps.size()[0] == 1 { 0 } else { class };
+        Some(maps.get(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outlet(shape: &[Option<i64>]) -> Outlet {
+        Outlet { name: "x".into(), shape: Some(shape.to_vec()), is_float: true }
+    }
+
+    fn input(shape: &[Option<i64>]) -> Result<Input, String> {
+        Input::new(&[outlet(shape)], &Options::default())
+    }
+
+    #[test]
+    fn the_shape_of_the_input_says_how_images_lie_in_it() {
+        let first = input(&[None, Some(3), Some(240), Some(240)]).unwrap();
+        assert_eq!(
+            (first.size, first.is_channels_last, first.batches()),
+            ([240, 240], false, vec![16, 1])
+        );
+        let last = input(&[Some(2), Some(224), Some(224), Some(3)]).unwrap();
+        assert_eq!((last.shape(2), last.batches()), ([2, 224, 224, 3], vec![2]));
+        let open = input(&[None, None, None, None]).unwrap();
+        assert_eq!(open.shape(1), [1, 3, 224, 224]);
+    }
+
+    #[test]
+    fn an_input_of_something_else_is_an_error_that_says_what_images_are() {
+        let error = input(&[None, Some(10)]).unwrap_err();
+        assert_eq!(error, "its input `x` is no tensor of images, [N, 3, H, W] or [N, H, W, 3]");
+        let two = [outlet(&[None]), outlet(&[None])];
+        let error = Input::new(&two, &Options::default()).unwrap_err();
+        assert_eq!(error, "a classifier takes one tensor, and this network takes 2 (x, x)");
+        let integers = Outlet { is_float: false, ..outlet(&[None, Some(3), None, None]) };
+        let error = Input::new(&[integers], &Options::default()).unwrap_err();
+        assert_eq!(error, "its input `x` is not of 32-bit floats, as images are");
+        let options = Options { input_side: Some(224), ..Options::default() };
+        let error = Input::new(&[outlet(&[None, Some(3), Some(240), Some(240)])], &options);
+        assert!(error.unwrap_err().starts_with("its images have 240 × 240 pixels"));
+    }
+
+    #[test]
+    fn images_are_parted_into_whole_batches_single_ones_and_one_that_is_filled_up() {
+        let open = input(&[None, Some(3), None, None]).unwrap();
+        assert_eq!(open.parts(34), [(16, 16), (16, 16), (1, 1), (1, 1)]);
+        assert_eq!(open.parts(21), [(16, 16), (16, 5)]);
+        let fixed = input(&[Some(4), Some(3), None, None]).unwrap();
+        assert_eq!(fixed.parts(5), [(4, 4), (4, 1)]);
+    }
+
+    /// Two classes: the sum of an image and its negative, through a softmax; and maps, the image's red and green.
+    struct Sums {
+        is_softmax: bool,
+    }
+
+    impl Runner for Sums {
+        fn version(&self) -> &'static str {
+            "1"
+        }
+
+        fn inputs(&self) -> Result<Vec<Outlet>, String> {
+            Ok(vec![outlet(&[Some(2), Some(3), Some(2), Some(2)])])
+        }
+
+        fn outputs(&self) -> Result<Vec<Outlet>, String> {
+            let named = |name: &str| Outlet { name: name.into(), ..outlet(&[None, None]) };
+            Ok(vec![named(MAPS), named("logits")])
+        }
+
+        fn prepare(&mut self, _: &Input) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn run(&mut self, shape: &[i64], values: &[f32]) -> Result<Vec<Output>, String> {
+            let images = Tensor::from_slice(values).view(shape);
+            let sums = images.sum_dim_intlist(&[1_i64, 2, 3][..], false, None::<Kind>) / 10.0;
+            let scores = Tensor::stack(&[sums.shallow_clone(), -sums], 1);
+            let scores = if self.is_softmax { scores.softmax(1, None::<Kind>) } else { scores };
+            let output = |tensor: &Tensor| Output {
+                shape: tensor.size(),
+                values: Vec::try_from(tensor.contiguous().flatten(0, -1)).unwrap(),
+            };
+            Ok(vec![output(&images.narrow(1, 0, 2)), output(&scores)])
+        }
+    }
+
+    #[test]
+    fn a_softmax_at_the_end_changes_no_probability_and_maps_are_found_by_their_name() {
+        let open = |is_softmax| {
+            let runner = Box::new(Sums { is_softmax });
+            Deployed::new(runner, Runtime::OpenVino, &Options::default()).unwrap()
+        };
+        let [plain, softmax] = [open(false), open(true)];
+        assert!(softmax.is_softmax() && !plain.is_softmax());
+        // Three images in a network that insists on two: the last one is filled up.
+        let images = Tensor::arange(36, (Kind::Float, tch::Device::Cpu)).view([3, 3, 2, 2]) / 36.0;
+        let [a, b] = [&plain, &softmax].map(|network| (&network).logits(&images));
+        assert_eq!(a.size(), [3, 2]);
+        let probability = |logits: &Tensor| logits.softmax(1, None::<Kind>);
+        assert!((probability(&a) - probability(&b)).abs().max().double_value(&[]) < 1e-6);
+        let plain = &plain;
+        assert!((&plain).is_hooked());
+        let green = (&plain).hooked_map(&images.narrow(0, 2, 1), 1).unwrap();
+        assert_eq!(green, images.get(2).get(1));
+    }
+}

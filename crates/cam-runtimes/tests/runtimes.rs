@@ -1,0 +1,121 @@
+//! Small networks in the runtimes themselves: the same logits as on libtorch. Where a runtime is not set up (`cargo xtask
+//! test` does), its tests say so and are skipped.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may panic, and says what it skips"
+)]
+
+use std::path::{Path, PathBuf};
+
+use cam_core::{Classifier, Method, Subject, Target};
+use cam_methods::{Hooked, ReciproCam};
+use cam_onnx::{Hook, Network, Scale};
+use cam_runtimes::{Deployed, Options, Runtime, RuntimeError};
+use tch::{Device, Kind, Tensor};
+
+const RUNTIMES: [Runtime; 2] = [Runtime::OnnxRuntime, Runtime::OpenVino];
+
+/// A network of a few kilobytes, for images of 16 pixels and 4 classes.
+fn small(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../cam-onnx/tests/vectors/networks/{name}.onnx"))
+}
+
+fn options() -> Options {
+    Options { batch: 4, input_side: Some(16), ..Options::default() }
+}
+
+/// The network in a runtime; `None` where that is not set up.
+fn deployed(path: &Path, runtime: Runtime) -> Option<Deployed> {
+    match Deployed::open(path, runtime, &options()) {
+        Err(RuntimeError::Library { .. }) => {
+            println!("skipped: {} is not set up", runtime.title());
+            None
+        }
+        opened => Some(opened.unwrap()),
+    }
+}
+
+fn on_libtorch(path: &Path) -> Network {
+    let options = cam_onnx::Options { input_side: Some(16), ..cam_onnx::Options::default() };
+    Network::open(path, &options).unwrap()
+}
+
+fn waves(n: i64) -> Tensor {
+    let line = Tensor::arange(n * 3 * 256, (Kind::Float, Device::Cpu));
+    (line * 0.37).sin().view([n, 3, 16, 16]) * 2.0
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.size(), b.size());
+    (a - b).abs().max().double_value(&[])
+}
+
+#[test]
+fn a_runtime_gives_the_logits_that_libtorch_gives_for_any_number_of_images() {
+    for runtime in RUNTIMES {
+        for name in ["residual", "excited", "excited_one", "tokens", "windows", "residual_softmax"]
+        {
+            let Some(network) = deployed(&small(name), runtime) else { continue };
+            assert_eq!(network.n_classes(), 4, "{name}");
+            assert_eq!(network.is_softmax(), name == "residual_softmax", "{name}");
+            let exact = on_libtorch(&small(name));
+            let exact = exact.cut(cam_onnx::INPUT).unwrap();
+            for n in [1, 3, 4, 9] {
+                let images = waves(n);
+                // The logarithm of probabilities is logits up to a constant.
+                let [ours, theirs] = [(&network).logits(&images), exact.logits(&images)]
+                    .map(|logits| logits.log_softmax(1, None::<Kind>));
+                let off = largest_difference(&ours, &theirs);
+                assert!(off < 2e-5, "{name}, {n} images in {}: {off:e}", network.runtime());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_map_of_a_hooked_graph_is_recipro_cams() {
+    let folder = tempfile::tempdir().unwrap();
+    for runtime in RUNTIMES {
+        for name in ["residual", "excited", "tokens"] {
+            let hook = Hook { scale: Scale::None, input_side: Some(16), ..Hook::default() };
+            let hooked = cam_onnx::hook(&small(name), &hook).unwrap();
+            let path = folder.path().join(format!("{name}.onnx"));
+            std::fs::write(&path, hooked.bytes).unwrap();
+            let Some(network) = deployed(&path, runtime) else { continue };
+            let network = &network;
+            let exact = on_libtorch(&small(name));
+            let exact = exact.cut(exact.default_layer().unwrap()).unwrap();
+            for class in 0..4 {
+                let subject =
+                    |classifier| Subject::new(classifier, waves(1), Target::Class(class), 0);
+                let found = Hooked {}.explain(&subject(&network));
+                let expected = ReciproCam::default().explain(&subject(&exact));
+                let range = (expected.max() - expected.min()).double_value(&[]);
+                let off = largest_difference(&found, &expected) / range;
+                assert!(off < 1e-4, "{name}, class {class} in {}: {off:e}", network.runtime());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_network_is_an_error_in_the_runtimes_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.onnx");
+    std::fs::write(&path, b"no network").unwrap();
+    for runtime in RUNTIMES {
+        let error = Deployed::open(&path, runtime, &options()).unwrap_err();
+        if matches!(error, RuntimeError::Library { .. }) {
+            println!("skipped: {} is not set up", runtime.title());
+            continue;
+        }
+        let text = error.to_string();
+        assert!(
+            text.contains("broken.onnx: ") && text.contains(" cannot open it: "),
+            "{runtime}: {text}"
+        );
+    }
+}
