@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, BufReader, Seek as _, SeekFrom, Write},
+    io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write},
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ use polars_parquet::write::{
     KeyValue, ParquetType, StatisticsOptions, Version, WriteOptions, array_to_columns, compress,
     fallible_streaming_iterator, get_dtype_encoding, schema_to_metadata_key, to_parquet_type,
 };
-use polars_parquet_format::{PageHeader, thrift::protocol::TCompactInputProtocol};
+use polars_parquet_format::{FileMetaData, PageHeader, thrift::protocol::TCompactInputProtocol};
 
 use crate::{
     Curve, Error, Key, MetricEntry, RawMap, Record, Result, Row, SCHEMA, Status,
@@ -209,6 +209,7 @@ pub(crate) fn read_parquet(
         |error: PolarsError| Error::Damaged { path: path.to_owned(), message: error.to_string() };
     let open = || files::open(path).map_err(|source| Error::read(path, source));
     let file = open()?;
+    check_footer(&file).map_err(damaged)?;
     let metadata =
         without_panic(|| ParquetReader::new(BufReader::new(&file)).get_metadata().cloned());
     let metadata = metadata.map_err(damaged)?;
@@ -241,6 +242,33 @@ pub(crate) fn read_parquet(
         }
         start = end;
     }
+    Ok(())
+}
+
+/// Whether the lists of the footer are as long as they claim: polars makes room for what a list claims before it reads it.
+fn check_footer(mut file: &File) -> PolarsResult<()> {
+    const MAGIC: &[u8; 4] = b"PAR1";
+    let n_bytes = file.seek(SeekFrom::End(0))?;
+    let is_long_enough = n_bytes >= 12;
+    polars_ensure!(is_long_enough, ComputeError: "a Parquet file is longer than {n_bytes} bytes");
+    file.seek(SeekFrom::End(-8))?;
+    let mut end = [0; 8];
+    file.read_exact(&mut end)?;
+    let [length, magic] = [&end[..4], &end[4..]];
+    polars_ensure!(magic == MAGIC, ComputeError: "its end is not that of a Parquet file");
+    let length = u32::from_le_bytes(length.try_into().expect("four bytes"));
+    polars_ensure!(
+        u64::from(length) <= n_bytes - 12,
+        ComputeError: "its footer is longer than the file"
+    );
+    file.seek(SeekFrom::End(-8 - i64::from(length)))?;
+    let mut footer = vec![0; length as usize];
+    file.read_exact(&mut footer)?;
+    // An element takes a byte of the footer at least, and is counted as a word here; text as its bytes.
+    let most = footer.len() * (size_of::<usize>() + 1);
+    let mut protocol = TCompactInputProtocol::new(&footer[..], most);
+    FileMetaData::read_from_in_protocol(&mut protocol)
+        .map_err(|error| polars_err!(ComputeError: "its footer: {error}"))?;
     Ok(())
 }
 

@@ -268,6 +268,14 @@ fn runs() -> Vec<Case> {
                 fs::write(folder.join("maps.parquet"), found).unwrap();
             }),
         ),
+        refused(
+            "`maps.parquet` whose footer claims lists of 27 GB (found by `fuzz`)",
+            finished(|folder| {
+                forget_hashes(folder);
+                let found = include_bytes!("../found/footer-of-long-lists.parquet");
+                fs::write(folder.join("maps.parquet"), found).unwrap();
+            }),
+        ),
         read(
             "a journal with a line cut off at its end",
             unfinished(|folder| {
