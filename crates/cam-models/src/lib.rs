@@ -20,7 +20,6 @@
 mod device;
 pub mod families;
 mod network;
-mod onednn;
 pub mod plan;
 mod weights;
 mod zoo;

@@ -6,16 +6,17 @@
 //! convolution, sum and activation are one pass over memory. None of it changes a result by more than rounding, and
 //! everything is differentiable in the activations.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use cam_core::{Classifier, PooledLinear};
+use cam_core::{
+    Activation, Classifier, Geometry, Packed, PooledLinear, Shortcut, fused_convolution,
+};
 use tch::{Device, Kind, Tensor};
 
-use crate::onednn;
-use crate::plan::{self, Activation, Layer, Padding, Plan, UnknownLayer};
+use crate::plan::{self, Layer, Padding, Plan, UnknownLayer};
 use crate::weights::seeded;
 
 /// Parameters by name, `f32` on the processor.
@@ -379,23 +380,16 @@ impl Step {
                 };
                 last.fused(&main, Some(&shortcut), *activation).unwrap_or_else(|| {
                     // This sum is made in what the convolution made, which nobody else has.
-                    activate(last.run(&main).g_add_(&shortcut.value), *activation)
+                    activation.apply(last.run(&main).g_add_(&shortcut.value))
                 })
             }
             Self::GlobalPool => x.mean_dim(&[-2_i64, -1][..], false, Kind::Float),
             Self::Flatten => x.flatten(1, -1),
             Self::Linear { weight, bias, activation } => {
-                activate(x.to_kind(weight.kind()).linear(weight, Some(bias)), *activation)
+                activation.apply(x.to_kind(weight.kind()).linear(weight, Some(bias)))
             }
         }
     }
-}
-
-/// What is added to a main branch.
-struct Shortcut {
-    value: Tensor,
-    /// Nobody else needs it: the sum may be written into it.
-    is_spare: bool,
 }
 
 /// A convolution with its batch normalization folded in.
@@ -409,8 +403,7 @@ struct Convolution {
     padding: Padding,
     groups: i64,
     activation: Activation,
-    /// The kernel as oneDNN wants it for a single image, and the size of that image.
-    packed: OnceCell<(Vec<i64>, Tensor)>,
+    packed: Packed,
 }
 
 impl Convolution {
@@ -425,69 +418,22 @@ impl Convolution {
                 [1; 2],
                 self.groups,
             );
-            activate(y, self.activation)
+            self.activation.apply(y)
         })
     }
 
-    /// The convolution, plus `shortcut` where there is one, and an activation, in one pass over memory: cuDNN's or
-    /// oneDNN's fused kernels, which have no gradients. `None` where a gradient is asked for, or there is no such kernel.
+    /// The convolution, plus `shortcut` where there is one, and an activation; `None` where they cannot be one.
     fn fused(
         &self,
         x: &Tensor,
         shortcut: Option<&Shortcut>,
         activation: Activation,
     ) -> Option<Tensor> {
-        if x.requires_grad() || shortcut.is_some_and(|shortcut| shortcut.value.requires_grad()) {
-            return None;
-        }
         let (kernel, padding) = self.kernel_and_padding(x);
         let x = arranged(x, kernel.kind());
-        let (bias, stride, groups) = (&self.bias, [self.stride; 2], self.groups);
-        if bias.device().is_cuda() {
-            if activation != Activation::Relu || groups != 1 {
-                return None;
-            }
-            let y = match shortcut {
-                None => x.f_cudnn_convolution_relu(kernel, Some(bias), stride, padding, [1; 2], 1),
-                Some(shortcut) => x.f_cudnn_convolution_add_relu(
-                    kernel,
-                    &shortcut.value,
-                    1.0,
-                    Some(bias),
-                    stride,
-                    padding,
-                    [1; 2],
-                    1,
-                ),
-            };
-            return y.ok();
-        }
-        let geometry = onednn::Geometry { stride, padding, groups };
-        let kernel = self.packed(&x, kernel, geometry);
-        match shortcut {
-            None => onednn::convolution(&x, kernel, bias, geometry, activation),
-            Some(Shortcut { value, is_spare }) => {
-                let sum = if *is_spare { value.shallow_clone() } else { value.copy() };
-                onednn::convolution_onto(&sum, &x, kernel, bias, geometry, activation)
-            }
-        }
-    }
-
-    /// The kernel packed, for a single image of the size that came first. oneDNN packs a plain kernel whenever it is used,
-    /// which is a quarter of the time that one image takes, and lost in that of a batch. The values are the same.
-    fn packed<'a>(
-        &'a self,
-        x: &Tensor,
-        kernel: &'a Tensor,
-        geometry: onednn::Geometry,
-    ) -> &'a Tensor {
-        let size = x.size();
-        if size[0] != 1 {
-            return kernel;
-        }
-        let pack = || (size.clone(), onednn::packed(kernel, &size, geometry));
-        let (for_size, packed) = self.packed.get_or_init(pack);
-        if *for_size == size { packed } else { kernel }
+        let geometry = Geometry { stride: [self.stride; 2], padding, groups: self.groups };
+        let kernel = self.packed.of(kernel, &x, geometry);
+        fused_convolution(&x, kernel, &self.bias, geometry, shortcut, activation)
     }
 
     /// The kernel for an input of this size, and the zeros on both sides of rows and columns.
@@ -505,14 +451,6 @@ impl Convolution {
         };
         let ((rows, odd_rows), (columns, odd_columns)) = (zeros(size[2]), zeros(size[3]));
         (&self.kernels[odd_rows][odd_columns], [rows, columns])
-    }
-}
-
-fn activate(mut x: Tensor, activation: Activation) -> Tensor {
-    match activation {
-        Activation::None => x,
-        Activation::Relu => x.relu_(),
-        Activation::Relu6 => x.relu6_(),
     }
 }
 
@@ -598,7 +536,7 @@ impl Builder<'_> {
             padding: convolution.padding,
             groups: convolution.groups,
             activation: convolution.activation,
-            packed: OnceCell::new(),
+            packed: Packed::default(),
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Names, shapes, sizes and costs are read off the plan; [`crate::Network`] adds the weights.
 
+pub use cam_core::Activation;
+
 /// A backbone: stages that map `[N, 3, H, W]` to the last activations, then the head that maps those to logits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -104,17 +106,6 @@ pub struct Norm {
     pub name: String,
     /// Added to the variance.
     pub epsilon: f64,
-}
-
-/// An elementwise nonlinearity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// The identity.
-    None,
-    /// `max(x, 0)`.
-    Relu,
-    /// `min(max(x, 0), 6)`.
-    Relu6,
 }
 
 /// A fully connected layer.

@@ -1,16 +1,17 @@
 //! What makes a graph fast. Each pass changes results by rounding only, and leaves everything differentiable.
 //!
 //! `Pad` goes into the convolution behind it; batch normalizations, factors and offsets behind a convolution go into its
-//! weights, in double precision; matrix products with known weights become linear layers; activations that files spell
+//! weights, in double precision; a shortcut and a ReLU behind a convolution are done with it, in one pass over memory; matrix products with known weights become linear layers; activations that files spell
 //! out become one call. A value that is protected, because the graph is cut there, is still made.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use cam_core::Activation;
 use tch::{Device, Kind, Tensor};
 
 use crate::graph::{Graph, Node, Value};
-use crate::ops::{Binary, Kernel, Linear, Op, PadMode, Padding, Unary, Window};
+use crate::ops::{Binary, Kernel, Linear, Op, PadMode, Padding, Unary, Window, is_relu6};
 
 /// A graph being rewritten.
 struct Rewrite<'a> {
@@ -30,6 +31,8 @@ pub(crate) fn optimize(graph: &mut Graph, shapes: &[Option<Vec<i64>>], cut: Valu
     rewrite.each(Rewrite::clamp);
     rewrite.each(Rewrite::pad);
     rewrite.each(Rewrite::convolution);
+    rewrite.each(Rewrite::shortcut);
+    rewrite.each(Rewrite::activated);
     rewrite.each(Rewrite::linear);
     rewrite.each(Rewrite::activation);
     rewrite.graph.prune();
@@ -184,6 +187,58 @@ impl Rewrite<'_> {
         };
         self.graph.nodes[index] = kernel;
         gone
+    }
+
+    /// A sum of a convolution and another tensor of its shape.
+    fn shortcut(&mut self, index: usize) -> Vec<usize> {
+        let found = || -> Option<(usize, Node)> {
+            let node = self.node(index);
+            let Op::Kernel(kernel) = &*node.op else { return None };
+            let output = node.outputs[0]?;
+            let user = self.only_user(output)?;
+            let sum = self.node(user);
+            if !matches!(*sum.op, Op::Binary(Binary::Add)) || node.inputs.len() > 1 {
+                return None;
+            }
+            let other = sum.inputs.iter().flatten().copied().find(|value| *value != output)?;
+            let is_one = !self.graph.constants.contains_key(&other)
+                && self.shapes.get(other)?.as_ref()? == self.shapes.get(output)?.as_ref()?;
+            let node = Node {
+                inputs: vec![node.inputs[0], Some(other)],
+                outputs: sum.outputs.clone(),
+                ..node.clone()
+            };
+            (is_one && kernel.is_bare()).then_some((user, node))
+        };
+        // It stands where the sum stood, behind what makes the other tensor.
+        let Some((user, node)) = found() else { return vec![] };
+        self.graph.nodes[user] = node;
+        self.graph.nodes[index].inputs.clear();
+        vec![index]
+    }
+
+    /// ReLU or ReLU6 behind a convolution, or behind a sum with one.
+    fn activated(&mut self, index: usize) -> Vec<usize> {
+        let found = || -> Option<(usize, Node)> {
+            let node = self.node(index);
+            let Op::Kernel(kernel) = &*node.op else { return None };
+            let user = self.only_user(node.outputs[0]?)?;
+            let activation = match *self.node(user).op {
+                Op::Unary(Unary::Relu) => Activation::Relu,
+                Op::Clamp(low, high) if is_relu6(low, high) => Activation::Relu6,
+                _ => return None,
+            };
+            let node = Node {
+                op: Rc::new(Op::Kernel(Box::new(kernel.followed_by(activation)))),
+                outputs: self.node(user).outputs.clone(),
+                ..node.clone()
+            };
+            kernel.is_bare().then_some((user, node))
+        };
+        let Some((user, node)) = found() else { return vec![] };
+        self.graph.nodes[index] = node;
+        self.graph.nodes[user].inputs.clear();
+        vec![user]
     }
 
     /// Whether a node that uses `input` could be folded into the convolution before it.

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cam_core::Shortcut;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::Problem;
 use crate::graph::{Graph, Node, Value};
-use crate::ops::{Binary, Op, Unary, broadcast_shape};
+use crate::ops::{Binary, Op, Unary, broadcast_shape, is_relu6};
 
 /// Nodes that make one value of another.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ struct Step {
     node: Node,
     /// Values that nobody needs afterwards.
     frees: Vec<Value>,
-    /// Whether it may write into its first input.
+    /// Whether it may write into its first input; a convolution into what it adds.
     in_place: bool,
 }
 
@@ -91,6 +92,16 @@ impl Program {
                     && n_uses[&value] == 1
                     && maker(value).is_some_and(|maker| keeps_nothing(&maker.op))
             });
+            // What a convolution adds, where no gradient is asked for: nothing else may see that memory any more.
+            let is_spare = node.inputs.get(1).copied().flatten().is_some_and(|value| {
+                value != from
+                    && last_use[&value] == index
+                    && maker(value).is_some_and(|maker| makes_its_own(&maker.op))
+                    && nodes
+                        .iter()
+                        .filter(|node| node.inputs.contains(&Some(value)))
+                        .all(|node| makes_its_own(&node.op))
+            });
             let used =
                 node.inputs.iter().chain(&node.outputs).flatten().filter(|value| computed(value));
             peak = peak.max(used.map(|value| numbers(*value)).sum());
@@ -102,7 +113,10 @@ impl Program {
             steps.push(Step {
                 node: (*node).clone(),
                 frees,
-                in_place: is_own && is_in_place(&node.op),
+                in_place: match *node.op {
+                    Op::Kernel(_) => is_spare,
+                    _ => is_own && is_in_place(&node.op),
+                },
             });
         }
         Self { steps, from, to, segments }
@@ -144,10 +158,10 @@ impl Program {
             let get = |value: Value| {
                 values.get(&value).map(Tensor::shallow_clone).or_else(|| graph.known(value, n))
             };
-            let first = step.node.inputs.first().copied().flatten();
             // What was handed in belongs to the caller.
+            let is_handed_in = step.node.inputs.contains(&Some(from));
             let changed =
-                if step.in_place && first != Some(from) { in_place(&step.node, get) } else { None };
+                if step.in_place && !is_handed_in { in_place(&step.node, get) } else { None };
             let results = match changed {
                 Some(result) => vec![result],
                 None => graph.run_node(&step.node, get)?,
@@ -194,6 +208,24 @@ fn keeps_nothing(op: &Op) -> bool {
     )
 }
 
+/// Whether an operator's result is in memory of its own, and no view of an input.
+fn makes_its_own(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Kernel(_)
+            | Op::Conv(_)
+            | Op::Linear(_)
+            | Op::BatchNorm { .. }
+            | Op::Binary(_)
+            | Op::Unary(_)
+            | Op::Clamp(..)
+            | Op::MaxPool(_)
+            | Op::AveragePool { .. }
+            | Op::GlobalAveragePool
+            | Op::Reduce(_)
+    )
+}
+
 fn is_in_place(op: &Op) -> bool {
     match op {
         Op::Unary(Unary::Relu) | Op::Binary(Binary::Add) => true,
@@ -202,17 +234,19 @@ fn is_in_place(op: &Op) -> bool {
     }
 }
 
-fn is_relu6(low: f64, high: f64) -> bool {
-    low == 0.0 && (high - 6.0).abs() < f64::EPSILON
-}
-
-/// Runs an operator in the memory of its first input; `None` where that does not fit.
+/// Runs an operator in the memory of its first input, or a convolution in that of what it adds; `None` where that does not
+/// fit.
 fn in_place(node: &Node, get: impl Fn(Value) -> Option<Tensor>) -> Option<Tensor> {
     let mut x = get(node.inputs[0]?)?;
     if x.kind() != Kind::Float {
         return None;
     }
     match &*node.op {
+        Op::Kernel(kernel) => {
+            let value = get(node.inputs[1]?)?;
+            let is_float = value.kind() == Kind::Float;
+            is_float.then(|| kernel.run(&x, Some(Shortcut { value, is_spare: true })).ok())?
+        }
         Op::Unary(Unary::Relu) => x.f_relu_().ok(),
         Op::Clamp(..) => x.f_relu6_().ok(),
         Op::Binary(Binary::Add) => {

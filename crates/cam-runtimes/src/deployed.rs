@@ -3,7 +3,7 @@
 use std::{cell::RefCell, fmt, path::Path};
 
 use cam_core::Classifier;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::{Problem, Runtime, RuntimeError, onnxruntime::OnnxRuntime, openvino::OpenVino};
 
@@ -204,7 +204,7 @@ impl Deployed {
             input,
         };
         let [height, width] = deployed.input.size;
-        let line = Tensor::arange(3 * height * width, (Kind::Float, tch::Device::Cpu));
+        let line = Tensor::arange(3 * height * width, (Kind::Float, Device::Cpu));
         let noise = (line * 12.9898).sin().view([1, 3, height, width]) * 2.0;
         let images = Tensor::cat(&[noise.zeros_like(), noise], 0);
         let scores = deployed.run(&images, deployed.logits).map_err(failed)?;
@@ -257,7 +257,8 @@ impl Deployed {
                 Tensor::cat(&[part, filling], 0)
             };
             let part = if self.input.is_channels_last { part.permute([0, 2, 3, 1]) } else { part };
-            let part = part.to_kind(Kind::Float).contiguous().flatten(0, -1);
+            let part = part.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
+            let part = part.flatten(0, -1);
             let values = Vec::<f32>::try_from(&part).map_err(|error| error.to_string())?;
             let mut outputs = runner.run(&self.input.shape(batch), &values)?;
             if output >= outputs.len() {
@@ -406,7 +407,7 @@ mod tests {
         let [plain, softmax] = [open(false), open(true)];
         assert!(softmax.is_softmax() && !plain.is_softmax());
         // Three images in a network that insists on two: the last one is filled up.
-        let images = Tensor::arange(36, (Kind::Float, tch::Device::Cpu)).view([3, 3, 2, 2]) / 36.0;
+        let images = Tensor::arange(36, (Kind::Float, Device::Cpu)).view([3, 3, 2, 2]) / 36.0;
         let [a, b] = [&plain, &softmax].map(|network| (&network).logits(&images));
         assert_eq!(a.size(), [3, 2]);
         let probability = |logits: &Tensor| logits.softmax(1, None::<Kind>);

@@ -316,6 +316,11 @@ pub(crate) fn check_size(shape: &[i64]) -> Result<(), Wrong> {
     }
 }
 
+/// Whether these bounds of `Clip` make ReLU6.
+pub(crate) fn is_relu6(low: f64, high: f64) -> bool {
+    low == 0.0 && (high - 6.0).abs() < f64::EPSILON
+}
+
 impl Op {
     /// Reads a node's operator and attributes.
     pub(crate) fn read(source: &Source<'_>) -> Result<Self, Problem> {

@@ -1,5 +1,6 @@
 //! Convolutions and pooling.
 
+use cam_core::{Activation, Geometry, Packed, Shortcut, fused_convolution};
 use tch::{Kind, Tensor};
 
 use super::{Inputs, Op, check_size, text};
@@ -207,7 +208,10 @@ pub(super) fn run(op: &Op, inputs: &Inputs<'_>) -> Result<Tensor, Wrong> {
             )
             .map_err(text)
         }
-        Op::Kernel(kernel) => kernel.run(x),
+        Op::Kernel(kernel) => {
+            let sum = inputs.get(1).map(Tensor::shallow_clone);
+            kernel.run(x, sum.map(|value| Shortcut { value, is_spare: false }))
+        }
         Op::MaxPool(window) => max_pool(x, &window.placed(&x.size(), None)?),
         Op::AveragePool { window, count_padding } => {
             average_pool(x, &window.placed(&x.size(), None)?, *count_padding)
@@ -306,18 +310,19 @@ fn pool_mean(x: &Tensor, placed: &Placed, before: &[i64], count: bool) -> Result
     .map_err(text)
 }
 
-/// A convolution over two axes whose weights are known, laid out for computing.
+/// A convolution over two axes whose weights are known, laid out for computing; with what is added to it, its second input,
+/// if there is one, and an activation.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     weight: Tensor,
     bias: Tensor,
-    strides: Vec<i64>,
+    /// With zeros before and after alike.
+    geometry: Geometry,
     dilations: Vec<i64>,
-    /// Zeros before and after alike.
-    padding: Vec<i64>,
     /// Zeros that have to be laid around the input first; empty where there are none.
     uneven: Vec<i64>,
-    groups: i64,
+    activation: Activation,
+    packed: Packed,
 }
 
 /// Zeros by which one side of an input may exceed the other and still be laid into the kernel, which grows by as many.
@@ -353,30 +358,69 @@ impl Kernel {
         Ok(Self {
             weight: arranged(&float(&weight)),
             bias: float(bias),
-            strides: placed.strides,
+            geometry: Geometry {
+                stride: placed.strides[..].try_into().map_err(text)?,
+                padding: padding[..].try_into().map_err(text)?,
+                groups: window.groups,
+            },
             dilations: placed.dilations,
-            padding,
             uneven,
-            groups: window.groups,
+            activation: Activation::None,
+            packed: Packed::default(),
         })
     }
 
-    fn run(&self, x: &Tensor) -> Result<Tensor, Wrong> {
+    /// The same one, followed by an activation.
+    pub(crate) fn followed_by(&self, activation: Activation) -> Self {
+        Self {
+            weight: self.weight.shallow_clone(),
+            bias: self.bias.shallow_clone(),
+            dilations: self.dilations.clone(),
+            uneven: self.uneven.clone(),
+            packed: Packed::default(),
+            activation,
+            ..*self
+        }
+    }
+
+    /// Whether something may still be done to what it makes.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.activation == Activation::None
+    }
+
+    /// In one pass over memory where no gradient is asked for.
+    pub(crate) fn run(&self, x: &Tensor, shortcut: Option<Shortcut>) -> Result<Tensor, Wrong> {
         let mut x = arranged(x);
         if !self.uneven.is_empty() {
             x = x.f_constant_pad_nd(&self.uneven).map_err(text)?;
         }
-        x.f_convolution(
+        let shortcut = shortcut.map(|sum| Shortcut { value: arranged(&sum.value), ..sum });
+        if self.dilations == [1, 1] {
+            let weight = self.packed.of(&self.weight, &x, self.geometry);
+            let (bias, geometry) = (&self.bias, self.geometry);
+            let fused =
+                fused_convolution(&x, weight, bias, geometry, shortcut.as_ref(), self.activation);
+            if let Some(fused) = fused {
+                return Ok(fused);
+            }
+        }
+        let Geometry { stride, padding, groups } = self.geometry;
+        let bias = Some(&self.bias);
+        let y = x.f_convolution(
             &self.weight,
-            Some(&self.bias),
-            &self.strides,
-            &self.padding,
+            bias,
+            stride,
+            padding,
             &self.dilations,
             false,
             [0, 0],
-            self.groups,
-        )
-        .map_err(text)
+            groups,
+        );
+        let mut y = y.map_err(text)?;
+        if let Some(Shortcut { value, .. }) = shortcut {
+            y = y.f_add_(&value).map_err(text)?;
+        }
+        Ok(self.activation.apply(y))
     }
 }
 

@@ -1,29 +1,133 @@
-//! Convolution, sum and activation in one pass over memory, by oneDNN.
+//! Convolution, sum and activation in one pass over memory, by cuDNN or oneDNN.
 //!
-//! libtorch has fused convolutions for its own compiler and offers them to compiled programs through a C interface that
-//! it promises to keep (`torch/csrc/inductor/aoti_torch/c/shim_cpu.h`); `tch` binds none of them. They are looked up in
-//! the libtorch that is loaded, because one that was built without oneDNN has none. They have no gradients.
+//! cuDNN's are bound by `tch`. oneDNN's libtorch has for its own compiler, and offers them to compiled programs through a C
+//! interface that it promises to keep (`torch/csrc/inductor/aoti_torch/c/shim_cpu.h`); `tch` binds none of them. They are
+//! looked up in the libtorch that is loaded, because one that was built without oneDNN has none. Neither has gradients.
 
 #![expect(unsafe_code, reason = "calls libtorch's C interface, for which there is no safe wrapper")]
 
+use std::cell::OnceCell;
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
-use crate::plan::Activation;
+/// An elementwise nonlinearity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// The identity.
+    None,
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+}
 
-/// How a convolution is done, but for its weights.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Geometry {
-    pub(crate) stride: [i64; 2],
-    pub(crate) padding: [i64; 2],
-    pub(crate) groups: i64,
+impl Activation {
+    /// Applies it to a tensor that nobody else has, in its memory.
+    #[must_use]
+    pub fn apply(self, mut x: Tensor) -> Tensor {
+        match self {
+            Self::None => x,
+            Self::Relu => x.relu_(),
+            Self::Relu6 => x.relu6_(),
+        }
+    }
+}
+
+/// How a convolution over rows and columns is done, but for its weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Steps along rows and columns.
+    pub stride: [i64; 2],
+    /// Zeros before and after alike.
+    pub padding: [i64; 2],
+    /// Groups of channels that are convolved apart.
+    pub groups: i64,
+}
+
+/// What is added to a convolution before its activation.
+#[derive(Debug)]
+pub struct Shortcut {
+    /// Of the convolution's shape.
+    pub value: Tensor,
+    /// Nobody else needs it: the sum may be written into it.
+    pub is_spare: bool,
+}
+
+/// `activation(x * kernel + bias + shortcut)`, all tensors channels-last. `None` where a gradient is asked for, or this
+/// libtorch has no such kernel.
+pub fn fused_convolution(
+    x: &Tensor,
+    kernel: &Tensor,
+    bias: &Tensor,
+    geometry: Geometry,
+    shortcut: Option<&Shortcut>,
+    activation: Activation,
+) -> Option<Tensor> {
+    if x.requires_grad() || shortcut.is_some_and(|shortcut| shortcut.value.requires_grad()) {
+        return None;
+    }
+    if bias.device().is_cuda() {
+        return on_cuda(x, kernel, bias, geometry, shortcut, activation);
+    }
+    match shortcut {
+        None => convolution(x, kernel, bias, geometry, activation),
+        Some(Shortcut { value, is_spare }) => {
+            let sum = if *is_spare { value.shallow_clone() } else { value.copy() };
+            convolution_onto(&sum, x, kernel, bias, geometry, activation)
+        }
+    }
+}
+
+fn on_cuda(
+    x: &Tensor,
+    kernel: &Tensor,
+    bias: &Tensor,
+    Geometry { stride, padding, groups }: Geometry,
+    shortcut: Option<&Shortcut>,
+    activation: Activation,
+) -> Option<Tensor> {
+    if activation != Activation::Relu || groups != 1 {
+        return None;
+    }
+    let y = match shortcut {
+        None => x.f_cudnn_convolution_relu(kernel, Some(bias), stride, padding, DILATION, 1),
+        Some(Shortcut { value, .. }) => x.f_cudnn_convolution_add_relu(
+            kernel,
+            value,
+            1.0,
+            Some(bias),
+            stride,
+            padding,
+            DILATION,
+            1,
+        ),
+    };
+    y.ok()
+}
+
+/// A kernel packed for a single image of the size that came first. oneDNN packs a plain kernel whenever it is used, which is
+/// a quarter of the time that one image takes, and lost in that of a batch. The values are the same.
+#[derive(Debug, Default)]
+pub struct Packed(OnceCell<(Vec<i64>, Tensor)>);
+
+impl Packed {
+    /// The kernel as it is best handed to [`fused_convolution`] with `x`.
+    pub fn of<'a>(&'a self, kernel: &'a Tensor, x: &Tensor, geometry: Geometry) -> &'a Tensor {
+        let size = x.size();
+        if size[0] != 1 || kernel.device() != Device::Cpu || x.requires_grad() {
+            return kernel;
+        }
+        let pack = || (size.clone(), packed(kernel, &size, geometry));
+        let (for_size, packed) = self.0.get_or_init(pack);
+        if *for_size == size { packed } else { kernel }
+    }
 }
 
 /// `activation(x * kernel + bias)`, or `None` where this libtorch cannot.
-pub(crate) fn convolution(
+fn convolution(
     x: &Tensor,
     kernel: &Tensor,
     bias: &Tensor,
@@ -66,7 +170,7 @@ pub(crate) fn convolution(
 
 /// Makes `sum` into `activation(x * kernel + bias + sum)` and gives it back, or leaves it alone and gives `None` where
 /// this libtorch cannot; ReLU or no activation. (The form that makes a new tensor is slower than not fusing at all.)
-pub(crate) fn convolution_onto(
+fn convolution_onto(
     sum: &Tensor,
     x: &Tensor,
     kernel: &Tensor,
@@ -111,7 +215,7 @@ pub(crate) fn convolution_onto(
 }
 
 /// A kernel in the order in which oneDNN reads it for an input of this size; itself where this libtorch cannot.
-pub(crate) fn packed(kernel: &Tensor, input_size: &[i64], geometry: Geometry) -> Tensor {
+fn packed(kernel: &Tensor, input_size: &[i64], geometry: Geometry) -> Tensor {
     let Geometry { stride, padding, groups } = geometry;
     let pack = || {
         kernel
@@ -204,7 +308,7 @@ fn symbol(name: &CStr) -> Option<*mut c_void> {
 
 #[cfg(test)]
 mod tests {
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     use super::*;
 
