@@ -26,7 +26,6 @@ pub enum Activation {
 
 impl Activation {
     /// Applies it to a tensor that nobody else has, in its memory.
-    #[must_use]
     pub fn apply(self, mut x: Tensor) -> Tensor {
         match self {
             Self::None => x,
