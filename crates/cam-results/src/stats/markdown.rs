@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Contrast, Difference, below_controls, conclusions};
+use super::{BelowControl, Contrast, Difference, below_controls, conclusions};
 use crate::{
     Summary,
     report::{escape, p_value, table},
@@ -10,6 +10,9 @@ use crate::{
 
 /// How many pairs of one metric are listed; `comparisons.csv` has all.
 const N_PAIRS: usize = 100;
+
+/// How many comparisons with controls are listed without an overview before them.
+const N_BELOW: usize = 40;
 
 /// What can be concluded, in sentences.
 pub(crate) fn conclusions_md(md: &mut String, summary: &Summary) {
@@ -41,25 +44,91 @@ pub(crate) fn differences_md(md: &mut String, summary: &Summary) {
     );
     groups(md, "Method", &summary.methods, summary.accuracies.len() > 1);
     groups(md, "Model", &summary.models, true);
-    let below = below_controls(&summary.methods);
-    if !below.is_empty() {
-        md.push_str("Methods that are not shown to be better than a control:\n\n");
-        let head = ["Model", "Metric", "Method", "Control", "Difference", "p"].map(str::to_owned);
-        let rows = below.iter().map(|below| {
-            let control = escape(&below.control);
-            vec![
-                escape(&below.model),
-                escape(&below.heading),
-                escape(&below.method),
-                if below.is_worse { format!("{control} (better)") } else { control },
-                points(&below.difference),
-                p_value(below.difference.p_holm),
-            ]
-        });
-        table(md, &head, rows);
-    }
+    not_above_controls(md, &summary.methods);
     for contrast in summary.methods.iter().chain(&summary.models) {
         pairs(md, contrast);
+    }
+}
+
+/// Methods that are not shown to be better than a control; in an overview, and folded, where there are many.
+fn not_above_controls(md: &mut String, methods: &[Contrast]) {
+    let below = below_controls(methods);
+    if below.is_empty() {
+        return;
+    }
+    let is_long = below.len() > N_BELOW;
+    if is_long {
+        below_overview(md, methods, &below);
+        let _ =
+            writeln!(md, "<details><summary>All {} of these comparisons</summary>\n", below.len());
+    } else {
+        md.push_str("Methods that are not shown to be better than a control:\n\n");
+    }
+    let head = ["Model", "Metric", "Method", "Control", "Difference", "p"].map(str::to_owned);
+    let rows = below.iter().map(|below| {
+        let control = escape(&below.control);
+        vec![
+            escape(&below.model),
+            escape(&below.heading),
+            escape(&below.method),
+            if below.is_worse { format!("{control} (better)") } else { control },
+            points(&below.difference),
+            p_value(below.difference.p_holm),
+        ]
+    });
+    table(md, &head, rows);
+    if is_long {
+        md.push_str("</details>\n\n");
+    }
+}
+
+/// One table per model: rows are methods, columns metrics, cells the numbers of controls.
+fn below_overview(md: &mut String, methods: &[Contrast], below: &[BelowControl]) {
+    let controls: Vec<&str> = {
+        let items = methods.iter().flat_map(|contrast| &contrast.items);
+        let mut controls: Vec<&str> = vec![];
+        for item in items.filter(|item| item.is_control) {
+            if !controls.contains(&item.label.as_str()) {
+                controls.push(&item.label);
+            }
+        }
+        controls
+    };
+    let numbered: Vec<String> = controls
+        .iter()
+        .enumerate()
+        .map(|(i, control)| format!("{} {}", i + 1, escape(control)))
+        .collect();
+    let _ = writeln!(
+        md,
+        "Controls that a method is not shown to be better than ({}); bold where the control is shown to be better:\n",
+        numbered.join(", ")
+    );
+    for of_one in methods.chunk_by(|a, b| a.within == b.within) {
+        let model = &of_one[0].within;
+        if methods.iter().any(|contrast| contrast.within != *model) {
+            let _ = writeln!(md, "{}:\n", escape(model));
+        }
+        let mut head = vec!["Method".to_owned()];
+        head.extend(of_one.iter().map(|contrast| escape(&contrast.heading)));
+        let rows = of_one[0].items.iter().filter(|item| !item.is_control).map(|item| {
+            let cell = |heading: &str| {
+                let of_cell = below.iter().filter(|below| {
+                    (&below.model, below.heading.as_str(), &below.method)
+                        == (model, heading, &item.label)
+                });
+                let numbers = of_cell.filter_map(|below| {
+                    let number =
+                        1 + controls.iter().position(|control| *control == below.control)?;
+                    Some(if below.is_worse { format!("**{number}**") } else { number.to_string() })
+                });
+                numbers.collect::<Vec<_>>().join(" ")
+            };
+            let mut row = vec![escape(&item.label)];
+            row.extend(of_one.iter().map(|contrast| cell(&contrast.heading)));
+            row
+        });
+        table(md, &head, rows.collect::<Vec<_>>());
     }
 }
 
@@ -133,4 +202,41 @@ fn detectable(difference: &Difference) -> String {
 fn points(difference: &Difference) -> String {
     let [mean, lo, hi] = [difference.mean, difference.lo, difference.hi].map(|x| 100.0 * x);
     format!("{mean:+.2} [{lo:+.2}, {hi:+.2}]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{summarize, testing::many_images};
+
+    #[test]
+    fn many_comparisons_with_controls_are_an_overview_and_folded_below_it() {
+        let (mut manifest, mut records) = many_images(60);
+        manifest.methods[2].method = "random".into();
+        for record in &mut records {
+            let drop = if record.method == "cam" { 0.5 } else { 0.4 };
+            let of_image = f64::from(record.image.as_bytes()[4]) / 1000.0;
+            record.metrics[0] = Some(drop + of_image);
+        }
+        let drop = summarize(&manifest, &records).methods.swap_remove(0);
+        let written = |n: usize| {
+            let named = |i| Contrast { heading: format!("Drop {i}"), ..drop.clone() };
+            let mut md = String::new();
+            not_above_controls(&mut md, &(0..n).map(named).collect::<Vec<_>>());
+            md
+        };
+        // Two methods beside one control: CAM is worse, RISE the same.
+        let short = written(2);
+        assert!(short.starts_with("Methods that are not shown to be better"), "{short}");
+        assert!(!short.contains("<details>"), "{short}");
+        let long = written(21);
+        assert!(long.contains("(1 Recipro-CAM (recipro_cam))"), "{long}");
+        assert!(long.contains("| Method | Drop 0 | Drop 1 |"), "{long}");
+        assert!(
+            long.contains("| CAM | **1** | **1** |") && long.contains("| RISE | 1 | 1 |"),
+            "{long}"
+        );
+        assert!(long.contains("<details><summary>All 42 of these comparisons</summary>"), "{long}");
+        assert_eq!(long.matches("| resnet18 | Drop 20 |").count(), 2, "{long}");
+    }
 }
