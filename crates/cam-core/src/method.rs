@@ -89,11 +89,13 @@ impl Requirement {
         }
     }
 
-    /// What can be done where a classifier has none.
-    pub fn remedy(self) -> &'static str {
+    /// What can be done about a classifier that has none.
+    pub fn remedy(self, classifier: &dyn Classifier) -> &'static str {
         match self {
-            Self::Any | Self::PooledLinearHead => "name another layer",
-            Self::Gradients => "leave out its `runtime`",
+            Self::Any | Self::PooledLinearHead if classifier.has_gradients() => {
+                "name another layer"
+            }
+            Self::Any | Self::PooledLinearHead | Self::Gradients => "leave out its `runtime`",
             Self::Hook => "hook its graph (`cambench hook`) and give it a `runtime`",
         }
     }

@@ -6,7 +6,7 @@
 //! stays as it is, and so do its results. The new graph needs nothing but ONNX's standard operators.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cam_core::Classifier;
 use prost::Message as _;
@@ -502,16 +502,23 @@ fn check(
     }
 }
 
-/// Whether a model keeps weights in other files, which are found from its own folder only.
+/// The other files in which a model keeps weights, in the order of their names; they are looked for in its own folder.
 ///
 /// # Errors
 ///
 /// The file cannot be read.
-pub fn has_external_data(path: &Path) -> Result<bool, OnnxError> {
+pub fn external_files(path: &Path) -> Result<Vec<PathBuf>, OnnxError> {
     let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
     let bytes = cam_core::read_file(path, MAX_BYTES).map_err(|error| file(Problem::Io(error)))?;
     let model = ModelProto::decode(Bytes::from(bytes))
         .map_err(|error| file(Problem::Damaged(error.to_string())))?;
-    let is_external = |tensor: &TensorProto| tensor.data_location() == DataLocation::External;
-    Ok(model.graph.iter().any(|graph| graph.initializer.iter().any(is_external)))
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let location = |tensor: &TensorProto| {
+        let is_external = tensor.data_location() == DataLocation::External;
+        let pair = tensor.external_data.iter().find(|pair| pair.key() == "location");
+        is_external.then(|| folder.join(pair.map_or("", |pair| pair.value())))
+    };
+    let tensors = model.graph.iter().flat_map(|graph| &graph.initializer);
+    let files: BTreeSet<PathBuf> = tensors.filter_map(location).collect();
+    Ok(files.into_iter().collect())
 }

@@ -95,6 +95,7 @@ impl Program {
             // What a convolution adds, where no gradient is asked for: nothing else may see that memory any more.
             let is_spare = node.inputs.get(1).copied().flatten().is_some_and(|value| {
                 value != from
+                    && node.inputs[0] != Some(value)
                     && last_use[&value] == index
                     && maker(value).is_some_and(|maker| makes_its_own(&maker.op))
                     && nodes
@@ -198,14 +199,12 @@ impl Program {
 
 /// Whether an operator makes a tensor of its own and needs it no more, for a backward pass either.
 fn keeps_nothing(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Kernel(_)
-            | Op::Conv(_)
-            | Op::Linear(_)
-            | Op::BatchNorm { .. }
-            | Op::Binary(Binary::Add)
-    )
+    match op {
+        // A ReLU keeps its result.
+        Op::Kernel(kernel) => kernel.is_bare(),
+        Op::Conv(_) | Op::Linear(_) | Op::BatchNorm { .. } | Op::Binary(Binary::Add) => true,
+        _ => false,
+    }
 }
 
 /// Whether an operator's result is in memory of its own, and no view of an input.
@@ -217,13 +216,11 @@ fn makes_its_own(op: &Op) -> bool {
             | Op::Linear(_)
             | Op::BatchNorm { .. }
             | Op::Binary(_)
-            | Op::Unary(_)
             | Op::Clamp(..)
             | Op::MaxPool(_)
             | Op::AveragePool { .. }
             | Op::GlobalAveragePool
-            | Op::Reduce(_)
-    )
+    ) || matches!(op, Op::Unary(unary) if *unary != Unary::Identity)
 }
 
 fn is_in_place(op: &Op) -> bool {

@@ -75,6 +75,9 @@ pub enum DeployedModelError {
     /// The runtime, or the file in it.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// The file.
+    #[error(transparent)]
+    File(#[from] OnnxError),
     /// Its hash.
     #[error(transparent)]
     Hash(#[from] ModelError),
@@ -160,7 +163,9 @@ impl DeployedModel {
         // The file first: what is not there is not the runtime's fault, and a runtime's words say less.
         let mut files = vec![path.to_path_buf()];
         let weights = path.with_extension("bin");
-        if path.extension().is_some_and(|extension| extension == "xml") && weights.exists() {
+        if path.extension().is_none_or(|extension| extension != "xml") {
+            files.extend(cam_onnx::external_files(path)?);
+        } else if weights.exists() {
             files.push(weights);
         }
         let sha256 = hash_of_all(&files)?;

@@ -218,13 +218,14 @@ pub enum PlanError {
     /// A method that cannot explain a network.
     #[error(
         "method `{method}` needs {}, and `{model}` has none behind layer `{layer}`; leave the model out of the method \
-         (`except: [{model}]`), or {}",
-        needs.needed(),
-        needs.remedy()
+         (`except: [{model}]`), or {remedy}",
+        needs.needed()
     )]
     Impossible {
         /// What the method needs.
         needs: Requirement,
+        /// What else can be done.
+        remedy: &'static str,
         /// The method's name in results.
         method: String,
         /// The network's name in results.
@@ -807,6 +808,7 @@ impl PlannedModel {
             if !needs.met_by(&*cut) {
                 return Err(PlanError::Impossible {
                     needs,
+                    remedy: needs.remedy(&*cut),
                     method: method.label().to_string(),
                     model: name,
                     layer,

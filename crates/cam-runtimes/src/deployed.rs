@@ -13,6 +13,10 @@ pub const INPUT: &str = "input";
 /// The output of a hooked graph that holds its maps.
 pub const MAPS: &str = "saliency_map";
 
+/// The most rows or columns of an image, and the most images that a file may insist on.
+const MAX_SIDE: i64 = 1 << 13;
+const MAX_BATCH: i64 = 64;
+
 /// How a network is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -100,6 +104,13 @@ impl Input {
             }
         };
         let [height, width] = sides.map(|side| side.or(options.input_side).unwrap_or(224));
+        if height > MAX_SIDE || width > MAX_SIDE || fixed.is_some_and(|batch| batch > MAX_BATCH) {
+            return Err(format!(
+                "its input `{name}` is of {} images of {height} × {width} pixels; at most {MAX_BATCH} of {MAX_SIDE} × \
+                 {MAX_SIDE} are taken",
+                fixed.unwrap_or(options.batch)
+            ));
+        }
         if let Some(wanted) = options.input_side.filter(|&side| [height, width] != [side, side]) {
             return Err(format!(
                 "its images have {height} × {width} pixels, and the preprocessing makes {wanted} × {wanted}; set `crop`"
@@ -218,8 +229,18 @@ impl Deployed {
         deployed.n_classes = n_classes;
         let scores = scores.view([2, n_classes]);
         let sums = scores.sum_dim_intlist(1, false, None::<Kind>);
+        // In int8, probabilities are multiples of a step, and a thousand of them do not quite add up.
         deployed.is_softmax = scores.min().double_value(&[]) >= 0.0
-            && (sums - 1.0).abs().max().double_value(&[]) < 1e-3;
+            && scores.max().double_value(&[]) < 1.01
+            && (sums - 1.0).abs().max().double_value(&[]) < 0.1;
+        if let Some(maps) = deployed.maps {
+            let maps = deployed.run(&images, maps).map_err(failed)?.size();
+            if maps.len() != 4 || maps[1] != n_classes {
+                return Err(Problem::Interface(format!(
+                    "its `{MAPS}` has the shape {maps:?} for two images; a hook for all classes has [N, {n_classes}, h, w]"
+                )));
+            }
+        }
         Ok(deployed)
     }
 
@@ -305,11 +326,7 @@ impl Classifier for &Deployed {
     }
 
     fn hooked_map(&self, image: &Tensor, class: i64) -> Option<Tensor> {
-        let maps = self.ask(image, self.maps?).squeeze_dim(0);
-        assert_eq!(maps.dim(), 3, "`{MAPS}` has the shape [N, classes, h, w]");
-        // A hook for one class has one map; whose it is, the graph does not say.
-        let map = if maps.size()[0] == 1 { 0 } else { class };
-        Some(maps.get(map))
+        Some(self.ask(image, self.maps?).squeeze_dim(0).get(class))
     }
 }
 
@@ -354,6 +371,14 @@ mod tests {
     }
 
     #[test]
+    fn absurd_sizes_are_refused_before_anything_is_made_of_them() {
+        for [batch, side] in [[1, 1 << 40], [1 << 40, 8]] {
+            let error = input(&[Some(batch), Some(3), Some(side), Some(8)]).unwrap_err();
+            assert!(error.ends_with("at most 64 of 8192 × 8192 are taken"), "{error}");
+        }
+    }
+
+    #[test]
     fn images_are_parted_into_whole_batches_single_ones_and_one_that_is_filled_up() {
         let open = input(&[None, Some(3), None, None]).unwrap();
         assert_eq!(open.parts(34), [(16, 16), (16, 16), (1, 1), (1, 1)]);
@@ -362,9 +387,12 @@ mod tests {
         assert_eq!(fixed.parts(5), [(4, 4), (4, 1)]);
     }
 
-    /// Two classes: the sum of an image and its negative, through a softmax; and maps, the image's red and green.
+    /// Two classes: the sum of an image and its negative, through a softmax; and maps, as many of the image's colors.
     struct Sums {
         is_softmax: bool,
+        /// Scores are rounded to multiples of it.
+        step: f64,
+        maps: i64,
     }
 
     impl Runner for Sums {
@@ -390,18 +418,20 @@ mod tests {
             let sums = images.sum_dim_intlist(&[1_i64, 2, 3][..], false, None::<Kind>) / 10.0;
             let scores = Tensor::stack(&[sums.shallow_clone(), -sums], 1);
             let scores = if self.is_softmax { scores.softmax(1, None::<Kind>) } else { scores };
+            let scores =
+                if self.step > 0.0 { (scores / self.step).round() * self.step } else { scores };
             let output = |tensor: &Tensor| Output {
                 shape: tensor.size(),
                 values: Vec::try_from(tensor.contiguous().flatten(0, -1)).unwrap(),
             };
-            Ok(vec![output(&images.narrow(1, 0, 2)), output(&scores)])
+            Ok(vec![output(&images.narrow(1, 0, self.maps)), output(&scores)])
         }
     }
 
     #[test]
     fn a_softmax_at_the_end_changes_no_probability_and_maps_are_found_by_their_name() {
         let open = |is_softmax| {
-            let runner = Box::new(Sums { is_softmax });
+            let runner = Box::new(Sums { is_softmax, step: 0.0, maps: 2 });
             Deployed::new(runner, Runtime::OpenVino, &Options::default()).unwrap()
         };
         let [plain, softmax] = [open(false), open(true)];
@@ -416,5 +446,16 @@ mod tests {
         assert!((&plain).is_hooked());
         let green = (&plain).hooked_map(&images.narrow(0, 2, 1), 1).unwrap();
         assert_eq!(green, images.get(2).get(1));
+    }
+
+    #[test]
+    fn a_softmax_in_int8_is_one_too_and_a_hook_for_one_class_is_refused() {
+        let open = |step, maps| {
+            let runner = Box::new(Sums { is_softmax: true, step, maps });
+            Deployed::new(runner, Runtime::OnnxRuntime, &Options::default())
+        };
+        assert!(open(1.0 / 256.0, 2).unwrap().is_softmax());
+        let error = open(0.0, 1).unwrap_err().to_string();
+        assert!(error.contains("a hook for all classes has [N, 2, h, w]"), "{error}");
     }
 }

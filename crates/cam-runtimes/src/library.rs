@@ -46,7 +46,9 @@ pub(crate) fn find(runtime: Runtime) -> Result<PathBuf, RuntimeError> {
     let named = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let place = named.unwrap_or_else(|| cam_core::cache_folder().join(folder));
     if place.is_file() {
-        return Ok(place);
+        let is_it = place.file_name().is_some_and(|name| name.to_string_lossy().starts_with(file));
+        let other = || runtime.unloadable(format!("{} is not {file}", place.display()));
+        return is_it.then_some(place.clone()).ok_or_else(other);
     }
     newest(&place, file)
         .ok_or_else(|| runtime.unloadable(format!("there is no {file} in {}", place.display())))

@@ -1,6 +1,9 @@
 //! ONNX Runtime, by the crate `ort`.
 
-use std::{path::Path, sync::OnceLock};
+use std::{
+    path::Path,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 use ort::{
     environment::Environment,
@@ -23,6 +26,9 @@ pub(crate) struct OnnxRuntime {
 /// The process's environment; the library is loaded with it, once.
 fn environment() -> Result<&'static Environment, RuntimeError> {
     static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+    // A second one is refused, even if two threads make theirs at once.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(environment) = ENVIRONMENT.get() {
         return Ok(environment);
     }
@@ -70,7 +76,7 @@ impl OnnxRuntime {
     fn outlet(outlet: &ort::value::Outlet) -> Outlet {
         let shape = match outlet.dtype() {
             ValueType::Tensor { shape, .. } => {
-                Some(shape.iter().map(|&side| (side >= 0).then_some(side)).collect())
+                Some(shape.iter().map(|&side| (side > 0).then_some(side)).collect())
             }
             _ => None,
         };

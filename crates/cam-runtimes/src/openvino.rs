@@ -57,7 +57,10 @@ fn outlet(node: &Node) -> Result<Outlet, String> {
     let text = |error: openvino::InferenceError| error.to_string();
     let shape = node.get_partial_shape().map_err(text)?;
     let is_known = !shape.get_rank().is_dynamic();
-    let side = |side: &openvino::Dimension| (!side.is_dynamic()).then(|| side.get_min());
+    let side = |side: &openvino::Dimension| {
+        let length = side.get_min();
+        (!side.is_dynamic() && length > 0).then_some(length)
+    };
     let is_float = node.get_element_type().map_err(text)? == ElementType::F32;
     Ok(Outlet {
         name: node.get_name().map_err(text)?,
@@ -112,6 +115,9 @@ impl Runner for OpenVino {
         let output = |index: usize| -> Result<Output, String> {
             let tensor = request.get_output_tensor_by_index(index).map_err(text)?;
             let shape = tensor.get_shape().map_err(text)?.get_dimensions().to_vec();
+            if tensor.get_size().map_err(text)? == 0 {
+                return Ok(Output { shape, values: vec![] });
+            }
             let values = match tensor.get_element_type().map_err(text)? {
                 ElementType::F32 => tensor.get_data::<f32>().map_err(text)?.to_vec(),
                 ElementType::U8 => {

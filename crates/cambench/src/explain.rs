@@ -63,7 +63,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
             args.method,
             needs.needed(),
             args.model,
-            needs.remedy()
+            needs.remedy(&*cut)
         ))
         .into());
     }

@@ -15,7 +15,8 @@ pub(crate) fn hook(args: &HookArgs) -> Result<Exit> {
         let parent = path.parent().unwrap_or(path);
         folder(if parent.as_os_str().is_empty() { ".".as_ref() } else { parent })
     };
-    let is_external = cam_onnx::has_external_data(&args.model).map_err(|error| unusable(&error))?;
+    let is_external =
+        !cam_onnx::external_files(&args.model).map_err(|error| unusable(&error))?.is_empty();
     if is_external && parent(&args.model) != parent(&args.out) {
         return Err(Usage(format!(
             "{} keeps weights in a file beside it; write {} into the same folder",

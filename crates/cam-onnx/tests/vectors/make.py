@@ -323,6 +323,22 @@ class Mixed(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class Positional(nn.Module):
+    """Sums of what one convolution makes of a tensor and that tensor, before and behind the activation."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 6, 3, 4, 1), nn.Linear(6, 4)
+        self.position, self.mix = nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.Conv2d(6, 6, 1)
+
+    def forward(self, x):
+        x = torch.relu(self.stem(x))
+        x = self.position(x) + x
+        x = torch.relu(self.mix(x)) + x
+        x = nn.functional.relu6(torch.relu(self.mix(x))) * 2
+        return self.head(x.mean((2, 3)))
+
+
 def networks():
     folder = fresh("networks")
     torch.manual_seed(0)
@@ -383,6 +399,7 @@ def networks():
     add("mixed", Mixed(), one=True)
     add("registers", Registers())
     add("windows", Windows())
+    add("positional", Positional())
     lines = ",\n".join(json.dumps(entry) for entry in entries)
     versions = json.dumps({"onnx": onnx.__version__, "torch": torch.__version__})
     (folder / "expected.json").write_text(f'{{"versions": {versions}, "images": {json.dumps(described(same.numpy()))}, "networks": [\n{lines}\n]}}\n')
