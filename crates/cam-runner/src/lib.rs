@@ -30,7 +30,7 @@ pub use config::{ConfigError, Sweep};
 pub use event::Event;
 pub use guard::is_guarded;
 pub use machine::{device_title, host};
-pub use model::{DeployedModel, DeployedModelError, LayerError, Model, OnnxModel, OnnxModelError};
+pub use model::{DeployedModel, FileModel, FileModelError, LayerError, Model, OnnxModel};
 pub use npy::read_map;
 pub use plan::{
     DEFAULT_MEMORY, ModelSpec, Networks, Overrides, Plan, PlanError, PlannedModel, Provenance,

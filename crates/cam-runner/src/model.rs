@@ -23,61 +23,33 @@ pub enum Model {
 }
 
 /// A network from an ONNX file.
+pub type OnnxModel = FileModel<Network>;
+
+/// A network from a file, in a runtime.
+pub type DeployedModel = FileModel<Deployed>;
+
+/// A network from a file that has its weights in it, or beside it.
 #[derive(Debug)]
-pub struct OnnxModel {
+pub struct FileModel<N> {
     /// The file.
     pub path: PathBuf,
     /// Ready to be cut.
-    pub network: Network,
+    pub network: N,
     /// What its images go through.
     pub preprocessing: Preprocessing,
     /// Of the file; of the hashes of all files where weights are beside it.
     pub sha256: String,
 }
 
-/// Why an ONNX model cannot be had.
+/// Why a network cannot be had from a file.
 #[derive(Debug, thiserror::Error)]
-pub enum OnnxModelError {
+pub enum FileModelError {
     /// The file.
     #[error(transparent)]
     File(#[from] OnnxError),
-    /// Its hash.
-    #[error(transparent)]
-    Hash(#[from] ModelError),
-    /// Images that are not square.
-    #[error("{}: its images are of {height} × {width} pixels; only square ones can be made", path.display())]
-    NotSquare {
-        /// The file.
-        path: PathBuf,
-        /// Rows.
-        height: i64,
-        /// Columns.
-        width: i64,
-    },
-}
-
-/// A network in a runtime.
-#[derive(Debug)]
-pub struct DeployedModel {
-    /// The file.
-    pub path: PathBuf,
-    /// Ready to run.
-    pub network: Deployed,
-    /// What its images go through.
-    pub preprocessing: Preprocessing,
-    /// Of the file; of the hashes of both where weights are beside it.
-    pub sha256: String,
-}
-
-/// Why a network cannot be had in a runtime.
-#[derive(Debug, thiserror::Error)]
-pub enum DeployedModelError {
     /// The runtime, or the file in it.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// The file.
-    #[error(transparent)]
-    File(#[from] OnnxError),
     /// Its hash.
     #[error(transparent)]
     Hash(#[from] ModelError),
@@ -118,6 +90,24 @@ pub enum LayerError {
     NoDefault,
 }
 
+impl<N> FileModel<N> {
+    /// A network for images of this size `[H, W]`.
+    fn new(
+        path: &Path,
+        network: N,
+        [height, width]: [i64; 2],
+        preprocessing: Option<Preprocessing>,
+        sha256: String,
+    ) -> Result<Self, FileModelError> {
+        let path = path.to_path_buf();
+        if height != width {
+            return Err(FileModelError::NotSquare { path, height, width });
+        }
+        let preprocessing = preprocessing.unwrap_or_else(|| imagenet(width as u32));
+        Ok(Self { path, network, preprocessing, sha256 })
+    }
+}
+
 impl OnnxModel {
     /// Reads a file. Without preprocessing images are resized and normalized as torchvision does for ImageNet, at the
     /// file's size.
@@ -129,20 +119,12 @@ impl OnnxModel {
         path: &Path,
         preprocessing: Option<Preprocessing>,
         options: &cam_onnx::Options,
-    ) -> Result<Self, OnnxModelError> {
+    ) -> Result<Self, FileModelError> {
         let input_side = preprocessing.as_ref().map(|preprocessing| i64::from(preprocessing.crop));
         let network = Network::open(path, &cam_onnx::Options { input_side, ..options.clone() })?;
-        let [height, width] = network.input_size();
-        if height != width {
-            return Err(OnnxModelError::NotSquare { path: path.to_path_buf(), height, width });
-        }
+        let size = network.input_size();
         let sha256 = hash_of_all(network.files())?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            preprocessing: preprocessing.unwrap_or_else(|| imagenet(width as u32)),
-            network,
-            sha256,
-        })
+        Self::new(path, network, size, preprocessing, sha256)
     }
 }
 
@@ -157,7 +139,7 @@ impl DeployedModel {
         runtime: Runtime,
         preprocessing: Option<Preprocessing>,
         options: &cam_runtimes::Options,
-    ) -> Result<Self, DeployedModelError> {
+    ) -> Result<Self, FileModelError> {
         let input_side = preprocessing.as_ref().map(|preprocessing| i64::from(preprocessing.crop));
         let options = cam_runtimes::Options { input_side, ..options.clone() };
         // The file first: what is not there is not the runtime's fault, and a runtime's words say less.
@@ -170,16 +152,8 @@ impl DeployedModel {
         }
         let sha256 = hash_of_all(&files)?;
         let network = Deployed::open(path, runtime, &options)?;
-        let [height, width] = network.input_size();
-        if height != width {
-            return Err(DeployedModelError::NotSquare { path: path.to_path_buf(), height, width });
-        }
-        Ok(Self {
-            path: path.to_path_buf(),
-            preprocessing: preprocessing.unwrap_or_else(|| imagenet(width as u32)),
-            network,
-            sha256,
-        })
+        let size = network.input_size();
+        Self::new(path, network, size, preprocessing, sha256)
     }
 }
 

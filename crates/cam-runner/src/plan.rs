@@ -28,7 +28,7 @@ use crate::{
         TargetRule, line_of_word, names, randomized_network,
     },
     guard::guard,
-    model::{DeployedModel, DeployedModelError, LayerError, Model, OnnxModel, OnnxModelError},
+    model::{DeployedModel, FileModelError, LayerError, Model, OnnxModel},
     reference,
     rounding::rounding,
 };
@@ -138,21 +138,13 @@ pub enum PlanError {
         /// Why it cannot be had.
         source: ModelError,
     },
-    /// A network from an ONNX file.
+    /// A network from a file.
     #[error("model `{model}`: {source}")]
-    Onnx {
+    File {
         /// Its name in results.
         model: String,
         /// Why it cannot be had.
-        source: Box<OnnxModelError>,
-    },
-    /// A network in a runtime.
-    #[error("model `{model}`: {source}")]
-    Deployed {
-        /// Its name in results.
-        model: String,
-        /// Why it cannot be had.
-        source: Box<DeployedModelError>,
+        source: Box<FileModelError>,
     },
     /// A layer.
     #[error("model `{model}`: {source}")]
@@ -408,7 +400,7 @@ impl ModelSpec {
         let options = cam_onnx::Options { device, memory_bytes: memory.0, input_side: None };
         let model =
             OnnxModel::open(path, self.preprocessing.clone(), &options).map_err(|source| {
-                PlanError::Onnx { model: label.to_string(), source: Box::new(source) }
+                PlanError::File { model: label.to_string(), source: Box::new(source) }
             })?;
         self.named(path, label, Model::Onnx(Box::new(model)))
     }
@@ -425,7 +417,7 @@ impl ModelSpec {
             ..cam_runtimes::Options::default()
         };
         let model = DeployedModel::open(path, runtime, self.preprocessing.clone(), &options);
-        let model = model.map_err(|source| PlanError::Deployed {
+        let model = model.map_err(|source| PlanError::File {
             model: label.to_string(),
             source: Box::new(source),
         })?;
