@@ -52,6 +52,46 @@ def grad_cam_pp_in_xplique(net, case, _handed):
     return weighted(features, (alpha * g.relu()).mean((0, 2, 3))).relu()
 
 
+def refine_cam(net, _case, _handed):
+    """The product of Grad-CAM++ at the last layer of each resolution, each normalized and resized to the finest."""
+    maps = levels(net)
+    size = maps[-1].shape
+    return torch.stack([upsampled(unit(values), size) for values in maps]).prod(0)
+
+
+def levels(net):
+    """Grad-CAM++ at the last layers of 7, 14 and 28 pixels a side."""
+    return [grad_cam_pp(net, {"layer": layer}, None) for layer in ["conv_head", "blocks.10", "blocks.4"]]
+
+
+def full_grad(net, case, _handed):
+    """Equation 4, every channel upsampled; the biases are the batch normalizations', whose convolutions have none."""
+    made, handles = [], []
+    for module in net.model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            # What comes next may write into what a module made, so it gets a copy.
+            hook = lambda module, _inputs, output: made.append((module, output)) or output.clone()  # noqa: E731
+            handles.append(module.register_forward_hook(hook))
+    image = net.image.clone().requires_grad_(True)
+    total = net.model(image)[:, net.target].sum()
+    for handle in handles:
+        handle.remove()
+    gradients = torch.autograd.grad(total, [image, *[output for _, output in made]])
+    parts = [image.detach() * gradients[0]]
+    for (module, _), gradient in zip(made, gradients[1:], strict=True):
+        bias = module.bias - module.running_mean * module.weight / (module.running_var + module.eps).sqrt()
+        parts.append(bias.detach().view(1, -1, 1, 1) * gradient)
+    by_layer = case["options"].get("rescale") == "layer"
+    total = torch.zeros(net.size, dtype=torch.float64)
+    for part in parts:
+        part = part.double().abs()[0]
+        low, high = (part.min(), part.max()) if by_layer else (part.amin((1, 2)), part.amax((1, 2)))
+        low, high = low.view(-1, 1, 1), high.view(-1, 1, 1)
+        scaled = torch.where(high > low, (part - low) / (high - low), 0)
+        total += F.interpolate(scaled[None], net.size, mode="bilinear", align_corners=False)[0].sum(0)
+    return total
+
+
 def smooth_grad_cam_pp(net, case, handed):
     """The same with means over noisy copies, which are handed over."""
     layer = case["layer"]

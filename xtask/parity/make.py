@@ -5,6 +5,7 @@
 Reads what our exporter put into the inputs' folder: the networks' inputs, the classes, and for random methods what they
 draw. Writes `vectors.safetensors`, a tensor of maps a case, and `vectors.json`: versions, images, scores, and what was
 shown about other packages. A map larger than 32 pixels is kept as every seventh pixel, with the range of the whole.
+With `--only METHOD...` the other methods' vectors stay as they are.
 """
 
 import argparse
@@ -63,6 +64,11 @@ MAPS = {
     "ablation_cam.formula": formulas.ablation_cam,
     "ablation_cam.grad_cam": grad_cam("AblationCAM"),
     "ablation_cam.grad_cam.last": grad_cam("AblationCAM"),
+    "refine_cam.formula": formulas.refine_cam,
+    "refine_cam.torch_cam": packages.refined,
+    "full_grad.formula": formulas.full_grad,
+    "full_grad.layer.formula": formulas.full_grad,
+    "full_grad.grad_cam": packages.full_grad,
     "recipro_cam.formula": formulas.recipro_cam,
     "recipro_cam.formula.inner": formulas.recipro_cam,
     "recipro_cam.softmax.formula": formulas.recipro_cam,
@@ -92,13 +98,24 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ["--cases", "--weights", "--inputs", "--out"]:
         parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--only", nargs="*", default=[])
     args = parser.parse_args()
     torch.manual_seed(0)
     net = Network(args.weights, args.inputs / "random.safetensors")
     images = json.loads((args.inputs / "images.json").read_text())
     inputs = load_file(args.inputs / "images.safetensors")["images"]
     cases = [case for case in json.loads(args.cases.read_text()) if "like" not in case]
-    maps, found, rounding, noise = {}, {}, {}, {}
+    versions = {name: version(name) for name in PACKAGES}
+    maps, found, rounding, noise, others = {}, {}, {}, {}, None
+    if args.only:
+        cases = [case for case in cases if case["of"] in args.only]
+        maps = load_file(args.out / "vectors.safetensors")
+        others = json.loads((args.out / "vectors.json").read_text())
+        assert others["versions"] == versions and others["images"] == images, "other packages or images than the others'"
+        found, rounding, noise = others["scores"], others["rounding"], others["noise"]
+        for case in cases:
+            for figures in (found, rounding, noise):
+                figures.pop(case["id"], None)
     for case in cases:
         print(case["id"], file=sys.stderr, flush=True)
         of_images = []
@@ -122,16 +139,20 @@ def main():
         else:
             found[case["id"]] = of_images
     about = {
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": versions,
         "images": images,
         "scores": found,
         "rounding": rounding,
         "noise": noise,
-        "shown": shown.everything(net, inputs, images, args.inputs / "kernel_shap.shap.default.0.safetensors"),
+        "shown": others["shown"] if others else everything(net, inputs, images, args.inputs),
     }
     args.out.mkdir(parents=True, exist_ok=True)
     write(args.out / "vectors.safetensors", lambda path: save_file(maps, path))
     write(args.out / "vectors.json", lambda path: path.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n"))
+
+
+def everything(net, inputs, images, folder):
+    return shown.everything(net, inputs, images, folder / "kernel_shap.shap.default.0.safetensors")
 
 
 def one(net, case, handed, seed=0):

@@ -92,6 +92,28 @@ def eigen(what):
     return reference
 
 
+def refined(net, _case, _handed):
+    """torch-cam's product of maps by the formula of Grad-CAM++."""
+    import formulas
+    from torchcam.methods import RefineCAM
+
+    return RefineCAM.fuse_cams([values[None] for values in formulas.levels(net)], normalized=False)[0]
+
+
+def full_grad(net, _case, _handed):
+    """FullGrad of pytorch-grad-cam before it is scaled."""
+    from pytorch_grad_cam import FullGrad
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    # Not the halves: it looks for modules, and would find each of them twice.
+    cam = FullGrad(model=net.model.original, target_layers=[])
+    made, make = [], cam.compute_cam_per_layer
+    cam.compute_cam_per_layer = lambda *arguments: made.append(make(*arguments)) or made[0]
+    cam(input_tensor=net.image.clone().requires_grad_(True), targets=[ClassifierOutputTarget(net.target)])
+    cam.activations_and_grads.release()
+    return torch.from_numpy(np.asarray(made[0])[0, 0])
+
+
 def captum(what, merge, **options):
     """An attribution of captum to the pixels' colors, which `merge` makes one number."""
     return lambda net, _case, _handed: attribute.captum(net, what, merge, **options)

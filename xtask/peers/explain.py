@@ -84,7 +84,9 @@ class PytorchGradCam(Task):
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
         super().__init__(network)
-        self.cam = getattr(pytorch_grad_cam, method)(model=self.model, target_layers=[self.model.features])
+        # FullGrad looks for modules by itself, and would find each of them in the whole and in the half.
+        model, layers = (self.model.original, []) if method == "FullGrad" else (self.model, [self.model.features])
+        self.cam = getattr(pytorch_grad_cam, method)(model=model, target_layers=layers)
         self.targets = [ClassifierOutputTarget(network.target)]
 
     def map_of(self, image):

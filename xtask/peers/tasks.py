@@ -80,6 +80,7 @@ def methods(network):
         ("eigen_cam", "grad-cam"): lambda: explain.Eigen("EigenCAM", network),
         ("eigen_grad_cam", "grad-cam"): lambda: explain.Eigen("EigenGradCAM", network),
         ("ablation_cam", "grad-cam"): grad_cam("AblationCAM"),
+        ("full_grad", "grad-cam"): grad_cam("FullGrad"),
         ("ss_cam", "torch-cam"): torch_cam("SSCAM", layer=layer, num_samples=n["ss_cam"]),
         ("is_cam", "torch-cam"): torch_cam("ISCAM", layer=layer, num_samples=n["is_cam"]),
         ("lime", "lime"): lime,

@@ -77,10 +77,10 @@ cargo xtask peers [--device cpu|cuda] [--models A,B] [--jobs A,B] [--rounds N] [
     What is measured already is kept. Needs Python 3.11 or 3.12 with venv, and 6 GB on the disk
 cargo xtask peers --poster [--device cpu|cuda] [--threads N] [--out DIR]
     measure the speed claims of the Recipro-CAM poster on our engine alone
-cargo xtask parity
+cargo xtask parity [METHOD...]
     ask torch-cam, pytorch-grad-cam, captum, lime, shap, Quantus, OpenVINO-XAI and the papers' formulas about the demo's
-    photographs and images of IMAGENET_SAMPLES, and measure how far ours is from them, into results/parity. Needs what
-    `peers` needs
+    photographs and images of IMAGENET_SAMPLES, and measure how far ours is from them, into results/parity; with names of
+    methods or metrics, about those alone. Needs what `peers` needs
 cargo xtask onnx-backend
     run the ONNX project's own test cases of every operator, into results/onnx/backend.md; needs what `peers` needs
 cargo xtask onnx-zoo [NAME...]
@@ -138,7 +138,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("onnx-zoo", _) => onnx::zoo(args),
         ("onnx-hooks", _) => hooks::command(args),
         ("onnx-deployed", []) => deployed::command(),
-        ("parity", []) => parity::command(),
+        ("parity", only) => parity::command(only),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

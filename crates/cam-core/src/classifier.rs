@@ -62,6 +62,22 @@ pub trait Classifier {
         None
     }
 
+    /// Logits `[1, C]` of one image `[1, 3, H, W]`, and the biases of the layers on the way, in which they can be
+    /// differentiated: each spread over the positions of what its layer makes, `[1, K, h, w]` or `[1, C]`. A batch
+    /// normalization's bias is what it adds to its input's multiple.
+    fn logits_and_biases(&self, image: &Tensor) -> (Tensor, Vec<Tensor>) {
+        (self.logits(image), vec![])
+    }
+
+    /// Logits `[1, C]` of one image `[1, 3, H, W]`, and activations `[1, K, h, w]` in which they can be differentiated: at
+    /// the cut, then at the last layer of each finer resolution before it, at most `n` of them, and as many as there are. The
+    /// image itself is none of them.
+    fn logits_and_levels(&self, image: &Tensor, _n: usize) -> (Tensor, Vec<Tensor>) {
+        let (features, tokens) = self.features_and_tokens(image);
+        let features = features.detach().set_requires_grad(true);
+        (self.head_with(&features, tokens.as_ref()), vec![features])
+    }
+
     /// The same network with the last `share` of its stages, in `(0, 1]`, initialized anew from a seed: at least the layer
     /// that makes the logits, and everything for 1. A larger share with the same seed re-initializes more, and what both
     /// re-initialize alike. `None` where the network cannot.
@@ -179,6 +195,18 @@ impl Classifier for Counted<'_> {
     fn hooked_map(&self, image: &Tensor, class: i64) -> Option<Tensor> {
         self.counts.add_forwards(image);
         self.inner.hooked_map(image, class)
+    }
+
+    fn logits_and_biases(&self, image: &Tensor) -> (Tensor, Vec<Tensor>) {
+        self.counts.add_forwards(image);
+        self.counts.add_head_forwards(image);
+        self.inner.logits_and_biases(image)
+    }
+
+    fn logits_and_levels(&self, image: &Tensor, n: usize) -> (Tensor, Vec<Tensor>) {
+        self.counts.add_forwards(image);
+        self.counts.add_head_forwards(image);
+        self.inner.logits_and_levels(image, n)
     }
 
     fn randomized(&self, share: f64, seed: u64) -> Option<Box<dyn Classifier + '_>> {

@@ -7,6 +7,7 @@
 //! Shapes are written `[N, K, h, w]`: capital `H, W` for the image, small `h, w` for the map. Scores are fractions.
 
 mod allocator;
+mod biases;
 mod cache;
 mod chunks;
 mod classifier;
@@ -31,6 +32,7 @@ mod suggest;
 pub mod toy;
 
 pub use allocator::keep_memory;
+pub use biases::Biases;
 pub use cache::cache_folder;
 pub use chunks::{head_in_chunks, logits_in_chunks};
 pub use classifier::{Classifier, Counted, PooledLinear};

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::{Classifier, PooledLinear};
+use crate::{Biases, Classifier, PooledLinear};
 
 /// A one-channel network in double precision: 1×1 convolution, ReLU (the cut), then a head.
 pub struct Toy {
@@ -65,6 +65,10 @@ impl Toy {
         Self { deployed: true, ..self.without_shortcut() }
     }
 
+    fn convolved(&self, images: &Tensor) -> Tensor {
+        images.conv2d(&self.convolution, Some(&self.convolution_bias), 1, 0, 1, 1)
+    }
+
     /// `[[1, 2], [-1, 3]]` as `[1, 1, 2, 2]`.
     pub fn image() -> Tensor {
         Tensor::from_slice(&[1.0_f64, 2.0, -1.0, 3.0]).view([1, 1, 2, 2])
@@ -80,7 +84,7 @@ impl Toy {
 impl Classifier for Toy {
     fn features(&self, images: &Tensor) -> Tensor {
         let images = if self.deployed { images.detach() } else { images.shallow_clone() };
-        images.conv2d(&self.convolution, Some(&self.convolution_bias), 1, 0, 1, 1).relu()
+        self.convolved(&images).relu()
     }
 
     fn head(&self, features: &Tensor) -> Tensor {
@@ -95,6 +99,20 @@ impl Classifier for Toy {
                 .relu()
                 .mean_dim(&pool[..], false, None::<Kind>),
         }
+    }
+
+    fn logits_and_biases(&self, image: &Tensor) -> (Tensor, Vec<Tensor>) {
+        let biases = Biases::default();
+        let features = biases.attach(&self.convolved(image), &self.convolution_bias, 1).relu();
+        let pool = [-2_i64, -1];
+        let logits = match &self.head {
+            Head::Pooled(head) => biases.attach(&self.head(&features), &head.bias, 1),
+            Head::Squeeze { weight, bias } => {
+                let scores = features.conv2d(weight, Some(bias), 1, 0, 1, 1);
+                biases.attach(&scores, bias, 1).relu().mean_dim(&pool[..], false, None::<Kind>)
+            }
+        };
+        (logits, biases.into_vec())
     }
 
     fn batch(&self) -> i64 {

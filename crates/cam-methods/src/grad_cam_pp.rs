@@ -39,10 +39,9 @@ pub enum PpWeights {
     Xplique,
 }
 
-impl Method for GradCamPp {
-    fn explain(&self, subject: &Subject<'_>) -> Tensor {
-        let features = subject.features();
-        let g = gradient(subject);
+impl GradCamPp {
+    /// The map `[h, w]` of activations `[1, K, h, w]` and the logit's gradient in them.
+    pub(crate) fn map(&self, features: &Tensor, g: &Tensor) -> Tensor {
         let positive = g.relu();
         // Only positive gradients count, so the denominator is evaluated for them alone: at least 2 where F >= 0.
         let denominator = |activation: Tensor| &positive * activation + 2.0;
@@ -61,6 +60,12 @@ impl Method for GradCamPp {
             }
         };
         weighted_sum(features, &weights).relu()
+    }
+}
+
+impl Method for GradCamPp {
+    fn explain(&self, subject: &Subject<'_>) -> Tensor {
+        self.map(subject.features(), &gradient(subject))
     }
 
     fn cost(&self, _: FeatureShape) -> Cost {

@@ -11,6 +11,7 @@ mod center_gaussian;
 mod eigen_cam;
 mod eigen_grad_cam;
 mod extremal_perturbation;
+mod full_grad;
 mod grad_cam;
 mod grad_cam_elementwise;
 mod grad_cam_pp;
@@ -28,6 +29,7 @@ mod partition_shap;
 mod random;
 mod randomized;
 mod recipro_cam;
+mod refine_cam;
 mod rise;
 mod saliency;
 mod score_cam;
@@ -47,6 +49,7 @@ pub use center_gaussian::CenterGaussian;
 pub use eigen_cam::EigenCam;
 pub use eigen_grad_cam::EigenGradCam;
 pub use extremal_perturbation::{ExtremalPerturbation, Reward, Variant};
+pub use full_grad::{FullGrad, Rescale};
 pub use grad_cam::GradCam;
 pub use grad_cam_elementwise::GradCamElementwise;
 pub use grad_cam_pp::{GradCamPp, PpWeights};
@@ -64,6 +67,7 @@ pub use partition_shap::PartitionShap;
 pub use random::Random;
 pub use randomized::Randomized;
 pub use recipro_cam::ReciproCam;
+pub use refine_cam::RefineCam;
 pub use rise::{Rise, Sampling as RiseSampling};
 pub use saliency::Saliency;
 pub use score_cam::{ChannelMasks, Channels, ScoreCam, Weighting};
@@ -94,6 +98,8 @@ cam_core::registry! {
         "eigen_cam" => EigenCam(EigenCam),
         "eigen_grad_cam" => EigenGradCam(EigenGradCam),
         "ablation_cam" => AblationCam(AblationCam),
+        "refine_cam" => RefineCam(RefineCam),
+        "full_grad" => FullGrad(FullGrad),
         "ss_cam" => SsCam(SsCam),
         "is_cam" => IsCam(IsCam),
         "occlusion" => Occlusion(Occlusion),

@@ -8,10 +8,10 @@
 use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
     AblationCam, AllOnes, Cam, CenterGaussian, ChannelMasks, Channels, Colors, Denominator,
-    EigenCam, EigenGradCam, GradCam, GradCamElementwise, GradCamPp, HiResCam, Hooked,
+    EigenCam, EigenGradCam, FullGrad, GradCam, GradCamElementwise, GradCamPp, HiResCam, Hooked,
     InputXGradient, IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output,
-    PartitionShap, PpWeights, Random, ReciproCam, Saliency, ScoreCam, SmoothGrad, SmoothGradCamPp,
-    SmoothWeights, Sobel, SsCam, VitReciproCam, Weighting, XGradCam,
+    PartitionShap, PpWeights, Random, ReciproCam, RefineCam, Rescale, Saliency, ScoreCam,
+    SmoothGrad, SmoothGradCamPp, SmoothWeights, Sobel, SsCam, VitReciproCam, Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -761,4 +761,71 @@ fn score_cam_upsamples_its_channels_before_it_normalizes_and_sums_them() {
     for (got, want) in values(&map).iter().zip(expected) {
         assert!((got - want.max(0.0)).abs() < 1e-12, "{got} is not {}", want.max(0.0));
     }
+}
+
+#[test]
+fn full_grad_adds_up_what_each_bias_and_each_pixel_contribute() {
+    // Gradients in the pixels 1, 2, -1 and 3: .5, .75, .25, .75; in the third channel, whose bias is -1: 0, .25, 0, .25.
+    // Absolute products (.5, 1.5, .25, 2.25) and (0, .25, 0, .25), each normalized; the other biases are 0. For class 1:
+    // -.25, -.125, -.25, -.125 and .125 where the third channel is active; products (.25, .25, .25, .375).
+    let expected = [[0.125, 1.625, 0.0, 2.0], [0.0, 1.0, 0.0, 2.0]];
+    check(&FullGrad::default(), expected, false);
+    // In the authors' code a layer's channels share their range, which changes nothing where only one has a bias.
+    check(&FullGrad { rescale: Rescale::Layer, ..FullGrad::default() }, expected, false);
+}
+
+/// Two resolutions: an image of 4×4 as it is, and its means over 2×2, whose mean is the logit.
+struct Halved;
+
+impl Halved {
+    fn halved(features: &Tensor) -> Tensor {
+        features.avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None::<i64>)
+    }
+}
+
+impl Classifier for Halved {
+    fn features(&self, images: &Tensor) -> Tensor {
+        Self::halved(images)
+    }
+
+    fn head(&self, features: &Tensor) -> Tensor {
+        features.mean_dim(&[2_i64, 3][..], false, None::<Kind>)
+    }
+
+    fn batch(&self) -> i64 {
+        1
+    }
+
+    fn logits_and_levels(&self, image: &Tensor, n: usize) -> (Tensor, Vec<Tensor>) {
+        let fine = image.detach().set_requires_grad(true);
+        let coarse = Self::halved(&fine);
+        (self.head(&coarse), [coarse, fine].into_iter().take(n).collect())
+    }
+}
+
+#[test]
+fn refine_cam_is_the_product_of_normalized_maps_at_the_finest_resolution() {
+    // One channel with one gradient everywhere: a map is the activations times a number, which normalization takes out.
+    // Means (0, 4, 8, 4) are (0, .5, 1, .5); upsampled, a row is 1, .75, .25 and 0 of the upper one.
+    let image =
+        [0.0_f64, 0.0, 4.0, 4.0, 0.0, 0.0, 4.0, 4.0, 8.0, 8.0, 4.0, 4.0, 8.0, 8.0, 4.0, 4.0];
+    let image = Tensor::from_slice(&image).view([1, 1, 4, 4]);
+    let subject = Subject::new(&Halved, image, Target::Class(0), 0);
+    let map = RefineCam::default().explain(&subject);
+    assert_eq!(map.size(), [4, 4]);
+    let (upper, lower) = ([0.0, 0.125, 0.375, 0.5], [1.0, 0.875, 0.625, 0.5]);
+    let fine = [0.0, 0.0, 0.5, 0.5, 0.0, 0.0, 0.5, 0.5, 1.0, 1.0, 0.5, 0.5, 1.0, 1.0, 0.5, 0.5];
+    let share = [1.0, 0.75, 0.25, 0.0];
+    let expected: Vec<f64> = (0..16)
+        .map(|i| {
+            let (row, column) = (i / 4, i % 4);
+            fine[i] * (share[row] * upper[column] + (1.0 - share[row]) * lower[column])
+        })
+        .collect();
+    for (value, expected) in values(&map).into_iter().zip(expected) {
+        assert!((value - expected).abs() < 1e-12, "{value} and {expected}");
+    }
+    // With one resolution it is Grad-CAM++, normalized.
+    let one = values(&RefineCam { resolutions: 1 }.explain(&subject));
+    assert_eq!(one, [0.0, 0.5, 1.0, 0.5]);
 }

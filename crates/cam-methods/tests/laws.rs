@@ -4,8 +4,8 @@ use cam_core::{Classifier, Counted, FeatureShape, Method, Subject, Target, min_m
 use cam_methods::{
     AnyMethod, Cam, ExtremalPerturbation, GradCam, GradCamElementwise, GradCamPp, HiResCam,
     InputXGradient, IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output,
-    PartitionShap, Randomized, ReciproCam, Rise, Saliency, SmoothGrad, SmoothGradCamPp, SsCam,
-    VitReciproCam, XGradCam,
+    PartitionShap, Randomized, ReciproCam, RefineCam, Rise, Saliency, SmoothGrad, SmoothGradCamPp,
+    SsCam, VitReciproCam, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -171,6 +171,8 @@ fn the_stated_cost_is_what_the_general_path_runs() {
                 | "grad_cam_elementwise"
                 | "eigen_grad_cam"
                 | "saliency"
+                | "refine_cam"
+                | "full_grad"
                 | "input_x_gradient" => [1, 0, 1],
                 "ablation_cam" => [1, k, 0],
                 "ss_cam" | "is_cam" => [1 + 3 * k, 0, 0],
@@ -270,6 +272,32 @@ fn names_are_distinct_and_everybody_has_a_title_and_a_source() {
 
 fn subject(toy: &Toy, class: i64) -> Subject<'_> {
     Subject::new(toy, Toy::waves(5, 3), Target::Class(class), 9)
+}
+
+#[test]
+fn refine_cam_at_one_resolution_is_grad_cam_pp_normalized() {
+    for toy in networks() {
+        let subject = subject(&toy, 0);
+        let plain = min_max(&GradCamPp::default().explain(&subject)).unwrap();
+        assert!(max_difference(&RefineCam::default().explain(&subject), &plain) < 1e-12);
+    }
+}
+
+#[test]
+fn pixels_and_biases_times_their_gradients_add_up_to_the_logit() {
+    for toy in networks() {
+        for class in [0, 1] {
+            let subject = subject(&toy, class);
+            let image = subject.image().detach().set_requires_grad(true);
+            let (logits, biases) = toy.logits_and_biases(&image);
+            let logit = subject.logit(&logits);
+            let inputs: Vec<&Tensor> = [&image].into_iter().chain(&biases).collect();
+            let gradients = Tensor::run_backward(&[&logit], &inputs, false, false);
+            let products = inputs.iter().zip(gradients).map(|(input, gradient)| *input * gradient);
+            let total: f64 = products.map(|part| part.sum(Kind::Double).double_value(&[])).sum();
+            assert!((total - logit.double_value(&[0])).abs() < 1e-12);
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use cam_core::{
-    Activation, Classifier, Geometry, Packed, PooledLinear, Shortcut, fused_convolution,
+    Activation, Biases, Classifier, Geometry, Packed, PooledLinear, Shortcut, fused_convolution,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -164,6 +164,21 @@ impl Network {
         })
     }
 
+    /// A cut, and before it at most `n - 1` of the last cuts at each finer resolution, the finest first; see
+    /// [`Classifier::logits_and_levels`].
+    fn levels(&self, stage: usize, n: usize) -> Vec<usize> {
+        let extents = self.plan.extents(self.input_side, self.input_side);
+        let rows = |stage: usize| extents[stage - 1].output[1];
+        let mut levels = vec![stage];
+        for finer in (1..stage).rev() {
+            if levels.len() < n && rows(finer) > rows(levels[levels.len() - 1]) {
+                levels.push(finer);
+            }
+        }
+        levels.reverse();
+        levels
+    }
+
     /// The plan that it was built from.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -199,7 +214,7 @@ impl Network {
     }
 
     fn run(&self, stages: Range<usize>, input: &Tensor) -> Tensor {
-        run(self.stages[stages].iter().flatten(), input)
+        run(self.stages[stages].iter().flatten(), input, None)
     }
 
     /// How many of the stages, from the first on, are too large for the cache with the whole batch.
@@ -254,7 +269,18 @@ impl Classifier for Cut<'_> {
 
     fn head(&self, features: &Tensor) -> Tensor {
         let last = self.network.run_stages(self.stage..self.network.stages.len(), features);
-        run(&self.network.head, &last).to_kind(Kind::Float)
+        run(&self.network.head, &last, None).to_kind(Kind::Float)
+    }
+
+    fn logits_and_biases(&self, image: &Tensor) -> (Tensor, Vec<Tensor>) {
+        let network = self.network;
+        logits_and_biases(network.stages.iter().flatten().chain(&network.head), image)
+    }
+
+    fn logits_and_levels(&self, image: &Tensor, n: usize) -> (Tensor, Vec<Tensor>) {
+        let network = self.network;
+        let levels = network.levels(self.stage, n);
+        logits_and_levels(&levels, image, |stages, x| network.run_stages(stages, x), network)
     }
 
     fn batch(&self) -> i64 {
@@ -304,7 +330,18 @@ impl Classifier for Randomized<'_> {
 
     fn head(&self, features: &Tensor) -> Tensor {
         let last = self.run_stages(self.cut.stage..self.random.stages.len(), features);
-        run(&self.random.head, &last).to_kind(Kind::Float)
+        run(&self.random.head, &last, None).to_kind(Kind::Float)
+    }
+
+    fn logits_and_biases(&self, image: &Tensor) -> (Tensor, Vec<Tensor>) {
+        let trained = self.cut.network.stages.iter().take(self.n_trained);
+        let random = self.random.stages.iter().skip(self.n_trained);
+        logits_and_biases(trained.chain(random).flatten().chain(&self.random.head), image)
+    }
+
+    fn logits_and_levels(&self, image: &Tensor, n: usize) -> (Tensor, Vec<Tensor>) {
+        let levels = self.random.levels(self.cut.stage, n);
+        logits_and_levels(&levels, image, |stages, x| self.run_stages(stages, x), &self.random)
     }
 
     fn batch(&self) -> i64 {
@@ -353,42 +390,89 @@ enum Step {
     },
 }
 
-/// Runs steps in order. The input stays as it is; what one step made, the next one may write into.
-fn run<'a>(steps: impl IntoIterator<Item = &'a Step>, input: &Tensor) -> Tensor {
+/// Runs steps in order, and collects their biases. The input stays as it is; what one step made, the next one may write into.
+fn run<'a>(
+    steps: impl IntoIterator<Item = &'a Step>,
+    input: &Tensor,
+    biases: Option<&Biases>,
+) -> Tensor {
     let mut x = input.shallow_clone();
     for (i, step) in steps.into_iter().enumerate() {
-        x = step.run(&x, i > 0);
+        x = step.run(&x, i > 0, biases);
     }
     x
 }
 
+/// See [`Classifier::logits_and_biases`].
+fn logits_and_biases<'a>(
+    steps: impl IntoIterator<Item = &'a Step>,
+    image: &Tensor,
+) -> (Tensor, Vec<Tensor>) {
+    let biases = Biases::default();
+    let logits = run(steps, image, Some(&biases)).to_kind(Kind::Float);
+    (logits, biases.into_vec())
+}
+
 impl Step {
     /// `is_spare`: nobody else needs `x`.
-    fn run(&self, x: &Tensor, is_spare: bool) -> Tensor {
+    fn run(&self, x: &Tensor, is_spare: bool, biases: Option<&Biases>) -> Tensor {
         match self {
-            Self::Convolution(convolution) => convolution.run(x),
+            Self::Convolution(convolution) => convolution.run(x, biases),
             Self::MaxPool { kernel, stride, padding } => {
                 x.max_pool2d([*kernel; 2], [*stride; 2], [*padding; 2], [1; 2], false)
             }
             Self::AveragePool { side } => x.adaptive_avg_pool2d([*side; 2]),
             Self::Residual { main, last, shortcut, activation, kind } => {
                 let x = arranged(x, *kind);
-                let main = run(main, &x);
+                let main = run(main, &x, biases);
                 let shortcut = Shortcut {
                     is_spare: is_spare || !shortcut.is_empty(),
-                    value: run(shortcut, &x),
+                    value: run(shortcut, &x, biases),
                 };
-                last.fused(&main, Some(&shortcut), *activation).unwrap_or_else(|| {
+                let fused = || last.fused(&main, Some(&shortcut), *activation);
+                biases.map_or_else(fused, |_| None).unwrap_or_else(|| {
                     // This sum is made in what the convolution made, which nobody else has.
-                    activation.apply(last.run(&main).g_add_(&shortcut.value))
+                    activation.apply(last.run(&main, biases).g_add_(&shortcut.value))
                 })
             }
             Self::GlobalPool => x.mean_dim(&[-2_i64, -1][..], false, Kind::Float),
             Self::Flatten => x.flatten(1, -1),
             Self::Linear { weight, bias, activation } => {
-                activation.apply(x.to_kind(weight.kind()).linear(weight, Some(bias)))
+                let y = x.to_kind(weight.kind()).linear(weight, Some(bias));
+                activation.apply(attached(y, bias, biases))
             }
         }
+    }
+}
+
+/// See [`Classifier::logits_and_levels`]; the levels are stages, the finest first, and `end` has the head.
+fn logits_and_levels(
+    levels: &[usize],
+    image: &Tensor,
+    run_stages: impl Fn(Range<usize>, &Tensor) -> Tensor,
+    end: &Network,
+) -> (Tensor, Vec<Tensor>) {
+    let (mut stage, mut x) = (0, image.detach());
+    let mut activations = vec![];
+    for &level in levels {
+        x = run_stages(stage..level, &x).to_kind(Kind::Float);
+        if activations.is_empty() {
+            // Nothing is differentiated in what comes before.
+            x = x.detach().set_requires_grad(true);
+        }
+        activations.push(x.shallow_clone());
+        stage = level;
+    }
+    let last = run_stages(stage..end.stages.len(), &x);
+    activations.reverse();
+    (run(&end.head, &last, None).to_kind(Kind::Float), activations)
+}
+
+/// What a layer made, and its bias collected if biases are.
+fn attached(made: Tensor, bias: &Tensor, biases: Option<&Biases>) -> Tensor {
+    match biases {
+        Some(biases) => biases.attach(&made, bias, 1),
+        None => made,
     }
 }
 
@@ -407,8 +491,9 @@ struct Convolution {
 }
 
 impl Convolution {
-    fn run(&self, x: &Tensor) -> Tensor {
-        self.fused(x, None, self.activation).unwrap_or_else(|| {
+    fn run(&self, x: &Tensor, biases: Option<&Biases>) -> Tensor {
+        let fused = || self.fused(x, None, self.activation);
+        biases.map_or_else(fused, |_| None).unwrap_or_else(|| {
             let (kernel, padding) = self.kernel_and_padding(x);
             let y = arranged(x, kernel.kind()).conv2d(
                 kernel,
@@ -418,7 +503,7 @@ impl Convolution {
                 [1; 2],
                 self.groups,
             );
-            self.activation.apply(y)
+            self.activation.apply(attached(y, &self.bias, biases))
         })
     }
 
@@ -627,7 +712,7 @@ mod tests {
                         false,
                     )
                     .relu6();
-                let found = folded.run(&x);
+                let found = folded.run(&x, None);
                 assert_eq!(found.size(), expected.size(), "{kernel}/{stride} of {height}x{width}");
                 let difference = (found - expected).abs().max().double_value(&[]);
                 assert!(difference < 1e-5, "{kernel}/{stride} of {height}x{width}: {difference}");

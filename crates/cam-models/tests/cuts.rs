@@ -276,3 +276,71 @@ fn a_randomized_copy_shares_the_first_stages_and_obeys_the_law_of_the_cut() {
         assert!(largest(&(cut.logits(&x) - cut.randomized(1.0, 0).unwrap().logits(&x))) > 1e-3);
     }
 }
+
+#[test]
+fn pixels_and_biases_times_their_gradients_add_up_to_the_logit_in_networks_of_relus() {
+    for row in ZOO {
+        let network = network(row.name, &Options::default());
+        let cut = network.cut("input").unwrap();
+        let image = images(1, 32, 32).set_requires_grad(true);
+        let (logits, biases) = cut.logits_and_biases(&image);
+        let plain = tch::no_grad(|| cut.logits(&image));
+        assert_close(&logits.detach(), &plain, 1e-5, row.name);
+        let inputs: Vec<&Tensor> = [&image].into_iter().chain(&biases).collect();
+        let gradients =
+            Tensor::run_backward(&[logits.select(1, 3).sum(Kind::Float)], &inputs, false, false);
+        let products = inputs.iter().zip(&gradients).map(|(input, gradient)| *input * gradient);
+        let total: f64 = products.map(|part| part.sum(Kind::Double).double_value(&[])).sum();
+        // A unit that has reached the 6 of a ReLU6 adds what no gradient shows.
+        if !row.name.starts_with("tf_efficientnet_lite") {
+            let logit = plain.double_value(&[0, 3]);
+            assert!(
+                (total - logit).abs() < 1e-3 * largest(&plain),
+                "{}: {total}, {logit}",
+                row.name
+            );
+        }
+        // Every convolution and every linear layer has one, of the shape of what it makes.
+        assert!(biases.len() > 10 && biases.iter().all(|bias| bias.size()[0] == 1), "{}", row.name);
+        let cuts = ["input", row.layer()].map(|layer| network.cut(layer).unwrap());
+        let counts = cuts.map(|cut| cut.logits_and_biases(&image).1.len());
+        assert_eq!(counts[0], counts[1], "{}: the cut does not matter", row.name);
+    }
+}
+
+#[test]
+fn levels_are_the_cut_and_the_last_layer_of_each_finer_resolution_before_it() {
+    for row in ZOO {
+        let network = network(row.name, &Options::default());
+        let image = images(1, 64, 64);
+        let layers = network.plan().layers();
+        let cut = network.cut(row.layer()).unwrap();
+        let stage = layers.iter().position(|layer| layer == cut.layer()).unwrap();
+        let extents = network.plan().extents(64, 64);
+        for n in [1, 3, 9] {
+            let (logits, levels) = cut.logits_and_levels(&image, n);
+            assert_close(&logits.detach(), &tch::no_grad(|| cut.logits(&image)), 1e-5, row.name);
+            let rows: Vec<i64> = levels.iter().map(|level| level.size()[2]).collect();
+            assert!(levels.len() <= n && rows.is_sorted_by(|a, b| a < b), "{}: {rows:?}", row.name);
+            assert!(n < 9 || levels.len() >= 4, "{}: {rows:?}", row.name);
+            let gradients = Tensor::run_backward(&[logits.sum(Kind::Float)], &levels, false, false);
+            for (level, gradient) in levels.iter().zip(gradients) {
+                let stage =
+                    (1..=stage).rfind(|stage| extents[stage - 1].output[..] == level.size()[1..]);
+                let layer = &layers[stage.expect("one of the stages")];
+                let there = network.cut(layer).unwrap();
+                let what = format!("{} at {layer}", row.name);
+                assert_close(
+                    &level.detach(),
+                    &tch::no_grad(|| there.features(&image)),
+                    1e-5,
+                    &what,
+                );
+                let features = level.detach().set_requires_grad(true);
+                let total = there.head(&features).sum(Kind::Float);
+                let expected = Tensor::run_backward(&[total], &[features], false, false).remove(0);
+                assert_close(&gradient, &expected, 1e-4, &what);
+            }
+        }
+    }
+}

@@ -29,7 +29,7 @@ pub(crate) fn fold_constants(graph: &mut Graph) -> Result<(), Problem> {
             kept.push(node);
             continue;
         }
-        let results = graph.run_node(&node, |value| graph.known(value, 1))?;
+        let results = graph.run_node(&node, |value| graph.known(value, 1), None)?;
         for (output, result) in node.outputs.iter().zip(results) {
             n_folded += result.numel() as i64;
             if n_folded > MAX_FOLDED {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use cam_core::Biases;
 use prost::Message as _;
 use prost::bytes::Bytes;
 use tch::{Kind, Tensor};
@@ -252,15 +253,21 @@ impl Graph {
             .or_else(|| self.by_batch.get(&value).map(|by_batch| by_batch.of(n)))
     }
 
-    /// Runs a node.
+    /// Runs a node, and collects its bias if biases are.
     pub(crate) fn run_node(
         &self,
         node: &Node,
         get: impl Fn(Value) -> Option<Tensor>,
+        biases: Option<&Biases>,
     ) -> Result<Vec<Tensor>, Problem> {
         let inputs: Vec<Option<Tensor>> =
             node.inputs.iter().map(|input| input.and_then(&get)).collect();
-        node.op.run(&Inputs(&inputs)).map_err(|what| self.problem(node, what))
+        let inputs = Inputs(&inputs);
+        let results = match biases {
+            Some(biases) => node.op.run_collecting(&inputs, biases),
+            None => node.op.run(&inputs),
+        };
+        results.map_err(|what| self.problem(node, what))
     }
 
     /// Runs every node; `n` is the number of images. Tensors are dropped after their last use, but for those of `keep`.
@@ -292,7 +299,7 @@ impl Graph {
                     .map(Tensor::shallow_clone)
                     .or_else(|| self.known(value, n))
             };
-            let results = self.run_node(node, get)?;
+            let results = self.run_node(node, get, None)?;
             let n_results = results.len();
             for (output, result) in node.outputs.iter().zip(results) {
                 if let Some(output) = *output {

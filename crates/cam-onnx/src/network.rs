@@ -1,10 +1,11 @@
 //! A network read from an ONNX file, and the same cut in two.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cam_core::{Classifier, PooledLinear};
+use cam_core::{Biases, Classifier, PooledLinear};
 use tch::{Device, Kind, Tensor};
 
 use crate::analysis::{self, Batches};
@@ -288,7 +289,7 @@ impl Network {
     pub fn cut(&self, layer: &str) -> Result<Cut<'_>, UnknownTensor> {
         let point = self.resolve(layer)?;
         let mut graph = self.graph.shared();
-        passes::optimize(&mut graph, &self.shapes, point.value, self.options.device);
+        passes::optimize(&mut graph, &self.shapes, &[point.value], self.options.device);
         let joints: Vec<Value> = self.points.iter().map(|point| point.value).collect();
         let output = graph.outputs[0];
         let half = |from, to| Program::new(&graph, from, to, &self.shapes, self.smallest, &joints);
@@ -309,7 +310,41 @@ impl Network {
             halves: Rc::new(Halves { graph, prefix, suffix, pooled }),
             layer: point.name.clone(),
             form: point.form.unwrap_or(Form::Map),
+            levels: Rc::default(),
         })
+    }
+
+    /// Halves for [`Classifier::logits_and_levels`], in as many pieces as there are resolutions up to a cut.
+    fn levels(&self, layer: &str) -> Levels {
+        let rows = |point: &CutPoint| point.map_shape().map(|[_, height, _]| height);
+        // A padded map has no other resolution, and three channels are still the image.
+        let is_map = |point: &&CutPoint| {
+            point.value != self.input
+                && point.operator != "Pad"
+                && point.map_shape().is_some_and(|[channels, ..]| channels > 3)
+        };
+        let at = self.points.iter().position(|point| point.name == layer).unwrap_or_default();
+        let mut points: Vec<&CutPoint> = vec![&self.points[at]];
+        for finer in self.points[..at].iter().rev().filter(is_map) {
+            if rows(finer) > rows(points[points.len() - 1]) {
+                points.push(finer);
+            }
+        }
+        let values: Vec<Value> = points.iter().map(|point| point.value).collect();
+        let mut graph = self.graph.shared();
+        passes::optimize(&mut graph, &self.shapes, &values, self.options.device);
+        let joints: Vec<Value> = self.points.iter().map(|point| point.value).collect();
+        let piece = |from, to| Program::new(&graph, from, to, &self.shapes, self.smallest, &joints);
+        let level = |(index, point): (usize, &&CutPoint)| Level {
+            form: point.form.unwrap_or(Form::Map),
+            before: piece(self.input, point.value),
+            behind: piece(
+                point.value,
+                index.checked_sub(1).map_or(graph.outputs[0], |next| values[next]),
+            ),
+        };
+        let levels = points.iter().enumerate().map(level).collect();
+        Levels { graph, levels }
     }
 
     fn resolve(&self, layer: &str) -> Result<&CutPoint, UnknownTensor> {
@@ -388,6 +423,26 @@ pub struct Cut<'a> {
     form: Form,
     batch: i64,
     head_batch: i64,
+    /// Made when they are first asked for.
+    levels: Rc<OnceCell<Levels>>,
+}
+
+/// The network in more pieces than two.
+#[derive(Debug)]
+struct Levels {
+    graph: Graph,
+    /// The cut first, then the last point at each finer resolution before it.
+    levels: Vec<Level>,
+}
+
+/// Activations at one resolution.
+#[derive(Debug)]
+struct Level {
+    form: Form,
+    /// From the image.
+    before: Program,
+    /// To the next coarser level, or to the logits.
+    behind: Program,
 }
 
 #[derive(Debug)]
@@ -410,11 +465,26 @@ impl Cut<'_> {
         Self { batch: batch.max(1), head_batch: head_batch.max(1), ..self }
     }
 
-    /// Runs a half over as many as it takes at a time.
-    fn run(&self, program: &Program, x: &Tensor) -> Tensor {
+    /// Whether it is cut at the image itself.
+    fn is_input(&self) -> bool {
+        self.layer == self.network.graph.names[self.network.input]
+    }
+
+    /// Runs a half over as many as it takes at a time, and collects its layers' biases if biases are.
+    fn run(&self, program: &Program, x: &Tensor, biases: Option<&Biases>) -> Tensor {
+        self.run_in(&self.halves.graph, program, x, biases)
+    }
+
+    fn run_in(
+        &self,
+        graph: &Graph,
+        program: &Program,
+        x: &Tensor,
+        biases: Option<&Biases>,
+    ) -> Tensor {
         let n = x.size()[0];
         let run = |x: &Tensor, n: i64| {
-            program.run(&self.halves.graph, x, n).unwrap_or_else(|problem| panic!("{problem}"))
+            program.run(graph, x, n, biases).unwrap_or_else(|problem| panic!("{problem}"))
         };
         let Batches::Only(size) = self.network.batches else { return run(x, n) };
         let parts: Vec<Tensor> = (0..n)
@@ -447,22 +517,52 @@ impl Classifier for Cut<'_> {
 
     fn features_and_tokens(&self, images: &Tensor) -> (Tensor, Option<Tensor>) {
         // The graph's own layout; the first tensor of a network is an image `[N, 3, H, W]` to everyone else.
-        let is_input = self.layer == self.network.graph.names[self.network.input];
-        if is_input {
+        if self.is_input() {
             return (images.shallow_clone(), None);
         }
-        self.form.to_map(&self.run(&self.halves.prefix, &self.network.laid_out(images)))
+        self.form.to_map(&self.run(&self.halves.prefix, &self.network.laid_out(images), None))
     }
 
     fn head_with(&self, features: &Tensor, tokens: Option<&Tensor>) -> Tensor {
-        let is_input = self.layer == self.network.graph.names[self.network.input];
-        let laid_out = if is_input {
+        let laid_out = if self.is_input() {
             self.network.laid_out(features)
         } else {
             self.form.to_tensor(features, tokens)
         };
-        let logits = self.run(&self.halves.suffix, &laid_out);
+        let logits = self.run(&self.halves.suffix, &laid_out, None);
         logits.reshape([features.size()[0], self.network.n_classes]).to_kind(Kind::Float)
+    }
+
+    fn logits_and_biases(&self, image: &Tensor) -> (Tensor, Vec<Tensor>) {
+        let biases = Biases::default();
+        let mut x = self.network.laid_out(image);
+        if !self.is_input() {
+            x = self.run(&self.halves.prefix, &x, Some(&biases));
+        }
+        let logits = self.run(&self.halves.suffix, &x, Some(&biases));
+        let logits = logits.reshape([1, self.network.n_classes]).to_kind(Kind::Float);
+        (logits, biases.into_vec())
+    }
+
+    fn logits_and_levels(&self, image: &Tensor, n: usize) -> (Tensor, Vec<Tensor>) {
+        let Levels { graph, levels } = self.levels.get_or_init(|| self.network.levels(&self.layer));
+        let levels = &levels[..n.clamp(1, levels.len())];
+        let mut x = self.network.laid_out(image).detach();
+        let mut activations = vec![];
+        for level in levels.iter().rev() {
+            if activations.is_empty() {
+                // Nothing is differentiated in what comes before.
+                x = self.run_in(graph, &level.before, &x, None).detach();
+            }
+            let (features, tokens) = level.form.to_map(&x);
+            let features =
+                if activations.is_empty() { features.set_requires_grad(true) } else { features };
+            let tensor = level.form.to_tensor(&features, tokens.as_ref());
+            activations.push(features);
+            x = self.run_in(graph, &level.behind, &tensor, None);
+        }
+        activations.reverse();
+        (x.reshape([1, self.network.n_classes]).to_kind(Kind::Float), activations)
     }
 
     fn batch(&self) -> i64 {

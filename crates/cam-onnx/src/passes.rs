@@ -23,10 +23,15 @@ struct Rewrite<'a> {
 }
 
 /// Rewrites a graph whose values have these shapes for the smallest batch.
-pub(crate) fn optimize(graph: &mut Graph, shapes: &[Option<Vec<i64>>], cut: Value, device: Device) {
+pub(crate) fn optimize(
+    graph: &mut Graph,
+    shapes: &[Option<Vec<i64>>],
+    cuts: &[Value],
+    device: Device,
+) {
     let _no_grad = tch::no_grad_guard();
     let mut protected: BTreeSet<Value> = graph.outputs.iter().copied().collect();
-    protected.insert(cut);
+    protected.extend(cuts);
     let mut rewrite = Rewrite { graph, shapes, protected, device };
     rewrite.each(Rewrite::clamp);
     rewrite.each(Rewrite::pad);

@@ -1,8 +1,9 @@
 //! One half of a cut graph, in the order in which it runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
-use cam_core::Shortcut;
+use cam_core::{Biases, Shortcut};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::Problem;
@@ -123,49 +124,59 @@ impl Program {
         Self { steps, from, to, segments }
     }
 
-    /// Runs it over `n` images' values.
-    pub(crate) fn run(&self, graph: &Graph, x: &Tensor, n: i64) -> Result<Tensor, Problem> {
+    /// Runs it over `n` images' values, and collects its layers' biases if biases are.
+    pub(crate) fn run(
+        &self,
+        graph: &Graph,
+        x: &Tensor,
+        n: i64,
+        biases: Option<&Biases>,
+    ) -> Result<Tensor, Problem> {
+        let run = |steps, from: (Value, &Tensor), to, n| {
+            self.run_steps(graph, steps, from, to, n, biases)
+        };
         let is_large = |segment: &&Segment| n * segment.peak * 4 > CACHE_BYTES;
         let n_large = self.segments.iter().take_while(is_large).count();
         let split = match n_large.checked_sub(1).map(|last| &self.segments[last]) {
             Some(segment) if x.device() == Device::Cpu && n > MICRO_BATCH && x.size()[0] == n => {
                 segment
             }
-            _ => return self.run_steps(graph, 0, (self.from, x), self.steps.len(), self.to, n),
+            _ => return run(0..self.steps.len(), (self.from, x), self.to, n),
         };
         let parts: Vec<Tensor> = (0..n)
             .step_by(MICRO_BATCH as usize)
             .map(|start| {
                 let length = MICRO_BATCH.min(n - start);
                 let part = x.narrow(0, start, length);
-                self.run_steps(graph, 0, (self.from, &part), split.end, split.value, length)
+                run(0..split.end, (self.from, &part), split.value, length)
             })
             .collect::<Result<_, _>>()?;
         let joined = Tensor::cat(&parts, 0);
-        self.run_steps(graph, split.end, (split.value, &joined), self.steps.len(), self.to, n)
+        run(split.end..self.steps.len(), (split.value, &joined), self.to, n)
     }
 
     fn run_steps(
         &self,
         graph: &Graph,
-        start: usize,
+        steps: Range<usize>,
         (from, x): (Value, &Tensor),
-        end: usize,
         to: Value,
         n: i64,
+        biases: Option<&Biases>,
     ) -> Result<Tensor, Problem> {
         let mut values: BTreeMap<Value, Tensor> = BTreeMap::from([(from, x.shallow_clone())]);
-        for step in &self.steps[start..end] {
+        for step in &self.steps[steps] {
             let get = |value: Value| {
                 values.get(&value).map(Tensor::shallow_clone).or_else(|| graph.known(value, n))
             };
             // What was handed in belongs to the caller.
             let is_handed_in = step.node.inputs.contains(&Some(from));
-            let changed =
-                if step.in_place && !is_handed_in { in_place(&step.node, get) } else { None };
+            let in_place = || in_place(&step.node, get);
+            let is_in_place = step.in_place && !is_handed_in && biases.is_none();
+            let changed = is_in_place.then(in_place).flatten();
             let results = match changed {
                 Some(result) => vec![result],
-                None => graph.run_node(&step.node, get)?,
+                None => graph.run_node(&step.node, get, biases)?,
             };
             for value in &step.frees {
                 values.remove(value);
@@ -242,7 +253,7 @@ fn in_place(node: &Node, get: impl Fn(Value) -> Option<Tensor>) -> Option<Tensor
         Op::Kernel(kernel) => {
             let value = get(node.inputs[1]?)?;
             let is_float = value.kind() == Kind::Float;
-            is_float.then(|| kernel.run(&x, Some(Shortcut { value, is_spare: true })).ok())?
+            is_float.then(|| kernel.run(&x, Some(Shortcut { value, is_spare: true }), None).ok())?
         }
         Op::Unary(Unary::Relu) => x.f_relu_().ok(),
         Op::Clamp(..) => x.f_relu6_().ok(),

@@ -215,3 +215,42 @@ fn other_batch_sizes_change_nothing() {
     let cut = cut.with_batch(3, 7);
     assert_eq!((cut.batch(), cut.head_batch()), (3, 7));
 }
+
+#[test]
+fn biases_and_levels_come_with_the_same_logits_and_gradients() {
+    each(|name, network, entry| {
+        let image = images().narrow(0, 0, 1);
+        let (logits, tolerance) =
+            (tensor(&entry["logits"]).narrow(0, 0, 1), entry["tolerance"].as_f64().unwrap());
+        let cut = network.cut(network.default_layer().unwrap_or(INPUT)).unwrap();
+        let leaf = image.copy().set_requires_grad(true);
+        let (found, biases) = cut.logits_and_biases(&leaf);
+        assert!(off(&found.detach(), &logits) < tolerance, "{name}");
+        assert!(!biases.is_empty(), "{name} has no layers with biases");
+        let score = found.select(1, 1).sum(Kind::Float);
+        let inputs: Vec<&Tensor> = [&leaf].into_iter().chain(&biases).collect();
+        let gradients = Tensor::run_backward(&[score], &inputs, false, false);
+        let gradient = tensor(&entry["gradient"]).narrow(0, 0, 1);
+        assert!(off(&gradients[0], &gradient) < tolerance, "{name}");
+
+        let (found, levels) = cut.logits_and_levels(&image, 9);
+        assert!(off(&found.detach(), &logits) < tolerance, "{name}");
+        let rows: Vec<i64> = levels.iter().map(|level| level.size()[2]).collect();
+        assert!(rows.is_sorted_by(|a, b| a < b), "{name}: {rows:?}");
+        let gradients =
+            Tensor::run_backward(&[found.select(1, 1).sum(Kind::Float)], &levels, false, false);
+        let (features, tokens) = cut.features_and_tokens(&image);
+        assert!(off(&levels[0].detach(), &features) < tolerance, "{name}");
+        let leaf = features.detach().set_requires_grad(true);
+        let score = cut.head_with(&leaf, tokens.as_ref()).select(1, 1).sum(Kind::Float);
+        let expected = Tensor::run_backward(&[score], &[&leaf], false, false).remove(0);
+        assert!(off(&gradients[0], &expected) < tolerance, "{name}");
+        let (_, one) = cut.logits_and_levels(&image, 1);
+        assert_eq!(one.len(), 1, "{name}");
+        assert_eq!(
+            rows.len(),
+            if name.starts_with("residual") { 2 } else { 1 },
+            "{name}: {rows:?}"
+        );
+    });
+}

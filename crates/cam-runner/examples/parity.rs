@@ -1,4 +1,5 @@
-//! Hands to the reference implementations of `cargo xtask parity` what ours see: `parity FOLDER`.
+//! Hands to the reference implementations of `cargo xtask parity` what ours see: `parity FOLDER [METHOD]...`, for all
+//! methods and metrics or for some.
 //!
 //! Writes the networks' inputs (`images.safetensors`) and their classes (`images.json`), and for every case of a random
 //! method and every image what the method shows to the network (`CASE.IMAGE.safetensors`), and the network's random weights
@@ -17,8 +18,11 @@ use tch::Tensor;
 mod cases;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = env::args().nth(1).ok_or("usage: parity FOLDER")?;
+    let mut args = env::args().skip(1);
+    let folder = args.next().ok_or("usage: parity FOLDER [METHOD]...")?;
     let folder = Path::new(&folder);
+    let only: Vec<String> = args.collect();
+    let is_asked = |case: &Case| only.is_empty() || only.contains(&case.of);
     let (model, images) = cases::real().ok_or("there are no weights: run `cargo xtask setup`")?;
     let tensors: Vec<&Tensor> = images.iter().map(|image| &image.tensor).collect();
     let inputs = Tensor::cat(&tensors, 0).contiguous();
@@ -31,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let cut = model.network.cut(model.backbone.layer())?;
         let class = cases::subject(&cut, image).class();
         about.push(json!({ "name": image.name, "sha256": image.sha256, "class": class }));
-        for case in Case::all().iter().filter(|case| i < case.images) {
+        for case in Case::all().iter().filter(|case| i < case.images && is_asked(case)) {
             let (Some(hand), Some(method)) = (case.hand, case.method()) else { continue };
             let cut = model.network.cut(&case.layer)?;
             let seen = match hand {

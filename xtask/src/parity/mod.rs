@@ -25,8 +25,8 @@ const VECTORS: &str = "crates/cam-runner/tests/parity/vectors.json";
 /// What was measured.
 const FIGURES: &str = "results/parity/parity.csv";
 
-/// Makes vectors and figures anew.
-pub(crate) fn command() -> Result<ExitCode> {
+/// Makes vectors and figures anew: those of some methods and metrics by their names, or all.
+pub(crate) fn command(only: &[String]) -> Result<ExitCode> {
     setup::set_up(&[])?;
     ensure!(
         env::var_os("IMAGENET_SAMPLES").is_some(),
@@ -38,7 +38,7 @@ pub(crate) fn command() -> Result<ExitCode> {
     // Gigabytes, for as long as this runs.
     let inputs = cache.join("parity-inputs");
     fs::create_dir_all(&inputs).with_context(|| format!("making {}", inputs.display()))?;
-    succeed(Command::new(exporter).arg(&inputs))?;
+    succeed(Command::new(exporter).arg(&inputs).args(only))?;
     succeed(
         Command::new(python)
             .arg(root.join("xtask/parity/make.py"))
@@ -49,7 +49,9 @@ pub(crate) fn command() -> Result<ExitCode> {
             .arg("--inputs")
             .arg(&inputs)
             .arg("--out")
-            .arg(root.join("crates/cam-runner/tests/parity")),
+            .arg(root.join("crates/cam-runner/tests/parity"))
+            .arg("--only")
+            .args(only),
     )?;
     fs::remove_dir_all(&inputs).with_context(|| format!("removing {}", inputs.display()))?;
     let mut test = run::test_command(&["--test".to_owned(), "parity".to_owned()])?;

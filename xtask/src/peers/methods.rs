@@ -28,7 +28,7 @@ const fn long(
     Job { name, title, peers, bf16_within: Some(0.2), is_long: true, note }
 }
 
-const JOBS: [Job; 18] = [
+const JOBS: [Job; 19] = [
     short("layer_cam", "LayerCAM", &[peer("torch-cam", BOTH, 2e-3), peer("grad-cam", BOTH, 2e-3)]),
     short(
         "x_grad_cam",
@@ -51,6 +51,7 @@ const JOBS: [Job; 18] = [
                adds is known, which is what we do",
         ..short("ablation_cam", "Ablation-CAM", &[peer("grad-cam", BOTH, 2e-3)])
     },
+    short("full_grad", "FullGrad", &[peer("grad-cam", BOTH, 2e-3)]),
     long(
         "ss_cam",
         "SS-CAM, 2 samples",
@@ -129,7 +130,7 @@ const JOBS: [Job; 18] = [
 
 /// No slower than any peer as it comes; and where an explanation is many forwards, five times as fast on the network whose
 /// depthwise convolutions are slow in torch.
-const TARGETS: [Target; 22] = [
+const TARGETS: [Target; 23] = [
     no_slower("layer_cam", "torch-cam", &[("torch-cam", "stock")]),
     no_slower("layer_cam", "pytorch-grad-cam", &[("grad-cam", "stock")]),
     no_slower("x_grad_cam", "torch-cam", &[("torch-cam", "stock")]),
@@ -139,6 +140,7 @@ const TARGETS: [Target; 22] = [
     no_slower("eigen_cam", "pytorch-grad-cam", &[("grad-cam", "stock")]),
     no_slower("eigen_grad_cam", "pytorch-grad-cam", &[("grad-cam", "stock")]),
     target("ablation_cam", "pytorch-grad-cam", &[("grad-cam", "stock")], 5.0, 1.0),
+    no_slower("full_grad", "pytorch-grad-cam", &[("grad-cam", "stock")]),
     target("ss_cam", "torch-cam", &[("torch-cam", "stock")], 5.0, 1.0),
     target("is_cam", "torch-cam", &[("torch-cam", "stock")], 5.0, 1.0),
     target("lime", "the package lime", &[("lime", "stock")], 5.0, 1.0),

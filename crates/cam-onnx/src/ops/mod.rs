@@ -8,6 +8,7 @@ mod reduce;
 mod resize;
 mod windows;
 
+use cam_core::Biases;
 use tch::{Kind, Tensor};
 
 use crate::attributes::{Source, Wrong};
@@ -349,6 +350,30 @@ impl Op {
             }
         }
         Ok(None)
+    }
+
+    /// Runs it, and collects its bias if it is a layer with one: a convolution, a normalization of batches or a product with
+    /// known weights.
+    pub(crate) fn run_collecting(
+        &self,
+        inputs: &Inputs<'_>,
+        biases: &Biases,
+    ) -> Result<Vec<Tensor>, Wrong> {
+        if let Self::Kernel(kernel) = self {
+            let made = windows::run_kernel(kernel, inputs, Some(biases))?;
+            return Ok(vec![made]);
+        }
+        let mut made = self.run(inputs)?;
+        let bias = match self {
+            Self::Conv(_) => inputs.get(2).map(|bias| (bias.shallow_clone(), 1)),
+            Self::BatchNorm { epsilon } => Some((norms::added(inputs, *epsilon)?, 1)),
+            Self::Linear(linear) => Some((linear.bias.shallow_clone(), made[0].dim() - 1)),
+            _ => None,
+        };
+        if let Some((bias, axis)) = bias {
+            made[0] = biases.attach(&made[0], &bias, axis);
+        }
+        Ok(made)
     }
 
     /// Runs it; one tensor an output.

@@ -60,6 +60,12 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
     }))
 }
 
+/// What a batch normalization adds to a multiple of its input: `[K]`.
+pub(super) fn added(inputs: &Inputs<'_>, epsilon: f64) -> Result<Tensor, Wrong> {
+    let [scale, shift, mean, variance] = [1, 2, 3, 4].map(|index| inputs.need(index));
+    Ok(shift? - mean? * scale? / (variance? + epsilon).sqrt())
+}
+
 pub(super) fn run(op: &Op, inputs: &Inputs<'_>) -> Result<Tensor, Wrong> {
     let x = inputs.need(0)?;
     let channels = || x.size().get(1).copied().ok_or("it has no channels");

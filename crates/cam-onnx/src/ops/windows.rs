@@ -1,6 +1,6 @@
 //! Convolutions and pooling.
 
-use cam_core::{Activation, Geometry, Packed, Shortcut, fused_convolution};
+use cam_core::{Activation, Biases, Geometry, Packed, Shortcut, fused_convolution};
 use tch::{Kind, Tensor};
 
 use super::{Inputs, Op, check_size, text};
@@ -208,10 +208,7 @@ pub(super) fn run(op: &Op, inputs: &Inputs<'_>) -> Result<Tensor, Wrong> {
             )
             .map_err(text)
         }
-        Op::Kernel(kernel) => {
-            let sum = inputs.get(1).map(Tensor::shallow_clone);
-            kernel.run(x, sum.map(|value| Shortcut { value, is_spare: false }))
-        }
+        Op::Kernel(kernel) => run_kernel(kernel, inputs, None),
         Op::MaxPool(window) => max_pool(x, &window.placed(&x.size(), None)?),
         Op::AveragePool { window, count_padding } => {
             average_pool(x, &window.placed(&x.size(), None)?, *count_padding)
@@ -220,6 +217,17 @@ pub(super) fn run(op: &Op, inputs: &Inputs<'_>) -> Result<Tensor, Wrong> {
         Op::GlobalMaxPool => x.f_amax(&spatial(x)?[..], true).map_err(text),
         _ => unreachable!("dispatched by Op::run"),
     }
+}
+
+/// A convolution, plus the second input if there is one; with its bias collected if biases are.
+pub(super) fn run_kernel(
+    kernel: &Kernel,
+    inputs: &Inputs<'_>,
+    biases: Option<&Biases>,
+) -> Result<Tensor, Wrong> {
+    let sum = inputs.get(1).map(Tensor::shallow_clone);
+    let shortcut = sum.map(|value| Shortcut { value, is_spare: false });
+    kernel.run(inputs.need(0)?, shortcut, biases)
 }
 
 fn spatial(x: &Tensor) -> Result<Vec<i64>, Wrong> {
@@ -388,14 +396,19 @@ impl Kernel {
         self.activation == Activation::None
     }
 
-    /// In one pass over memory where no gradient is asked for.
-    pub(crate) fn run(&self, x: &Tensor, shortcut: Option<Shortcut>) -> Result<Tensor, Wrong> {
+    /// In one pass over memory where no gradient is asked for, and no bias.
+    pub(crate) fn run(
+        &self,
+        x: &Tensor,
+        shortcut: Option<Shortcut>,
+        biases: Option<&Biases>,
+    ) -> Result<Tensor, Wrong> {
         let mut x = arranged(x);
         if !self.uneven.is_empty() {
             x = x.f_constant_pad_nd(&self.uneven).map_err(text)?;
         }
         let shortcut = shortcut.map(|sum| Shortcut { value: arranged(&sum.value), ..sum });
-        if self.dilations == [1, 1] {
+        if self.dilations == [1, 1] && biases.is_none() {
             let weight = self.packed.of(&self.weight, &x, self.geometry);
             let (bias, geometry) = (&self.bias, self.geometry);
             let fused =
@@ -417,6 +430,9 @@ impl Kernel {
             groups,
         );
         let mut y = y.map_err(text)?;
+        if let Some(biases) = biases {
+            y = biases.attach(&y, &self.bias, 1);
+        }
         if let Some(Shortcut { value, .. }) = shortcut {
             y = y.f_add_(&value).map_err(text)?;
         }
