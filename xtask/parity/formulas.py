@@ -52,16 +52,22 @@ def grad_cam_pp_in_xplique(net, case, _handed):
     return weighted(features, (alpha * g.relu()).mean((0, 2, 3))).relu()
 
 
-def refine_cam(net, _case, _handed):
-    """The product of Grad-CAM++ at the last layer of each resolution, each normalized and resized to the finest."""
-    maps = levels(net)
-    size = maps[-1].shape
-    return torch.stack([upsampled(unit(values), size) for values in maps]).prod(0)
+LEVELS = ["conv_head", "blocks.10", "blocks.4", "blocks.2"]
+"""The last layers of 7, 14, 28 and 56 pixels a side."""
 
 
-def levels(net):
-    """Grad-CAM++ at the last layers of 7, 14 and 28 pixels a side."""
-    return [grad_cam_pp(net, {"layer": layer}, None) for layer in ["conv_head", "blocks.10", "blocks.4"]]
+def refine_cam(net, case, _handed):
+    """The product of maps at the last layer of each resolution, each resized to the image and normalized."""
+    make = layer_cam if case["options"].get("maps") == "layer_cam" else grad_cam_pp
+    maps = [upsampled(make(net, {"layer": layer}, None), net.size) for layer in LEVELS]
+    return torch.stack([unit(values) for values in maps]).prod(0)
+
+
+def layer_cam(net, case, _handed):
+    """Equations 6 and 7: activations by their positive gradients, position by position."""
+    features = net.clean_features(case["layer"])
+    g = net.gradient(case["layer"], features)
+    return (features.double() * g.relu())[0].sum(0).relu()
 
 
 def full_grad(net, case, _handed):

@@ -65,7 +65,9 @@ MAPS = {
     "ablation_cam.grad_cam": grad_cam("AblationCAM"),
     "ablation_cam.grad_cam.last": grad_cam("AblationCAM"),
     "refine_cam.formula": formulas.refine_cam,
-    "refine_cam.torch_cam": packages.refined,
+    "refine_cam.layer_cam.formula": formulas.refine_cam,
+    "refine_cam.layer_cam.grad_cam": packages.refine_cam_of_grad_cam,
+    "refine_cam.layer_cam.torch_cam": packages.refine_cam_of_torch_cam,
     "full_grad.formula": formulas.full_grad,
     "full_grad.layer.formula": formulas.full_grad,
     "full_grad.grad_cam": packages.full_grad,
@@ -105,17 +107,19 @@ def main():
     images = json.loads((args.inputs / "images.json").read_text())
     inputs = load_file(args.inputs / "images.safetensors")["images"]
     cases = [case for case in json.loads(args.cases.read_text()) if "like" not in case]
+    unknown = set(args.only) - {case["of"] for case in cases}
+    assert not unknown, f"no case is of {', '.join(sorted(unknown))}"
     versions = {name: version(name) for name in PACKAGES}
     maps, found, rounding, noise, others = {}, {}, {}, {}, None
     if args.only:
+        kept = {case["id"] for case in cases if case["of"] not in args.only}
         cases = [case for case in cases if case["of"] in args.only]
         maps = load_file(args.out / "vectors.safetensors")
+        maps = {name: values for name, values in maps.items() if name.removesuffix(".range") in kept}
         others = json.loads((args.out / "vectors.json").read_text())
         assert others["versions"] == versions and others["images"] == images, "other packages or images than the others'"
-        found, rounding, noise = others["scores"], others["rounding"], others["noise"]
-        for case in cases:
-            for figures in (found, rounding, noise):
-                figures.pop(case["id"], None)
+        of_others = [others[part] for part in ("scores", "rounding", "noise")]
+        found, rounding, noise = [{name: part[name] for name in part if name in kept} for part in of_others]
     for case in cases:
         print(case["id"], file=sys.stderr, flush=True)
         of_images = []
@@ -135,7 +139,7 @@ def main():
                 off = (unit(of_images[-1]) - single).abs().max().item()
                 rounding[case["id"]] = max(off, rounding.get(case["id"], 0))
         if torch.is_tensor(of_images[0]):
-            maps |= kept(case["id"], torch.stack(of_images))
+            maps |= stored(case["id"], torch.stack(of_images))
         else:
             found[case["id"]] = of_images
     about = {
@@ -176,7 +180,7 @@ def unit(values):
     return (values - values.min()) / (values.max() - values.min())
 
 
-def kept(name, maps):
+def stored(name, maps):
     """What is kept of maps `[n, h, w]`."""
     if maps.shape[-1] <= 32:
         return {name: maps.float().contiguous()}

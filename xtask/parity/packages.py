@@ -92,12 +92,30 @@ def eigen(what):
     return reference
 
 
-def refined(net, _case, _handed):
-    """torch-cam's product of maps by the formula of Grad-CAM++."""
-    import formulas
-    from torchcam.methods import RefineCAM
+def refine_cam_of_torch_cam(net, _case, _handed):
+    """torch-cam's RefineCAM, not normalized at the end, and resized to the image."""
+    from formulas import LEVELS, upsampled
+    from torchcam.methods import LayerCAM, RefineCAM
 
-    return RefineCAM.fuse_cams([values[None] for values in formulas.levels(net)], normalized=False)[0]
+    extractor = RefineCAM(net.model, [net.name(layer) for layer in LEVELS], base_method=LayerCAM)
+    image = net.image.clone().requires_grad_(True)
+    values = extractor(net.target, net.model(image), normalized=False)[0][0]
+    extractor.remove_hooks()
+    return upsampled(values.detach(), net.size)
+
+
+def refine_cam_of_grad_cam(net, _case, _handed):
+    """pytorch-grad-cam's RefineCAM as handed out, at the image's size."""
+    from formulas import LEVELS
+    from pytorch_grad_cam import LayerCAM
+    from pytorch_grad_cam.refine_cam import RefineCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    cam = RefineCAM(net.model, [net.module(layer) for layer in LEVELS], base_method=LayerCAM)
+    values = cam(net.image.clone().requires_grad_(True), [ClassifierOutputTarget(net.target)])[0]
+    for base in cam.base_cam_per_layer:
+        base.activations_and_grads.release()
+    return torch.from_numpy(np.asarray(values))
 
 
 def full_grad(net, _case, _handed):

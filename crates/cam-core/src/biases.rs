@@ -9,15 +9,15 @@ use tch::Tensor;
 pub struct Biases(RefCell<Vec<Tensor>>);
 
 impl Biases {
-    /// What a layer made, as it is, of its bias `[K]` along an axis: and what comes of it can be differentiated in the bias
-    /// of every position.
+    /// What a layer made, `[N, K, ...]`, as it is; and what comes of it can be differentiated in the layer's bias `[K]`, or a
+    /// part of it, at every position.
     ///
     /// The bias is spread over the positions, `[1, K, h, w]` for what is `[N, K, h, w]`, and its difference from itself is
     /// added: nothing, whose gradient is not.
-    pub fn attach(&self, made: &Tensor, bias: &Tensor, axis: usize) -> Tensor {
+    pub fn attach(&self, made: &Tensor, bias: &Tensor) -> Tensor {
         let mut shape = made.size();
         let mut along = vec![1; shape.len()];
-        (shape[0], along[axis]) = (1, -1);
+        (shape[0], along[1]) = (1, -1);
         let fixed = bias.detach().to_kind(made.kind()).view(&along[..]).expand(shape, false);
         let spread = fixed.detach().set_requires_grad(true);
         let same = made + (&spread - fixed);
@@ -41,7 +41,7 @@ mod tests {
     fn an_attached_bias_changes_nothing_and_has_the_gradient_of_what_it_was_added_to() {
         let x = Tensor::from_slice(&[1.0_f64, -2.0, 3.0, 0.5]).view([1, 2, 1, 2]);
         let biases = Biases::default();
-        let y = biases.attach(&x, &Tensor::from_slice(&[0.25_f64, -4.0]), 1);
+        let y = biases.attach(&x, &Tensor::from_slice(&[0.25_f64, -4.0]));
         assert_eq!(y, x);
         let total = y.square().sum(Kind::Double);
         let biases = biases.into_vec();

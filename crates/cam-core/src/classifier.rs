@@ -63,15 +63,16 @@ pub trait Classifier {
     }
 
     /// Logits `[1, C]` of one image `[1, 3, H, W]`, and the biases of the layers on the way, in which they can be
-    /// differentiated: each spread over the positions of what its layer makes, `[1, K, h, w]` or `[1, C]`. A batch
-    /// normalization's bias is what it adds to its input's multiple.
+    /// differentiated: each spread over the positions of what its layer makes. Only those of convolutions and batch
+    /// normalizations have four dimensions, `[1, K, h, w]`. A batch normalization's bias is what it adds to a multiple of its
+    /// input. None where there are no layers to speak of.
     fn logits_and_biases(&self, image: &Tensor) -> (Tensor, Vec<Tensor>) {
         (self.logits(image), vec![])
     }
 
     /// Logits `[1, C]` of one image `[1, 3, H, W]`, and activations `[1, K, h, w]` in which they can be differentiated: at
-    /// the cut, then at the last layer of each finer resolution before it, at most `n` of them, and as many as there are. The
-    /// image itself is none of them.
+    /// the cut, then at the last layer of each finer resolution before it, by half of its rows or more; at most `n` of them,
+    /// and as many as there are. The image itself is none of the finer ones.
     fn logits_and_levels(&self, image: &Tensor, _n: usize) -> (Tensor, Vec<Tensor>) {
         let (features, tokens) = self.features_and_tokens(image);
         let features = features.detach().set_requires_grad(true);

@@ -103,13 +103,13 @@ impl Classifier for Toy {
 
     fn logits_and_biases(&self, image: &Tensor) -> (Tensor, Vec<Tensor>) {
         let biases = Biases::default();
-        let features = biases.attach(&self.convolved(image), &self.convolution_bias, 1).relu();
+        let features = biases.attach(&self.convolved(image), &self.convolution_bias).relu();
         let pool = [-2_i64, -1];
         let logits = match &self.head {
-            Head::Pooled(head) => biases.attach(&self.head(&features), &head.bias, 1),
+            Head::Pooled(head) => biases.attach(&self.head(&features), &head.bias),
             Head::Squeeze { weight, bias } => {
                 let scores = features.conv2d(weight, Some(bias), 1, 0, 1, 1);
-                biases.attach(&scores, bias, 1).relu().mean_dim(&pool[..], false, None::<Kind>)
+                biases.attach(&scores, bias).relu().mean_dim(&pool[..], false, None::<Kind>)
             }
         };
         (logits, biases.into_vec())

@@ -2,10 +2,10 @@
 //!
 //! `M = ψ(x ∂y_c/∂x) + Σ_l Σ_k ψ(b_lk ∂y_c/∂b_lk(u,v))` over the layers `l` and their channels `k`, with `ψ` the absolute
 //! value, min-max normalized and upsampled; `∂/∂b_lk(u,v)` is the gradient in a bias that each position has for itself. In a
-//! network of ReLUs all these products add up to the logit. A batch normalization's bias is what it adds to a multiple of
-//! its input, as in the authors' code, so that it may be folded into a convolution. Layers without positions are left out,
-//! and the layer under explanation does not matter. Ours: channels of one size are added before they are upsampled, which
-//! is linear; a channel that is constant counts nothing.
+//! network of ReLUs all these products add up to the logit. The layers are convolutions and batch normalizations, as in the
+//! authors' code, and a batch normalization's bias is what it adds to a multiple of its input, so that both may be folded
+//! into one. The layer under explanation does not matter. Ours: channels of one size are added before they are upsampled,
+//! which is linear; a channel that is constant counts nothing.
 
 use std::collections::BTreeMap;
 
@@ -68,8 +68,8 @@ impl Method for FullGrad {
         let mut sums: BTreeMap<[i64; 2], Tensor> = BTreeMap::new();
         for (input, gradient) in inputs.iter().zip(gradients) {
             let &[_, _, height, width] = &input.size()[..] else { continue };
-            let sum = self.rescale.sum(&(input.to_kind(gradient.kind()) * gradient));
-            let sum = sum.to_kind(image.kind());
+            let [input, gradient] = [*input, &gradient].map(|tensor| tensor.to_kind(image.kind()));
+            let sum = self.rescale.sum(&(input * gradient));
             let sum = match sums.remove(&[height, width]) {
                 Some(other) => other + sum,
                 None => sum,
@@ -91,7 +91,7 @@ impl Method for FullGrad {
     fn about(&self) -> About {
         About {
             title: "FullGrad",
-            summary: "each pixel and each layer's bias times the logit's gradient in it, added up over all layers",
+            summary: "each pixel and each convolution's bias times the logit's gradient in it, added up over all layers",
             source: "Srinivas and Fleuret 2019, arXiv 1905.00780",
         }
     }

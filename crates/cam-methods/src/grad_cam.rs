@@ -23,11 +23,18 @@ impl Default for GradCam {
     }
 }
 
+impl GradCam {
+    /// The map `[h, w]` of activations `[1, K, h, w]` and the logit's gradient in them.
+    pub(crate) fn map(&self, features: &Tensor, gradient: &Tensor) -> Tensor {
+        let weights = gradient.mean_dim(&[0_i64, 2, 3][..], false, None::<Kind>);
+        let map = weighted_sum(features, &weights);
+        if self.relu { map.relu() } else { map }
+    }
+}
+
 impl Method for GradCam {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
-        let weights = gradient(subject).mean_dim(&[0_i64, 2, 3][..], false, None::<Kind>);
-        let map = weighted_sum(subject.features(), &weights);
-        if self.relu { map.relu() } else { map }
+        self.map(subject.features(), &gradient(subject))
     }
 
     fn cost(&self, _: FeatureShape) -> Cost {

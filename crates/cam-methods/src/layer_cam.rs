@@ -14,9 +14,16 @@ use crate::ops::{gradient, sum_channels};
 #[serde(deny_unknown_fields, default)]
 pub struct LayerCam {}
 
+impl LayerCam {
+    /// The map `[h, w]` of activations `[1, K, h, w]` and the logit's gradient in them.
+    pub(crate) fn map(features: &Tensor, gradient: &Tensor) -> Tensor {
+        sum_channels(&(gradient.relu() * features)).relu()
+    }
+}
+
 impl Method for LayerCam {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
-        sum_channels(&(gradient(subject).relu() * subject.features())).relu()
+        Self::map(subject.features(), &gradient(subject))
     }
 
     fn cost(&self, _: FeatureShape) -> Cost {

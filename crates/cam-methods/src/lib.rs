@@ -67,7 +67,7 @@ pub use partition_shap::PartitionShap;
 pub use random::Random;
 pub use randomized::Randomized;
 pub use recipro_cam::ReciproCam;
-pub use refine_cam::RefineCam;
+pub use refine_cam::{LayerMaps, RefineCam};
 pub use rise::{Rise, Sampling as RiseSampling};
 pub use saliency::Saliency;
 pub use score_cam::{ChannelMasks, Channels, ScoreCam, Weighting};

@@ -1,15 +1,17 @@
 //! RefineCAM (Domeniconi et al. 2026, <https://arxiv.org/abs/2605.14641>).
 //!
-//! `M = Π_l mm(C_l)` over layers `l` of several resolutions, `C_l` being the Grad-CAM++ map at a layer and `mm` the min-max
-//! normalization, each upsampled to the finest: coarse maps say where, fine ones what. Ours: the layers are found and not
-//! named, namely the one under explanation and the last one of each finer resolution before it; a map that is constant
-//! is 0, and so is the product.
+//! `M = Π_l mm(U(C_l))` over layers `l` of several resolutions, `C_l` being the Grad-CAM++ map at a layer, `U` the upsampling
+//! to the image and `mm` the min-max normalization: coarse maps say where, fine ones what. Ours: the layers are found and
+//! not named, namely the one under explanation and the last one of each finer resolution before it; a map that is
+//! constant is 0, and so is the product.
 
-use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject, min_max, upsample};
+use cam_core::{
+    About, Cost, Degenerate, FeatureShape, Method, Requirement, Subject, min_max, upsample,
+};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::GradCamPp;
+use crate::{GradCam, GradCamPp, LayerCam};
 
 /// RefineCAM.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,11 +20,44 @@ pub struct RefineCam {
     /// How many resolutions: the cut's, and finer ones while the network has any.
     #[serde(deserialize_with = "cam_core::options::at_least_one")]
     pub resolutions: u32,
+    /// Which maps are multiplied.
+    pub maps: LayerMaps,
 }
 
 impl Default for RefineCam {
     fn default() -> Self {
-        Self { resolutions: 3 }
+        Self { resolutions: 4, maps: LayerMaps::GradCamPp }
+    }
+}
+
+/// Maps that follow from the activations at a layer and the gradient there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerMaps {
+    /// Grad-CAM++.
+    GradCamPp,
+    /// LayerCAM, whose weights have no poles where activations are negative.
+    LayerCam,
+    /// Grad-CAM.
+    GradCam,
+}
+
+impl LayerMaps {
+    fn map(self, features: &Tensor, gradient: &Tensor) -> Tensor {
+        match self {
+            Self::GradCamPp => GradCamPp::default().map(features, gradient),
+            Self::LayerCam => LayerCam::map(features, gradient),
+            Self::GradCam => GradCam::default().map(features, gradient),
+        }
+    }
+}
+
+/// 0 where it is constant; as it is where it is not finite, which then shows in the product.
+fn normalized(map: &Tensor) -> Tensor {
+    match min_max(map) {
+        Ok(unit) => unit,
+        Err(Degenerate::Constant) => map.zeros_like(),
+        Err(Degenerate::NotFinite) => map.shallow_clone(),
     }
 }
 
@@ -33,11 +68,9 @@ impl Method for RefineCam {
         let total = subject.logit(&logits).sum(None::<Kind>);
         let gradients = Tensor::run_backward(&[total], &levels, false, false);
         let _no_grad = tch::no_grad_guard();
-        let FeatureShape { height, width, .. } = FeatureShape::of(&levels[levels.len() - 1]);
         let maps = levels.iter().zip(&gradients).map(|(activations, gradient)| {
-            let map = GradCamPp::default().map(&activations.detach(), gradient);
-            let unit = min_max(&map).unwrap_or_else(|_| map.zeros_like());
-            upsample(&unit, [height, width])
+            let map = self.maps.map(&activations.detach(), gradient);
+            normalized(&upsample(&normalized(&map), subject.size()))
         });
         maps.reduce(|product, map| product * map).expect("the cut is one of the levels")
     }
@@ -53,7 +86,7 @@ impl Method for RefineCam {
     fn about(&self) -> About {
         About {
             title: "RefineCAM",
-            summary: "product of the Grad-CAM++ maps at layers of several resolutions",
+            summary: "product of the normalized Grad-CAM++ maps at layers of several resolutions",
             source: "Domeniconi et al. 2026, arXiv 2605.14641",
         }
     }

@@ -9,8 +9,8 @@ use cam_core::{Classifier, Method, Subject, Target, min_max, toy::Toy};
 use cam_methods::{
     AblationCam, AllOnes, Cam, CenterGaussian, ChannelMasks, Channels, Colors, Denominator,
     EigenCam, EigenGradCam, FullGrad, GradCam, GradCamElementwise, GradCamPp, HiResCam, Hooked,
-    InputXGradient, IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output,
-    PartitionShap, PpWeights, Random, ReciproCam, RefineCam, Rescale, Saliency, ScoreCam,
+    InputXGradient, IntegratedGradients, IsCam, KernelShap, LayerCam, LayerMaps, Lime, Occlusion,
+    Output, PartitionShap, PpWeights, Random, ReciproCam, RefineCam, Rescale, Saliency, ScoreCam,
     SmoothGrad, SmoothGradCamPp, SmoothWeights, Sobel, SsCam, VitReciproCam, Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
@@ -804,7 +804,7 @@ impl Classifier for Halved {
 }
 
 #[test]
-fn refine_cam_is_the_product_of_normalized_maps_at_the_finest_resolution() {
+fn refine_cam_is_the_product_of_upsampled_and_normalized_maps() {
     // One channel with one gradient everywhere: a map is the activations times a number, which normalization takes out.
     // Means (0, 4, 8, 4) are (0, .5, 1, .5); upsampled, a row is 1, .75, .25 and 0 of the upper one.
     let image =
@@ -825,7 +825,11 @@ fn refine_cam_is_the_product_of_normalized_maps_at_the_finest_resolution() {
     for (value, expected) in values(&map).into_iter().zip(expected) {
         assert!((value - expected).abs() < 1e-12, "{value} and {expected}");
     }
-    // With one resolution it is Grad-CAM++, normalized.
-    let one = values(&RefineCam { resolutions: 1 }.explain(&subject));
-    assert_eq!(one, [0.0, 0.5, 1.0, 0.5]);
+    // At the cut alone it is that map, upsampled and normalized; one channel makes the three kinds of maps one.
+    for maps in [LayerMaps::GradCamPp, LayerMaps::LayerCam, LayerMaps::GradCam] {
+        let one = values(&RefineCam { resolutions: 1, maps }.explain(&subject));
+        assert!((one[0] - upper[0]).abs() < 1e-12 && (one[13] - lower[1]).abs() < 1e-12, "{one:?}");
+        let all = values(&RefineCam { maps, ..RefineCam::default() }.explain(&subject));
+        assert!((all[13] - lower[1]).abs() < 1e-12, "{all:?}");
+    }
 }

@@ -166,12 +166,13 @@ impl Network {
 
     /// A cut, and before it at most `n - 1` of the last cuts at each finer resolution, the finest first; see
     /// [`Classifier::logits_and_levels`].
-    fn levels(&self, stage: usize, n: usize) -> Vec<usize> {
-        let extents = self.plan.extents(self.input_side, self.input_side);
+    fn levels(&self, stage: usize, n: usize, image: &Tensor) -> Vec<usize> {
+        let size = image.size();
+        let extents = self.plan.extents(size[2], size[3]);
         let rows = |stage: usize| extents[stage - 1].output[1];
         let mut levels = vec![stage];
         for finer in (1..stage).rev() {
-            if levels.len() < n && rows(finer) > rows(levels[levels.len() - 1]) {
+            if levels.len() < n && 2 * rows(finer) >= 3 * rows(levels[levels.len() - 1]) {
                 levels.push(finer);
             }
         }
@@ -279,7 +280,7 @@ impl Classifier for Cut<'_> {
 
     fn logits_and_levels(&self, image: &Tensor, n: usize) -> (Tensor, Vec<Tensor>) {
         let network = self.network;
-        let levels = network.levels(self.stage, n);
+        let levels = network.levels(self.stage, n, image);
         logits_and_levels(&levels, image, |stages, x| network.run_stages(stages, x), network)
     }
 
@@ -340,7 +341,7 @@ impl Classifier for Randomized<'_> {
     }
 
     fn logits_and_levels(&self, image: &Tensor, n: usize) -> (Tensor, Vec<Tensor>) {
-        let levels = self.random.levels(self.cut.stage, n);
+        let levels = self.random.levels(self.cut.stage, n, image);
         logits_and_levels(&levels, image, |stages, x| self.run_stages(stages, x), &self.random)
     }
 
@@ -439,7 +440,7 @@ impl Step {
             Self::Flatten => x.flatten(1, -1),
             Self::Linear { weight, bias, activation } => {
                 let y = x.to_kind(weight.kind()).linear(weight, Some(bias));
-                activation.apply(attached(y, bias, biases))
+                activation.apply(attached(y, [bias], biases))
             }
         }
     }
@@ -468,10 +469,14 @@ fn logits_and_levels(
     (run(&end.head, &last, None).to_kind(Kind::Float), activations)
 }
 
-/// What a layer made, and its bias collected if biases are.
-fn attached(made: Tensor, bias: &Tensor, biases: Option<&Biases>) -> Tensor {
+/// What a layer made, and the parts of its bias collected if biases are.
+fn attached<'a>(
+    made: Tensor,
+    parts: impl IntoIterator<Item = &'a Tensor>,
+    biases: Option<&Biases>,
+) -> Tensor {
     match biases {
-        Some(biases) => biases.attach(&made, bias, 1),
+        Some(biases) => parts.into_iter().fold(made, |made, part| biases.attach(&made, part)),
         None => made,
     }
 }
@@ -482,6 +487,8 @@ struct Convolution {
     /// By whether rows, then columns, need a zero more after than before.
     kernels: [[Tensor; 2]; 2],
     bias: Tensor,
+    /// What it is the sum of: the convolution's own and the batch normalization's, as far as there are such.
+    biases: Vec<Tensor>,
     side: i64,
     stride: i64,
     padding: Padding,
@@ -503,7 +510,7 @@ impl Convolution {
                 [1; 2],
                 self.groups,
             );
-            self.activation.apply(attached(y, &self.bias, biases))
+            self.activation.apply(attached(y, &self.biases, biases))
         })
     }
 
@@ -592,18 +599,21 @@ impl Builder<'_> {
     fn convolution(&self, convolution: &plan::Convolution) -> Convolution {
         let double = |module: &str, name: &str| self.parameter(module, name).to_kind(Kind::Double);
         let mut weight = double(&convolution.name, "weight");
-        let mut bias = if convolution.bias {
-            double(&convolution.name, "bias")
-        } else {
-            Tensor::zeros([convolution.outputs], (Kind::Double, Device::Cpu))
-        };
+        let mut biases = vec![];
+        if convolution.bias {
+            biases.push(double(&convolution.name, "bias"));
+        }
         if let Some(norm) = &convolution.norm {
             let deviation = (double(&norm.name, "running_var") + norm.epsilon).sqrt();
             let factor = double(&norm.name, "weight") / deviation;
             weight *= factor.view([-1, 1, 1, 1]);
-            bias =
-                (bias - double(&norm.name, "running_mean")) * factor + double(&norm.name, "bias");
+            for bias in &mut biases {
+                *bias *= &factor;
+            }
+            biases.push(double(&norm.name, "bias") - double(&norm.name, "running_mean") * factor);
         }
+        let none = Tensor::zeros([convolution.outputs], (Kind::Double, Device::Cpu));
+        let bias = biases.iter().fold(none, |sum, part| sum + part);
         let is_uneven = convolution.padding == Padding::Same && convolution.stride > 1;
         let even = arranged(&self.placed(&weight), self.kind);
         let kernel = |rows: i64, columns: i64| {
@@ -616,6 +626,7 @@ impl Builder<'_> {
         Convolution {
             kernels: [[kernel(0, 0), kernel(0, 1)], [kernel(1, 0), kernel(1, 1)]],
             bias: self.placed(&bias),
+            biases: biases.iter().map(|part| self.placed(part)).collect(),
             side: convolution.kernel,
             stride: convolution.stride,
             padding: convolution.padding,

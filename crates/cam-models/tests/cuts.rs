@@ -253,6 +253,9 @@ fn a_randomized_copy_shares_the_first_stages_and_obeys_the_law_of_the_cut() {
                 let copy = cut.randomized(share, 0).unwrap();
                 let what = format!("{name} at {layer}, {share} random");
                 assert_close(&copy.logits(&x), &random, 1e-5, &what);
+                let (first, expected) = (x.narrow(0, 0, 1), random.narrow(0, 0, 1));
+                assert_close(&copy.logits_and_biases(&first).0, &expected, 1e-5, &what);
+                assert_close(&copy.logits_and_levels(&first, 4).0, &expected, 1e-5, &what);
                 assert_eq!((copy.batch(), copy.head_batch()), (cut.batch(), cut.head_batch()));
                 assert_eq!(
                     copy.pooled_linear_head().is_some(),
@@ -275,6 +278,11 @@ fn a_randomized_copy_shares_the_first_stages_and_obeys_the_law_of_the_cut() {
         let cut = seeded_0.cut("input").unwrap();
         assert!(largest(&(cut.logits(&x) - cut.randomized(1.0, 0).unwrap().logits(&x))) > 1e-3);
     }
+}
+
+fn n_convolutions(network: &Network) -> usize {
+    let shapes = network.plan().parameters();
+    shapes.iter().filter(|parameter| parameter.shape.len() == 4).count()
 }
 
 #[test]
@@ -300,8 +308,18 @@ fn pixels_and_biases_times_their_gradients_add_up_to_the_logit_in_networks_of_re
                 row.name
             );
         }
-        // Every convolution and every linear layer has one, of the shape of what it makes.
-        assert!(biases.len() > 10 && biases.iter().all(|bias| bias.size()[0] == 1), "{}", row.name);
+        // Every convolution has one, and of a normalization behind it another; so has every linear layer.
+        let n_maps = biases.iter().filter(|bias| bias.dim() == 4).count();
+        let is_normalized_too = row.name.starts_with("vgg") && row.name.ends_with("_bn");
+        let n_convolutions = n_convolutions(&network);
+        let n_expected = if is_normalized_too { 2 * n_convolutions } else { n_convolutions };
+        assert_eq!(n_maps, n_expected, "{}", row.name);
+        assert_eq!(
+            biases.len() - n_maps,
+            if row.name.starts_with("vgg") { 3 } else { 1 },
+            "{}",
+            row.name
+        );
         let cuts = ["input", row.layer()].map(|layer| network.cut(layer).unwrap());
         let counts = cuts.map(|cut| cut.logits_and_biases(&image).1.len());
         assert_eq!(counts[0], counts[1], "{}: the cut does not matter", row.name);
@@ -323,6 +341,7 @@ fn levels_are_the_cut_and_the_last_layer_of_each_finer_resolution_before_it() {
             let rows: Vec<i64> = levels.iter().map(|level| level.size()[2]).collect();
             assert!(levels.len() <= n && rows.is_sorted_by(|a, b| a < b), "{}: {rows:?}", row.name);
             assert!(n < 9 || levels.len() >= 4, "{}: {rows:?}", row.name);
+            assert!(rows.windows(2).all(|pair| 2 * pair[1] >= 3 * pair[0]), "{rows:?}");
             let gradients = Tensor::run_backward(&[logits.sum(Kind::Float)], &levels, false, false);
             for (level, gradient) in levels.iter().zip(gradients) {
                 let stage =

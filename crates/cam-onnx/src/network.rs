@@ -317,16 +317,17 @@ impl Network {
     /// Halves for [`Classifier::logits_and_levels`], in as many pieces as there are resolutions up to a cut.
     fn levels(&self, layer: &str) -> Levels {
         let rows = |point: &CutPoint| point.map_shape().map(|[_, height, _]| height);
-        // A padded map has no other resolution, and three channels are still the image.
+        // Three channels are still the image, and early maps whose channels may come last cannot be told from others.
         let is_map = |point: &&CutPoint| {
-            point.value != self.input
-                && point.operator != "Pad"
-                && point.map_shape().is_some_and(|[channels, ..]| channels > 3)
+            let is_plain = point.form == Some(Form::Map) && point.value != self.input;
+            let has_channels = point.map_shape().is_some_and(|[channels, ..]| channels > 3);
+            point.operator != "Pad" && has_channels && (is_plain || point.is_feature_map())
         };
         let at = self.points.iter().position(|point| point.name == layer).unwrap_or_default();
         let mut points: Vec<&CutPoint> = vec![&self.points[at]];
         for finer in self.points[..at].iter().rev().filter(is_map) {
-            if rows(finer) > rows(points[points.len() - 1]) {
+            let last = rows(points[points.len() - 1]);
+            if rows(finer).map(|rows| 2 * rows) >= last.map(|rows| 3 * rows) {
                 points.push(finer);
             }
         }
@@ -545,6 +546,10 @@ impl Classifier for Cut<'_> {
     }
 
     fn logits_and_levels(&self, image: &Tensor, n: usize) -> (Tensor, Vec<Tensor>) {
+        if self.is_input() {
+            let image = image.detach().set_requires_grad(true);
+            return (self.head(&image), vec![image]);
+        }
         let Levels { graph, levels } = self.levels.get_or_init(|| self.network.levels(&self.layer));
         let levels = &levels[..n.clamp(1, levels.len())];
         let mut x = self.network.laid_out(image).detach();

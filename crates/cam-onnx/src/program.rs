@@ -138,7 +138,12 @@ impl Program {
         let is_large = |segment: &&Segment| n * segment.peak * 4 > CACHE_BYTES;
         let n_large = self.segments.iter().take_while(is_large).count();
         let split = match n_large.checked_sub(1).map(|last| &self.segments[last]) {
-            Some(segment) if x.device() == Device::Cpu && n > MICRO_BATCH && x.size()[0] == n => {
+            Some(segment)
+                if x.device() == Device::Cpu
+                    && n > MICRO_BATCH
+                    && x.size()[0] == n
+                    && biases.is_none() =>
+            {
                 segment
             }
             _ => return run(0..self.steps.len(), (self.from, x), self.to, n),

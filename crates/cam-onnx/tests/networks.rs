@@ -233,24 +233,31 @@ fn biases_and_levels_come_with_the_same_logits_and_gradients() {
         let gradient = tensor(&entry["gradient"]).narrow(0, 0, 1);
         assert!(off(&gradients[0], &gradient) < tolerance, "{name}");
 
-        let (found, levels) = cut.logits_and_levels(&image, 9);
-        assert!(off(&found.detach(), &logits) < tolerance, "{name}");
-        let rows: Vec<i64> = levels.iter().map(|level| level.size()[2]).collect();
-        assert!(rows.is_sorted_by(|a, b| a < b), "{name}: {rows:?}");
-        let gradients =
-            Tensor::run_backward(&[found.select(1, 1).sum(Kind::Float)], &levels, false, false);
-        let (features, tokens) = cut.features_and_tokens(&image);
-        assert!(off(&levels[0].detach(), &features) < tolerance, "{name}");
-        let leaf = features.detach().set_requires_grad(true);
-        let score = cut.head_with(&leaf, tokens.as_ref()).select(1, 1).sum(Kind::Float);
-        let expected = Tensor::run_backward(&[score], &[&leaf], false, false).remove(0);
-        assert!(off(&gradients[0], &expected) < tolerance, "{name}");
-        let (_, one) = cut.logits_and_levels(&image, 1);
-        assert_eq!(one.len(), 1, "{name}");
-        assert_eq!(
-            rows.len(),
-            if name.starts_with("residual") { 2 } else { 1 },
-            "{name}: {rows:?}"
-        );
+        for bias in biases.iter().filter(|bias| bias.dim() == 4) {
+            let [_, channels, height, width] = bias.size()[..] else { unreachable!() };
+            assert!(channels > 1 && height <= 16 && height == width, "{name}: {:?}", bias.size());
+        }
+
+        for point in network.points().iter().filter(|point| point.is_map()) {
+            let (cut, what) =
+                (network.cut(&point.name).unwrap(), format!("{name} at {}", point.name));
+            let (found, levels) = cut.logits_and_levels(&image, 9);
+            assert!(off(&found.detach(), &logits) < tolerance, "{what}");
+            let rows: Vec<i64> = levels.iter().map(|level| level.size()[2]).collect();
+            assert!(rows.windows(2).all(|pair| 2 * pair[1] >= 3 * pair[0]), "{what}: {rows:?}");
+            let total = found.select(1, 1).sum(Kind::Float);
+            let gradients = Tensor::run_backward(&[total], &levels, false, false);
+            let (features, tokens) = cut.features_and_tokens(&image);
+            assert!(off(&levels[0].detach(), &features) < tolerance, "{what}");
+            let leaf = features.detach().set_requires_grad(true);
+            let score = cut.head_with(&leaf, tokens.as_ref()).select(1, 1).sum(Kind::Float);
+            let expected = Tensor::run_backward(&[score], &[&leaf], false, false).remove(0);
+            assert!(off(&gradients[0], &expected) < tolerance, "{what}");
+            assert_eq!(cut.logits_and_levels(&image, 1).1.len(), 1, "{what}");
+            if Some(point.name.as_str()) == network.default_layer() {
+                let n = if name.starts_with("residual") { 2 } else { 1 };
+                assert_eq!(rows.len(), n, "{what}: {rows:?}");
+            }
+        }
     });
 }

@@ -107,6 +107,7 @@ fn batches_of_1_7_and_64_give_the_same_maps() {
                     | "occlusion"
                     | "saliency"
                     | "input_x_gradient"
+                    | "full_grad"
                     | "integrated_gradients"
                     | "smooth_grad"
                     | "lime"

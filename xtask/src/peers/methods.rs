@@ -51,7 +51,10 @@ const JOBS: [Job; 19] = [
                adds is known, which is what we do",
         ..short("ablation_cam", "Ablation-CAM", &[peer("grad-cam", BOTH, 2e-3)])
     },
-    short("full_grad", "FullGrad", &[peer("grad-cam", BOTH, 2e-3)]),
+    Job {
+        note: "pytorch-grad-cam upsamples every channel of every layer; it looks for modules itself, and is not tuned",
+        ..short("full_grad", "FullGrad", &[peer("grad-cam", STOCK, 2e-3)])
+    },
     long(
         "ss_cam",
         "SS-CAM, 2 samples",

@@ -364,14 +364,22 @@ impl Op {
             return Ok(vec![made]);
         }
         let mut made = self.run(inputs)?;
-        let bias = match self {
-            Self::Conv(_) => inputs.get(2).map(|bias| (bias.shallow_clone(), 1)),
-            Self::BatchNorm { epsilon } => Some((norms::added(inputs, *epsilon)?, 1)),
-            Self::Linear(linear) => Some((linear.bias.shallow_clone(), made[0].dim() - 1)),
-            _ => None,
-        };
-        if let Some((bias, axis)) = bias {
-            made[0] = biases.attach(&made[0], &bias, axis);
+        match self {
+            Self::Conv(_) => {
+                if let Some(bias) = inputs.get(2) {
+                    made[0] = biases.attach(&made[0], bias);
+                }
+            }
+            Self::BatchNorm { epsilon } => {
+                made[0] = biases.attach(&made[0], &norms::added(inputs, *epsilon)?);
+            }
+            Self::Linear(linear) => {
+                // Rows, wherever they are in an image.
+                let shape = made[0].size();
+                let rows = made[0].f_reshape([-1, linear.bias.size()[0]]).map_err(text)?;
+                made[0] = biases.attach(&rows, &linear.bias).f_view(&shape[..]).map_err(text)?;
+            }
+            _ => {}
         }
         Ok(made)
     }

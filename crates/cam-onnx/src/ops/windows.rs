@@ -431,7 +431,7 @@ impl Kernel {
         );
         let mut y = y.map_err(text)?;
         if let Some(biases) = biases {
-            y = biases.attach(&y, &self.bias, 1);
+            y = biases.attach(&y, &self.bias);
         }
         if let Some(Shortcut { value, .. }) = shortcut {
             y = y.f_add_(&value).map_err(text)?;
