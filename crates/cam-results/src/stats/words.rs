@@ -114,6 +114,9 @@ pub(crate) fn equal(methods: &[Contrast]) -> Vec<String> {
         .collect()
 }
 
+/// How many methods are named in a sentence; more are counted.
+const FEW: usize = 3;
+
 /// Which methods a metric does not put above the controls.
 pub(crate) fn controls(methods: &[Contrast], with_model: bool) -> Vec<String> {
     let mut sentences = vec![];
@@ -122,18 +125,35 @@ pub(crate) fn controls(methods: &[Contrast], with_model: bool) -> Vec<String> {
         let here = below
             .iter()
             .filter(|below| below.model == contrast.within && below.heading == contrast.heading);
-        let pairs: Vec<String> = here
-            .map(|below| {
-                let how = if below.is_worse { "worse than" } else { "not better than" };
-                format!("{} is {how} {}", below.method, below.control)
+        // By control and by how it was missed, in the order in which they come.
+        let mut groups: Vec<((&str, bool), Vec<&str>)> = vec![];
+        for below in here {
+            let key = (&*below.control, below.is_worse);
+            match groups.iter_mut().find(|(other, _)| *other == key) {
+                Some((_, methods)) => methods.push(&below.method),
+                None => groups.push((key, vec![&below.method])),
+            }
+        }
+        let n_methods = contrast.items.iter().filter(|item| !item.is_control).count();
+        let groups: Vec<String> = groups
+            .iter()
+            .map(|((control, is_worse), methods)| {
+                let how = if *is_worse { "worse than" } else { "not better than" };
+                let who = match methods.len() {
+                    1 => format!("{} is", methods[0]),
+                    n if n <= FEW => format!("{} are", listed(methods)),
+                    n if n == n_methods => format!("all {n} methods are"),
+                    n => format!("{n} of {n_methods} methods are"),
+                };
+                format!("{who} {how} {control}")
             })
             .collect();
-        if !pairs.is_empty() {
+        if !groups.is_empty() {
             let model = if with_model { format!(" of {}", contrast.within) } else { String::new() };
             sentences.push(format!(
                 "By {}{model}, not every method is shown to be better than the controls, which know nothing of the network: {}.",
                 contrast.heading,
-                listed(&pairs.iter().map(String::as_str).collect::<Vec<_>>())
+                groups.join("; ")
             ));
         }
     }
@@ -201,6 +221,13 @@ mod tests {
         let text = conclusions(&summarize(&manifest, &records)).join("\n");
         let worse = "By Drop ↓, not every method is shown to be better than the controls, which know nothing of the network: CAM is worse than Recipro-CAM (recipro_cam).";
         assert!(text.contains(worse), "{text}");
+        // Both methods below it are named; of many there would be a number.
+        for record in &mut records {
+            record.metrics[0] =
+                record.metrics[0].map(|drop| if record.method == "rise" { 0.9 } else { drop });
+        }
+        let text = conclusions(&summarize(&manifest, &records)).join("\n");
+        assert!(text.contains("CAM and RISE are worse than Recipro-CAM (recipro_cam)."), "{text}");
     }
 
     #[test]
