@@ -95,28 +95,33 @@ pub(crate) fn open_batch(
     shape: &[i64],
     fixed: Option<i64>,
 ) -> Result<(Batches, Trace, Option<Trace>), Problem> {
-    let trace = |graph: &Graph, n: i64, keep: &dyn Fn(Value) -> bool| {
-        graph.trace(&[(input, images(shape, n))], n, keep)
+    // Of `n` images from one on.
+    let trace = |graph: &Graph, start: i64, n: i64, keep: &dyn Fn(Value) -> bool| {
+        let images = images(shape, start + n).narrow(0, start, n);
+        graph.trace(&[(input, images)], n, keep)
     };
     let output = graph.outputs[0];
     let statics = static_values(graph, input);
     let keep = |value: Value| value == output || statics.contains(&value);
+    let keep_output = |value: Value| value == output;
     let smallest = fixed.unwrap_or(1);
-    let first = trace(graph, smallest, &keep)?;
+    let first = trace(graph, 0, smallest, &keep)?;
+    // What the first trace says of its images, this one says of the next ones, before anything is changed.
+    let next = trace(graph, smallest, smallest, &keep_output)?;
     if fixed.is_none() && statics.is_empty() {
         // Nothing depends on shapes, so one look at two images is enough.
-        if let Ok(second) = trace(graph, 2, &keep)
-            && agree(&first, &second, output, 1)
+        if let Ok(second) = trace(graph, 0, 2, &keep)
+            && agree(&second, 2, &[&first, &next], output)
         {
             return Ok((Batches::Any, first, Some(second)));
         }
     } else if fixed.is_none() {
         let more: Result<Vec<Trace>, Problem> =
-            [2, 3].into_iter().map(|n| trace(graph, n, &keep)).collect();
+            [2, 3].into_iter().map(|n| trace(graph, 0, n, &keep)).collect();
         if let Ok(more) = more
             && let [second, third] = &more[..]
-            && agree(&first, second, output, 1)
-            && agree(second, third, output, 2)
+            && agree(second, 2, &[&first, &next], output)
+            && agree(third, 3, &[second], output)
         {
             resolve(graph, &statics, &first, Some((second, third)));
             let second = more.into_iter().next();
@@ -126,9 +131,8 @@ pub(crate) fn open_batch(
     resolve(graph, &statics, &first, None);
     loosen(graph, input, smallest, &first.shapes);
     let n = 2 * smallest;
-    let keep = |value: Value| value == output;
-    if let Ok(second) = trace(graph, n, &keep)
-        && agree(&first, &second, output, smallest)
+    if let Ok(second) = trace(graph, 0, n, &keep_output)
+        && agree(&second, n, &[&first, &next], output)
     {
         return Ok((
             if smallest == 1 { Batches::Any } else { Batches::Only(smallest) },
@@ -139,21 +143,20 @@ pub(crate) fn open_batch(
     Ok((Batches::Only(smallest), first, None))
 }
 
-/// Whether the first `n` images have the same results in both, up to rounding.
-fn agree(a: &Trace, b: &Trace, output: Value, n: i64) -> bool {
-    let (Some(a), Some(b)) = (a.tensors.get(&output), b.tensors.get(&output)) else { return false };
-    let (mut a_size, mut b_size) = (a.size(), b.size());
-    if a_size.is_empty() || b_size.is_empty() || a_size[0] < n || b_size[0] <= n {
-        return false;
-    }
-    (a_size[0], b_size[0]) = (n, n);
-    if a_size != b_size || a_size.contains(&0) {
-        return false;
-    }
-    let (a, b) = (a.narrow(0, 0, n).to_kind(Kind::Double), b.narrow(0, 0, n).to_kind(Kind::Double));
-    let scale = a.abs().max().double_value(&[]);
-    let difference = (a - b).abs().max().double_value(&[]);
-    difference <= 1e-4 * scale.max(1e-6)
+/// Whether the first of `n` images have the results together that they have apart, up to rounding.
+fn agree(together: &Trace, n: i64, apart: &[&Trace], output: Value) -> bool {
+    let result =
+        |trace: &Trace| trace.tensors.get(&output).map(|tensor| tensor.to_kind(Kind::Double));
+    let difference = || -> Option<f64> {
+        let apart: Option<Vec<Tensor>> = apart.iter().map(|trace| result(trace)).collect();
+        let (apart, together) = (Tensor::f_cat(&apart?, 0).ok()?, result(together)?);
+        let n_compared = *apart.size().first()?;
+        let compared = together.f_narrow(0, 0, n_compared).ok()?;
+        let fits = together.size()[0] == n && compared.size() == apart.size() && apart.numel() > 0;
+        let largest = |tensor: &Tensor| tensor.abs().max().double_value(&[]);
+        fits.then(|| largest(&(compared - &apart)) / largest(&apart).max(1e-6))
+    };
+    difference().is_some_and(|difference| difference <= 1e-4)
 }
 
 /// Values that are computed, and do not depend on the images' numbers.

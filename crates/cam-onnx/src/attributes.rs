@@ -15,6 +15,8 @@ pub(crate) struct Source<'a> {
     /// The version of the operators.
     pub(crate) opset: i64,
     external: &'a ExternalData,
+    /// Names of what other nodes take, and of the graph's outputs.
+    used: &'a BTreeSet<&'a str>,
     asked: RefCell<BTreeSet<String>>,
 }
 
@@ -22,8 +24,13 @@ pub(crate) struct Source<'a> {
 pub(crate) type Wrong = String;
 
 impl<'a> Source<'a> {
-    pub(crate) fn new(proto: &'a NodeProto, opset: i64, external: &'a ExternalData) -> Self {
-        Self { proto, opset, external, asked: RefCell::default() }
+    pub(crate) fn new(
+        proto: &'a NodeProto,
+        opset: i64,
+        external: &'a ExternalData,
+        used: &'a BTreeSet<&'a str>,
+    ) -> Self {
+        Self { proto, opset, external, used, asked: RefCell::default() }
     }
 
     /// The operator's name.
@@ -36,14 +43,19 @@ impl<'a> Source<'a> {
         self.proto.input.len()
     }
 
-    /// How many outputs are named and so wanted.
+    /// How many outputs are named, left-out ones before the last included.
     pub(crate) fn n_outputs(&self) -> usize {
         self.proto.output.len()
     }
 
-    /// Whether an output is wanted.
-    pub(crate) fn wants(&self, output: usize) -> bool {
+    /// Whether an output is named.
+    pub(crate) fn names(&self, output: usize) -> bool {
         self.proto.output.get(output).is_some_and(|name| !name.is_empty())
+    }
+
+    /// Whether an output is named, and something uses it.
+    pub(crate) fn wants(&self, output: usize) -> bool {
+        self.proto.output.get(output).is_some_and(|name| self.used.contains(name.as_str()))
     }
 
     /// An error about this node.

@@ -17,6 +17,11 @@ pub(crate) fn largest() -> i64 {
     LARGEST.get()
 }
 
+/// Numbers that all tensors may have that are needed at a time: two of the largest, and their sum.
+pub(crate) fn together() -> i64 {
+    3 * largest()
+}
+
 /// Until it is dropped, only small tensors are made on this thread.
 pub(crate) struct Careful(i64);
 

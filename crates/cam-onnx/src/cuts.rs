@@ -17,8 +17,8 @@ pub(crate) fn dominators(graph: &Graph, input: Value) -> Vec<Value> {
             depends.extend(node.outputs.iter().flatten());
         }
     }
-    let last_use =
-        |value: Value| graph.nodes.iter().rposition(|node| node.inputs.contains(&Some(value)));
+    let last_uses = graph.last_use();
+    let last_use = |value: Value| last_uses.get(&value).copied();
     let mut found = vec![];
     // Until when something other than the value in hand is still needed.
     let mut needed_until = last_use(input);

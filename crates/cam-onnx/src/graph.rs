@@ -11,6 +11,7 @@ use tch::{Kind, Tensor};
 
 use crate::OPSETS;
 use crate::attributes::Source;
+use crate::budget;
 use crate::error::{OnnxError, Problem};
 use crate::ops::{Inputs, Op};
 use crate::proto::{ModelProto, NodeProto, tensor_shape_proto::dimension, type_proto};
@@ -59,7 +60,7 @@ pub(crate) struct Node {
     pub(crate) op: Rc<Op>,
     /// A left-out input is `None`.
     pub(crate) inputs: Vec<Option<Value>>,
-    /// An output that nobody named is `None`.
+    /// An output that nobody named, or uses, is `None`.
     pub(crate) outputs: Vec<Option<Value>>,
 }
 
@@ -74,6 +75,58 @@ pub(crate) struct Input {
 
 /// The largest file that is read, in bytes: twice what the format's own limit is.
 pub(crate) const MAX_BYTES: u64 = 4 << 30;
+
+/// How many nodes a graph may have; the largest networks have some thousands.
+const MAX_NODES: usize = 1 << 15;
+
+/// How many messages a model may consist of, which have up to two kilobytes each when they are decoded.
+const MAX_MESSAGES: usize = 1 << 18;
+
+/// The messages that count, by their numbers in the schema: the graph; in it nodes, weights, inputs, outputs and notes on other
+/// values; in nodes their attributes.
+const LEVELS: [&[usize]; 3] = [&[7], &[1, 5, 11, 12, 13], &[5]];
+
+/// The model in a file's bytes, which are counted through before anything is made of them: an empty node has two bytes there.
+pub(crate) fn decode(bytes: Vec<u8>) -> Result<ModelProto, Problem> {
+    let check = |n: usize, what: &str, most: usize| {
+        let why = || Problem::Graph(format!("it has {n} {what}, and no more than {most} are read"));
+        if n > most { Err(why()) } else { Ok(()) }
+    };
+    check(n_messages(&bytes, &LEVELS), "parts", MAX_MESSAGES)?;
+    let model = ModelProto::decode(Bytes::from(bytes))
+        .map_err(|error| Problem::Damaged(error.to_string()))?;
+    check(model.graph.as_ref().map_or(0, |graph| graph.node.len()), "nodes", MAX_NODES)?;
+    Ok(model)
+}
+
+/// How many messages of these levels a message holds.
+fn n_messages(mut message: &[u8], levels: &[&[usize]]) -> usize {
+    let Some((numbers, deeper)) = levels.split_first() else { return 0 };
+    let mut n = 0;
+    while let Some((number, field)) = next_field(&mut message) {
+        if numbers.contains(&number) {
+            n += 1 + n_messages(field, deeper);
+        }
+    }
+    n
+}
+
+/// Takes the next field from a message: its number and its bytes. `None` at the end, and where nothing more can be decoded.
+fn next_field<'a>(message: &mut &'a [u8]) -> Option<(usize, &'a [u8])> {
+    let key = prost::decode_length_delimiter(&mut *message).ok()?;
+    let length = match key % 8 {
+        0 => prost::decode_length_delimiter(&mut *message).map(|_number| 0).ok()?,
+        1 => 8,
+        2 => prost::decode_length_delimiter(&mut *message).ok()?,
+        // Where a group of fields begins and ends.
+        3 | 4 => 0,
+        5 => 4,
+        _ => return None,
+    };
+    let (field, rest) = message.split_at_checked(length)?;
+    *message = rest;
+    Some((key / 8, field))
+}
 
 impl Graph {
     /// Reads a file, and the files beside it that it keeps weights in.
@@ -93,8 +146,7 @@ impl Graph {
     /// Reads the bytes of a file.
     #[expect(clippy::too_many_lines, reason = "one pass over the file, in its order")]
     pub(crate) fn read(bytes: Vec<u8>, external: &ExternalData) -> Result<Self, Problem> {
-        let model = ModelProto::decode(Bytes::from(bytes))
-            .map_err(|error| Problem::Damaged(error.to_string()))?;
+        let model = decode(bytes)?;
         let graph =
             model.graph.as_ref().ok_or_else(|| Problem::Damaged("it holds no graph".into()))?;
         if !graph.sparse_initializer.is_empty() {
@@ -128,6 +180,11 @@ impl Graph {
             .map(|input| (input.name(), input))
             .collect();
 
+        let taken = graph.node.iter().flat_map(|node| &node.input).map(String::as_str);
+        let used: BTreeSet<&str> = taken
+            .chain(graph.output.iter().map(super::proto::ValueInfoProto::name))
+            .filter(|name| !name.is_empty())
+            .collect();
         let order = in_order(
             graph.output.iter().map(super::proto::ValueInfoProto::name),
             &maker,
@@ -162,7 +219,7 @@ impl Graph {
 
         for index in order {
             let proto = &graph.node[index];
-            let source = Source::new(proto, opset, external);
+            let source = Source::new(proto, opset, external, &used);
             if !is_standard(proto.domain()) {
                 let what = format!("operators of `{}` are not supported", proto.domain());
                 return Err(source.problem(what));
@@ -188,7 +245,7 @@ impl Graph {
             }
             let mut outputs = vec![];
             for name in &proto.output {
-                let value = (!name.is_empty()).then(|| read.add(name));
+                let value = used.contains(name.as_str()).then(|| read.add(name));
                 if let Some(value) = value {
                     values.insert(name, value);
                 }
@@ -287,10 +344,8 @@ impl Graph {
             trace.shapes[*value] = Some(tensor.size());
             trace.tensors.insert(*value, tensor.shallow_clone());
         }
-        let mut last_use = BTreeMap::new();
-        for (index, node) in self.nodes.iter().enumerate() {
-            last_use.extend(node.inputs.iter().flatten().map(|value| (*value, index)));
-        }
+        let last_use = self.last_use();
+        let mut n_alive: i64 = given.iter().map(|(_, tensor)| tensor.numel() as i64).sum();
         for (index, node) in self.nodes.iter().enumerate() {
             let get = |value: Value| {
                 trace
@@ -305,6 +360,7 @@ impl Graph {
                 if let Some(output) = *output {
                     trace.shapes[output] = Some(result.size());
                     if keep(output) || last_use.contains_key(&output) {
+                        n_alive += result.numel() as i64;
                         trace.tensors.insert(output, result);
                     }
                 }
@@ -313,13 +369,37 @@ impl Graph {
                 let what = format!("its output `{}` is not supported", self.names[*missing]);
                 return Err(self.problem(node, what));
             }
+            if n_alive > budget::together() {
+                let what = "its result, beside others that are still needed, is too large";
+                return Err(self.problem(node, what.into()));
+            }
             for value in node.inputs.iter().flatten() {
-                if last_use.get(value) == Some(&index) && !keep(*value) {
-                    trace.tensors.remove(value);
+                if last_use.get(value) == Some(&index)
+                    && !keep(*value)
+                    && let Some(tensor) = trace.tensors.remove(value)
+                {
+                    n_alive -= tensor.numel() as i64;
                 }
             }
         }
         Ok(trace)
+    }
+
+    /// Which node is the last to need a value, of those that are needed.
+    pub(crate) fn last_use(&self) -> BTreeMap<Value, usize> {
+        let uses = self.nodes.iter().enumerate();
+        uses.flat_map(|(index, node)| {
+            node.inputs.iter().flatten().map(move |value| (*value, index))
+        })
+        .collect()
+    }
+
+    /// Which node makes a value, of those that are made.
+    pub(crate) fn makers(&self) -> BTreeMap<Value, &Node> {
+        let nodes = self.nodes.iter();
+        nodes
+            .flat_map(|node| node.outputs.iter().flatten().map(move |value| (*value, node)))
+            .collect()
     }
 
     /// Leaves out nodes whose results nobody needs.

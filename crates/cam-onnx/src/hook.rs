@@ -16,13 +16,13 @@ use tch::{Device, Kind, Tensor};
 use crate::analysis;
 use crate::error::{OnnxError, Problem, UnknownTensor};
 use crate::forms::Form;
-use crate::graph::{Graph, MAX_BYTES};
-use crate::network::{Network, Options};
+use crate::graph::{self, Graph, MAX_BYTES};
+use crate::network::{Cut, Network, Options};
 use crate::proto::attribute_proto::AttributeType;
 use crate::proto::tensor_proto::{DataLocation, DataType};
 use crate::proto::tensor_shape_proto::{Dimension, dimension};
 use crate::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto,
+    AttributeProto, GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto,
     ValueInfoProto, type_proto,
 };
 use crate::tensors::ExternalData;
@@ -91,8 +91,7 @@ pub enum HookError {
 pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
     let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
     let bytes = cam_core::read_file(path, MAX_BYTES).map_err(|error| file(Problem::Io(error)))?;
-    let mut model = ModelProto::decode(Bytes::from(bytes.clone()))
-        .map_err(|error| file(Problem::Damaged(error.to_string())))?;
+    let mut model = graph::decode(bytes.clone()).map_err(file)?;
     let has_output = |graph: &GraphProto| graph.output.iter().any(|output| output.name() == OUTPUT);
     if model.graph.as_ref().is_some_and(has_output) {
         return Ok(Hooked { bytes, layer: None, shape: vec![] });
@@ -117,6 +116,7 @@ pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
         return Err(HookError::Graph(format!("class {class}: there are {n}, 0 to {}", n - 1)));
     }
     let opset = network.opset();
+    let lists_weights = model.ir_version() < 4;
     let graph = model.graph.as_mut().ok_or_else(|| file(Problem::Damaged("no graph".into())))?;
     let mut surgeon = Surgeon { graph, opset };
     let masks = masks(height, width, hook.gaussian);
@@ -136,6 +136,9 @@ pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
     };
     let n_maps = if hook.class.is_some() { 1 } else { network.n_classes() };
     surgeon.output(&maps, hook.scale, [n_maps, height, width]);
+    if lists_weights {
+        surgeon.list_weights();
+    }
     let hooked = model.encode_to_vec();
     check(path, &hooked, &network, hook, &masks, cut.layer())?;
     let layer = Some(cut.layer().to_owned());
@@ -163,8 +166,9 @@ impl Surgeon<'_> {
     /// The maps of a pooled linear head: its weights at every position, by what the pooling leaves of a position.
     fn pooled(&mut self, layer: &str, weight: &Tensor, bias: &Tensor, mass: &Tensor) -> String {
         let size = weight.size();
+        let layer = self.cast(layer, DataType::Float as i32);
         let weight = self.constant("weight", &weight.view([size[0], size[1], 1, 1]));
-        let answers = self.node("Conv", &[layer, &weight], &[]);
+        let answers = self.node("Conv", &[&layer, &weight], &[]);
         let mass = self.constant("mass", mass);
         let answers = self.node("Mul", &[&answers, &mass], &[]);
         let bias = self.constant("bias", &bias.view([1, -1, 1, 1]));
@@ -181,26 +185,28 @@ impl Surgeon<'_> {
     ) -> Result<String, HookError> {
         let n = height * width;
         let list = |numbers: &[i64]| Tensor::from_slice(numbers);
+        let kind = self.element_type(layer);
+        let values = self.cast(layer, DataType::Float as i32);
         // To `[N·h·w, ...]`: a column for every position, put where it was.
         let (column, masks, whole) = match form {
             Form::Map => {
                 let shape = self.constant("columns_shape", &list(&[0, channels, n]));
-                let columns = self.node("Reshape", &[layer, &shape], &[]);
+                let columns = self.node("Reshape", &[&values, &shape], &[]);
                 let columns = self.node("Transpose", &[&columns], &[ints("perm", &[0, 2, 1])]);
                 let whole = vec![channels, height, width];
                 ((columns, vec![channels, 1, 1]), masks.shallow_clone(), whole)
             }
             Form::ChannelsLast => {
                 let whole = vec![height, width, channels];
-                ((layer.to_owned(), vec![1, 1, channels]), masks.permute([0, 2, 3, 1]), whole)
+                ((values.clone(), vec![1, 1, channels]), masks.permute([0, 2, 3, 1]), whole)
             }
             Form::Tokens { prefix, .. } => {
                 let places = if prefix == 0 {
-                    layer.to_owned()
+                    values.clone()
                 } else {
                     let places = list(&(prefix..prefix + n).collect::<Vec<_>>());
                     let places = self.constant("places", &places);
-                    self.node("Gather", &[layer, &places], &[int("axis", 1)])
+                    self.node("Gather", &[&values, &places], &[int("axis", 1)])
                 };
                 let masks = masks.view([n, n, 1]).constant_pad_nd([0, 0, prefix, 0]);
                 ((places, vec![1, channels]), masks, vec![prefix + n, channels])
@@ -216,13 +222,15 @@ impl Surgeon<'_> {
             let kept = Tensor::ones([1, 1, form.prefix(), 1], (Kind::Float, Device::Cpu));
             let kept = self.constant("kept", &kept.constant_pad_nd([0, 0, 0, n]));
             let shape = self.constant("kept_shape", &list(&[&[0, 1], &whole[..]].concat()));
-            let tokens = self.node("Reshape", &[layer, &shape], &[]);
+            let tokens = self.node("Reshape", &[&values, &shape], &[]);
             let tokens = self.node("Mul", &[&tokens, &kept], &[]);
             masked = self.node("Add", &[&masked, &tokens], &[]);
         }
         let shape = self.constant("masked_shape", &list(&[&[-1], &whole[..]].concat()));
         let masked = self.node("Reshape", &[&masked, &shape], &[]);
+        let masked = self.cast(&masked, kind);
         let logits = self.head(network, layer, &masked)?;
+        let logits = self.cast(&logits, DataType::Float as i32);
         let n_classes = network.n_classes();
         let shape = self.constant("logits_shape", &list(&[-1, n, n_classes]));
         let logits = self.node("Reshape", &[&logits, &shape], &[]);
@@ -286,7 +294,9 @@ impl Surgeon<'_> {
                 renamed.insert(output.clone(), name.clone());
                 *output = name;
             }
-            copy.name = Some(format!("{OUTPUT}/{}", node.name()));
+            // Nodes without names are many.
+            copy.name =
+                copy.name.filter(|name| !name.is_empty()).map(|name| format!("{OUTPUT}/{name}"));
             added.push(copy);
         }
         self.graph.node.extend(added);
@@ -313,7 +323,13 @@ impl Surgeon<'_> {
         let (last, kind) = if scale == Scale::U8 {
             let top = self.constant("top", &Tensor::from_slice(&[255.0_f32]));
             let levels = self.node("Mul", &[&scaled, &top], &[]);
-            let levels = self.node("Round", &[&levels], &[]);
+            let levels = if self.opset < 11 {
+                // There is no `Round` yet, and the cast rounds down.
+                let half = self.constant("half", &Tensor::from_slice(&[0.5_f32]));
+                self.node("Add", &[&levels, &half], &[])
+            } else {
+                self.node("Round", &[&levels], &[])
+            };
             let kind = DataType::Uint8;
             (self.node("Cast", &[&levels], &[int("to", kind as i64)]), kind)
         } else {
@@ -327,23 +343,55 @@ impl Surgeon<'_> {
             ..NodeProto::default()
         });
         let batch = self.graph.output.first().and_then(batch_of).unwrap_or_default();
-        let fixed = |side: i64| Dimension {
-            value: Some(dimension::Value::DimValue(side)),
-            ..Dimension::default()
+        let sides = vec![batch, fixed(n_maps), fixed(height), fixed(width)];
+        self.graph.output.push(value_info(OUTPUT, kind as i32, sides));
+    }
+
+    /// Names all weights among the inputs, as files had to until IR version 3.
+    fn list_weights(&mut self) {
+        let GraphProto { input, initializer, .. } = &mut *self.graph;
+        let listed: BTreeSet<String> = input.iter().map(|input| input.name().to_owned()).collect();
+        let new = initializer.iter().filter(|weight| !listed.contains(weight.name()));
+        input.extend(new.map(|weight| {
+            let sides = weight.dims.iter().copied().map(fixed).collect();
+            value_info(weight.name(), weight.data_type(), sides)
+        }));
+    }
+
+    /// A tensor's element type: of what it is made of, back to a cast, a constant, a weight or an input.
+    fn element_type(&self, tensor: &str) -> i32 {
+        let mut name = tensor;
+        while let Some(node) =
+            self.graph.node.iter().find(|node| node.output.iter().any(|output| output == name))
+        {
+            let attribute = |name: &str| node.attribute.iter().find(|own| own.name() == name);
+            let from = match node.op_type() {
+                "Cast" => return attribute("to").map_or(0, AttributeProto::i) as i32,
+                "Constant" | "ConstantOfShape" => {
+                    let value = attribute("value").and_then(|value| value.t.as_ref());
+                    return value.map_or(DataType::Float as i32, TensorProto::data_type);
+                }
+                "CastLike" | "Where" => 1,
+                _ => 0,
+            };
+            let Some(input) = node.input.get(from) else { break };
+            name = input;
+        }
+        let weight = self.graph.initializer.iter().find(|weight| weight.name() == name);
+        let input = self.graph.input.iter().find(|input| input.name() == name);
+        let of_input = || match input?.r#type.as_ref()?.value.as_ref()? {
+            type_proto::Value::TensorType(tensor) => tensor.elem_type,
+            _ => None,
         };
-        let dim = vec![batch, fixed(n_maps), fixed(height), fixed(width)];
-        let tensor = type_proto::Tensor {
-            elem_type: Some(kind as i32),
-            shape: Some(TensorShapeProto { dim }),
-        };
-        self.graph.output.push(ValueInfoProto {
-            name: Some(OUTPUT.to_owned()),
-            r#type: Some(TypeProto {
-                value: Some(type_proto::Value::TensorType(tensor)),
-                ..TypeProto::default()
-            }),
-            ..ValueInfoProto::default()
-        });
+        weight.map(TensorProto::data_type).or_else(of_input).unwrap_or(DataType::Float as i32)
+    }
+
+    /// A tensor in another element type: its name, or that of its cast. Maps are computed in 32-bit floats, heads in their own.
+    fn cast(&mut self, tensor: &str, kind: i32) -> String {
+        if self.element_type(tensor) == kind {
+            return tensor.to_owned();
+        }
+        self.node("Cast", &[tensor], &[int("to", kind.into())])
     }
 
     /// The least or largest number of every map.
@@ -417,6 +465,23 @@ fn ints(name: &str, values: &[i64]) -> AttributeProto {
     }
 }
 
+fn value_info(name: &str, kind: i32, dim: Vec<Dimension>) -> ValueInfoProto {
+    let shape = Some(TensorShapeProto { dim });
+    let tensor = type_proto::Tensor { elem_type: Some(kind), shape };
+    ValueInfoProto {
+        name: Some(name.to_owned()),
+        r#type: Some(TypeProto {
+            value: Some(type_proto::Value::TensorType(tensor)),
+            ..TypeProto::default()
+        }),
+        ..ValueInfoProto::default()
+    }
+}
+
+fn fixed(side: i64) -> Dimension {
+    Dimension { value: Some(dimension::Value::DimValue(side)), ..Dimension::default() }
+}
+
 /// The first size of an output, as the file has it.
 fn batch_of(output: &ValueInfoProto) -> Option<Dimension> {
     let type_proto::Value::TensorType(tensor) = output.r#type.as_ref()?.value.as_ref()? else {
@@ -468,11 +533,28 @@ fn check(
             "the new graph's outputs are not those of the old one".into(),
         ));
     }
-    // What the maps should be, by the network as it is cut here.
+    // What the maps should be, image by image, by the network as it is cut here.
     let _no_grad = tch::no_grad_guard();
     let cut = network.cut(layer)?;
     let images = if network.is_channels_last() { images.permute([0, 3, 1, 2]) } else { images };
-    let (features, tokens) = cut.features_and_tokens(&images.narrow(0, 0, 1));
+    let is_right = |index: i64| {
+        let (expected, tolerance) = right_maps(&cut, &images.narrow(0, index, 1), hook, masks);
+        let found = maps.get(index).to_kind(Kind::Float);
+        found.size() == expected.size()
+            && (found - expected).abs().max().double_value(&[]) <= tolerance
+    };
+    if maps.size()[0] == n && (0..n).all(is_right) {
+        Ok(())
+    } else {
+        Err(HookError::Graph(format!(
+            "the maps behind `{layer}` do not come out right; please report this model"
+        )))
+    }
+}
+
+/// The maps that one image should get, and by how much they may be off.
+fn right_maps(cut: &Cut<'_>, image: &Tensor, hook: &Hook, masks: &Tensor) -> (Tensor, f64) {
+    let (features, tokens) = cut.features_and_tokens(image);
     let columns = features.squeeze_dim(0).flatten(1, 2).transpose(0, 1).unsqueeze(-1).unsqueeze(-1);
     let size = features.size();
     let logits = cut.head_with(&(columns * masks), tokens.as_ref());
@@ -482,23 +564,13 @@ fn check(
     let least = logits.amin([1, 2], true);
     let range = logits.amax([1, 2], true) - &least + 1e-12;
     let unit = (&logits - least) / range;
-    let (expected, tolerance) = match hook.scale {
+    match hook.scale {
         Scale::None => {
             let scale = logits.abs().max().double_value(&[]);
             (logits, 1e-4 * scale.max(1.0))
         }
         Scale::F32 => (unit, 1e-2),
         Scale::U8 => (unit * 255.0, 2.6),
-    };
-    let found = maps.get(0).to_kind(Kind::Float);
-    let is_equal = found.size() == expected.size()
-        && (found - expected).abs().max().double_value(&[]) <= tolerance;
-    if is_equal {
-        Ok(())
-    } else {
-        Err(HookError::Graph(format!(
-            "the maps behind `{layer}` do not come out right; please report this model"
-        )))
     }
 }
 
@@ -510,8 +582,7 @@ fn check(
 pub fn external_files(path: &Path) -> Result<Vec<PathBuf>, OnnxError> {
     let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
     let bytes = cam_core::read_file(path, MAX_BYTES).map_err(|error| file(Problem::Io(error)))?;
-    let model = ModelProto::decode(Bytes::from(bytes))
-        .map_err(|error| file(Problem::Damaged(error.to_string())))?;
+    let model = graph::decode(bytes).map_err(file)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let location = |tensor: &TensorProto| {
         let is_external = tensor.data_location() == DataLocation::External;

@@ -1,7 +1,7 @@
 //! A network read from an ONNX file, and the same cut in two.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -37,8 +37,8 @@ impl Default for Options {
 
 /// An ONNX classifier, ready to be cut.
 ///
-/// Short floats in the file are computed in `f32`. A softmax at the end is cut away: scores are logits. The size of the
-/// images is fixed when it is loaded.
+/// Short floats in the file are computed in `f32`. A softmax over the classes at the end is cut away: scores are logits.
+/// The size of the images is fixed when it is loaded.
 #[derive(Debug)]
 pub struct Network {
     graph: Graph,
@@ -146,19 +146,21 @@ impl Network {
         graph.prune();
         let stands_for = analysis::remove_identities(&mut graph);
         analysis::fold_constants(&mut graph)?;
-        let softmax = cut_softmax(&mut graph);
+        let smallest = fixed.unwrap_or(1);
+        let softmax = cut_softmax(&mut graph, input.value, &image, smallest)?;
         graph.prune();
-        let more = analysis::remove_identities(&mut graph);
         let (batches, first, second) =
             analysis::open_batch(&mut graph, input.value, &image, fixed)?;
         graph.prune();
         let output = graph.outputs[0];
-        let smallest = fixed.unwrap_or(1);
+        // One axis of classes, and others of one entry.
+        let is_row = |sides: &[i64]| {
+            let n_long = sides.iter().filter(|&&side| side != 1).count();
+            !sides.is_empty() && !sides.contains(&0) && n_long < 2
+        };
         let n_classes = match first.shapes[output].as_deref() {
-            Some([n, n_classes, rest @ ..])
-                if *n == smallest && *n_classes > 0 && rest.iter().all(|&side| side == 1) =>
-            {
-                *n_classes
+            Some([n, sides @ ..]) if *n == smallest && is_row(sides) => {
+                sides.iter().product::<i64>()
             }
             shape => {
                 return Err(Problem::Interface(format!(
@@ -178,8 +180,7 @@ impl Network {
         shapes.resize(graph.names.len(), None);
         let aliases = stands_for
             .into_iter()
-            .map(|(name, value)| (graph.names[name].clone(), *more.get(&value).unwrap_or(&value)))
-            .chain(more.iter().map(|(name, value)| (graph.names[*name].clone(), *value)))
+            .map(|(name, value)| (graph.names[name].clone(), value))
             .collect();
         Ok(Self {
             input: input.value,
@@ -214,7 +215,8 @@ impl Network {
         self.default.as_ref()
     }
 
-    /// The softmax that stood behind the logits and was cut away, by its node's name.
+    /// The softmax over the classes that stood behind the logits and was cut away, by its node's name. One over anything else
+    /// is left, and scores are what it gives.
     pub fn softmax(&self) -> Option<&str> {
         self.softmax.as_deref()
     }
@@ -288,14 +290,12 @@ impl Network {
     /// There is no such tensor, or it is no cut, or there are no activations `[N, K, h, w]` in it.
     pub fn cut(&self, layer: &str) -> Result<Cut<'_>, UnknownTensor> {
         let point = self.resolve(layer)?;
-        let mut graph = self.graph.shared();
-        passes::optimize(&mut graph, &self.shapes, &[point.value], self.options.device);
-        let joints: Vec<Value> = self.points.iter().map(|point| point.value).collect();
-        let output = graph.outputs[0];
-        let half = |from, to| Program::new(&graph, from, to, &self.shapes, self.smallest, &joints);
-        let (prefix, suffix) = (half(self.input, point.value), half(point.value, output));
+        let halves = self.pieces(&[point.value]);
+        let [prefix, suffix] = &halves.programs[..] else {
+            unreachable!("one cut makes two pieces")
+        };
         let is_map = point.form == Some(Form::Map);
-        let pooled = is_map.then(|| self.pooled_linear(&suffix, point.value)).flatten();
+        let pooled = is_map.then(|| self.pooled_linear(suffix, point.value)).flatten();
         // A backward pass keeps every activation, the first included, and makes a gradient for each.
         let fitting = |n_numbers: i64, cap: i64| {
             (self.options.memory_bytes as i64 / (2 * n_numbers.max(1) * 4)).clamp(1, cap)
@@ -307,14 +307,30 @@ impl Network {
             network: self,
             batch: fitting(before + behind, cap),
             head_batch: fitting(behind, if point.value == self.input { cap } else { head_cap }),
-            halves: Rc::new(Halves { graph, prefix, suffix, pooled }),
+            pooled: pooled.map(Rc::new),
+            halves: Rc::new(halves),
             layer: point.name.clone(),
             form: point.form.unwrap_or(Form::Map),
             levels: Rc::default(),
         })
     }
 
-    /// Halves for [`Classifier::logits_and_levels`], in as many pieces as there are resolutions up to a cut.
+    /// Itself, optimized between some of its values, from the image to the logits.
+    fn pieces(&self, cuts: &[Value]) -> Pieces {
+        let mut graph = self.graph.shared();
+        passes::optimize(&mut graph, &self.shapes, cuts, self.options.device);
+        // At a joint a batch can be parted, but not one that the file insists on.
+        let points = self.points.iter().filter(|_| self.batches == Batches::Any);
+        let joints: BTreeSet<Value> = points.map(|point| point.value).collect();
+        let ends = [&[self.input], cuts, &graph.outputs[..1]].concat();
+        let piece = |ends: &[Value]| {
+            Program::new(&graph, ends[0], ends[1], &self.shapes, self.smallest, &joints)
+        };
+        let programs = ends.windows(2).map(piece).collect();
+        Pieces { graph, programs }
+    }
+
+    /// The network cut at the last point of each resolution up to a layer, and the form of each.
     fn levels(&self, layer: &str) -> Levels {
         let rows = |point: &CutPoint| point.map_shape().map(|[_, height, _]| height);
         // Three channels are still the image, and early maps whose channels may come last cannot be told from others.
@@ -331,21 +347,12 @@ impl Network {
                 points.push(finer);
             }
         }
+        points.reverse();
         let values: Vec<Value> = points.iter().map(|point| point.value).collect();
-        let mut graph = self.graph.shared();
-        passes::optimize(&mut graph, &self.shapes, &values, self.options.device);
-        let joints: Vec<Value> = self.points.iter().map(|point| point.value).collect();
-        let piece = |from, to| Program::new(&graph, from, to, &self.shapes, self.smallest, &joints);
-        let level = |(index, point): (usize, &&CutPoint)| Level {
-            form: point.form.unwrap_or(Form::Map),
-            before: piece(self.input, point.value),
-            behind: piece(
-                point.value,
-                index.checked_sub(1).map_or(graph.outputs[0], |next| values[next]),
-            ),
-        };
-        let levels = points.iter().enumerate().map(level).collect();
-        Levels { graph, levels }
+        Levels {
+            forms: points.iter().map(|point| point.form.unwrap_or(Form::Map)).collect(),
+            pieces: self.pieces(&values),
+        }
     }
 
     fn resolve(&self, layer: &str) -> Result<&CutPoint, UnknownTensor> {
@@ -381,7 +388,8 @@ impl Network {
     fn pooled_linear(&self, suffix: &Program, cut: Value) -> Option<PooledLinear> {
         let shape = self.shapes[cut].as_deref()?;
         let &[_, channels, height, width] = shape else { return None };
-        let mut nodes = suffix.nodes();
+        // Activations are floats already: the casts of files in half precision change nothing here.
+        let mut nodes = suffix.nodes().filter(|node| !matches!(*node.op, Op::Cast(Kind::Float)));
         let pool = nodes.next()?;
         let pools_all = match &*pool.op {
             Op::GlobalAveragePool => true,
@@ -399,15 +407,11 @@ impl Network {
             }
             _ => false,
         };
-        let linear = nodes.find(|node| {
-            !matches!(*node.op, Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze(_))
-        })?;
+        let linear = nodes.find(|node| !is_reshaping(&node.op))?;
         let Op::Linear(linear) = &*linear.op else { return None };
         let fits = pools_all && linear.weight.size()[1] == channels;
         // Whatever may still come must not change the logits.
-        let is_last = nodes.all(|node| {
-            matches!(*node.op, Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze(_))
-        });
+        let is_last = nodes.all(|node| is_reshaping(&node.op));
         (fits && is_last).then(|| PooledLinear {
             weight: linear.weight.shallow_clone(),
             bias: linear.bias.shallow_clone(),
@@ -419,7 +423,9 @@ impl Network {
 #[derive(Clone, Debug)]
 pub struct Cut<'a> {
     network: &'a Network,
-    halves: Rc<Halves>,
+    halves: Rc<Pieces>,
+    /// The head's parameters where it is nothing but pooling and one linear layer.
+    pooled: Option<Rc<PooledLinear>>,
     layer: String,
     form: Form,
     batch: i64,
@@ -428,30 +434,20 @@ pub struct Cut<'a> {
     levels: Rc<OnceCell<Levels>>,
 }
 
-/// The network in more pieces than two.
+/// A network in pieces, each of which makes what the next one begins with.
+#[derive(Debug)]
+struct Pieces {
+    graph: Graph,
+    programs: Vec<Program>,
+}
+
+/// A network cut at several resolutions.
 #[derive(Debug)]
 struct Levels {
-    graph: Graph,
-    /// The cut first, then the last point at each finer resolution before it.
-    levels: Vec<Level>,
-}
-
-/// Activations at one resolution.
-#[derive(Debug)]
-struct Level {
-    form: Form,
-    /// From the image.
-    before: Program,
-    /// To the next coarser level, or to the logits.
-    behind: Program,
-}
-
-#[derive(Debug)]
-struct Halves {
-    graph: Graph,
-    prefix: Program,
-    suffix: Program,
-    pooled: Option<PooledLinear>,
+    /// One more than there are resolutions: the first from the image, the last to the logits.
+    pieces: Pieces,
+    /// Where the activations are in what each piece but the last makes, the finest first.
+    forms: Vec<Form>,
 }
 
 impl Cut<'_> {
@@ -471,21 +467,23 @@ impl Cut<'_> {
         self.layer == self.network.graph.names[self.network.input]
     }
 
-    /// Runs a half over as many as it takes at a time, and collects its layers' biases if biases are.
-    fn run(&self, program: &Program, x: &Tensor, biases: Option<&Biases>) -> Tensor {
-        self.run_in(&self.halves.graph, program, x, biases)
+    /// Images `[N, 3, H, W]` as the file wants them.
+    fn laid_out(&self, images: &Tensor) -> Tensor {
+        let channels_last = self.network.is_channels_last;
+        if channels_last { images.permute([0, 2, 3, 1]) } else { images.shallow_clone() }
     }
 
-    fn run_in(
-        &self,
-        graph: &Graph,
-        program: &Program,
-        x: &Tensor,
-        biases: Option<&Biases>,
-    ) -> Tensor {
+    /// The file's last tensor as logits `[N, C]`.
+    fn logits_of(&self, last: &Tensor) -> Tensor {
+        last.reshape([-1, self.network.n_classes]).to_kind(Kind::Float)
+    }
+
+    /// Runs a piece over as many as it takes at a time, and collects its layers' biases if biases are.
+    fn run(&self, pieces: &Pieces, index: usize, x: &Tensor, biases: Option<&Biases>) -> Tensor {
+        let Pieces { graph, programs } = pieces;
         let n = x.size()[0];
         let run = |x: &Tensor, n: i64| {
-            program.run(graph, x, n, biases).unwrap_or_else(|problem| panic!("{problem}"))
+            programs[index].run(graph, x, n, biases).unwrap_or_else(|problem| panic!("{problem}"))
         };
         let Batches::Only(size) = self.network.batches else { return run(x, n) };
         let parts: Vec<Tensor> = (0..n)
@@ -521,27 +519,22 @@ impl Classifier for Cut<'_> {
         if self.is_input() {
             return (images.shallow_clone(), None);
         }
-        self.form.to_map(&self.run(&self.halves.prefix, &self.network.laid_out(images), None))
+        self.form.to_map(&self.run(&self.halves, 0, &self.laid_out(images), None))
     }
 
     fn head_with(&self, features: &Tensor, tokens: Option<&Tensor>) -> Tensor {
         let laid_out = if self.is_input() {
-            self.network.laid_out(features)
+            self.laid_out(features)
         } else {
             self.form.to_tensor(features, tokens)
         };
-        let logits = self.run(&self.halves.suffix, &laid_out, None);
-        logits.reshape([features.size()[0], self.network.n_classes]).to_kind(Kind::Float)
+        self.logits_of(&self.run(&self.halves, 1, &laid_out, None))
     }
 
     fn logits_and_biases(&self, image: &Tensor) -> (Tensor, Vec<Tensor>) {
         let biases = Biases::default();
-        let mut x = self.network.laid_out(image);
-        if !self.is_input() {
-            x = self.run(&self.halves.prefix, &x, Some(&biases));
-        }
-        let logits = self.run(&self.halves.suffix, &x, Some(&biases));
-        let logits = logits.reshape([1, self.network.n_classes]).to_kind(Kind::Float);
+        let cut = self.run(&self.halves, 0, &self.laid_out(image), Some(&biases));
+        let logits = self.logits_of(&self.run(&self.halves, 1, &cut, Some(&biases)));
         (logits, biases.into_vec())
     }
 
@@ -550,24 +543,25 @@ impl Classifier for Cut<'_> {
             let image = image.detach().set_requires_grad(true);
             return (self.head(&image), vec![image]);
         }
-        let Levels { graph, levels } = self.levels.get_or_init(|| self.network.levels(&self.layer));
-        let levels = &levels[..n.clamp(1, levels.len())];
-        let mut x = self.network.laid_out(image).detach();
+        let Levels { pieces, forms } = self.levels.get_or_init(|| self.network.levels(&self.layer));
+        let n_skipped = forms.len() - n.clamp(1, forms.len());
+        let mut x = self.laid_out(image).detach();
         let mut activations = vec![];
-        for level in levels.iter().rev() {
-            if activations.is_empty() {
-                // Nothing is differentiated in what comes before.
-                x = self.run_in(graph, &level.before, &x, None).detach();
+        for (index, form) in forms.iter().enumerate() {
+            x = self.run(pieces, index, &x, None);
+            if index < n_skipped {
+                continue;
             }
-            let (features, tokens) = level.form.to_map(&x);
-            let features =
-                if activations.is_empty() { features.set_requires_grad(true) } else { features };
-            let tensor = level.form.to_tensor(&features, tokens.as_ref());
+            let (mut features, tokens) = form.to_map(&x);
+            if index == n_skipped {
+                // Nothing is differentiated in what comes before.
+                features = features.detach().set_requires_grad(true);
+            }
+            x = form.to_tensor(&features, tokens.as_ref());
             activations.push(features);
-            x = self.run_in(graph, &level.behind, &tensor, None);
         }
         activations.reverse();
-        (x.reshape([1, self.network.n_classes]).to_kind(Kind::Float), activations)
+        (self.logits_of(&self.run(pieces, forms.len(), &x, None)), activations)
     }
 
     fn batch(&self) -> i64 {
@@ -579,14 +573,7 @@ impl Classifier for Cut<'_> {
     }
 
     fn pooled_linear_head(&self) -> Option<&PooledLinear> {
-        self.halves.pooled.as_ref()
-    }
-}
-
-impl Network {
-    /// Images `[N, 3, H, W]` as the file wants them.
-    fn laid_out(&self, images: &Tensor) -> Tensor {
-        if self.is_channels_last { images.permute([0, 2, 3, 1]) } else { images.shallow_clone() }
+        self.pooled.as_deref()
     }
 }
 
@@ -632,29 +619,44 @@ fn image_shape(
     Ok((image, is_channels_last, *batch))
 }
 
-/// Turns the softmax behind the logits into nothing: its name. Only reshaping may follow it.
-fn cut_softmax(graph: &mut Graph) -> Option<String> {
+/// Makes what goes into a softmax over the classes the output: the softmax's name. Only reshaping may follow it. A softmax
+/// over anything else is part of the network.
+fn cut_softmax(
+    graph: &mut Graph,
+    input: Value,
+    image: &[i64],
+    n: i64,
+) -> Result<Option<String>, Problem> {
     let mut value = graph.outputs[0];
-    loop {
-        let index = graph.nodes.iter().position(|node| node.outputs.contains(&Some(value)))?;
-        let node = &mut graph.nodes[index];
-        let input = node.inputs.first().copied().flatten()?;
+    let (logits, name, axis, is_flat) = loop {
+        let maker = graph.nodes.iter().find(|node| node.outputs.contains(&Some(value)));
+        let made = maker.and_then(|node| Some((node, node.inputs.first().copied().flatten()?)));
+        let Some((node, from)) = made else { return Ok(None) };
         match &*node.op {
-            Op::Softmax { .. } => {
-                node.op = Rc::new(Op::Unary(Unary::Identity));
-                node.inputs.truncate(1);
-                return Some(node.name.clone());
-            }
-            Op::Reshape { .. }
-            | Op::Flatten { .. }
-            | Op::Squeeze(_)
-            | Op::Cast(_)
-            | Op::Unary(Unary::Identity) => {
-                value = input;
-            }
-            _ => return None,
+            Op::Softmax { axis, flat, .. } => break (from, node.name.clone(), *axis, *flat),
+            Op::Cast(Kind::Float | Kind::Double) | Op::Unary(Unary::Identity) => value = from,
+            op if is_reshaping(op) => value = from,
+            _ => return Ok(None),
         }
+    };
+    let trace = graph.trace(&[(input, analysis::images(image, n))], n, &|_| false)?;
+    let shape = trace.shapes[logits].clone().unwrap_or_default();
+    let axis = if axis < 0 { axis + shape.len() as i64 } else { axis };
+    let (before, behind) = shape.split_at((axis as usize).min(shape.len()));
+    let n_along: i64 = if is_flat { behind.iter().product() } else { behind.iter().take(1).sum() };
+    // One run of numbers for each image, with all that there are.
+    let is_over_classes = before.iter().product::<i64>() == n
+        && n_along == behind.iter().product::<i64>()
+        && shape.first() == Some(&n);
+    if is_over_classes {
+        graph.outputs[0] = logits;
     }
+    Ok(is_over_classes.then_some(name))
+}
+
+/// Whether an operator leaves all numbers as they are, in their order.
+fn is_reshaping(op: &Op) -> bool {
+    matches!(op, Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze(_))
 }
 
 /// The last activations; of a transformer, the last ones before its last attention, which are a block's input.
@@ -689,11 +691,12 @@ fn points(
     };
     // Rows and columns of the last map so far; the image is none.
     let mut grid = None;
+    let makers = graph.makers();
     cuts::dominators(graph, input)
         .into_iter()
         .filter(|&value| is_by_image(value))
         .map(|value| {
-            let maker = graph.nodes.iter().find(|node| node.outputs.contains(&Some(value)));
+            let maker = makers.get(&value);
             let shape = shapes[value].as_ref().map(|shape| shape[1..].to_vec()).unwrap_or_default();
             let form = if value == input { Some(Form::Map) } else { Form::of(&shape, grid) };
             if let Some([_, height, width]) = form.and_then(|form| form.map_shape(&shape))

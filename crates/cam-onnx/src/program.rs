@@ -43,15 +43,15 @@ const MICRO_BATCH: i64 = 2;
 const CACHE_BYTES: i64 = 32 << 20;
 
 impl Program {
-    /// The nodes of a graph that make `to` of `from`. `shapes` are of `batch` images, `joints` the values at which the
-    /// graph can be cut.
+    /// The nodes of a graph that make `to` of `from`. `shapes` are of `batch` images, `joints` the values at which a
+    /// batch may be parted.
     pub(crate) fn new(
         graph: &Graph,
         from: Value,
         to: Value,
         shapes: &[Option<Vec<i64>>],
         batch: i64,
-        joints: &[Value],
+        joints: &BTreeSet<Value>,
     ) -> Self {
         let mut needed = BTreeSet::from([to]);
         let mut nodes = vec![];
@@ -72,7 +72,8 @@ impl Program {
                 *n_uses.entry(*value).or_default() += 1;
             }
         }
-        let maker = |value: Value| nodes.iter().find(|node| node.outputs.contains(&Some(value)));
+        let makers = graph.makers();
+        let maker = |value: Value| makers.get(&value);
         let numbers = |value: Value| {
             shapes
                 .get(value)

@@ -6,8 +6,13 @@
 mod support;
 
 use cam_core::Classifier;
-use cam_onnx::{Form, INPUT, Network, Options};
+use cam_onnx::{Evaluator, Form, INPUT, Network, Options};
 use serde_json::Value;
+use support::model::{
+    FLOAT, HALF, Model,
+    Value::{Int, Ints},
+    waves, whole,
+};
 use support::{expected, off, tensor, vectors};
 use tch::{Device, Kind, Tensor};
 
@@ -27,6 +32,14 @@ fn open(name: &str) -> Network {
     let options = Options { input_side: Some(16), ..Options::default() };
     let file = vectors("networks").join(format!("{name}.onnx"));
     Network::open(&file, &options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A network that a test has written down.
+fn built(model: &Model) -> Network {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { input_side: Some(model.side), ..Options::default() };
+    let path = model.write(folder.path(), "built");
+    Network::open(&path, &options).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -158,6 +171,76 @@ fn batches_are_opened_where_that_is_sure_and_images_run_one_by_one_where_not() {
 }
 
 #[test]
+fn images_that_meet_each_other_are_run_one_by_one() {
+    for batch in [None, Some(1)] {
+        // The first image is added to all of them, which changes nothing for the first alone.
+        let model = Model { batch, ..Model::default() }
+            .stem("images")
+            .weight("first", &whole(&[0]))
+            .node("Gather", "r first", "of_first", &[("axis", Int(0))])
+            .node("Add", "r of_first", "sum", &[])
+            .head("GlobalAveragePool", "sum", "scores");
+        assert_eq!(built(&model).fixed_batch(), Some(1), "{batch:?}");
+    }
+}
+
+#[test]
+fn images_that_a_file_takes_together_stay_together_however_large_they_are() {
+    let model = || {
+        Model { batch: Some(4), side: 512, ..Model::default() }
+            .weight("w", &waves(&[8, 3, 3, 3]))
+            .node("Conv", "images w", "c", &[("pads", Ints(&[1, 1, 1, 1]))])
+    };
+    let paired = model()
+        .weight("two", &whole(&[2, 16, 512, 512]))
+        .weight("four", &whole(&[4, 8, 512, 512]))
+        .node("Reshape", "c two", "pairs", &[])
+        .node("Reshape", "pairs four", "again", &[])
+        .head("GlobalAveragePool", "again", "scores");
+    let plain = model().head("GlobalAveragePool", "c", "scores");
+    let images = waves(&[4, 3, 512, 512]);
+    let [found, expected] = [paired, plain].map(|model| {
+        let network = built(&model);
+        assert_eq!(network.fixed_batch(), Some(4));
+        tch::no_grad(|| network.cut(INPUT).unwrap().logits(&images))
+    });
+    assert!(off(&found, &expected) < 1e-5);
+}
+
+#[test]
+fn the_gradient_of_a_norm_is_zero_where_the_norm_is() {
+    // Global response normalization, with a channel that never responds.
+    let responds = Tensor::from_slice(&[1.0_f32, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+    let model = Model::default()
+        .stem("images")
+        .weight("responds", &responds.view([8, 1, 1]))
+        .node("Mul", "r responds", "m", &[])
+        .node("ReduceL2", "m", "norm", &[("axes", Ints(&[2, 3]))])
+        .node("Mul", "m norm", "scaled", &[])
+        .head("GlobalAveragePool", "scaled", "scores");
+    let images = images().set_requires_grad(true);
+    let score = built(&model).cut(INPUT).unwrap().head(&images).select(1, 1).sum(Kind::Float);
+    let gradient = &Tensor::run_backward(&[score], &[&images], false, false)[0];
+    let largest = gradient.abs().max().double_value(&[]);
+    assert!(largest.is_finite() && largest > 0.0, "{largest}");
+}
+
+#[test]
+fn outputs_that_nobody_uses_may_be_ones_that_are_not_supported() {
+    let model = Model { opset: 9, ..Model::default() }
+        .stem("images")
+        .node("MaxPool", "r", "most indices", &[("kernel_shape", Ints(&[2, 2]))])
+        .node("Dropout", "most", "kept mask", &[])
+        .head("GlobalAveragePool", "kept", "scores");
+    assert_eq!(built(&model).n_classes(), 6);
+    let model = Model { outputs: vec![("scores", FLOAT), ("mask", FLOAT)], ..model };
+    let folder = tempfile::tempdir().unwrap();
+    let error = Network::open(&model.write(folder.path(), "mask"), &Options::default());
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("node `kept` (Dropout, opset 9): its mask is wanted"), "{error}");
+}
+
+#[test]
 fn the_default_layer_is_the_last_map_before_pooling_and_a_pooled_linear_head_is_seen() {
     for name in
         ["residual", "residual_unfused", "residual_opset11", "residual_softmax", "residual_half"]
@@ -183,6 +266,43 @@ fn the_default_layer_is_the_last_map_before_pooling_and_a_pooled_linear_head_is_
 fn a_softmax_is_cut_away_and_named() {
     assert!(open("residual_softmax").softmax().is_some());
     assert_eq!(open("residual").softmax(), None);
+}
+
+#[test]
+fn a_softmax_over_anything_but_the_classes_is_left() {
+    let logits = || Model::default().stem("images").head("GlobalMaxPool", "r", "logits");
+    let groups = logits()
+        .weight("three", &whole(&[-1, 2, 3]))
+        .weight("six", &whole(&[-1, 6]))
+        .node("Reshape", "logits three", "groups", &[])
+        .node("Softmax", "groups", "p", &[("axis", Int(2))])
+        .node("Reshape", "p six", "scores", &[]);
+    let images = logits().node("Softmax", "logits", "scores", &[("axis", Int(0))]);
+    let image = waves(&[1, 3, 16, 16]);
+    for model in [groups, images] {
+        let network = built(&model);
+        assert_eq!((network.softmax(), network.logits_name()), (None, "scores"));
+        let folder = tempfile::tempdir().unwrap();
+        let evaluator = Evaluator::open(&model.write(folder.path(), "whole")).unwrap();
+        let expected = evaluator.run(&[image.shallow_clone()]).unwrap().remove(0);
+        assert!(off(&network.cut(INPUT).unwrap().logits(&image), &expected) < 1e-6);
+    }
+}
+
+#[test]
+fn casts_to_half_precision_and_back_hide_no_pooled_linear_head() {
+    let model = Model { is_half: true, ..Model::default() }
+        .node("Cast", "images", "x", &[("to", Int(HALF))])
+        .stem("x")
+        .head("GlobalAveragePool", "r", "half")
+        .node("Cast", "half", "scores", &[("to", Int(FLOAT))]);
+    let network = built(&model);
+    let cut = network.cut(network.default_layer().unwrap()).unwrap();
+    assert_eq!(cut.layer(), "r");
+    let head = cut.pooled_linear_head().unwrap();
+    let features = tch::no_grad(|| cut.features(&images()));
+    let mean = features.mean_dim(&[2_i64, 3][..], false, Kind::Float);
+    assert!(off(&mean.linear(&head.weight, Some(&head.bias)), &cut.head(&features)) < 1e-5);
 }
 
 #[test]

@@ -10,7 +10,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use cam_onnx::{Network, Options};
+use support::model::{
+    Model,
+    Value::{Int, Ints},
+    message, whole,
+};
 use support::vectors;
+use tch::{Device, Kind, Tensor};
 
 fn open(path: &Path) -> Result<Network, String> {
     let options = Options { input_side: None, ..Options::default() };
@@ -70,6 +76,67 @@ fn messages_say_what_is_wrong_and_where() {
         let error = open(&vectors("hostile").join(format!("{name}.onnx"))).unwrap_err();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn what_is_made_on_the_way_is_bounded_one_by_one_and_together() {
+    let model = || Model { batch: Some(1), side: 64, ..Model::default() };
+    let many = |name: &str| [name].repeat(400).join(" ");
+    let joined = model().node("Concat", &many("images"), "long", &[("axis", Int(2))]).node(
+        "Concat",
+        &many("long"),
+        "x",
+        &[("axis", Int(2))],
+    );
+    let looked_up = model()
+        .weight("places", &Tensor::zeros([20_000, 1], (Kind::Int64, Device::Cpu)))
+        .node("GatherND", "images places", "x", &[]);
+    let normalized = model().node("LRN", "images", "x", &[("size", Int(1 << 16))]);
+    // Each is allowed, and there is one too many.
+    let together = model()
+        .weight("large", &whole(&[1, 3, 6400, 6400]))
+        .node("ReduceMean", "images", "mean", &[("axes", Ints(&[2, 3]))])
+        .node("Expand", "mean large", "a", &[])
+        .node("Expand", "mean large", "b", &[])
+        .node("Expand", "mean large", "c", &[])
+        .node("Expand", "mean large", "d", &[])
+        .node("Sum", "a b c d", "x", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    for (name, model) in [
+        ("joined", joined),
+        ("looked_up", looked_up),
+        ("normalized", normalized),
+        ("together", together),
+    ] {
+        let model = model.node("ReduceMean", "x", "p", &[("axes", Ints(&[2, 3]))]).node(
+            "Flatten",
+            "p",
+            "scores",
+            &[],
+        );
+        let error = open(&model.write(folder.path(), name)).unwrap_err();
+        assert!(error.contains("too large"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_of_more_nodes_than_a_network_has_is_refused_before_they_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("empty.onnx");
+    // Nodes, and attributes of one.
+    let node = message(1, &message(5, &[]).repeat(1_000_000));
+    for nodes in [message(1, &[]).repeat(5_000_000), node] {
+        fs::write(&file, message(7, &nodes)).unwrap();
+        let error = open(&file).unwrap_err();
+        assert!(error.contains("parts, and no more than 262144 are read"), "{error}");
+    }
+    let mut model = Model::default();
+    for index in 0..40_000 {
+        let before = if index == 0 { "images".to_owned() } else { format!("x{}", index - 1) };
+        model = model.node("Relu", &before, &format!("x{index}"), &[]);
+    }
+    let error = open(&model.write(folder.path(), "long")).unwrap_err();
+    assert!(error.contains("it has 40000 nodes, and no more than 32768 are read"), "{error}");
 }
 
 #[test]

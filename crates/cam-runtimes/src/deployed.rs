@@ -74,8 +74,8 @@ pub(crate) trait Runner {
     /// Makes ready for [`Input::batches`] of these images.
     fn prepare(&mut self, input: &Input) -> Result<(), String>;
 
-    /// All outputs for images of one of these batches.
-    fn run(&mut self, shape: &[i64], values: &[f32]) -> Result<Vec<Output>, String>;
+    /// One output, by its place, for images of one of these batches.
+    fn run(&mut self, shape: &[i64], values: &[f32], output: usize) -> Result<Output, String>;
 }
 
 impl Input {
@@ -93,7 +93,9 @@ impl Input {
             return Err(format!("its input `{name}` is not of 32-bit floats, as images are"));
         }
         let (fixed, is_channels_last, sides) = match input.shape.as_deref() {
-            Some(&[fixed, Some(3) | None, height, width]) if width != Some(3) => {
+            Some(&[fixed, channels @ (Some(3) | None), height, width])
+                if width != Some(3) || channels == Some(3) =>
+            {
                 (fixed, false, [height, width])
             }
             Some(&[fixed, height, width, Some(3)]) => (fixed, true, [height, width]),
@@ -151,8 +153,9 @@ impl Input {
 
 /// A network in a runtime.
 ///
-/// Where its first output is a softmax, which shows on an image of zeros and one of noise, its logarithm is taken: a softmax of
-/// that gives the probabilities again, so that logits are logits for every method and metric, up to a constant.
+/// Where its first output is a softmax over the classes, which shows on an image of zeros and one of noise, its logarithm is
+/// taken: a softmax of that gives the probabilities again, so that logits are logits for every method and metric, up to a
+/// constant. Of a softmax over anything else its results are the scores, as in `cam-onnx`.
 pub struct Deployed {
     runner: RefCell<Box<dyn Runner>>,
     runtime: Runtime,
@@ -219,8 +222,10 @@ impl Deployed {
         let noise = (line * 12.9898).sin().view([1, 3, height, width]) * 2.0;
         let images = Tensor::cat(&[noise.zeros_like(), noise], 0);
         let scores = deployed.run(&images, deployed.logits).map_err(failed)?;
+        // One axis of classes, and others of one entry.
+        let n_long = scores.size()[1..].iter().filter(|&&side| side != 1).count();
         let n_classes = scores.numel() as i64 / 2;
-        if n_classes < 2 {
+        if n_long > 1 || n_classes < 2 {
             return Err(Problem::Interface(format!(
                 "its first output has the shape {:?} for two images; a classifier has logits [N, classes]",
                 scores.size()
@@ -281,11 +286,7 @@ impl Deployed {
             let part = part.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
             let part = part.flatten(0, -1);
             let values = Vec::<f32>::try_from(&part).map_err(|error| error.to_string())?;
-            let mut outputs = runner.run(&self.input.shape(batch), &values)?;
-            if output >= outputs.len() {
-                return Err(format!("it gave {} outputs", outputs.len()));
-            }
-            let Output { shape, values } = outputs.swap_remove(output);
+            let Output { shape, values } = runner.run(&self.input.shape(batch), &values, output)?;
             if shape.first() != Some(&batch) {
                 return Err(format!("for {batch} images it gave an output of the shape {shape:?}"));
             }
@@ -351,6 +352,9 @@ mod tests {
         );
         let last = input(&[Some(2), Some(224), Some(224), Some(3)]).unwrap();
         assert_eq!((last.shape(2), last.batches()), ([2, 224, 224, 3], vec![2]));
+        // Three channels come first, even where there are as few columns.
+        let narrow = input(&[None, Some(3), Some(8), Some(3)]).unwrap();
+        assert_eq!((narrow.size, narrow.is_channels_last), ([8, 3], false));
         let open = input(&[None, None, None, None]).unwrap();
         assert_eq!(open.shape(1), [1, 3, 224, 224]);
     }
@@ -393,6 +397,8 @@ mod tests {
         /// Scores are rounded to multiples of it.
         step: f64,
         maps: i64,
+        /// Whether there is one score a class, and not two.
+        is_flat: bool,
     }
 
     impl Runner for Sums {
@@ -413,25 +419,24 @@ mod tests {
             Ok(())
         }
 
-        fn run(&mut self, shape: &[i64], values: &[f32]) -> Result<Vec<Output>, String> {
+        fn run(&mut self, shape: &[i64], values: &[f32], output: usize) -> Result<Output, String> {
             let images = Tensor::from_slice(values).view(shape);
             let sums = images.sum_dim_intlist(&[1_i64, 2, 3][..], false, None::<Kind>) / 10.0;
             let scores = Tensor::stack(&[sums.shallow_clone(), -sums], 1);
             let scores = if self.is_softmax { scores.softmax(1, None::<Kind>) } else { scores };
             let scores =
                 if self.step > 0.0 { (scores / self.step).round() * self.step } else { scores };
-            let output = |tensor: &Tensor| Output {
-                shape: tensor.size(),
-                values: Vec::try_from(tensor.contiguous().flatten(0, -1)).unwrap(),
-            };
-            Ok(vec![output(&images.narrow(1, 0, self.maps)), output(&scores)])
+            let scores = if self.is_flat { scores } else { scores.unsqueeze(-1).repeat([1, 1, 2]) };
+            let tensor = [images.narrow(1, 0, self.maps), scores][output].contiguous();
+            let values = Vec::<f32>::try_from(tensor.flatten(0, -1)).unwrap();
+            Ok(Output { shape: tensor.size(), values })
         }
     }
 
     #[test]
     fn a_softmax_at_the_end_changes_no_probability_and_maps_are_found_by_their_name() {
         let open = |is_softmax| {
-            let runner = Box::new(Sums { is_softmax, step: 0.0, maps: 2 });
+            let runner = Box::new(Sums { is_softmax, step: 0.0, maps: 2, is_flat: true });
             Deployed::new(runner, Runtime::OpenVino, &Options::default()).unwrap()
         };
         let [plain, softmax] = [open(false), open(true)];
@@ -451,11 +456,18 @@ mod tests {
     #[test]
     fn a_softmax_in_int8_is_one_too_and_a_hook_for_one_class_is_refused() {
         let open = |step, maps| {
-            let runner = Box::new(Sums { is_softmax: true, step, maps });
+            let runner = Box::new(Sums { is_softmax: true, step, maps, is_flat: true });
             Deployed::new(runner, Runtime::OnnxRuntime, &Options::default())
         };
         assert!(open(1.0 / 256.0, 2).unwrap().is_softmax());
         let error = open(0.0, 1).unwrap_err().to_string();
         assert!(error.contains("a hook for all classes has [N, 2, h, w]"), "{error}");
+    }
+
+    #[test]
+    fn scores_along_two_axes_are_no_logits() {
+        let runner = Box::new(Sums { is_softmax: false, step: 0.0, maps: 2, is_flat: false });
+        let error = Deployed::new(runner, Runtime::OpenVino, &Options::default()).unwrap_err();
+        assert!(error.to_string().contains("has the shape [2, 2, 2] for two images"), "{error}");
     }
 }

@@ -102,25 +102,23 @@ impl Runner for OnnxRuntime {
         Ok(())
     }
 
-    fn run(&mut self, shape: &[i64], values: &[f32]) -> Result<Vec<Output>, String> {
+    fn run(&mut self, shape: &[i64], values: &[f32], output: usize) -> Result<Output, String> {
         let text = |error: ort::Error| error.to_string();
         let images = TensorRef::from_array_view((shape.to_vec(), values)).map_err(text)?;
         let outputs = self.session.run(ort::inputs![images]).map_err(text)?;
-        let output = |value: &ort::value::DynValue| -> Result<Output, String> {
-            let values = match value.dtype().tensor_type() {
-                Some(TensorElementType::Float32) => {
-                    value.try_extract_tensor::<f32>().map_err(text)?.1.to_vec()
-                }
-                Some(TensorElementType::Uint8) => {
-                    let (_, values) = value.try_extract_tensor::<u8>().map_err(text)?;
-                    values.iter().copied().map(f32::from).collect()
-                }
-                other => return Err(format!("an output is of type {other:?}")),
-            };
-            let shape = value.dtype().tensor_shape().map(|shape| shape.to_vec());
-            Ok(Output { shape: shape.unwrap_or_default(), values })
+        let value = outputs.values().nth(output).ok_or("it gave fewer outputs")?;
+        let values = match value.dtype().tensor_type() {
+            Some(TensorElementType::Float32) => {
+                value.try_extract_tensor::<f32>().map_err(text)?.1.to_vec()
+            }
+            Some(TensorElementType::Uint8) => {
+                let (_, values) = value.try_extract_tensor::<u8>().map_err(text)?;
+                values.iter().copied().map(f32::from).collect()
+            }
+            other => return Err(format!("an output is of type {other:?}")),
         };
-        outputs.values().map(|value| output(&value)).collect()
+        let shape = value.dtype().tensor_shape().map(|shape| shape.to_vec());
+        Ok(Output { shape: shape.unwrap_or_default(), values })
     }
 }
 

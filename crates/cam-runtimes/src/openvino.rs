@@ -99,9 +99,9 @@ impl Runner for OpenVino {
         Ok(())
     }
 
-    fn run(&mut self, shape: &[i64], values: &[f32]) -> Result<Vec<Output>, String> {
+    fn run(&mut self, shape: &[i64], values: &[f32], output: usize) -> Result<Output, String> {
         let text = |error: openvino::InferenceError| error.to_string();
-        let (_, compiled, request) = self
+        let (.., request) = self
             .compiled
             .iter_mut()
             .find(|(batch, ..)| *batch == shape[0])
@@ -111,22 +111,18 @@ impl Runner for OpenVino {
         images.get_data_mut::<f32>().map_err(text)?.copy_from_slice(values);
         request.set_input_tensor(&images).map_err(text)?;
         request.infer().map_err(text)?;
-        let n = compiled.get_output_size().map_err(text)?;
-        let output = |index: usize| -> Result<Output, String> {
-            let tensor = request.get_output_tensor_by_index(index).map_err(text)?;
-            let shape = tensor.get_shape().map_err(text)?.get_dimensions().to_vec();
-            if tensor.get_size().map_err(text)? == 0 {
-                return Ok(Output { shape, values: vec![] });
+        let tensor = request.get_output_tensor_by_index(output).map_err(text)?;
+        let shape = tensor.get_shape().map_err(text)?.get_dimensions().to_vec();
+        if tensor.get_size().map_err(text)? == 0 {
+            return Ok(Output { shape, values: vec![] });
+        }
+        let values = match tensor.get_element_type().map_err(text)? {
+            ElementType::F32 => tensor.get_data::<f32>().map_err(text)?.to_vec(),
+            ElementType::U8 => {
+                tensor.get_data::<u8>().map_err(text)?.iter().copied().map(f32::from).collect()
             }
-            let values = match tensor.get_element_type().map_err(text)? {
-                ElementType::F32 => tensor.get_data::<f32>().map_err(text)?.to_vec(),
-                ElementType::U8 => {
-                    tensor.get_data::<u8>().map_err(text)?.iter().copied().map(f32::from).collect()
-                }
-                other => return Err(format!("an output is of type {other:?}")),
-            };
-            Ok(Output { shape, values })
+            other => return Err(format!("an output is of type {other:?}")),
         };
-        (0..n).map(output).collect()
+        Ok(Output { shape, values })
     }
 }

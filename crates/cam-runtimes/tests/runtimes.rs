@@ -7,12 +7,17 @@
     reason = "a test may panic, and says what it skips"
 )]
 
+#[path = "../../cam-onnx/tests/support/model.rs"]
+#[allow(dead_code, reason = "not every test uses all of it")]
+mod model;
+
 use std::path::{Path, PathBuf};
 
 use cam_core::{Classifier, Method, Subject, Target};
 use cam_methods::{Hooked, ReciproCam};
 use cam_onnx::{Hook, Network, Scale};
 use cam_runtimes::{Deployed, Options, Runtime, RuntimeError};
+use model::{FLOAT, HALF, INT64, Model, Value::Int, whole};
 use tch::{Device, Kind, Tensor};
 
 const RUNTIMES: [Runtime; 2] = [Runtime::OnnxRuntime, Runtime::OpenVino];
@@ -101,6 +106,78 @@ fn the_map_of_a_hooked_graph_is_recipro_cams() {
                 let off = largest_difference(&found, &expected) / range;
                 assert!(off < 1e-4, "{name}, class {class} in {}: {off:e}", network.runtime());
             }
+        }
+    }
+}
+
+#[test]
+fn hooked_graphs_run_whose_nodes_have_no_names_that_are_old_or_in_half_precision() {
+    let peaks = |model: Model| model.stem("images").head("GlobalMaxPool", "r", "scores");
+    let half = |pooling| {
+        Model { is_half: true, ..Model::default() }
+            .node("Cast", "images", "x", &[("to", Int(HALF))])
+            .stem("x")
+            .head(pooling, "r", "half")
+            .node("Cast", "half", "scores", &[("to", Int(FLOAT))])
+    };
+    let models = [
+        ("unnamed", peaks(Model::default())),
+        ("old", peaks(Model { opset: 9, ir: 3, ..Model::default() })),
+        ("half_repeated", half("GlobalMaxPool")),
+        ("half_pooled", half("GlobalAveragePool")),
+    ];
+    // From 0 to 1, whatever the scale.
+    let unit = |map: &Tensor| (map - map.min()) / (map.max() - map.min());
+    let folder = tempfile::tempdir().unwrap();
+    for runtime in RUNTIMES {
+        for (name, model) in &models {
+            let path = model.write(folder.path(), name);
+            let exact = on_libtorch(&path);
+            let exact = exact.cut(exact.default_layer().unwrap()).unwrap();
+            for scale in [Scale::None, Scale::U8] {
+                let hook = Hook { scale, input_side: Some(16), ..Hook::default() };
+                let hooked = folder.path().join("hooked.onnx");
+                std::fs::write(&hooked, cam_onnx::hook(&path, &hook).unwrap().bytes).unwrap();
+                let Some(network) = deployed(&hooked, runtime) else { continue };
+                let network = &network;
+                for class in 0..6 {
+                    let subject =
+                        |classifier| Subject::new(classifier, waves(1), Target::Class(class), 0);
+                    let found = unit(&Hooked {}.explain(&subject(&network)));
+                    let expected = unit(&ReciproCam::default().explain(&subject(&exact)));
+                    let off = largest_difference(&found, &expected);
+                    assert!(off < 0.03, "{name}, class {class} in {}: {off:e}", network.runtime());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn scores_are_those_of_libtorch_beside_other_outputs_and_behind_a_softmax_over_groups() {
+    let labelled = Model {
+        outputs: vec![("scores", FLOAT), ("label", INT64)],
+        ..Model::default().stem("images").head("GlobalMaxPool", "r", "scores")
+    };
+    let labelled = labelled.node("ArgMax", "scores", "label", &[("axis", Int(1))]);
+    let grouped = Model::default()
+        .stem("images")
+        .head("GlobalMaxPool", "r", "logits")
+        .weight("three", &whole(&[-1, 2, 3]))
+        .weight("six", &whole(&[-1, 6]))
+        .node("Reshape", "logits three", "groups", &[])
+        .node("Softmax", "groups", "p", &[("axis", Int(2))])
+        .node("Reshape", "p six", "scores", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    for runtime in RUNTIMES {
+        for (name, model) in [("labelled", &labelled), ("grouped", &grouped)] {
+            let path = model.write(folder.path(), name);
+            let Some(network) = deployed(&path, runtime) else { continue };
+            assert!(!network.is_softmax(), "{name}");
+            let exact = on_libtorch(&path);
+            let exact = exact.cut(cam_onnx::INPUT).unwrap();
+            let off = largest_difference(&(&network).logits(&waves(3)), &exact.logits(&waves(3)));
+            assert!(off < 2e-5, "{name} in {}: {off:e}", network.runtime());
         }
     }
 }

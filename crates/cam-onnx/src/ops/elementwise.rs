@@ -182,7 +182,9 @@ pub(super) fn run(op: &Op, inputs: &Inputs<'_>) -> Result<Tensor, Wrong> {
         }
         Op::Dropout => {
             match inputs.get(2).map(|flag| flag.numel() == 1 && flag.int64_value(&[]) != 0) {
-                Some(true) => Err("it is in training mode; export the model for inference".into()),
+                Some(true) => {
+                    Err("training mode is not supported; export the model for inference".into())
+                }
                 _ => Ok(x.shallow_clone()),
             }
         }
@@ -286,7 +288,7 @@ impl Binary {
             Self::Add => x.f_add(y),
             Self::Sub => x.f_sub(y),
             Self::Mul => x.f_mul(y),
-            Self::Div if is_whole => x.f_div_tensor_mode(y, "trunc"),
+            Self::Div if is_whole => quotient(x, y),
             Self::Div => x.f_div(y),
             Self::Pow => return power(x, y),
             Self::Mod { as_in_c: true } => x.f_fmod_tensor(y),
@@ -302,6 +304,15 @@ impl Binary {
         };
         result.map_err(text)
     }
+}
+
+/// Of whole numbers, rounded towards zero. The processor traps where the least number is divided by -1, so that is a
+/// negation.
+fn quotient(x: &Tensor, y: &Tensor) -> Result<Tensor, tch::TchError> {
+    // As `int64`: to bytes, 255 and -1 are equal.
+    let is_minus_one = y.f_to_kind(Kind::Int64)?.f_eq(-1)?;
+    let divided = x.f_div_tensor_mode(&y.f_masked_fill(&is_minus_one, 1)?, "trunc")?;
+    divided.f_neg()?.f_where_self(&is_minus_one, &divided)
 }
 
 /// The result is of the base's type. Squares and roots, which normalizations are spelled with, have kernels of their own.

@@ -78,7 +78,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
             if value.numel() != 1 {
                 return Err("its value is no single number".into());
             }
-            Op::ConstantOfShape(value.reshape([1]))
+            Op::ConstantOfShape(value.reshape([0_i64; 0]))
         }
         "Expand" => Op::Expand,
         "Tile" => Op::Tile,
@@ -168,7 +168,10 @@ pub(super) fn run(op: &Op, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, Wrong> {
         }
         Op::GatherNd => {
             let index = inputs.need(1)?;
-            x.f_index(&coordinates(index, &size)?).map_err(text)?
+            let coordinates = coordinates(index, &size)?;
+            let places = index.size();
+            check_size(&[&places[..places.len() - 1], &size[coordinates.len()..]].concat())?;
+            x.f_index(&coordinates).map_err(text)?
         }
         Op::ScatterNd => {
             let (index, updates) = (inputs.need(1)?, inputs.need(2)?);
@@ -219,6 +222,10 @@ fn concat(inputs: &[&Tensor], axis: i64) -> Result<Tensor, Wrong> {
     let axis = axis_of(axis, first.dim())?;
     let device =
         inputs.iter().map(|x| x.device()).find(|device| device.is_cuda()).unwrap_or(Device::Cpu);
+    let mut shape = first.size();
+    let sides = inputs.iter().filter_map(|x| x.size().get(axis as usize).copied());
+    shape[axis as usize] = sides.sum();
+    check_size(&shape)?;
     let inputs: Vec<Tensor> = inputs.iter().map(|x| x.to_device(device)).collect();
     Tensor::f_cat(&inputs, axis).map_err(text)
 }
@@ -275,7 +282,7 @@ fn slice(x: &Tensor, bounds: Option<&Bounds>, inputs: &Inputs<'_>) -> Result<Ten
             _ => {
                 // Backwards: what is kept, in reverse.
                 let (start, end) =
-                    (from_front(*start).clamp(-1, side - 1), from_front(end).clamp(-1, side - 1));
+                    (from_front(*start).min(side - 1).max(0), from_front(end).clamp(-1, side - 1));
                 let flipped = y.f_flip([axis]).map_err(text)?;
                 let (start, end) = (side - 1 - start, side - 1 - end);
                 let step = step.checked_neg().ok_or("a step is too large")?;

@@ -82,7 +82,10 @@ fn einsum(equation: &str, inputs: &[&Tensor]) -> Result<Tensor, Wrong> {
         equation.split_once("->").ok_or("an equation without an arrow is not supported")?;
     let mut sides = std::collections::BTreeMap::new();
     for (letters, input) in left.split(',').zip(inputs) {
-        if letters.contains('.') || letters.chars().count() != input.dim() {
+        if letters.contains('.') {
+            return Err("an ellipsis is not supported".into());
+        }
+        if letters.chars().count() != input.dim() {
             return Err(format!("`{letters}` is not for the shape {:?}", input.size()));
         }
         sides.extend(letters.chars().zip(input.size()));

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Inputs, Op, axis_of, text};
+use super::{Inputs, Op, axis_of, check_size, text};
 use crate::attributes::{Source, Wrong, required};
 
 pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
@@ -10,10 +10,11 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
     Ok(Some(match source.operator() {
         "BatchNormalization" => {
             let _ = (source.float("momentum")?, source.int("spatial")?);
+            // Old files say so by naming more outputs, whether or not anything uses them.
             if source.flag("training_mode", false)?
-                || (1..source.n_outputs()).any(|i| source.wants(i))
+                || (1..source.n_outputs()).any(|i| source.names(i))
             {
-                return Err("it is in training mode; export the model for inference".into());
+                return Err("training mode is not supported; export the model for inference".into());
             }
             Op::BatchNorm { epsilon: epsilon()? }
         }
@@ -124,6 +125,7 @@ pub(super) fn run(op: &Op, inputs: &Inputs<'_>) -> Result<Tensor, Wrong> {
             let n = channels()?;
             let shape = x.size();
             let (before, after) = ((size - 1) / 2, size / 2);
+            check_size(&[&[shape[0], n + size - 1], &shape[2..]].concat())?;
             let squares =
                 x.f_square().and_then(|x| x.f_reshape([shape[0], 1, n, -1])).map_err(text)?;
             let padded = squares.f_constant_pad_nd([0, 0, before, after]).map_err(text)?;

@@ -126,12 +126,17 @@ impl Reduce {
             Reduction::L1 => x.f_abs().and_then(|x| sum(&x)),
             Reduction::SumSquare => x.f_square().and_then(|x| sum(&x)),
             // libtorch has roots and logarithms of floats alone.
-            Reduction::L2 => x.f_square().and_then(|x| sum(&x)?.f_sqrt()?.f_to_kind(kind)),
+            Reduction::L2 => x.f_square().and_then(|x| root(&sum(&x)?)?.f_to_kind(kind)),
             Reduction::LogSum => sum(x).and_then(|x| x.f_log()?.f_to_kind(kind)),
             _ if axes.is_empty() => Ok(x.shallow_clone()),
             Reduction::Mean if x.is_floating_point() => x.f_mean_dim(&axes[..], keep, None::<Kind>),
             Reduction::Mean => {
                 x.f_mean_dim(&axes[..], keep, Kind::Double).and_then(|mean| mean.f_to_kind(kind))
+            }
+            Reduction::Max | Reduction::Min
+                if axes.iter().any(|&axis| x.size()[axis as usize] == 0) =>
+            {
+                return Err("the largest or least of no numbers is not supported".into());
             }
             Reduction::Max => x.f_amax(&axes, keep),
             Reduction::Min => x.f_amin(&axes, keep),
@@ -149,4 +154,10 @@ impl Reduce {
         };
         result.map_err(text)
     }
+}
+
+/// The square root. Its gradient at zero, where it has none, is zero, as that of a norm is.
+fn root(x: &Tensor) -> Result<Tensor, tch::TchError> {
+    let is_zero = x.f_eq(0)?;
+    x.f_masked_fill(&is_zero, 1)?.f_sqrt()?.f_masked_fill(&is_zero, 0)
 }

@@ -121,7 +121,8 @@ impl Resize {
                 return Err(format!("scales {scales:?} are not for {} axes", axes.len()));
             }
             (0..axes.len())
-                .map(|i| ((side(i) as f64 * scales[i]).floor() as i64, scales[i]))
+                // In 32-bit floats, as scales are: 10 cells by 0.7 are 7, though that number is a little less.
+                .map(|i| ((side(i) as f32 * scales[i] as f32).floor() as i64, scales[i]))
                 .collect()
         } else {
             let sizes = inputs.need_ints(sizes)?;
@@ -194,16 +195,21 @@ impl Resize {
     }
 
     fn place(&self, output: f64, side: f64, target: f64, scale: f64) -> f64 {
+        // Scales are 32-bit floats: 8 cells by 1.6 are 5, and a hair less would be another nearest cell.
+        let scaled = |x: f64| match self.mode {
+            Mode::Nearest(_) => f64::from((x / scale) as f32),
+            Mode::Linear | Mode::Cubic(_) => x / scale,
+        };
         match self.place {
             Place::PytorchHalfPixel | Place::AlignCorners if target <= 1.0 => 0.0,
-            Place::HalfPixel | Place::PytorchHalfPixel => (output + 0.5) / scale - 0.5,
+            Place::HalfPixel | Place::PytorchHalfPixel => scaled(output + 0.5) - 0.5,
             Place::HalfPixelSymmetric => {
                 let adjustment = target / (scale * side);
-                side / 2.0 * (1.0 - adjustment) + (output + 0.5) / scale - 0.5
+                side / 2.0 * (1.0 - adjustment) + scaled(output + 0.5) - 0.5
             }
             // A scale may ask for a part of a cell, which counts here and is cut off.
             Place::AlignCorners => output * (side - 1.0) / (scale * side - 1.0),
-            Place::Asymmetric => output / scale,
+            Place::Asymmetric => scaled(output),
         }
     }
 

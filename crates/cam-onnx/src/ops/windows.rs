@@ -46,7 +46,9 @@ pub(super) fn read(source: &Source<'_>) -> Result<Option<Op>, Wrong> {
     Ok(Some(match source.operator() {
         "Conv" => Op::Conv(window(source)?),
         "MaxPool" => {
-            if source.int_or("storage_order", 0)? != 0 || source.wants(1) {
+            // It says how the indices are counted.
+            let _ = source.int("storage_order")?;
+            if source.wants(1) {
                 return Err("indices of maxima are not supported".into());
             }
             let window = window(source)?;

@@ -1,5 +1,7 @@
 //! Tensors as the vectors store them.
 
+pub(crate) mod model;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

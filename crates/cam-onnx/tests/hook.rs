@@ -1,0 +1,43 @@
+//! Graphs with maps as one more output. That these are Recipro-CAM's is a test of `cambench`, that runtimes take them one of
+//! `cam-runtimes`.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[allow(dead_code, reason = "not every test uses all of it")]
+mod support;
+
+use std::fs;
+
+use cam_onnx::{Evaluator, Hook, Network, Options, Scale, hook};
+use support::model::{FLOAT, HALF, Model, Value::Int, waves, whole};
+
+#[test]
+fn maps_are_of_what_goes_into_the_softmax_whatever_its_result_becomes() {
+    let reshaped = Model::default()
+        .stem("images")
+        .head("GlobalMaxPool", "r", "logits")
+        .weight("six", &whole(&[-1, 6]))
+        .node("Softmax", "logits", "p", &[("axis", Int(1))])
+        .node("Reshape", "p six", "scores", &[]);
+    let cast = Model { is_half: true, ..Model::default() }
+        .node("Cast", "images", "x", &[("to", Int(HALF))])
+        .stem("x")
+        .head("GlobalMaxPool", "r", "logits")
+        .node("Softmax", "logits", "p", &[("axis", Int(1))])
+        .node("Cast", "p", "scores", &[("to", Int(FLOAT))]);
+    let folder = tempfile::tempdir().unwrap();
+    let image = waves(&[1, 3, 16, 16]);
+    for (name, model) in [("reshaped", reshaped), ("cast", cast)] {
+        let path = model.write(folder.path(), name);
+        let options = Options { input_side: Some(16), ..Options::default() };
+        let network = Network::open(&path, &options).unwrap();
+        assert_eq!((network.softmax(), network.logits_name()), (Some("p"), "logits"), "{name}");
+        let what = Hook { scale: Scale::None, input_side: Some(16), ..Hook::default() };
+        let hooked = folder.path().join("hooked.onnx");
+        fs::write(&hooked, hook(&path, &what).unwrap().bytes).unwrap();
+        let outputs = Evaluator::open(&hooked).unwrap().run(&[image.shallow_clone()]).unwrap();
+        assert_eq!((outputs[0].size(), outputs[1].size()), (vec![1, 6], vec![1, 6, 4, 4]));
+        // Probabilities are never less than zero.
+        assert!(outputs[1].min().double_value(&[]) < 0.0, "{name}");
+    }
+}
