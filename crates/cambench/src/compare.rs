@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use cam_results::{
-    Run,
-    gate::{self, Baselines, Change, Comparison, Limits, Side, Verdict},
+    Error, Run,
+    gate::{self, Baselines, Change, Comparison, Fault, Limits, Side, Verdict},
     write_bytes,
 };
 use serde_json::{Map, Value, json};
@@ -24,19 +24,25 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<Exit> {
 pub(crate) fn gate(base: &str, new: &str, args: &GateArgs, as_json: bool) -> Result<Exit> {
     let runs = [find(base, &args.baselines)?, find(new, &args.baselines)?];
     let [old_run, new_run] = [Run::read(&runs[0])?, Run::read(&runs[1])?];
+    finished(&old_run).with_context(|| {
+        format!(
+            "`{base}` cannot be a baseline before its run is finished; finish it, or give another one"
+        )
+    })?;
     let limits = Limits {
         noise: args.noise,
         max_drop: args.max_drop.iter().map(|drop| (drop.metric.clone(), drop.size)).collect(),
     };
     let comparison = gate::compare(Side::of(base, &old_run), Side::of(new, &new_run), &limits)?;
-    let exit = exit(&comparison, &args.fail_on);
+    let fails = faults(&args.fail_on);
+    let exit = exit(&comparison, &fails);
     let to_stdout = args.markdown.as_deref() == Some(Path::new("-"));
     if let Some(path) = &args.markdown {
         let markdown = gate::markdown(&comparison);
         if to_stdout { print!("{markdown}") } else { write_bytes(path, markdown.as_bytes())? }
     }
     if let Some(path) = &args.junit {
-        write_bytes(path, gate::junit(&comparison, &verdicts(&args.fail_on)).as_bytes())?;
+        write_bytes(path, gate::junit(&comparison, &fails).as_bytes())?;
     }
     if as_json {
         let mut value = serde_json::to_value(&comparison)?;
@@ -67,27 +73,36 @@ pub(crate) fn find(name: &str, baselines: &Path) -> Result<PathBuf> {
     Err(Unusable(format!("`{name}` is neither a run's folder nor a baseline; {known}")).into())
 }
 
-fn verdicts(fail_on: &[FailOn]) -> Vec<Verdict> {
-    let verdict = |fail_on: &FailOn| match fail_on {
-        FailOn::Regressed => Some(Verdict::Regressed),
-        FailOn::Missing => Some(Verdict::Missing),
-        FailOn::Degenerate => None,
+/// That a run has all its rows.
+fn finished(run: &Run) -> Result<(), Error> {
+    match run.n_missing() {
+        0 => Ok(()),
+        missing => Err(Error::Incomplete {
+            folder: run.folder().to_owned(),
+            missing,
+            planned: run.manifest().n_rows(),
+        }),
+    }
+}
+
+fn faults(fail_on: &[FailOn]) -> Vec<Fault> {
+    let fault = |fail_on: &FailOn| match fail_on {
+        FailOn::Regressed => Fault::Regressed,
+        FailOn::Missing => Fault::Missing,
+        FailOn::Degenerate => Fault::Degenerate,
     };
-    fail_on.iter().filter_map(verdict).collect()
+    fail_on.iter().map(fault).collect()
 }
 
 /// The worst thing that was asked for comes first.
-fn exit(comparison: &Comparison, fail_on: &[FailOn]) -> Exit {
-    let asked = |what| fail_on.contains(&what);
-    if asked(FailOn::Regressed) && comparison.count(Verdict::Regressed) > 0 {
-        Exit::Regression
-    } else if asked(FailOn::Missing) && comparison.count(Verdict::Missing) > 0 {
-        Exit::Incomplete
-    } else if asked(FailOn::Degenerate) && comparison.has_more_degenerate() {
-        Exit::Degenerate
-    } else {
-        Exit::Done
-    }
+fn exit(comparison: &Comparison, fails: &[Fault]) -> Exit {
+    let exits = [
+        (Fault::Regressed, Exit::Regression),
+        (Fault::Missing, Exit::Incomplete),
+        (Fault::Degenerate, Exit::Degenerate),
+    ];
+    let is_found = |(fault, _): &(Fault, Exit)| fails.contains(fault) && comparison.has(*fault);
+    exits.into_iter().find(is_found).map_or(Exit::Done, |(_, exit)| exit)
 }
 
 fn print(comparison: &Comparison) {
@@ -109,18 +124,14 @@ fn print(comparison: &Comparison) {
         });
         cell("change", size);
         cell("p", difference.map_or("–".to_owned(), |d| format!("{:.4}", d.p_holm)));
+        cell("n", difference.map_or("–".to_owned(), |d| d.n.to_string()));
         Value::Object(row)
     };
     let mut changes: Vec<&Change> = comparison.changes.iter().collect();
     changes.sort_by_key(|change| change.verdict);
     table::print(&changes.into_iter().map(row).collect::<Vec<_>>());
     for loss in &comparison.losses {
-        let [old, new] = loss.degenerate;
-        let [old_failed, new_failed] = loss.failed;
-        println!(
-            "{} of {}: {old} degenerate maps, now {new}; {old_failed} failed rows, now {new_failed}",
-            loss.method, loss.model
-        );
+        println!("{} of {}: {loss}", loss.method, loss.model);
     }
     for difference in &comparison.differences {
         println!("different: {difference}");

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cam_results::{Picture, Record, Row, Run, RunManifest, RunStatus, Store};
+use cam_results::{Picture, Record, Row, Run, RunManifest, RunStatus, Status, Store};
 use tempfile::TempDir;
 
 const N_IMAGES: usize = 24;
@@ -80,6 +80,35 @@ impl Workshop {
         store.append_all(&rows).unwrap();
         store.finish("2026-01-02T04:00:00Z").unwrap();
     }
+
+    /// The base run again, with no row yet.
+    fn begin(&self, name: &str) {
+        let mut manifest = Run::read(&self.path("base")).unwrap().manifest().clone();
+        manifest.status = RunStatus::Running;
+        manifest.finished = None;
+        Store::create_or_continue(&self.path(name), manifest).unwrap();
+    }
+
+    /// A comparison with the baseline, as JSON.
+    #[track_caller]
+    fn compared(&self, code: i32, new: &str) -> serde_json::Value {
+        serde_json::from_str(&self.is(code, &["compare", "main", new, "--json"])).unwrap()
+    }
+}
+
+/// A row without a score.
+fn silence(record: &mut Record, status: Status) {
+    record.status = status;
+    record.metrics.fill(None);
+    record.adcc_per_image = None;
+    record.error = Some("made up".into());
+}
+
+/// Takes the scores of Recipro-CAM on all images but two.
+fn silence_most(record: &mut Record, status: Status) {
+    if record.method == "recipro_cam" && &*record.image > "01.png" {
+        silence(record, status);
+    }
 }
 
 /// The bytes of a PNG file, another one for every number.
@@ -128,18 +157,42 @@ fn the_gate_from_baseline_to_exit_code() {
     );
     let markdown = fs::read_to_string(workshop.path("a.md")).unwrap();
     assert!(markdown.starts_with("### Explanations got worse"), "{markdown}");
-    well_formed(&workshop.path("a.xml"), 8, 4);
-    workshop.is(0, &["compare", "main", "worse", "--max-drop", "drop=0.5,adcc=0.9"]);
-    workshop.is(0, &["compare", "main", "worse", "--fail-on", "missing"]);
-    let json: serde_json::Value =
-        serde_json::from_str(&workshop.is(10, &["compare", "main", "worse", "--json"])).unwrap();
+    let json = workshop.compared(10, "worse");
     assert_eq!(json["exit_code"], 10);
     assert_eq!(json["changes"].as_array().unwrap().len(), 8);
+    well_formed(&workshop.path("a.xml"), n_cases(&json), 4);
+    workshop.is(0, &["compare", "main", "worse", "--max-drop", "drop=0.5,adcc=0.9"]);
+    workshop.is(0, &["compare", "main", "worse", "--fail-on", "missing"]);
 
     // A method is gone.
     workshop.make("fewer", |plan| drop(plan.methods.pop()), |_| {});
     workshop.is(5, &["compare", "main", "fewer"]);
     workshop.is(0, &["compare", "main", "fewer", "--fail-on", "regressed"]);
+
+    // Most maps of a method say nothing any more, and those that are left are as they were.
+    workshop.make("degenerate", |_| {}, |record| silence_most(record, Status::Degenerate));
+    let args = ["compare", "main", "degenerate", "--markdown", "b.md", "--junit", "b.xml"];
+    let said = workshop.is(11, &args);
+    assert!(said.contains("0 regressed, 0 missing") && said.contains("now 22;"), "{said}");
+    let markdown = fs::read_to_string(workshop.path("b.md")).unwrap();
+    assert!(markdown.starts_with("### More maps are degenerate"), "{markdown}");
+    let json = workshop.compared(11, "degenerate");
+    well_formed(&workshop.path("b.xml"), n_cases(&json), 1);
+    workshop.is(0, &["compare", "main", "degenerate", "--fail-on", "regressed,missing"]);
+    // Rows that fail are scores that are missing.
+    workshop.make("failed", |_| {}, |record| silence_most(record, Status::Failed));
+    workshop.is(5, &["compare", "main", "failed"]);
+    workshop.is(0, &["compare", "main", "failed", "--fail-on", "regressed,degenerate"]);
+
+    // Nothing to compare with is no pass, whatever the gate is to fail on.
+    workshop.begin("begun");
+    let said = workshop.is(5, &["compare", "begun", "base", "--fail-on", "regressed"]);
+    assert!(said.contains("`begun` cannot be a baseline before its run is finished"), "{said}");
+    assert!(said.contains("48 of 48 rows are missing"), "{said}");
+    workshop.is(5, &["baseline", "save", "begun", "begun"]);
+    workshop.make("silent", |_| {}, |record| silence(record, Status::Failed));
+    let said = workshop.is(6, &["compare", "silent", "base", "--fail-on", "regressed"]);
+    assert!(said.contains("the baseline has no score at all"), "{said}");
 
     // Another protocol means other numbers.
     workshop.make("other", |plan| plan.metrics[0].protocol = "raw".into(), |_| {});
@@ -199,6 +252,11 @@ fn a_tampered_run_is_found() {
     workshop.is(3, &["verify", "base"]);
     workshop.is(3, &["compare", "base", "base"]);
     workshop.is(3, &["report", "base"]);
+}
+
+/// How many test cases the JUnit file of a comparison has: one for each change and each loss.
+fn n_cases(comparison: &serde_json::Value) -> usize {
+    ["changes", "losses"].map(|name| comparison[name].as_array().unwrap().len()).iter().sum()
 }
 
 /// That a JUnit file is what its schema asks for: suites with cases, and counts that count them. `cargo xtask gate` asks
@@ -263,6 +321,7 @@ fn the_workflow_to_copy_is_one_and_gives_options_that_there_are() {
     for option in bench.split_whitespace().filter(|word| word.starts_with("--")) {
         assert!(help.contains(option), "there is no {option}");
     }
+    assert!(bench.contains("--fail-on regressed,missing,degenerate"), "{bench}");
     let sweep = bench.split_whitespace().find(|word| word.starts_with("configs/")).unwrap();
     assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(sweep).is_file(), "{sweep}");
 }

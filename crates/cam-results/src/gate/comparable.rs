@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Limits;
-use crate::{ImageEntry, ModelEntry, RunManifest};
+use super::{Limits, Side};
+use crate::{ImageEntry, ModelEntry, RunManifest, family};
 
 /// Two runs whose numbers mean different things, or a limit on what was not measured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +25,25 @@ pub enum NotComparable {
         /// The names that there are.
         known: Vec<String>,
     },
+}
+
+impl NotComparable {
+    /// Of a baseline in which every row failed, or every map is degenerate.
+    pub(super) fn without_scores() -> Self {
+        Self::Differ { difference: "the baseline has no score at all".to_owned() }
+    }
+}
+
+/// Checks that a baseline has all its rows: what it lacks, the new run could lack unnoticed.
+pub(super) fn check_whole(base: Side<'_>) -> Result<(), NotComparable> {
+    let n_rows = base.manifest.n_rows();
+    match n_rows.saturating_sub(base.records.len()) {
+        0 => Ok(()),
+        n_lacking => {
+            let difference = format!("the baseline lacks {n_lacking} of its {n_rows} rows");
+            Err(NotComparable::Differ { difference })
+        }
+    }
 }
 
 /// Checks that the numbers of two runs mean the same.
@@ -50,29 +69,25 @@ pub(super) fn check(
 
 /// The first difference in what the numbers mean.
 fn difference(base: &RunManifest, new: &RunManifest) -> Option<String> {
-    let differs = |what: String, old: &dyn ToString, new: &dyn ToString| {
-        let (old, new) = (old.to_string(), new.to_string());
-        (old != new).then(|| format!("{what} was {old}, is {new}"))
-    };
-    differs("the class that is explained".into(), &base.target, &new.target)
+    differs("the class that is explained", &base.target, &new.target)
         .or_else(|| {
             let version =
                 |run: &RunManifest| format!("{} {}", run.protocol.name, run.protocol.version);
-            differs("the protocol".into(), &version(base), &version(new))
+            differs("the protocol", &version(base), &version(new))
         })
-        .or_else(|| images(&base.images, &new.images))
+        .or_else(|| images(base, new))
         .or_else(|| {
             models(base, new).find_map(|(old, new)| {
-                differs(format!("the layer of {}", old.name), &old.layer, &new.layer)
+                differs(&format!("the layer of {}", old.name), &old.layer, &new.layer)
             })
         })
         .or_else(|| {
             pairs(&base.methods, &new.methods, |method| &method.name).find_map(|(old, new)| {
                 let name = &old.name;
                 let options =
-                    || differs(format!("the options of {name}"), &old.options, &new.options);
-                differs(format!("the protocol of {name}"), &old.protocol, &new.protocol)
-                    .or_else(|| differs(format!("the method {name}"), &old.method, &new.method))
+                    || differs(&format!("the options of {name}"), &old.options, &new.options);
+                differs(&format!("the protocol of {name}"), &old.protocol, &new.protocol)
+                    .or_else(|| differs(&format!("the method {name}"), &old.method, &new.method))
                     // The options of imported maps hold their hash, and other maps are what is to be compared.
                     .or_else(|| options().filter(|_| old.method != "imported"))
             })
@@ -80,34 +95,65 @@ fn difference(base: &RunManifest, new: &RunManifest) -> Option<String> {
         .or_else(|| {
             pairs(&base.metrics, &new.metrics, |metric| &metric.name).find_map(|(old, new)| {
                 let name = &old.name;
-                differs(format!("the protocol of {name}"), &old.protocol, &new.protocol)
-                    .or_else(|| differs(format!("the metric {name}"), &old.metric, &new.metric))
+                differs(&format!("the protocol of {name}"), &old.protocol, &new.protocol)
+                    .or_else(|| differs(&format!("the metric {name}"), &old.metric, &new.metric))
                     .or_else(|| {
-                        differs(format!("the options of {name}"), &old.options, &new.options)
+                        differs(&format!("the options of {name}"), &old.options, &new.options)
                     })
             })
         })
 }
 
-/// The first difference between two sets of images.
-fn images(base: &[ImageEntry], new: &[ImageEntry]) -> Option<String> {
-    let by_name = |images: &[ImageEntry]| -> BTreeMap<String, Option<String>> {
-        images.iter().map(|image| (image.image.clone(), image.sha256.clone())).collect()
-    };
-    let (old, new) = (by_name(base), by_name(new));
-    let only = |some: &BTreeMap<String, _>, others: &BTreeMap<String, _>| {
-        some.keys().find(|name| !others.contains_key(*name)).cloned()
-    };
-    let counts = format!("the baseline has {} images, the new run {}", old.len(), new.len());
-    if let Some(name) = only(&old, &new) {
+/// Both values of something, where they are not the same.
+fn differs(what: &str, old: &dyn ToString, new: &dyn ToString) -> Option<String> {
+    let (old, new) = (old.to_string(), new.to_string());
+    (old != new).then(|| format!("{what} was {old}, is {new}"))
+}
+
+/// The first difference between the images of two runs, in all that scores depend on.
+fn images(base: &RunManifest, new: &RunManifest) -> Option<String> {
+    let (old_images, new_images) = (by_name(base), by_name(new));
+    let counts =
+        format!("the baseline has {} images, the new run {}", old_images.len(), new_images.len());
+    if let Some(name) = old_images.keys().find(|name| !new_images.contains_key(*name)) {
         return Some(format!("{counts}, and {name} is not among those"));
     }
-    if let Some(name) = only(&new, &old) {
+    if let Some(name) = new_images.keys().find(|name| !old_images.contains_key(*name)) {
         return Some(format!("{counts}, and {name} is new"));
     }
-    old.iter()
-        .find(|(name, hash)| new[*name] != **hash)
-        .map(|(name, _)| format!("the image {name} is another file than it was"))
+    let explains_labels = base.target == "label";
+    let asks_for_boxes =
+        base.metrics.iter().any(|metric| family(&metric.metric) == Some("Localization"));
+    old_images.into_iter().find_map(|(name, old)| {
+        let new = new_images[name];
+        file(old, new)
+            .or_else(|| label(old, new).filter(|_| explains_labels))
+            .or_else(|| boxes(old, new).filter(|_| asks_for_boxes))
+    })
+}
+
+fn by_name(run: &RunManifest) -> BTreeMap<&str, &ImageEntry> {
+    run.images.iter().map(|image| (&*image.image, image)).collect()
+}
+
+/// Whether an image is another file. One that neither run could read has no score in either.
+fn file(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
+    let name = &old.image;
+    match (&old.sha256, &new.sha256) {
+        (Some(_), None) => Some(format!("the new run could not read the image {name}")),
+        (None, Some(_)) => Some(format!("the run of the baseline could not read the image {name}")),
+        (old, new) => (old != new).then(|| format!("the image {name} is another file than it was")),
+    }
+}
+
+fn label(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
+    let shown = |label: Option<i64>| label.map_or("none".to_owned(), |label| label.to_string());
+    differs(&format!("the label of {}", old.image), &shown(old.label), &shown(new.label))
+}
+
+fn boxes(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
+    (old.boxes != new.boxes)
+        .then(|| format!("the boxes of {} were {:?}, are {:?}", old.image, old.boxes, new.boxes))
 }
 
 /// What two comparable runs differ in, one sentence each.

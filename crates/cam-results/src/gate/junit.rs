@@ -5,31 +5,39 @@
 
 use std::fmt::Write as _;
 
-use super::{Change, Comparison, Verdict, heading};
+use super::{Change, Comparison, Fault, Loss, heading};
 use crate::report::p_value;
 
-/// One test case per change, in a suite per model. A case fails with a verdict that `fails` names; one that is missing
-/// otherwise is skipped.
-pub fn junit(comparison: &Comparison, fails: &[Verdict]) -> String {
-    let mut models: Vec<&str> = comparison.changes.iter().map(|change| &*change.model).collect();
-    models.dedup();
-    let is_failure = |change: &&Change| fails.contains(&change.verdict);
-    let is_skipped =
-        |change: &&Change| change.verdict == Verdict::Missing && !fails.contains(&Verdict::Missing);
+/// One test case per change and one per loss, in a suite per model. A case fails with a fault that `fails` names; one that
+/// is missing otherwise is skipped.
+pub fn junit(comparison: &Comparison, fails: &[Fault]) -> String {
+    let Comparison { changes, losses, .. } = comparison;
+    let mut models: Vec<&str> = vec![];
+    let of_changes = changes.iter().map(|change| &*change.model);
+    for model in of_changes.chain(losses.iter().map(|loss| &*loss.model)) {
+        if !models.contains(&model) {
+            models.push(model);
+        }
+    }
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
     for (id, model) in models.into_iter().enumerate() {
-        let changes: Vec<&Change> =
-            comparison.changes.iter().filter(|change| change.model == model).collect();
-        let count = |of: &dyn Fn(&&Change) -> bool| changes.iter().filter(|c| of(c)).count();
+        let changes = changes.iter().filter(|change| change.model == model);
+        let losses = losses.iter().filter(|loss| loss.model == model);
+        let cases: Vec<Case<'_>> = changes
+            .map(|change| Case::of_change(change, fails))
+            .chain(losses.map(|loss| Case::of_loss(loss, fails)))
+            .collect();
+        let count =
+            |is: fn(&Outcome) -> bool| cases.iter().filter(|case| is(&case.outcome)).count();
         let _ = writeln!(
             xml,
             "  <testsuite id=\"{id}\" package=\"cambench\" name=\"{}\" timestamp=\"{}\" hostname=\"localhost\" \
              tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"0\">",
             escape(model),
             second(&comparison.measured),
-            changes.len(),
-            count(&is_failure),
-            count(&is_skipped)
+            cases.len(),
+            count(|outcome| matches!(outcome, Outcome::Failed(..))),
+            count(|outcome| matches!(outcome, Outcome::Skipped))
         );
         xml.push_str("    <properties>\n");
         for (name, value) in [("baseline", &comparison.base), ("new run", &comparison.new)] {
@@ -37,23 +45,26 @@ pub fn junit(comparison: &Comparison, fails: &[Verdict]) -> String {
             let _ = writeln!(xml, "      <property name=\"{name}\" value=\"{value}\"/>");
         }
         xml.push_str("    </properties>\n");
-        for change in changes {
+        for Case { method, name, outcome } in &cases {
             let _ = write!(
                 xml,
                 "    <testcase classname=\"{}.{}\" name=\"{}\" time=\"0\"",
                 escape(model),
-                escape(&change.method),
-                escape(&change.metric)
+                escape(method),
+                escape(name)
             );
-            let inner = if is_failure(&change) {
-                let verdict = change.verdict.as_str();
-                let text = escape(&described(change));
-                format!("<failure type=\"{verdict}\" message=\"{text}\"></failure>")
-            } else if is_skipped(&change) {
-                "<skipped message=\"missing from the new run\"></skipped>".to_owned()
-            } else {
-                xml.push_str("/>\n");
-                continue;
+            let inner = match outcome {
+                Outcome::Failed(fault, text) => {
+                    let (fault, text) = (fault.as_str(), escape(text));
+                    format!("<failure type=\"{fault}\" message=\"{text}\"></failure>")
+                }
+                Outcome::Skipped => {
+                    "<skipped message=\"missing from the new run\"></skipped>".to_owned()
+                }
+                Outcome::Passed => {
+                    xml.push_str("/>\n");
+                    continue;
+                }
             };
             let _ = writeln!(xml, ">{inner}</testcase>");
         }
@@ -63,6 +74,39 @@ pub fn junit(comparison: &Comparison, fails: &[Verdict]) -> String {
     }
     xml.push_str("</testsuites>\n");
     xml
+}
+
+/// A test case of a suite.
+struct Case<'a> {
+    method: &'a str,
+    name: &'a str,
+    outcome: Outcome,
+}
+
+/// How a test case ended.
+enum Outcome {
+    Passed,
+    Skipped,
+    /// On what, and what there is to say.
+    Failed(Fault, String),
+}
+
+impl<'a> Case<'a> {
+    fn of_change(change: &'a Change, fails: &[Fault]) -> Self {
+        let outcome = match change.fault() {
+            Some(fault) if fails.contains(&fault) => Outcome::Failed(fault, described(change)),
+            Some(Fault::Missing) => Outcome::Skipped,
+            _ => Outcome::Passed,
+        };
+        Self { method: &change.method, name: &change.metric, outcome }
+    }
+
+    fn of_loss(loss: &'a Loss, fails: &[Fault]) -> Self {
+        let fault = loss.faults().into_iter().find(|fault| fails.contains(fault));
+        let outcome =
+            fault.map_or(Outcome::Passed, |fault| Outcome::Failed(fault, loss.to_string()));
+        Self { method: &loss.method, name: "rows without a score", outcome }
+    }
 }
 
 /// A time to the second, without its zone; an hour that is none is the first one.

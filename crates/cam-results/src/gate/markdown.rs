@@ -1,23 +1,21 @@
 //! A comparison as Markdown, fit for a comment on a pull request.
 
-use std::fmt::Write as _;
+use std::{cmp::Reverse, fmt::Write as _};
 
-use super::{Change, Comparison, Verdict, heading};
+use super::{Change, Comparison, Fault, Loss, Verdict, grown, heading};
 use crate::report::{code, escape, table};
 
-/// How many unchanged cells are listed: a comment may have 65,536 characters.
-const N_LISTED: usize = 200;
+// How many bytes each part that may be long has: a comment on GitHub may have 65,536 characters in all.
+const OF_CHANGED: usize = 30_000;
+const OF_LOSSES: usize = 8_000;
+const OF_UNCHANGED: usize = 16_000;
+const OF_DIFFERENCES: usize = 4_000;
 
 /// The comparison: what it comes to, what changed, and the rest folded away.
 pub fn markdown(comparison: &Comparison) -> String {
     let mut md = String::new();
     let count = |verdict| comparison.count(verdict);
-    let title = match (count(Verdict::Regressed), count(Verdict::Missing)) {
-        (0, 0) => "Explanations did not get worse",
-        (0, _) => "Explanations are missing",
-        _ => "Explanations got worse",
-    };
-    let _ = writeln!(md, "### {title}\n");
+    let _ = writeln!(md, "### {}\n", title(comparison));
     let counts: Vec<String> = Verdict::ALL
         .into_iter()
         .filter(|verdict| count(*verdict) > 0)
@@ -31,25 +29,16 @@ pub fn markdown(comparison: &Comparison) -> String {
         comparison.n_images,
         counts.join(", ")
     );
-    let (changed, rest): (Vec<&Change>, Vec<&Change>) = comparison
+    let (mut changed, rest): (Vec<&Change>, Vec<&Change>) = comparison
         .changes
         .iter()
         .partition(|change| !matches!(change.verdict, Verdict::Unchanged | Verdict::WithinNoise));
     if !changed.is_empty() {
-        rows(&mut md, &changed);
+        worst_first(&mut changed);
+        rows(&mut md, &changed, OF_CHANGED);
     }
     if !comparison.losses.is_empty() {
-        let head = ["Model", "Method", "Degenerate maps", "Failed rows"].map(str::to_owned);
-        let before_and_now = |[old, new]: [usize; 2]| format!("{old} → {new}");
-        let losses = comparison.losses.iter().map(|loss| {
-            vec![
-                escape(&loss.model),
-                escape(&loss.method),
-                before_and_now(loss.degenerate),
-                before_and_now(loss.failed),
-            ]
-        });
-        table(&mut md, &head, losses);
+        losses(&mut md, &comparison.losses);
     }
     if let Some(Change { metric, method, difference: Some(difference), noise, .. }) =
         comparison.blindest()
@@ -74,10 +63,7 @@ pub fn markdown(comparison: &Comparison) -> String {
             "<details><summary>{} without a change that counts</summary>\n",
             rest.len()
         );
-        if rest.len() > N_LISTED {
-            let _ = writeln!(md, "The first {N_LISTED}:\n");
-        }
-        rows(&mut md, &rest[..rest.len().min(N_LISTED)]);
+        rows(&mut md, &rest, OF_UNCHANGED);
         md.push_str("</details>\n\n");
     }
     if comparison.changes.iter().any(|change| change.seed_deviation.is_some()) {
@@ -88,7 +74,13 @@ pub fn markdown(comparison: &Comparison) -> String {
     if !comparison.differences.is_empty() {
         let differences: Vec<String> =
             comparison.differences.iter().map(|difference| escape(difference)).collect();
-        let _ = writeln!(md, "Different from the baseline: {}.\n", differences.join("; "));
+        let n = n_fitting(differences.iter().map(|text| text.len() + 2), OF_DIFFERENCES);
+        let more = match differences.len() - n {
+            0 => String::new(),
+            n_more => format!("; and {n_more} more"),
+        };
+        let listed = differences[..n].join("; ");
+        let _ = writeln!(md, "Different from the baseline: {listed}{more}.\n");
     }
     let limits = &comparison.limits;
     let drops: Vec<String> = limits
@@ -98,8 +90,8 @@ pub fn markdown(comparison: &Comparison) -> String {
         .collect();
     let _ = writeln!(
         md,
-        "Means in percent. A change counts if its paired 95 % interval excludes 0, its p-value after Holm's correction for \
-         {} comparisons is below 0.05, and it is larger than {}{}.",
+        "Means in percent, over the images that both runs scored, or else all that the baseline did. A change counts if its \
+         paired 95 % interval excludes 0, its p-value after Holm's correction for {} comparisons is below 0.05, and it is larger than {}{}.",
         comparison.changes.iter().filter(|change| change.difference.is_some()).count(),
         limits.noise,
         drops.concat()
@@ -107,7 +99,68 @@ pub fn markdown(comparison: &Comparison) -> String {
     md
 }
 
-fn rows(md: &mut String, changes: &[&Change]) {
+/// The worst that is to be said.
+fn title(comparison: &Comparison) -> &'static str {
+    if comparison.has(Fault::Regressed) {
+        "Explanations got worse"
+    } else if comparison.has(Fault::Missing) {
+        "Explanations are missing"
+    } else if comparison.has(Fault::Degenerate) {
+        "More maps are degenerate"
+    } else {
+        "Explanations did not get worse"
+    }
+}
+
+/// By verdict, then by size as a multiple of what is allowed.
+fn worst_first(changes: &mut [&Change]) {
+    let size = |change: &Change| {
+        change.difference.map_or(0.0, |difference| (difference.mean / change.noise).abs())
+    };
+    changes.sort_by(|a, b| a.verdict.cmp(&b.verdict).then(size(b).total_cmp(&size(a))));
+}
+
+fn losses(md: &mut String, losses: &[Loss]) {
+    let mut losses: Vec<&Loss> = losses.iter().collect();
+    losses.sort_by_key(|loss| Reverse(loss.growth()));
+    let head = ["Model", "Method", "Degenerate maps", "Failed rows"].map(str::to_owned);
+    let before_and_now = |counts: [usize; 2]| {
+        let [old, new] = counts;
+        if grown(counts) > 0 { format!("**{old} → {new}**") } else { format!("{old} → {new}") }
+    };
+    let rows = losses.iter().map(|loss| {
+        vec![
+            escape(&loss.model),
+            escape(&loss.method),
+            before_and_now(loss.degenerate),
+            before_and_now(loss.failed),
+        ]
+    });
+    table_up_to(md, &head, rows.collect(), OF_LOSSES);
+}
+
+/// A table of as many rows as so many bytes have room for, and how many are left out.
+fn table_up_to(md: &mut String, head: &[String], mut rows: Vec<Vec<String>>, n_bytes: usize) {
+    let lengths = rows.iter().map(|row| row.iter().map(|cell| cell.len() + 3).sum::<usize>() + 2);
+    let n = n_fitting(lengths, n_bytes);
+    let n_more = rows.len() - n;
+    rows.truncate(n);
+    table(md, head, rows);
+    if n_more > 0 {
+        let _ = writeln!(md, "{n_more} more are left out; `cambench compare --json` has all.\n");
+    }
+}
+
+/// How many texts of these lengths, the first ones, are no longer than that together.
+fn n_fitting(lengths: impl Iterator<Item = usize>, most: usize) -> usize {
+    let sums = lengths.scan(0_usize, |sum, length| {
+        *sum += length;
+        Some(*sum)
+    });
+    sums.take_while(|sum| *sum <= most).count()
+}
+
+fn rows(md: &mut String, changes: &[&Change], n_bytes: usize) {
     let head = ["Verdict", "Model", "Method", "Metric", "Baseline", "Now", "Change", "p", "n"];
     let mut head = head.map(str::to_owned).to_vec();
     let with_seed = changes.iter().any(|change| change.seed_deviation.is_some());
@@ -118,7 +171,7 @@ fn rows(md: &mut String, changes: &[&Change]) {
         |mean: Option<f64>| mean.map_or("–".to_owned(), |mean| format!("{:.2}", 100.0 * mean));
     let rows = changes.iter().map(|change| {
         let verdict = change.verdict.as_str();
-        let is_bad = matches!(change.verdict, Verdict::Regressed | Verdict::Missing);
+        let is_bad = change.fault().is_some();
         let (size, p, n) = change.difference.map_or(
             ("–".to_owned(), "–".to_owned(), "–".to_owned()),
             |difference| {
@@ -151,5 +204,5 @@ fn rows(md: &mut String, changes: &[&Change]) {
         }
         row
     });
-    table(md, &head, rows);
+    table_up_to(md, &head, rows.collect(), n_bytes);
 }

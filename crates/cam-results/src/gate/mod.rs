@@ -3,7 +3,9 @@
 //! [`compare`] looks at every (model, method, metric) of the baseline and gives one [`Verdict`]. The rule: a change is
 //! claimed only if it is *significant*, that is, its paired 95 % interval excludes 0 and its p-value, corrected for all
 //! cells (Holm), is below 5 %; and it counts only if it is *larger than noise*, a threshold of practice that the user
-//! sets. Runs that differ in more than weights, numbers formats or versions are [`NotComparable`].
+//! sets. Runs that differ in more than weights, numbers formats or versions are [`NotComparable`]. A change is one of the
+//! images that both runs scored, so images that the new run has no score of any more are a [`Loss`], and one that grew a
+//! [`Fault`] of its own.
 
 mod baseline;
 mod comparable;
@@ -20,7 +22,7 @@ pub use junit::junit;
 pub use markdown::markdown;
 
 use crate::{
-    Better, Record, Run, RunManifest, Status, report,
+    Better, Record, Run, RunManifest, Status, adcc, report,
     stats::{Difference, Paired, Scores, Statistic, corrected},
     summary::adcc_parts,
 };
@@ -126,6 +128,28 @@ impl Verdict {
     }
 }
 
+/// What is wrong with the new run, and a gate may fail on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A metric got worse.
+    Regressed,
+    /// A score or a row is missing, or more rows failed than before.
+    Missing,
+    /// More maps are degenerate than before, by more than noise.
+    Degenerate,
+}
+
+impl Fault {
+    /// In a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regressed => "regressed",
+            Self::Missing => "missing",
+            Self::Degenerate => "degenerate",
+        }
+    }
+}
+
 /// Two runs, compared cell by cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
@@ -160,9 +184,9 @@ pub struct Change {
     pub better: Better,
     /// What became of it.
     pub verdict: Verdict,
-    /// The baseline's mean, a fraction.
+    /// The baseline's mean, a fraction, over the images that both scored; over all that it scored where there are none.
     pub base: Option<f64>,
-    /// The new mean.
+    /// The new mean over the same images; `None` where there are none that both scored.
     pub new: Option<f64>,
     /// New minus baseline, over the images that both scored, with interval and p-values.
     pub difference: Option<Difference>,
@@ -171,6 +195,17 @@ pub struct Change {
     /// How far the mean moves with the seed alone, as a standard deviation: where two runs differ in nothing but their
     /// seeds, an image's difference has twice the variance that one seed gives.
     pub seed_deviation: Option<f64>,
+}
+
+impl Change {
+    /// What is wrong with it.
+    pub fn fault(&self) -> Option<Fault> {
+        match self.verdict {
+            Verdict::Regressed => Some(Fault::Regressed),
+            Verdict::Missing => Some(Fault::Missing),
+            Verdict::Improved | Verdict::WithinNoise | Verdict::Unchanged => None,
+        }
+    }
 }
 
 /// Rows of a (model, method) without a score.
@@ -184,6 +219,34 @@ pub struct Loss {
     pub degenerate: [usize; 2],
     /// Failed rows of the baseline and of the new run.
     pub failed: [usize; 2],
+    /// How many more degenerate maps are within noise: the limit of noise as a share of the images.
+    pub tolerated: usize,
+}
+
+impl Loss {
+    /// What there is more of than before, the worst first: failed rows, and degenerate maps beyond noise.
+    pub fn faults(&self) -> Vec<Fault> {
+        let missing = (grown(self.failed) > 0).then_some(Fault::Missing);
+        let degenerate = (grown(self.degenerate) > self.tolerated).then_some(Fault::Degenerate);
+        missing.into_iter().chain(degenerate).collect()
+    }
+
+    /// By how many rows it grew.
+    fn growth(&self) -> usize {
+        grown(self.degenerate) + grown(self.failed)
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ([old, new], [old_failed, new_failed]) = (self.degenerate, self.failed);
+        write!(f, "{old} degenerate maps, now {new}; {old_failed} failed rows, now {new_failed}")
+    }
+}
+
+/// How many there are more than before.
+fn grown([old, new]: [usize; 2]) -> usize {
+    new.saturating_sub(old)
 }
 
 impl Comparison {
@@ -192,9 +255,10 @@ impl Comparison {
         self.changes.iter().filter(|change| change.verdict == verdict).count()
     }
 
-    /// Whether some (model, method) has more degenerate maps than before.
-    pub fn has_more_degenerate(&self) -> bool {
-        self.losses.iter().any(|loss| loss.degenerate[1] > loss.degenerate[0])
+    /// Whether some change, or some loss, is this fault.
+    pub fn has(&self, fault: Fault) -> bool {
+        self.changes.iter().any(|change| change.fault() == Some(fault))
+            || self.losses.iter().any(|loss| loss.faults().contains(&fault))
     }
 
     /// The smallest change that would have been seen four times out of five, of the metric where that is largest
@@ -231,7 +295,7 @@ impl<'a> Side<'a> {
 /// Compares a new run with a baseline.
 ///
 /// # Errors
-/// Where they are not about the same thing.
+/// Where they are not about the same thing, or the baseline lacks rows or has no score at all.
 pub fn compare(
     base: Side<'_>,
     new: Side<'_>,
@@ -239,6 +303,7 @@ pub fn compare(
 ) -> Result<Comparison, NotComparable> {
     let (old_manifest, new_manifest) = (base.manifest, new.manifest);
     comparable::check(old_manifest, new_manifest, limits)?;
+    comparable::check_whole(base)?;
     let scores = Scores::of_runs([
         (old_manifest, base.records),
         (&with_metrics_of(new_manifest, old_manifest), &with_values_of(new, old_manifest)),
@@ -272,13 +337,15 @@ pub fn compare(
                 let paired = new_cell
                     .filter(|_| is_complete)
                     .and_then(|new_cell| scores.difference(new_cell, old_cell, *statistic));
-                let old = scores.value(old_cell, *statistic);
+                let own = scores.value(old_cell, *statistic);
                 // What the baseline has no score of cannot be lost.
-                if old.is_none() {
+                if own.is_none() {
                     continue;
                 }
                 table.extend(paired);
-                let new = new_cell.and_then(|cell| scores.value(cell, *statistic));
+                let means = new_cell
+                    .and_then(|new_cell| common_means(&scores, [old_cell, new_cell], *statistic));
+                let (old, new) = means.map_or((own, None), |[old, new]| (Some(old), Some(new)));
                 changes.push(Change {
                     model: model.name.clone(),
                     method: method.name.clone(),
@@ -294,8 +361,11 @@ pub fn compare(
                     }),
                 });
             }
-            losses.extend(loss([base, new], [&model.name, name], &method.name));
+            losses.extend(loss([base, new], [&model.name, name], &method.name, limits));
         }
+    }
+    if changes.is_empty() {
+        return Err(NotComparable::without_scores());
     }
     let mut corrected = corrected(&table).into_iter();
     for change in changes.iter_mut().filter(|change| change.difference.is_some()) {
@@ -312,6 +382,27 @@ pub fn compare(
         changes,
         losses,
     })
+}
+
+/// A statistic of two cells over the images that both have a score of; `None` where there are none.
+fn common_means(scores: &Scores, cells: [usize; 2], statistic: Statistic) -> Option<[f64; 2]> {
+    let columns = match statistic {
+        Statistic::Mean(column) => vec![column],
+        Statistic::Adcc(parts) => parts.to_vec(),
+    };
+    let [old, new] = cells.map(|cell| -> Vec<Vec<Option<f64>>> {
+        columns.iter().map(|column| scores.values(cell, *column).collect()).collect()
+    });
+    let has_all = |image: &usize| old.iter().chain(&new).all(|values| values[*image].is_some());
+    let common: Vec<usize> = (0..old[0].len()).filter(has_all).collect();
+    let mean = |values: &Vec<Option<f64>>| {
+        common.iter().filter_map(|image| values[*image]).sum::<f64>() / common.len() as f64
+    };
+    let value = |columns: &[Vec<Option<f64>>]| match columns {
+        [coherency, complexity, drop] => adcc(mean(coherency), mean(complexity), mean(drop)),
+        _ => mean(&columns[0]),
+    };
+    (!common.is_empty()).then(|| [value(&old), value(&new)])
 }
 
 /// The rule.
@@ -369,7 +460,7 @@ fn rows_by_cell(records: &[Record]) -> BTreeMap<(&str, &str), usize> {
 }
 
 /// `models` are the names of one model on both sides.
-fn loss(sides: [Side<'_>; 2], models: [&str; 2], method: &str) -> Option<Loss> {
+fn loss(sides: [Side<'_>; 2], models: [&str; 2], method: &str, limits: &Limits) -> Option<Loss> {
     let count = |status: Status| {
         [0, 1].map(|i| {
             let of_cell = |record: &&Record| {
@@ -384,6 +475,7 @@ fn loss(sides: [Side<'_>; 2], models: [&str; 2], method: &str) -> Option<Loss> {
         method: method.to_owned(),
         degenerate,
         failed,
+        tolerated: (limits.noise.of(1.0) * sides[0].manifest.images.len() as f64).floor() as usize,
     })
 }
 
@@ -395,6 +487,8 @@ fn heading(change: &Change) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use serde_json::json;
 
     use super::*;
@@ -423,6 +517,16 @@ mod tests {
             self
         }
 
+        /// Takes the scores of some of a method's images, by their places.
+        fn without_scores(mut self, method: &str, images: Range<usize>, status: Status) -> Self {
+            let of_method = self.records.iter_mut().filter(|record| record.method == method);
+            for record in of_method.skip(images.start).take(images.len()) {
+                record.status = status;
+                record.metrics.fill(None);
+            }
+            self
+        }
+
         fn side<'a>(&'a self, name: &'a str) -> Side<'a> {
             Side { name, manifest: &self.manifest, records: &self.records }
         }
@@ -437,9 +541,13 @@ mod tests {
         compare(base.side("base"), new.side("new"), limits).unwrap()
     }
 
-    fn verdict(comparison: &Comparison, method: &str, metric: &str) -> Verdict {
+    fn change<'a>(comparison: &'a Comparison, method: &str, metric: &str) -> &'a Change {
         let is_it = |change: &&Change| change.method == method && change.metric == metric;
-        comparison.changes.iter().find(is_it).unwrap().verdict
+        comparison.changes.iter().find(is_it).unwrap()
+    }
+
+    fn verdict(comparison: &Comparison, method: &str, metric: &str) -> Verdict {
+        change(comparison, method, metric).verdict
     }
 
     #[test]
@@ -520,22 +628,107 @@ mod tests {
 
     #[test]
     fn more_degenerate_maps_are_counted_and_the_rest_is_compared() {
-        let mut degenerate = Made::new();
-        for record in degenerate.records.iter_mut().filter(|r| r.method == "rise").take(5) {
-            record.status = Status::Degenerate;
-            record.metrics.fill(None);
-        }
-        let comparison = gate(&degenerate);
-        assert!(comparison.has_more_degenerate());
+        let comparison = gate(&Made::new().without_scores("rise", 0..5, Status::Degenerate));
+        assert!(comparison.has(Fault::Degenerate) && !comparison.has(Fault::Missing));
         assert_eq!(comparison.losses[0].degenerate, [0, 5]);
-        let of_rise = comparison.changes.iter().find(|change| change.method == "rise").unwrap();
+        let of_rise = change(&comparison, "rise", "drop");
         assert_eq!((of_rise.verdict, of_rise.difference.unwrap().n), (Verdict::Unchanged, 55));
+        assert!(markdown(&comparison).starts_with("### More maps are degenerate\n"));
+
+        // Not more than before, but for 2 % of 60 images.
+        let old = Made::new().without_scores("rise", 0..5, Status::Degenerate);
+        for n in [0, 4, 5, 6] {
+            let new = Made::new().without_scores("rise", 0..n, Status::Degenerate);
+            let comparison =
+                compare(old.side("base"), new.side("new"), &Limits::default()).unwrap();
+            assert_eq!(comparison.losses[0].degenerate, [5, n]);
+            assert!(comparison.losses[0].faults().is_empty());
+            assert!(markdown(&comparison).starts_with("### Explanations did not get worse\n"));
+        }
+    }
+
+    #[test]
+    fn more_failed_rows_are_missing_scores() {
+        let comparison = gate(&Made::new().without_scores("rise", 0..5, Status::Failed));
+        assert_eq!(comparison.losses[0].failed, [0, 5]);
+        assert!(comparison.has(Fault::Missing) && !comparison.has(Fault::Degenerate));
+        assert_eq!(comparison.count(Verdict::Missing), 0);
+        assert!(markdown(&comparison).starts_with("### Explanations are missing\n"));
+    }
+
+    #[test]
+    fn means_are_over_the_images_that_their_difference_is_of() {
+        // The easy five stay, with a drop of 0.2; the others had 0.8, and a mean of 0.75 over all.
+        let mut base = Made::new();
+        for (i, record) in base.records.iter_mut().filter(|r| r.method == "rise").enumerate() {
+            record.metrics[0] = Some(if i < 5 { 0.2 } else { 0.8 });
+        }
+        let new = Made { manifest: base.manifest.clone(), records: base.records.clone() }
+            .without_scores("rise", 5..60, Status::Degenerate);
+        let comparison = compare(base.side("base"), new.side("new"), &Limits::default()).unwrap();
+        let of_rise = change(&comparison, "rise", "drop");
+        assert!((of_rise.base.unwrap() - 0.2).abs() < 1e-12);
+        assert_eq!((of_rise.base, of_rise.difference.unwrap().n), (of_rise.new, 5));
+        assert!((of_rise.noise - 0.02 * 0.2).abs() < 1e-12);
+        let md = markdown(&comparison);
+        assert!(md.contains("| rise | drop ↓ | 20.00 | 20.00 | +0.00 ["), "{md}");
+        assert!(md.contains("| rise | **0 → 55** | 0 → 0 |"), "{md}");
+
+        // What got worse on the images that are left: means and change say the same.
+        let worse =
+            Made::new().with("cam", 0, 0.05).without_scores("cam", 0..10, Status::Degenerate);
+        let comparison = gate(&worse);
+        for metric in ["drop", "adcc"] {
+            let Change { base, new, difference, .. } = change(&comparison, "cam", metric);
+            let mean = difference.unwrap().mean;
+            assert!((new.unwrap() - base.unwrap() - mean).abs() < 1e-12, "{metric}");
+        }
+        // By hand: 0.025 and 0.075 in turn.
+        let difference = change(&comparison, "cam", "drop").difference.unwrap();
+        assert!(difference.n == 50 && (difference.mean - 0.05).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_method_that_says_nothing_any_more_is_missing() {
+        let comparison = gate(&Made::new().without_scores("rise", 0..60, Status::Degenerate));
+        assert_eq!(comparison.count(Verdict::Missing), 5);
+        let of_rise = change(&comparison, "rise", "drop");
+        assert!(of_rise.base.is_some() && of_rise.new.is_none());
+        // Nothing in common is no change either: one has the first half of the images, one the second.
+        let old = Made::new().without_scores("rise", 0..30, Status::Failed);
+        let new = Made::new().without_scores("rise", 30..60, Status::Failed);
+        let comparison = compare(old.side("base"), new.side("new"), &Limits::default()).unwrap();
+        assert_eq!(comparison.count(Verdict::Missing), 5);
+        assert_eq!(change(&comparison, "rise", "drop").new, None);
+    }
+
+    #[test]
+    fn a_baseline_without_all_rows_or_without_a_score_is_refused() {
+        let new = Made::new();
+        let error = |base: &Made| {
+            let compared = compare(base.side("base"), new.side("new"), &Limits::default());
+            compared.unwrap_err().to_string()
+        };
+        let mut unfinished = Made::new();
+        unfinished.records.remove(100);
+        let said = error(&unfinished);
+        assert!(said.contains("the baseline lacks 1 of its 180 rows"), "{said}");
+        unfinished.records.clear();
+        let said = error(&unfinished);
+        assert!(said.contains("the baseline lacks 180 of its 180 rows"), "{said}");
+
+        let silent = ["cam", "rise", "recipro_cam"]
+            .into_iter()
+            .fold(Made::new(), |made, method| made.without_scores(method, 0..60, Status::Failed));
+        let said = error(&silent);
+        assert!(said.contains("the baseline has no score at all"), "{said}");
+        assert!(said.contains("save a new baseline"), "{said}");
     }
 
     #[test]
     fn runs_about_other_things_are_refused_by_name() {
         type Change = fn(&mut RunManifest);
-        let changes: [(Change, &str); 8] = [
+        let changes: [(Change, &str); 9] = [
             (|m| m.target = "label".into(), "the class that is explained was predicted, is label"),
             (
                 |m| m.models[0].layer = "layer3".into(),
@@ -553,6 +746,7 @@ mod tests {
             ),
             (|m| drop(m.images.pop()), "the baseline has 60 images, the new run 59"),
             (|m| m.images[7].sha256 = Some("0".into()), "is another file than it was"),
+            (|m| m.images[7].sha256 = None, "the new run could not read the image 00007.jpg"),
         ];
         let base = Made::new();
         for (change, message) in changes {
@@ -568,6 +762,60 @@ mod tests {
         };
         let error = compare(base.side("base"), base.side("base"), &limits).unwrap_err();
         assert!(error.to_string().contains("complexity, adcc"), "{error}");
+    }
+
+    #[test]
+    fn an_image_that_neither_run_could_read_is_no_difference() {
+        let mut unread = Made::new();
+        unread.manifest.images[7].sha256 = None;
+        let new = Made::new();
+        let limits = Limits::default();
+        let error = compare(unread.side("base"), new.side("new"), &limits).unwrap_err();
+        let message = "the run of the baseline could not read the image 00007.jpg";
+        assert!(error.to_string().contains(message), "{error}");
+        assert!(compare(unread.side("base"), unread.side("new"), &limits).is_ok());
+    }
+
+    #[test]
+    fn labels_are_compared_where_they_are_what_is_explained() {
+        let labeled = |target: &str, shift: i64| {
+            let mut made = Made::new();
+            made.manifest.target = target.into();
+            for image in &mut made.manifest.images {
+                image.label = image.label.map(|label| label + shift);
+            }
+            made
+        };
+        let compared = |target: &str, shift: i64| {
+            let (old, new) = (labeled(target, 0), labeled(target, shift));
+            compare(old.side("base"), new.side("new"), &Limits::default())
+        };
+        assert!(compared("label", 0).is_ok());
+        let error = compared("label", 1).unwrap_err().to_string();
+        assert!(error.contains("the label of 00000.jpg was 0, is 1"), "{error}");
+        // The predicted class is explained whatever the label says.
+        assert!(compared("predicted", 1).is_ok());
+    }
+
+    #[test]
+    fn boxes_are_compared_where_a_metric_asks_for_them() {
+        let compared = |metric: &str, new_box: [f64; 4]| {
+            let [old, new] = [[1.0, 2.0, 30.0, 40.0], new_box].map(|bounds| {
+                let mut made = Made::new();
+                made.manifest.metrics[1].metric = metric.into();
+                made.manifest.images[3].boxes = vec![bounds];
+                made
+            });
+            compare(old.side("base"), new.side("new"), &Limits::default())
+        };
+        let moved = [1.0, 2.0, 30.5, 40.0];
+        assert!(compared("pointing_game", [1.0, 2.0, 30.0, 40.0]).is_ok());
+        for metric in ["pointing_game", "energy_pointing_game", "relevance_rank"] {
+            let error = compared(metric, moved).unwrap_err().to_string();
+            let message = "the boxes of 00003.jpg were [[1.0, 2.0, 30.0, 40.0]], are [[1.0, 2.0, 30.5, 40.0]]";
+            assert!(error.contains(message), "{error}");
+        }
+        assert!(compared("deletion", moved).is_ok());
     }
 
     #[test]
@@ -670,7 +918,71 @@ mod tests {
         let mut new = Made::new().with("cam", 0, 0.05);
         new.manifest.methods.remove(1);
         new.records.retain(|record| record.method != "rise");
-        insta::assert_snapshot!(junit(&gate(&new), &[Verdict::Regressed]));
+        insta::assert_snapshot!(junit(&gate(&new), &[Fault::Regressed]));
+    }
+
+    #[test]
+    fn a_loss_is_a_test_case_that_fails_where_the_gate_does() {
+        let case = "name=\"rows without a score\" time=\"0\"";
+        let counted = |n_failures: usize| format!("tests=\"16\" failures=\"{n_failures}\"");
+        let failure = |fault: &str, text: &str| {
+            format!("{case}><failure type=\"{fault}\" message=\"{text}\"></failure></testcase>")
+        };
+        let degenerate = gate(&Made::new().without_scores("rise", 5..60, Status::Degenerate));
+        let xml = junit(&degenerate, &[Fault::Regressed, Fault::Missing, Fault::Degenerate]);
+        let text = "0 degenerate maps, now 55; 0 failed rows, now 0";
+        assert!(xml.contains(&counted(1)) && xml.contains(&failure("degenerate", text)), "{xml}");
+        let xml = junit(&degenerate, &[Fault::Regressed, Fault::Missing]);
+        assert!(xml.contains(&counted(0)) && xml.contains(&format!("{case}/>")), "{xml}");
+
+        let failed = gate(&Made::new().without_scores("rise", 5..60, Status::Failed));
+        let xml = junit(&failed, &[Fault::Missing]);
+        let text = "0 degenerate maps, now 0; 0 failed rows, now 55";
+        assert!(xml.contains(&counted(1)) && xml.contains(&failure("missing", text)), "{xml}");
+    }
+
+    #[test]
+    fn a_comment_is_never_longer_than_github_takes() {
+        let mut comparison = gate(&Made::new().with("cam", 0, 0.05));
+        let regressed = change(&comparison, "cam", "drop").clone();
+        let unchanged = change(&comparison, "rise", "drop").clone();
+        let many = |one: &Change| -> Vec<Change> {
+            let numbered = (0..1000).map(|i| {
+                let mut change = Change { model: format!("a_longer_name_{i}"), ..one.clone() };
+                if let Some(difference) = &mut change.difference {
+                    difference.mean *= f64::from(i);
+                }
+                change
+            });
+            numbered.collect()
+        };
+        comparison.changes = [many(&regressed), many(&unchanged)].concat();
+        comparison.losses = (0..1000)
+            .map(|i| Loss {
+                model: format!("a_longer_name_{i}"),
+                method: "cam".into(),
+                degenerate: [0, i],
+                failed: [0, 0],
+                tolerated: 0,
+            })
+            .collect();
+        comparison.differences = vec!["precision of a_longer_name: f32, now bf16".into(); 1000];
+        let md = markdown(&comparison);
+        assert!(md.chars().count() < 65_536, "{}", md.len());
+        // The worst of each come first, and what is left out is counted.
+        let listed = |start: &str| md.lines().filter(|line| line.starts_with(start)).count();
+        for (start, worst) in [
+            ("| **regressed** |", "| --- |\n| **regressed** | a_longer_name_999 | cam |"),
+            ("| a_longer_name_", "| --- |\n| a_longer_name_999 | cam | **0 → 999** |"),
+            ("| unchanged |", "| --- |\n| unchanged | a_longer_name_0 | rise |"),
+        ] {
+            assert!(md.contains(worst), "{worst}: {md}");
+            let left_out = format!("\n{} more are left out", 1000 - listed(start));
+            assert!(listed(start) > 50 && md.contains(&left_out), "{left_out}: {md}");
+        }
+        assert!(md.contains("; and 9"), "{md}");
+        // A small one has all.
+        assert!(!markdown(&gate(&Made::new())).contains("left out"));
     }
 
     #[test]
@@ -680,7 +992,7 @@ mod tests {
         base.manifest.methods[0].name = name.into();
         base.records.iter_mut().filter(|r| r.method == "cam").for_each(|r| r.method = name.into());
         let comparison = compare(base.side(name), base.side("new"), &Limits::default()).unwrap();
-        let xml = junit(&comparison, &[Verdict::Unchanged]);
+        let xml = junit(&comparison, &[Fault::Regressed]);
         assert!(xml.contains("&lt;b&gt;&quot;x&quot;&amp;|`") && !xml.contains("<b>"), "{xml}");
         assert!(!markdown(&comparison).contains("<b>"));
     }
