@@ -1,10 +1,12 @@
 """Looks at a report in a real, headless Chromium: browse.py CHROMIUM REPORT.html FOLDER [seconds]
 
 Checks that it sorts, filters, opens an image, turns a page of rows and draws every chart, that nothing is said on the
-console, that no request leaves the page, that no markup of a name became an element, and that it opens in time. Leaves
-pictures of it in light, dark, narrow and printed form in FOLDER.
+console, that no request leaves the page, that no markup of a name became an element, and that it opens in time. Then the
+same page with data of which little can be drawn: a model without a score, methods that cost nothing. Leaves pictures of it
+in light, dark, narrow and printed form in FOLDER.
 """
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -27,10 +29,46 @@ def numbers(page, selector):
     return [float(text) for text in texts if text]
 
 
+def altered(name, alter):
+    """The report with other data: a page of its own in FOLDER. Its script, and so its hash, stays."""
+    page = report.read_text(encoding="utf-8")
+    start = page.index('id="data">') + len('id="data">')
+    end = page.index("</script>", start)
+    data = json.loads(page[start:end])
+    alter(data)
+    path = folder / f"{name}.html"
+    path.write_text(page[:start] + json.dumps(data).replace("<", "\\u003c") + page[end:], encoding="utf-8")
+    return path.resolve()
+
+
+def with_failed_model(place):
+    """One more model at a place among the others: all its rows failed."""
+
+    def alter(data):
+        n_methods, n_metrics, n_images = (len(data[key]) for key in ("methods", "metrics", "images"))
+        for entry in data["contrasts"] + data["curves"] + data["shown"]:
+            if entry["model"] is not None and entry["model"] >= place:
+                entry["model"] += 1
+        data["models"].insert(place, {"name": "failed model", "layer": "last"})
+        data["agreement"].insert(place, [[None] * n_metrics] * n_metrics)
+        data["fronts"].insert(place, [{"passes": [], "executed": [], "secs": []}] * n_metrics)
+        nothing = {"means": [None] * n_metrics, "cost": None, "values": [[None] * n_images] * n_metrics, "status": "f" * n_images}
+        for key, cell in nothing.items():
+            data[key][place * n_methods : place * n_methods] = [cell] * n_methods
+
+    return alter
+
+
+def free(data):
+    """All methods as controls that need no pass."""
+    for cost in filter(None, data["cost"]):
+        cost["passes"] = cost["executed"] = {"cost": 0, "at": 1}
+
+
 with sync_playwright() as playwright:
     browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
 
-    def opened(**options):
+    def opened(report=report, **options):
         context = browser.new_context(**options)
         page = context.new_page()
         page.said, page.asked = [], []
@@ -142,6 +180,29 @@ with sync_playwright() as playwright:
         page.screenshot(path=folder / f"{name}.png", full_page=True)
         check(f"says nothing on the console, {name}", not page.said, "; ".join(page.said))
         page.context.close()
+
+    for name, place in {"failed-first": 0, "failed-second": 1}.items():
+        page = opened(altered(name, with_failed_model(place)))
+        check(f"has its rows, {name}", page.locator("#rows-table tbody tr").count() > 0)
+        selects = page.locator("select").filter(has=page.locator("option", has_text="failed model"))
+        has_images = page.locator("#images").count()
+
+        def choose(model):
+            for select in selects.all():
+                select.select_option(index=model)
+
+        choose(1 - place)
+        check(f"draws the model that has scores, {name}", page.locator("#front-chart circle").count() > 0 and (not has_images or page.locator("#image h3").count() > 0))
+        choose(place)
+        check(f"says that there is nothing to draw, {name}", page.locator("#front-chart > .note").count() == 1 and (not has_images or page.locator("#image > .note").count() == 1))
+        check(f"leaves nothing of the other model, {name}", page.locator("#front-chart svg, #image h3, #image img, #differences-chart svg, #curves-chart svg").count() == 0)
+        check(f"says nothing on the console, {name}", not page.said, "; ".join(page.said))
+        page.context.close()
+
+    page = opened(altered("free", free))
+    check("draws what costs nothing", page.locator("#front-chart circle").count() > 0 and page.locator("#rows-table tbody tr").count() > 0)
+    check("says nothing on the console, free", not page.said, "; ".join(page.said))
+    page.context.close()
 
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -26,6 +26,23 @@
     fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
   const drawing = (width, height, label, ...children) =>
     svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label }, ...children);
+  const note = (text) => el("p", { class: "note" }, text);
+
+  // What goes wrong in one section is said in it and on the console, and the other sections are drawn.
+  function attempt(name, draw) {
+    try {
+      draw();
+    } catch (error) {
+      console.error(error);
+      if ($(name) && !$(name).querySelector(":scope > .broken")) {
+        $(name).append(el("p", { class: "caution broken" }, el("strong", {}, "Script"), " Something here could not be drawn; the browser's console says why."));
+      }
+    }
+  }
+  function remove(name) {
+    $(name).remove();
+    document.querySelector(`nav a[href="#${name}"]`)?.remove();
+  }
 
   // Charts are drawn as wide as there is room, so that their text keeps its size; a new width draws them again.
   const room = (node, most) => Math.max(300, Math.min(most, node.clientWidth - 34));
@@ -40,8 +57,8 @@
       redraws.forEach((redraw) => redraw());
     }, 200);
   });
-  function drawn(redraw) {
-    redraws.push(redraw);
+  function drawn(name, redraw) {
+    redraws.push(() => attempt(name, redraw));
     redraw();
   }
 
@@ -133,7 +150,7 @@
 
   // ---------------------------------------------------------------- scores: filter
 
-  {
+  attempt("scores", () => {
     const boxes = [...document.querySelectorAll("table.scores")];
     const count = el("output", { "aria-live": "polite" });
     document.querySelector("#scores .tablebox")?.before(el("form", { class: "controls", "data-for": "scores" }));
@@ -150,7 +167,7 @@
         count.textContent = wanted() ? `${shown} shown` : "";
       }
     }
-  }
+  });
 
   // ---------------------------------------------------------------- paired differences
 
@@ -167,6 +184,9 @@
     }
     return null;
   }
+  // The smallest difference that would have been seen, of a pair that cannot be told apart; so few images would show none.
+  const unseen = (pair) =>
+    (pair.detectable === null ? "" : el("span", { class: "interval" }, `would have seen ${points(pair.detectable)} or more`));
   const meanOf = (model, method, metric) => data.means[cellOf(model, method)][metric];
   // The methods that have a mean, best first.
   function ordered(model, metric) {
@@ -209,7 +229,10 @@
     return svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" }, parts);
   }
 
+  const noScore = (metric) => note(`No method has a mean of ${metrics[metric].heading} here.`);
+
   function drawDifferences(model, metric, reference) {
+    if (reference === undefined) return $("differences-chart").replaceChildren(noScore(metric));
     const contrast = contrastOf(model, metric);
     const better = metrics[metric].better;
     const of = (method) => data.values[cellOf(model, method)][metric];
@@ -240,18 +263,18 @@
         el("td", {}, pair ? signed(pair.mean) : "–", el("span", { class: "interval" }, pair ? `${points(pair.lo)}, ${points(pair.hi)}` : "")),
         el("td", {}, pair ? pText(pair.p) : "–"),
         el("td", { class: "text" }, el("span", { class: `verdict ${kind}` }, words[kind]),
-          pair && kind === "same" ? el("span", { class: "interval" }, `would have seen ${points(pair.detectable)} or more`) : ""));
+          pair && kind === "same" ? unseen(pair) : ""));
     });
-    const note = [`Points of ${metrics[metric].heading}; a dot is an image`];
-    if (data.images.length < data.n_images) note.push(`${data.images.length} of ${data.n_images} drawn, chosen by a seed; mean and interval are of all`);
-    if (metric === ADCC) note.push("dots are the images' own ADCC, mean and interval those of the ADCC of means");
+    const notes = [`Points of ${metrics[metric].heading}; a dot is an image`];
+    if (data.images.length < data.n_images) notes.push(`${data.images.length} of ${data.n_images} drawn, chosen by a seed; mean and interval are of all`);
+    if (metric === ADCC) notes.push("dots are the images' own ADCC, mean and interval those of the ADCC of means");
     $("differences-chart").replaceChildren(
-      el("p", { class: "note" }, `${note.join("; ")}. The ring is the mean with its 95 % interval; p is corrected for the whole table (Holm).`),
+      note(`${notes.join("; ")}. The ring is the mean with its 95 % interval; p is corrected for the whole table (Holm).`),
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Paired differences" },
         el("table", { class: "difference-table" },
-          el("caption", { class: "hidden" }, `Every method minus ${methods[reference]?.label}, ${metrics[metric].heading}`),
+          el("caption", { class: "hidden" }, `Every method minus ${methods[reference].label}, ${metrics[metric].heading}`),
           el("thead", {}, el("tr", {},
-            el("th", { class: "text", scope: "col" }, `minus ${methods[reference]?.label ?? ""}`),
+            el("th", { class: "text", scope: "col" }, `minus ${methods[reference].label}`),
             el("th", { class: "text", scope: "col" }, axis),
             el("th", { scope: "col" }, "mean"), el("th", { scope: "col" }, "p"), el("th", { class: "text", scope: "col" }, ""))),
           el("tbody", {}, body))));
@@ -260,6 +283,7 @@
   function drawPairs(model, metric) {
     const contrast = contrastOf(model, metric);
     const order = ordered(model, metric);
+    if (!order.length) return $("pairs").replaceChildren(noScore(metric));
     const most = Math.max(1, ...(contrast?.pairs ?? []).map(([, , , mean]) => Math.abs(mean)));
     const cell = (a, b) => {
       if (a === b) return el("td", { class: "self" }, "");
@@ -279,7 +303,7 @@
   function drawRanks(model, metric) {
     const contrast = contrastOf(model, metric);
     const ranks = contrast?.ranks;
-    if (!ranks) return $("ranks").replaceChildren(el("p", { class: "note" }, "No image has a value for every method."));
+    if (!ranks) return $("ranks").replaceChildren(note("No image has a value for every method."));
     const k = contrast.methods.length;
     const order = range(k).sort((a, b) => ranks.mean[a] - ranks.mean[b]);
     const names = contrast.methods.map((method) => methods[method].label);
@@ -308,7 +332,7 @@
     });
     $("ranks").replaceChildren(
       drawing(width, height, `Average ranks by ${metrics[metric].heading}: ${order.map((item) => `${methods[contrast.methods[item]].label} ${ranks.mean[item].toFixed(2)}`).join(", ")}`, parts.flat()),
-      el("p", { class: "note" }, `Over ${ranks.n} images; 1 is best. Methods beside one bar are closer than the critical difference (Nemenyi). Friedman's test that all are equal: p ${ranks.p < 0.001 ? "" : "= "}${pText(ranks.p)}.`));
+      note(`Over ${ranks.n} images; 1 is best. Methods beside one bar are closer than the critical difference (Nemenyi). Friedman's test that all are equal: p ${ranks.p < 0.001 ? "" : "= "}${pText(ranks.p)}.`));
   }
 
   // Two methods by every metric: who is better, by how much, and how sure that is.
@@ -342,20 +366,26 @@
             el("td", {}, signed(pair.mean), el("span", { class: "interval" }, `${points(pair.lo)}, ${points(pair.hi)}`)),
             el("td", {}, pText(pair.p)),
             el("td", { class: "text" }, el("span", { class: `verdict ${kind === "same" ? "same" : "better"}` }, answer[kind]),
-              kind === "same" && pair.detectable !== null ? el("span", { class: "interval" }, `would have seen ${points(pair.detectable)} or more`) : ""));
+              kind === "same" ? unseen(pair) : ""));
         })))),
-      el("p", { class: "note" }, `Points of percent, image by image on the same images, with the difference's 95 % interval. p is the chance of at least such a difference if there were none, corrected for all comparisons of this report: below 0.05 a method is called better.`));
+      note(`Points of percent, image by image on the same images, with the difference's 95 % interval. p is the chance of at least such a difference if there were none, corrected for all comparisons of this report: below 0.05 a method is called better.`));
   }
 
-  if (contrasts.length) {
-    const redrawTwo = () => drawTwo(twoModel(), one(), other());
-    const best = ordered(0, lead);
-    const options = methods.map((method, i) => [i, method.label]);
-    const twoModel = choice("two", "Model", modelOptions, 0, redrawTwo);
-    const one = choice("two", "Is", options, best[0], redrawTwo);
-    const other = choice("two", "better than", options, best[1] ?? best[0], redrawTwo);
-    redrawTwo();
+  const isCompared = contrasts.length > 0 && metricOptions.length > 0;
 
+  attempt("two", () => {
+    if (!isCompared) return remove("two");
+    const redraw = () => drawTwo(model(), one(), other());
+    const [best, next] = new Set([...ordered(0, lead), ...methods.keys()]);
+    const options = methods.map((method, i) => [i, method.label]);
+    const model = choice("two", "Model", modelOptions, 0, redraw);
+    const one = choice("two", "Is", options, best, redraw);
+    const other = choice("two", "better than", options, next, redraw);
+    redraw();
+  });
+
+  attempt("differences", () => {
+    if (!isCompared) return remove("differences");
     const redraw = () => {
       let at = reference();
       if (meanOf(model(), at, metric()) === null) at = ordered(model(), metric())[0];
@@ -365,20 +395,18 @@
     const model = choice("differences", "Model", modelOptions, 0, redraw);
     const metric = choice("differences", "Metric", metricOptions, lead, redraw);
     const reference = choice("differences", "Minus", methods.map((method, i) => [i, method.label]), ordered(0, lead)[0], redraw);
-    drawn(redraw);
+    drawn("differences", redraw);
+  });
 
+  attempt("differences", () => {
     // Single images have no ADCC of means, and so no ranks by it.
     const ranked = metricOptions.filter(([i]) => i !== ADCC);
-    const redrawRanks = () => drawRanks(rankModel(), rankMetric());
-    const rankModel = choice("ranks", "Model", modelOptions, 0, redrawRanks);
-    const rankMetric = choice("ranks", "Metric", ranked, ranked[0]?.[0], redrawRanks);
-    if (ranked.length) drawn(redrawRanks);
-  } else {
-    $("two").remove();
-    document.querySelector('nav a[href="#two"]').remove();
-    $("differences").remove();
-    document.querySelector('nav a[href="#differences"]').remove();
-  }
+    if (!isCompared || !ranked.length) return;
+    const redraw = () => drawRanks(model(), metric());
+    const model = choice("ranks", "Model", modelOptions, 0, redraw);
+    const metric = choice("ranks", "Metric", ranked, ranked[0][0], redraw);
+    drawn("differences", redraw);
+  });
 
   // ---------------------------------------------------------------- curves
 
@@ -420,7 +448,8 @@
   const swatch = (method) => svg("svg", { width: 22, height: 10, viewBox: "0 0 22 10", "aria-hidden": "true" },
     svg("line", { class: "line", x1: 0, x2: 22, y1: 5, y2: 5, stroke: color(method), "stroke-dasharray": dashes(method) }));
 
-  if (data.curves.length) {
+  attempt("curves", () => {
+    if (!data.curves.length) return remove("curves");
     const hidden = new Set();
     const chart = $("curves-chart");
     const redraw = () => {
@@ -428,6 +457,7 @@
       const kinds = [...new Set(here.map((curve) => curve.metric))].sort((a, b) => a - b);
       chart.replaceChildren(...kinds.map((metric) => lineChart(metrics[metric].heading,
         here.filter((curve) => curve.metric === metric && !hidden.has(curve.method)).sort((a, b) => a.method - b.method))));
+      if (!kinds.length) chart.append(note("This model has no curves."));
     };
     const model = choice("curves", "Model", modelOptions, 0, redraw);
     const shown = new Set(data.curves.map((curve) => curve.method));
@@ -442,24 +472,25 @@
       onmouseenter: () => emphasize(chart, method), onmouseleave: () => emphasize(chart, null),
       onfocus: () => emphasize(chart, method), onblur: () => emphasize(chart, null),
     }, swatch(method), methods[method].label))));
-    drawn(redraw);
-  } else {
-    $("curves").remove();
-    document.querySelector('nav a[href="#curves"]').remove();
-  }
+    drawn("curves", redraw);
+  });
 
   // ---------------------------------------------------------------- quality and cost
 
-  if (data.cost.some((cost) => cost)) {
+  attempt("cost", () => {
+    const chart = $("front-chart");
+    const nothing = () => chart.replaceChildren(note("No method has both a score and a known cost here."));
+    if (!metricOptions.length || !data.cost.some((cost) => cost)) return nothing();
     const redraw = () => {
-      const good = metrics[metric()].better;
+      // What each costs and where that is drawn: what is free has no place of its own on an axis of factors.
       const here = range(methods.length)
-        .map((method) => ({ method, cost: data.cost[cellOf(model(), method)]?.[by()], score: meanOf(model(), method, metric()) }))
-        .filter(({ cost, score }) => cost > 0 && score !== null)
-        .sort((a, b) => a.cost - b.cost || good * (b.score - a.score));
-      const width = room($("front-chart"), 840), height = 380;
+        .map((method) => ({ method, ...data.cost[cellOf(model(), method)]?.[by()], score: meanOf(model(), method, metric()) }))
+        .filter(({ at, score }) => at !== undefined && score !== null)
+        .sort((a, b) => a.cost - b.cost);
+      if (!here.length) return nothing();
+      const width = room(chart, 840), height = 380;
       const [left, right, top, bottom] = [40, Math.min(longest(here.map(({ method }) => methods[method].label)) + 14, width / 3), 16, 44];
-      const costs = here.map(({ cost }) => Math.log10(cost));
+      const costs = here.map(({ at }) => Math.log10(at));
       const scores = here.map(({ score }) => score);
       const pad = Math.max(50, (Math.max(...scores) - Math.min(...scores)) * 0.08);
       const x = linear(Math.min(...costs) - 0.1, Math.max(...costs, Math.min(...costs) + 1), left, width - right);
@@ -476,20 +507,14 @@
         }
       }
       parts.push(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, byOptions.find(([value]) => value === by())[1]));
-      // Not dominated: nothing that costs no more is better.
-      let best = null;
-      const front = here.filter(({ score }) => {
-        const is = best === null || good * (score - best) > 0;
-        if (is) best = score;
-        return is;
-      });
-      if (front.length > 1) parts.push(svg("path", { class: "front", d: `M${front.map((p) => `${x(Math.log10(p.cost))},${y(p.score)}`).join("L")}` }));
+      const front = data.fronts[model()][metric()][by()].map((method) => here.find((p) => p.method === method));
+      if (front.length > 1) parts.push(svg("path", { class: "front", d: `M${front.map((p) => `${x(Math.log10(p.at))},${y(p.score)}`).join("L")}` }));
       // A label goes beside its point, or a little above or below; where there is no room, pointing at it must do.
-      const placed = here.map(({ cost, score }) => ({ x: x(Math.log10(cost)) - 6, y: y(score), size: 12 }));
+      const placed = here.map(({ at, score }) => ({ x: x(Math.log10(at)) - 6, y: y(score), size: 12 }));
       const place = (cx, cy, size) => [0, -13, 13, -26, 26, -39, 39].map((step) => cy + step).find((ty) =>
         ty > top && ty < height - bottom - 4 && !placed.some((p) => Math.abs(p.y - ty) < 12 && cx + 8 < p.x + p.size && p.x < cx + 8 + size));
-      for (const { method, cost, score } of [...front, ...here.filter((p) => !front.includes(p))]) {
-        const [cx, cy] = [x(Math.log10(cost)), y(score)];
+      for (const { method, cost, at, score } of [...front, ...here.filter((p) => !front.includes(p))]) {
+        const [cx, cy] = [x(Math.log10(at)), y(score)];
         const size = 7 * methods[method].label.length;
         const ty = place(cx, cy, size);
         if (ty !== undefined) placed.push({ x: cx + 8, y: ty, size });
@@ -499,22 +524,24 @@
             svg("title", {}, `${methods[method].label}: ${points(score)} at ${Number(cost.toPrecision(3))}`)),
           ty === undefined ? "" : svg("text", { class: "name", x: cx + 10, y: ty + 4, "font-weight": isFront ? 600 : 400 }, methods[method].label));
       }
-      $("front-chart").replaceChildren(drawing(width, height,
+      chart.replaceChildren(drawing(width, height,
         `${metrics[metric()].heading} over cost. Worth their price: ${front.map((p) => methods[p.method].label).join(", ")}`, parts.flat().filter(Boolean)));
     };
     const byOptions = [["passes", "passes that the definition needs"], ["executed", "passes really run"], ["secs", "seconds"]];
     const model = choice("front", "Model", modelOptions, 0, redraw);
     const metric = choice("front", "Quality", metricOptions, lead, redraw);
     const by = choice("front", "Cost", byOptions, "passes", redraw);
-    drawn(redraw);
-  }
+    drawn("cost", redraw);
+  });
 
   // ---------------------------------------------------------------- agreement of metrics
 
-  if (methods.length > 2 && metricOptions.length > 1) {
+  attempt("agreement", () => {
+    if (methods.length < 3 || metricOptions.length < 2) return remove("agreement");
     const redraw = () => {
       const matrix = data.agreement[model()];
       const there = range(metrics.length).filter((a) => matrix[a][a]);
+      if (!there.length) return $("agreement-table").replaceChildren(note("No image has scores that order the methods."));
       const cell = (a, b) => {
         const value = matrix[a][b];
         if (a === b) return el("td", { class: "self" });
@@ -529,13 +556,12 @@
     };
     const model = choice("agreement", "Model", modelOptions, 0, redraw);
     redraw();
-  } else {
-    $("agreement").remove();
-  }
+  });
 
   // ---------------------------------------------------------------- images
 
-  if (data.shown.length) {
+  attempt("images", () => {
+    if (!data.shown.length) return remove("images");
     let open = 0;
     const here = () => data.shown.filter((shown) => shown.model === model());
     const picture = (shown) => shown.photo ?? shown.methods.find((method) => method.map)?.map;
@@ -554,6 +580,7 @@
     };
     const show = () => {
       const shown = here()[open];
+      if (!shown) return $("image").replaceChildren(note("This model has no scored image to choose from."));
       [...$("image-list").children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === open)));
       // Pointing at a map shows which curve is its.
       const point = (method) => ({ onmouseenter: () => emphasize($("image"), method), onmouseleave: () => emphasize($("image"), null) });
@@ -586,7 +613,7 @@
     };
     $("image-list").addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!step) return;
+      if (!step || !here().length) return;
       event.preventDefault();
       open = (open + step + here().length) % here().length;
       show();
@@ -596,14 +623,11 @@
     const metric = choice("images", "Order by", metricOptions, lead, () => show());
     list();
     show();
-  } else {
-    $("images").remove();
-    document.querySelector('nav a[href="#images"]').remove();
-  }
+  });
 
   // ---------------------------------------------------------------- rows
 
-  {
+  attempt("rows", () => {
     const PAGE = 50;
     const words = { o: "ok", d: "degenerate", f: "failed" };
     const rows = [];
@@ -666,5 +690,5 @@
     const status = choice("rows", "Status", [["all", "all"], ["ok", "ok"], ["degenerate", "degenerate"], ["failed", "failed"]], "all", find);
     form("rows").append(count);
     find();
-  }
+  });
 })();

@@ -8,7 +8,7 @@ use rand_chacha::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{Better, Record, Run, Status, stats::CONTROLS};
+use crate::{Better, Record, Run, Status};
 
 /// How many images each rule chooses.
 const N_EACH: usize = 2;
@@ -67,7 +67,7 @@ fn of_model(run: &Run, model: &str) -> Vec<Choice> {
         .manifest()
         .methods
         .iter()
-        .filter(|method| CONTROLS.contains(&&*method.method))
+        .filter(|method| method.is_control())
         .map(|method| &*method.name)
         .collect();
     let counts_all = controls.len() == run.manifest().methods.len();

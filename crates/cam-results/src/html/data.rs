@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{
     Better, Picture, Record, Result, Run, RunManifest, Status, Summary,
+    front::{Offer, Price, front},
     plot::mean_curves,
     report::{heading, label},
-    stats::{CONTROLS, Contrast},
+    stats::Contrast,
     summary::FEW_IMAGES,
 };
 
@@ -40,13 +41,14 @@ pub(super) fn data(run: &Run, summary: &Summary, shown: &[Shown]) -> Result<Stri
         "methods": manifest.methods.iter().map(|method| json!({
             "name": method.name,
             "label": label(method),
-            "control": CONTROLS.contains(&&*method.method),
+            "control": method.is_control(),
         })).collect::<Vec<_>>(),
         "metrics": metrics(manifest),
         "models": manifest.models.iter().map(|model| json!({ "name": model.name, "layer": model.layer })).collect::<Vec<_>>(),
         "contrasts": summary.methods.iter().map(|contrast| contrast_json(contrast, &places)).collect::<Vec<_>>(),
         "means": means(manifest, summary, &places),
         "cost": costs(manifest, summary, &places),
+        "fronts": fronts(manifest, summary, &places),
         "n_images": manifest.images.len(),
         "few": FEW_IMAGES,
         "images": sample.iter().map(|(image, _)| image).collect::<Vec<_>>(),
@@ -156,18 +158,42 @@ fn means(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Valu
     json!(means)
 }
 
+/// `[cell]`: by every price what the cell costs, and where that is drawn.
 fn costs(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Value {
     let mut costs = vec![Value::Null; manifest.models.len() * manifest.methods.len()];
     for cell in &summary.cells {
         if let Some(place) = places.cell(&cell.model, &cell.method)
             && let Some(cost) = &cell.cost
         {
-            costs[place] = json!({
-                "passes": cost.passes(), "executed": cost.executed_forwards, "secs": cost.explain_secs,
+            let prices = Price::ALL.map(|(name, price)| {
+                (name, json!({ "cost": price.of(cost), "at": price.drawn(cost) }))
             });
+            costs[place] = json!(BTreeMap::from(prices));
         }
     }
     json!(costs)
+}
+
+/// `[model][metric]`, ADCC last: by every price the methods that are worth it, the cheapest first.
+fn fronts(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Value {
+    let n_metrics = manifest.metrics.len() + 1;
+    let of = |model: &str, metric: usize, price: Price| -> Vec<usize> {
+        let better = manifest.metrics.get(metric).map_or(Better::Higher, |metric| metric.better);
+        let cells = summary.cells.iter().filter(|cell| cell.model == model);
+        let (methods, offers): (Vec<usize>, Vec<Offer>) = cells
+            .filter_map(|cell| {
+                let score = cell.metrics.get(metric).copied().unwrap_or(cell.adcc)?;
+                let offer = Offer::new(price, cell.cost.as_ref()?, score, better);
+                Some((*places.methods.get(&*cell.method)?, offer))
+            })
+            .unzip();
+        front(&offers).into_iter().map(|i| methods[i]).collect()
+    };
+    let of_model = |model: &str| -> Vec<BTreeMap<&'static str, Vec<usize>>> {
+        let by_price = |metric| Price::ALL.map(|(name, price)| (name, of(model, metric, price)));
+        (0..n_metrics).map(|metric| BTreeMap::from(by_price(metric))).collect()
+    };
+    json!(manifest.models.iter().map(|model| of_model(&model.name)).collect::<Vec<_>>())
 }
 
 /// As many images as the page has room for, in the order of the run, with their places.

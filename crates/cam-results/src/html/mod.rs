@@ -20,8 +20,7 @@ use crate::{
     Summary, beside,
     preset::{Group, grouped},
     report::{self, cells_of, label},
-    stats::{self, CONTROLS, Contrast},
-    summary::FEW_IMAGES,
+    stats::{self, Contrast},
 };
 
 /// How many degenerate and failed rows the page lists.
@@ -71,7 +70,8 @@ pub fn report_html(
         title: &manifest.sweep,
         facts: facts(run),
         cautions: report::cautions(run, summary),
-        nothing: nothing(summary),
+        nothing: stats::nothing(summary),
+        too_few: stats::too_few(summary),
         verdicts: verdicts(&summary.methods, str::to_owned),
         // The layers of one network have a section of their own.
         between_models: verdicts(
@@ -125,6 +125,7 @@ struct Page<'a> {
     facts: Vec<(&'static str, String)>,
     cautions: Vec<String>,
     nothing: Option<String>,
+    too_few: Option<String>,
     verdicts: Vec<Verdicts>,
     between_models: Vec<Verdicts>,
     same: Vec<String>,
@@ -228,7 +229,7 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         ),
         ("Explained class", manifest.target.clone()),
         ("Protocol", report::protocol_names(manifest).join(", ")),
-        ("Seed", manifest.seed.to_string()),
+        ("Seed", manifest.seeds()),
         ("Device", format!("{}, {}", manifest.device, report::counted(threads, "thread"))),
         ("Made by", format!("cambench {}{commit}", manifest.cambench)),
         ("Finished", manifest.finished.clone().unwrap_or_else(|| "not finished".into())),
@@ -254,16 +255,9 @@ fn accuracies(summary: &Summary) -> Vec<String> {
     report::of_networks(&summary.accuracies).filter_map(of).collect()
 }
 
-/// That nothing can be concluded, where there are too few images.
-fn nothing(summary: &Summary) -> Option<String> {
-    let mut there = summary.cells.iter().filter(|cell| cell.n_rows() > 0);
-    let is_few = there.any(|cell| cell.n < FEW_IMAGES);
-    is_few.then(|| stats::conclusions(summary).into_iter().next()).flatten()
-}
-
 fn verdicts(contrasts: &[Contrast], title: impl Fn(&str) -> String) -> Vec<Verdicts> {
     contrasts
-        .chunk_by(|a, b| a.within == b.within)
+        .chunk_by(|a, b| a.is_beside(b))
         .map(|group| Verdicts {
             within: title(&group[0].within),
             sentences: group
@@ -327,7 +321,7 @@ fn scores(
         let lost = report::lost(cell);
         Line {
             label: label(method),
-            is_control: CONTROLS.contains(&&*method.method),
+            is_control: method.is_control(),
             cells: values.collect(),
             n: cell.n,
             lost: lost.join(", "),
@@ -423,18 +417,24 @@ fn provenance(run: &Run) -> Vec<[String; 7]> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::{
-        Store, synthetic,
-        testing::{rows, with_all_sections},
+        Row, RunManifest, Store, synthetic,
+        testing::{manifest, model, rows, with_all_sections},
     };
 
     /// A synthetic run, whose names hold markup.
     fn run(n_images: usize, n_methods: usize) -> (tempfile::TempDir, Run) {
-        let folder = tempfile::tempdir().unwrap();
         let (manifest, rows) = synthetic(n_images, n_methods);
+        run_of(manifest, &rows.collect::<Vec<_>>())
+    }
+
+    fn run_of(manifest: RunManifest, rows: &[Row]) -> (tempfile::TempDir, Run) {
+        let folder = tempfile::tempdir().unwrap();
         let mut store = Store::create_or_continue(folder.path(), manifest).unwrap();
-        store.append_all(&rows.collect::<Vec<_>>()).unwrap();
+        store.append_all(rows).unwrap();
         (folder, store.finish("2026-01-02T04:00:00Z").unwrap())
     }
 
@@ -510,7 +510,7 @@ mod tests {
             &page[..20_000.min(page.len())]
         );
         let (_folder, few) = self::run(8, 2);
-        assert!(self::page(&few, &[]).contains("Nothing: behind some means there are only"));
+        assert!(self::page(&few, &[]).contains("Nothing: behind no mean there are more than"));
         assert!(page.contains("class=\"mean first\""));
         assert!(page.contains("no &lt;b&gt;file"), "what is missing is said");
     }
@@ -541,6 +541,43 @@ mod tests {
                 .iter()
                 .any(|id| page.contains(&format!("<details id=\"{id}\"")))
         );
+    }
+
+    #[test]
+    fn what_is_free_is_on_the_front_and_drawn_at_one_pass() {
+        let manifest = manifest();
+        let mut rows = rows(&manifest);
+        for row in rows.iter_mut().filter(|row| &*row.record.method == "cam") {
+            (row.record.forwards, row.record.head_forwards) = (0, 0);
+        }
+        let (_folder, run) = run_of(manifest, &rows);
+        let data = data(&page(&run, &[]));
+        assert_eq!(data["cost"][0]["passes"], json!({ "cost": 0.0, "at": 1.0 }));
+        for metric in 0..5_usize {
+            assert_eq!(data["fronts"][0][metric]["passes"][0], 0, "metric {metric}");
+        }
+    }
+
+    #[test]
+    fn a_model_whose_rows_all_failed_has_no_cost_and_an_empty_front() {
+        let mut manifest = manifest();
+        manifest.models = vec![model("failed"), model("other")];
+        let mut rows = rows(&manifest);
+        for row in rows.iter_mut().filter(|row| &*row.record.model == "failed") {
+            row.record.status = Status::Failed;
+            row.record.error = Some("no memory".into());
+            row.record.metrics.fill(None);
+            row.record.adcc_per_image = None;
+            (row.curves, row.map) = (vec![], None);
+        }
+        let (_folder, run) = run_of(manifest, &rows);
+        let data = data(&page(&run, &[]));
+        assert!(data["cost"][0].is_null() && data["means"][0][4].is_null());
+        let nothing = json!({ "passes": [], "executed": [], "secs": [] });
+        assert_eq!(data["fronts"][0][4], nothing);
+        assert!(data["cost"][3].is_object() && data["fronts"][1][4] != nothing);
+        let shown = data["shown"].as_array().unwrap();
+        assert!(!shown.is_empty() && shown.iter().all(|image| image["model"] == 1));
     }
 
     #[test]

@@ -7,11 +7,34 @@ use super::{
     curves::{draw_legend, legend_width},
     plot, text,
 };
-use crate::{Estimate, RunManifest, Summary, report};
+use crate::{
+    Better, Estimate, RunManifest, Summary,
+    front::{Offer, Price, front},
+    report,
+};
 
 /// ADCC of every method with its interval over the passes through the network that its definition needs (forwards, head
-/// forwards and backwards), which grow by factors; `None` without ADCC.
+/// forwards and backwards), which grow by factors, and a line through those that are worth their price; `None` without
+/// ADCC.
 pub fn cost_plot(manifest: &RunManifest, summary: &Summary) -> Option<Plot> {
+    let points = points(manifest, summary);
+    let fronts: Vec<Vec<usize>> =
+        (0..manifest.models.len()).map(|model| front_of(&points, model)).collect();
+    let colors = colors(manifest);
+    let mut legend: Vec<(String, RGBColor)> = manifest
+        .methods
+        .iter()
+        .map(|method| (report::label(method), colors[&*method.name]))
+        .collect();
+    if fronts.iter().any(|front| front.len() > 1) {
+        legend.push(("worth their price".to_owned(), LINE));
+    }
+    let models = manifest.models.iter().map(|model| model.name.clone()).collect();
+    (!points.is_empty()).then(|| plot(&Cost { points, fronts, legend, models }))
+}
+
+/// The cheapest first, so that what is free stands before what costs the one pass at which both are drawn.
+fn points(manifest: &RunManifest, summary: &Summary) -> Vec<Point> {
     let colors = colors(manifest);
     let mut points = vec![];
     for (m, model) in manifest.models.iter().enumerate() {
@@ -20,23 +43,28 @@ pub fn cost_plot(manifest: &RunManifest, summary: &Summary) -> Option<Plot> {
                 points.push(Point {
                     model: m,
                     color: colors[&*method.name],
-                    passes: cost.passes().max(1.0),
+                    offer: Offer::new(Price::Passes, &cost, adcc, Better::Higher),
+                    passes: Price::Passes.drawn(&cost),
                     adcc,
                 });
             }
         }
     }
-    let legend = manifest
-        .methods
-        .iter()
-        .map(|method| (report::label(method), colors[&*method.name]))
-        .collect();
-    let models = manifest.models.iter().map(|model| model.name.clone()).collect();
-    (!points.is_empty()).then(|| plot(&Cost { points, legend, models }))
+    points.sort_by(|a, b| a.offer.cost.total_cmp(&b.offer.cost));
+    points
+}
+
+/// The places of those of a model's points that are worth their price.
+fn front_of(points: &[Point], model: usize) -> Vec<usize> {
+    let places: Vec<usize> = (0..points.len()).filter(|i| points[*i].model == model).collect();
+    let offers: Vec<Offer> = places.iter().map(|i| points[*i].offer).collect();
+    front(&offers).into_iter().map(|i| places[i]).collect()
 }
 
 struct Cost {
     points: Vec<Point>,
+    /// Each model's points that are worth their price, the cheapest first.
+    fronts: Vec<Vec<usize>>,
     legend: Vec<(String, RGBColor)>,
     models: Vec<String>,
 }
@@ -45,9 +73,14 @@ struct Point {
     /// Its number among the models.
     model: usize,
     color: RGBColor,
+    offer: Offer,
+    /// As they are drawn.
     passes: f64,
     adcc: Estimate,
 }
+
+/// The line through what is worth its price.
+const LINE: RGBColor = RGBColor(0xaa, 0xaa, 0xaa);
 
 const CHART_WIDTH: u32 = 690;
 const HEIGHT: u32 = 460;
@@ -88,13 +121,14 @@ impl Drawing for Cost {
             .y_desc("ADCC ↑")
             .draw()?;
         let plotting = chart.plotting_area();
-        for (i, Point { model, color, passes, adcc }) in self.points.iter().enumerate() {
-            // Those of one cost stand side by side: a twentieth to the right of each other, a few pixels.
-            let before = &self.points[..i];
-            let n_same = before.iter().filter(|other| (other.passes - passes).abs() < 0.5).count();
-            let x = passes * 1.05_f64.powi(n_same as i32);
-            let at = (x, adcc.mean);
-            let interval = [(x, adcc.lo), (x, adcc.hi)];
+        let places: Vec<(f64, f64)> =
+            (0..self.points.len()).map(|i| (self.x(i), self.points[i].adcc.mean)).collect();
+        for front in self.fronts.iter().filter(|front| front.len() > 1) {
+            let line: Vec<(f64, f64)> = front.iter().map(|i| places[*i]).collect();
+            plotting.draw(&PathElement::new(line, LINE.stroke_width(2)))?;
+        }
+        for (Point { model, color, adcc, .. }, at) in self.points.iter().zip(places) {
+            let interval = [(at.0, adcc.lo), (at.0, adcc.hi)];
             plotting.draw(&PathElement::new(interval, color.stroke_width(2)))?;
             plotting.draw(&mark(*model, at, *color))?;
         }
@@ -108,6 +142,16 @@ impl Drawing for Cost {
             }
         }
         Ok(())
+    }
+}
+
+impl Cost {
+    /// Where a point is drawn. Those of one cost stand side by side: each a twentieth, a few pixels, right of the last.
+    fn x(&self, i: usize) -> f64 {
+        let passes = self.points[i].passes;
+        let before = &self.points[..i];
+        let n_same = before.iter().filter(|other| (other.passes - passes).abs() < 0.5).count();
+        passes * 1.05_f64.powi(n_same as i32)
     }
 }
 
@@ -125,5 +169,53 @@ fn mark<'b, B: DrawingBackend + 'b, C: Clone + 'static>(
         3 => Circle::new(at, 5, color.stroke_width(2)).into_dyn(),
         4 => (EmptyElement::at(at) + Rectangle::new(square, color.filled())).into_dyn(),
         _ => (EmptyElement::at(at) + Rectangle::new(square, color.stroke_width(2))).into_dyn(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        MeanCost, Record, summarize,
+        testing::{manifest, rows},
+    };
+
+    fn summary(manifest: &RunManifest) -> Summary {
+        let records: Vec<Record> = rows(manifest).into_iter().map(|row| row.record).collect();
+        summarize(manifest, &records)
+    }
+
+    #[test]
+    fn what_is_free_stands_first_at_one_pass_and_is_on_the_front() {
+        let manifest = manifest();
+        let mut summary = summary(&manifest);
+        for (cell, (forwards, mean)) in
+            summary.cells.iter_mut().zip([(1.0, 0.5), (500.0, 0.9), (0.0, 0.7)])
+        {
+            cell.adcc = Some(Estimate { mean, lo: mean - 0.1, hi: mean + 0.1 });
+            cell.cost = Some(MeanCost {
+                explain_secs: 0.1,
+                forwards,
+                head_forwards: 0.0,
+                backwards: 0.0,
+                executed_forwards: forwards,
+            });
+        }
+        let points = points(&manifest, &summary);
+        let passes: Vec<f64> = points.iter().map(|point| point.passes).collect();
+        assert_eq!(passes, [1.0, 1.0, 500.0]);
+        let front: Vec<f64> =
+            front_of(&points, 0).into_iter().map(|i| points[i].offer.cost).collect();
+        assert_eq!(front, [0.0, 500.0], "a pass for a worse map is not worth it");
+        assert!(cost_plot(&manifest, &summary).unwrap().svg().contains("worth their price"));
+    }
+
+    #[test]
+    fn without_adcc_there_is_no_plot_of_cost() {
+        let manifest = manifest();
+        let mut summary = summary(&manifest);
+        assert!(cost_plot(&manifest, &summary).is_some());
+        summary.cells.iter_mut().for_each(|cell| cell.adcc = None);
+        assert!(cost_plot(&manifest, &summary).is_none());
     }
 }
