@@ -112,6 +112,11 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
 
         let part = part(run, models, methods, metrics, images);
         extend(&mut manifest, &part);
+        if apart.is_some() {
+            let models = part.run.manifest().models.iter();
+            let names = models.map(|model| (new(&part.models, &model.name), label.clone()));
+            manifest.joined.apart.extend(names);
+        }
         cells.extend(part.cells());
         parts.push(part);
     }
@@ -122,12 +127,22 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         cautions
             .push("The runs are of different machines; their seconds must not be compared.".into());
     }
+    if differ(&|manifest| manifest.protocol.name.clone()) {
+        cautions.push(format!(
+            "The runs are of different protocols; ADCC is shown by `{}` alone.",
+            manifest.protocol.name
+        ));
+    }
     if differ(&|manifest| manifest.images.len().to_string()) {
         cautions.push(
             "The runs have different numbers of images; n stands beside every mean, and paired differences are over the images that both have.".into(),
         );
     }
     manifest.dataset.n_images = manifest.images.len();
+    // Every run was compared with the first one's rule.
+    for part in &parts {
+        both(&mut manifest.target, &part.run.manifest().target);
+    }
     let models: Vec<String> = manifest.models.iter().map(|model| model.name.clone()).collect();
     for method in &mut manifest.methods {
         let lacks = |model: &&String| !cells.contains(&((*model).clone(), method.name.clone()));
@@ -232,15 +247,14 @@ fn extend(manifest: &mut RunManifest, part: &Part) {
             manifest.images.push(image);
         }
     }
-    if manifest.sweep != other.sweep {
-        manifest.sweep = format!("{} + {}", manifest.sweep, other.sweep);
+    both(&mut manifest.sweep, &other.sweep);
+    both(&mut manifest.dataset.name, &other.dataset.name);
+    both(&mut manifest.device, &other.device);
+    both(&mut manifest.cambench, &other.cambench);
+    for (name, version) in &other.versions {
+        both(manifest.versions.entry(name.clone()).or_insert_with(|| version.clone()), version);
     }
-    if manifest.dataset.name != other.dataset.name {
-        manifest.dataset.name = format!("{} + {}", manifest.dataset.name, other.dataset.name);
-    }
-    if manifest.device != other.device {
-        manifest.device = format!("{} + {}", manifest.device, other.device);
-    }
+    manifest.joined.seeds.extend([manifest.seed, other.seed]);
     manifest.finished = manifest.finished.take().zip(other.finished.clone()).map(|(a, b)| a.max(b));
     manifest.command = None;
     manifest.dirty |= other.dirty;
@@ -249,6 +263,13 @@ fn extend(manifest: &mut RunManifest, part: &Part) {
     }
     manifest.config_given =
         format!("{}\n---\n{}", manifest.config_given.trim_end(), other.config_given);
+}
+
+/// Adds what another run has to what some have, unless one of them has it.
+fn both(text: &mut String, other: &str) {
+    if text.split(" + ").all(|known| known != other) {
+        *text = format!("{text} + {other}");
+    }
 }
 
 /// All records, in the order of the joined manifest's models, images and methods.
@@ -272,6 +293,8 @@ fn records(manifest: &RunManifest, parts: &[Part]) -> Vec<Record> {
         records.extend(part.run.records().iter().map(|record| {
             let Key { model, layer, method, protocol, image } = part.key(&record.key());
             let metrics = columns.iter().map(|column| record.metrics[(*column)?]);
+            // One column must not hold the scores of two protocols.
+            let is_of_first = part.run.manifest().protocol == manifest.protocol;
             Record {
                 model: model.into(),
                 layer: layer.into(),
@@ -279,6 +302,7 @@ fn records(manifest: &RunManifest, parts: &[Part]) -> Vec<Record> {
                 protocol: protocol.into(),
                 image: image.into(),
                 metrics: metrics.collect(),
+                adcc_per_image: record.adcc_per_image.filter(|_| is_of_first),
                 ..record.clone()
             }
         }));
@@ -434,6 +458,9 @@ mod tests {
         let joined =
             Run::join(vec![runs.run("a", |_| ()), runs.run("b", |m| m.target = "label".into())]);
         assert!(joined.cautions()[0].contains("classes explained"), "{:?}", joined.cautions());
+        let summary = joined.summarize();
+        assert!(summary.models.is_empty(), "what cannot be compared is not compared");
+        assert_eq!(joined.manifest().target, "predicted + label");
     }
 
     #[test]
@@ -452,5 +479,26 @@ mod tests {
         assert!(lime.metrics[1].is_none() && lime.metrics[4].is_some());
         let cam = joined.records().iter().find(|record| record.method == "cam").unwrap();
         assert!(cam.metrics[1].is_some() && cam.metrics[4].is_none());
+    }
+
+    #[test]
+    fn joined_runs_name_all_their_seeds_and_versions_and_show_adcc_of_one_protocol() {
+        let runs = Runs::new();
+        let other = |manifest: &mut RunManifest| {
+            manifest.seed = 7;
+            manifest.cambench = "9.9.9".into();
+            manifest.protocol.name = "poppi-2021".into();
+            for metric in &mut manifest.metrics {
+                metric.protocol = "poppi-2021".into();
+            }
+        };
+        let joined = Run::join(vec![runs.run("a", |_| ()), runs.run("b", other)]);
+        assert_eq!(joined.manifest().seeds(), "0 + 7");
+        assert!(joined.manifest().cambench.ends_with(" + 9.9.9"));
+        let of_other = |record: &&Record| &*record.model != "resnet18";
+        assert!(joined.records().iter().filter(of_other).count() > 0);
+        assert!(joined.records().iter().filter(of_other).all(|r| r.adcc_per_image.is_none()));
+        assert!(joined.records().iter().any(|record| record.adcc_per_image.is_some()));
+        assert!(joined.cautions().iter().any(|caution| caution.contains("protocols")));
     }
 }

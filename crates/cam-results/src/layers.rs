@@ -8,7 +8,7 @@ use crate::{
     beside::{Section, Table},
     preset::{Group, grouped},
     report::label,
-    stats::{Contrast, ROUNDING, listed},
+    stats::{Contrast, listed},
     summary::FEW_IMAGES,
 };
 
@@ -106,7 +106,7 @@ fn note(summary: &Summary, networks: &[Vec<&ModelEntry>]) -> Option<String> {
         })
         .collect();
     let is_few = summary.cells.iter().any(|cell| cell.n_rows() > 0 && cell.n < FEW_IMAGES);
-    let few = if is_few { " So few images do not tell which layer to take." } else { "" };
+    let few = if is_few { " Fewer than 30 images do not tell which layer to take." } else { "" };
     (!grids.is_empty()).then(|| {
         format!(
             "The layer with the best mean under every method by every metric, and that mean in percent. It stands alone \
@@ -147,9 +147,8 @@ impl<'a> Method<'a> {
 
     /// Whether every image has the same scores at every layer, but for rounding.
     fn is_same_everywhere(&self) -> bool {
-        let pairs = self.contrasts.iter().flat_map(|contrast| &contrast.pairs);
-        let mut pairs = pairs.map(|pair| pair.difference);
-        pairs.all(|difference| difference.detectable <= ROUNDING && difference.p >= 1.0)
+        let mut contrasts = self.contrasts.iter();
+        contrasts.all(|contrast| contrast.pairs.iter().all(|pair| contrast.are_same(pair)))
     }
 
     fn row(&self, group: &Group) -> Vec<String> {

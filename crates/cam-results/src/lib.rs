@@ -8,6 +8,7 @@ mod beside;
 mod disk;
 mod error;
 mod files;
+mod front;
 pub mod gate;
 mod html;
 mod join;
@@ -38,7 +39,7 @@ pub use files::{write_atomically, write_bytes};
 pub use html::{Choice, Shown, chosen_images, report_html};
 pub use journal::Maker;
 pub use manifest::{
-    AT, Better, DatasetEntry, ImageEntry, MadeOn, MethodEntry, MetricEntry, ModelEntry,
+    AT, Better, DatasetEntry, ImageEntry, JoinedRuns, MadeOn, MethodEntry, MetricEntry, ModelEntry,
     ProtocolEntry, Rounding, RunManifest, RunStatus, WeightsEntry, clashing_column, name_at,
     network_of,
 };

@@ -1,7 +1,7 @@
 //! What a run is: everything that its numbers depend on.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     hash::Hash,
     path::Path,
 };
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     COLUMNS, Error, Key, Record, Reference, Result, SCHEMA,
     files::{hex, read_text, write_bytes},
+    stats::CONTROLS,
 };
 
 /// The file's name in a run's folder.
@@ -77,6 +78,18 @@ pub struct RunManifest {
     /// SHA-256 of a finished run's Parquet files, by their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tables: BTreeMap<String, String>,
+    /// What several runs seen as one differ in; nothing in a folder's manifest.
+    #[serde(skip)]
+    pub joined: JoinedRuns,
+}
+
+/// What several runs seen as one differ in, where a manifest has room for one of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JoinedRuns {
+    /// All runs' seeds.
+    pub seeds: BTreeSet<u64>,
+    /// The models of runs that cannot be compared with the others, by their names, and which run that is.
+    pub apart: BTreeMap<String, String>,
 }
 
 /// The most rows that a run may plan. A reader takes some bytes for each before it has seen one.
@@ -256,6 +269,12 @@ impl MethodEntry {
     pub fn runs_on(&self, model: &str) -> bool {
         !self.except.iter().any(|name| name == model)
     }
+
+    /// Whether it knows nothing of the network ([`CONTROLS`]), or, of a network with random weights, nothing of what was
+    /// learned.
+    pub fn is_control(&self) -> bool {
+        CONTROLS.contains(&&*self.method) || self.options.get("network").is_some()
+    }
 }
 
 /// One metric with its options.
@@ -312,6 +331,12 @@ impl RunManifest {
         Ok(manifest)
     }
 
+    /// The seed, or all of joined runs.
+    pub(crate) fn seeds(&self) -> String {
+        let seeds: Vec<String> = self.joined.seeds.iter().map(u64::to_string).collect();
+        if seeds.is_empty() { self.seed.to_string() } else { seeds.join(" + ") }
+    }
+
     /// Writes `manifest.json` into a run's folder, whole or not at all.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         let mut text = serde_json::to_string_pretty(self).expect("a manifest is always JSON");
@@ -362,6 +387,7 @@ impl RunManifest {
             images,
             made_on: vec![],
             tables: BTreeMap::new(),
+            joined: JoinedRuns::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     Better, Cell, Estimate, MethodEntry, RunManifest, Summary, report::heading, stats::Contrast,
+    summary::follows_protocol,
 };
 
 /// A table of known shape. Columns that a run did not measure stay empty; a metric is found by what it is, whatever it
@@ -153,7 +154,15 @@ impl Preset {
             Self::TorchCam => &[DROP, INCREASE],
         };
         let columns = kinds.iter().map(|(kind, heading, better)| {
-            let place = manifest.metrics.iter().position(|metric| metric.metric == *kind);
+            // Of several entries of one kind the one that ADCC is made of.
+            let places = || {
+                let metrics = manifest.metrics.iter().enumerate();
+                metrics.filter(|(_, metric)| metric.metric == *kind)
+            };
+            let place = places()
+                .find(|(_, metric)| follows_protocol(manifest, metric))
+                .or_else(|| places().next())
+                .map(|(place, _)| place);
             place.map_or_else(
                 || Column {
                     heading: (*heading).into(),

@@ -179,13 +179,25 @@ pub(crate) fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
         }
     }
     let planned = manifest.models.iter().flat_map(|model| cells_of(manifest, summary, &model.name));
-    let fewest = planned.map(|(_, cell)| cell.n).min().unwrap_or(0);
+    let planned: Vec<&Cell> = planned.map(|(_, cell)| cell).collect();
+    let of = |cell: &Cell| cell.metrics_n.iter().copied().filter(|n| *n > 0).min().unwrap_or(0);
+    let fewest = planned.iter().map(|cell| of(cell)).min().unwrap_or(0);
     if fewest < FEW_IMAGES {
         cautions.push(format!(
-            "behind some means there {} only {}. Intervals of so few are too short, and none of this supports a conclusion.",
+            "behind some means there {} only {}. Intervals of so few are too short, and these means support no conclusion.",
             if fewest == 1 { "is" } else { "are" },
             counted(fewest, "image")
         ));
+    }
+    for (i, metric) in manifest.metrics.iter().enumerate() {
+        let n_of = planned.iter().map(|cell| (cell.metrics_n[i], cell.n));
+        let partly = n_of.filter(|(n, of)| *n > 0 && n < of);
+        if let Some((n, of)) = partly.min() {
+            cautions.push(format!(
+                "{} is not defined for every image: behind its means there are as few as {n} of {of}.",
+                metric.name
+            ));
+        }
     }
     cautions
 }
@@ -425,7 +437,11 @@ fn provenance(md: &mut String, manifest: &RunManifest) {
         manifest.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     line(
         md,
-        &format!("Seed {}. {}. The sweep as it was given:\n", manifest.seed, versions.join(", ")),
+        &format!(
+            "Seed {}. {}. The sweep as it was given:\n",
+            manifest.seeds(),
+            versions.join(", ")
+        ),
     );
     fenced(md, manifest.config_given.trim_end());
 }

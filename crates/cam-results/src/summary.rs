@@ -98,6 +98,8 @@ pub struct Cell {
     pub n_failed: usize,
     /// Mean of each metric over the images that have a value; `None` where none has.
     pub metrics: Vec<Option<Estimate>>,
+    /// How many images have a value of each metric.
+    pub metrics_n: Vec<usize>,
     /// [`adcc`] of the means; `None` where a part is not measured.
     pub adcc: Option<Estimate>,
     /// Mean of the images' own [`adcc`].
@@ -305,24 +307,28 @@ impl<'a> Tally<'a> {
             .models
             .iter()
             .flat_map(|model| manifest.methods.iter().map(move |method| (model, method)));
-        let cells =
-            entries.zip(&tallies).zip(estimates).map(|(((model, method), tally), estimates)| {
-                Cell {
-                    model: model.name.clone(),
-                    layer: model.layer.clone(),
-                    method: method.name.clone(),
-                    protocol: method.protocol.clone(),
-                    n: tally.n,
-                    n_degenerate: tally.n_degenerate,
-                    n_failed: tally.n_failed,
-                    metrics: estimates[..n_metrics].to_vec(),
-                    adcc: estimates.get(n_metrics + 1).copied().flatten(),
-                    adcc_per_image: estimates[n_metrics],
-                    worst: tally.worst.means(manifest),
-                    // Imported maps have been made elsewhere, at a cost that nobody here knows.
-                    cost: if method.method == "imported" { None } else { tally.cost() },
-                }
-            });
+        let cells = entries.zip(&tallies).zip(estimates).enumerate().map(|(i, entry)| {
+            let (((model, method), tally), estimates) = entry;
+            let n_of = |metric| scores.n(i, Statistic::Mean(metric));
+            Cell {
+                model: model.name.clone(),
+                layer: model.layer.clone(),
+                method: method.name.clone(),
+                protocol: method.protocol.clone(),
+                n: tally.n,
+                n_degenerate: tally.n_degenerate,
+                n_failed: tally.n_failed,
+                metrics: estimates[..n_metrics].to_vec(),
+                metrics_n: (0..n_metrics).map(n_of).collect(),
+                adcc: estimates.get(n_metrics + 1).copied().flatten(),
+                adcc_per_image: estimates[n_metrics],
+                worst: tally
+                    .worst
+                    .means(manifest, |column, image| scores.is_defined(column, image)),
+                // Imported maps have been made elsewhere, at a cost that nobody here knows.
+                cost: if method.method == "imported" { None } else { tally.cost() },
+            }
+        });
         let accuracies = manifest.models.iter().zip(&right).map(|(model, right)| Accuracy {
             model: model.name.clone(),
             layer: model.layer.clone(),
@@ -346,13 +352,17 @@ impl<'a> Tally<'a> {
 /// Where coherency, complexity and drop stand among the metrics of a run. Of several entries of one kind the first counts
 /// that follows the sweep's protocol, so that no ADCC mixes two.
 pub fn adcc_parts(manifest: &RunManifest) -> Option<[usize; 3]> {
-    let follows = |metric: &MetricEntry| {
-        metric.protocol.split('+').next() == Some(manifest.protocol.name.as_str())
-    };
     let first = |kind: &str| {
-        manifest.metrics.iter().position(|metric| metric.metric == kind && follows(metric))
+        let is_it =
+            |metric: &MetricEntry| metric.metric == kind && follows_protocol(manifest, metric);
+        manifest.metrics.iter().position(is_it)
     };
     Some([first("coherency")?, first("complexity")?, first("drop")?])
+}
+
+/// Whether a metric is computed by the rules of the sweep's protocol, whatever departs from them.
+pub(crate) fn follows_protocol(manifest: &RunManifest, metric: &MetricEntry) -> bool {
+    metric.protocol.split('+').next() == Some(manifest.protocol.name.as_str())
 }
 
 impl Summary {

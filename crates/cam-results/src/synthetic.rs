@@ -175,5 +175,6 @@ fn manifest(n_images: usize, n_methods: usize) -> RunManifest {
         images: (0..n_images).map(image).collect(),
         made_on: vec![],
         tables: std::collections::BTreeMap::new(),
+        joined: crate::JoinedRuns::default(),
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn manifest() -> RunManifest {
             .collect(),
         made_on: vec![],
         tables: std::collections::BTreeMap::new(),
+        joined: crate::JoinedRuns::default(),
     }
 }
 

@@ -7,7 +7,6 @@ use crate::{
     beside::{self, Section, Table},
     preset::{Column, Group, grouped},
     report::{self, cells_of, label},
-    stats::CONTROLS,
 };
 
 /// So wide a table spans both columns of a paper; what is wider is continued below. In TeX's points.
@@ -122,14 +121,14 @@ fn scores(
         }
         // Those that know nothing of the network come last.
         let (controls, methods): (Vec<_>, Vec<_>) =
-            rows.iter().partition(|(method, _)| is_control(method));
+            rows.iter().partition(|(method, _)| method.is_control());
         for (method, cell) in methods.into_iter().chain(controls) {
             let mut line = vec![escape(&label(method))];
             line.extend(
                 columns.iter().map(|column| value(summary, model, method, cell, column, preset)),
             );
             line.push(cell.n.to_string());
-            if is_control(method) {
+            if method.is_control() {
                 line[0] = format!("\\textit{{{}}}", line[0]);
             }
             let _ = writeln!(body, "{} \\\\", line.join(" & "));
@@ -239,10 +238,6 @@ pub fn table_md(manifest: &RunManifest, summary: &Summary, preset: Preset) -> St
     md
 }
 
-fn is_control(method: &MethodEntry) -> bool {
-    CONTROLS.contains(&&*method.method)
-}
-
 enum Rank {
     First,
     Second,
@@ -310,7 +305,7 @@ fn caption(
     let versions: Vec<String> =
         manifest.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let units = if summary.by_class { "classes" } else { "images" };
-    let controls = if rows.iter().any(|(method, _)| is_control(method)) {
+    let controls = if rows.iter().any(|(method, _)| method.is_control()) {
         " Italic: controls, which know nothing of the network."
     } else {
         ""
@@ -323,7 +318,7 @@ fn caption(
         manifest.dataset.name,
         manifest.target,
         report::protocol_names(manifest).join(", "),
-        manifest.seed,
+        manifest.seeds(),
         preset.unit(units),
         manifest.cambench,
         versions.join(", "),

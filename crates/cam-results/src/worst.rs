@@ -3,7 +3,7 @@
 //! A map that says nothing has no score, and the means of tables leave it out. Whoever does not want a method to gain by
 //! saying nothing on hard images reads these instead. A failed row is no map of the method's, and is in neither.
 
-use crate::{Record, RunManifest, Status, adcc, adcc_parts};
+use crate::{Name, Record, RunManifest, Status, adcc, adcc_parts};
 
 /// Means over the scored images and the degenerate ones, the latter with the worst score of each metric.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,51 +19,44 @@ pub struct Worst {
 /// The records of one cell as they come, as far as [`Worst`] needs them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WorstTally {
-    /// Of each metric, then of the per-image ADCC.
-    columns: Vec<Mean>,
+    /// Of each metric, then of the per-image ADCC: the scored images' sum, and how many have a value.
+    columns: Vec<(f64, u32)>,
     has_scored: bool,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Mean {
-    sum: f64,
-    n: u32,
-    has_values: bool,
-}
-
-impl Mean {
-    fn add(&mut self, value: Option<f64>, worst: Option<f64>, status: Status) {
-        self.has_values |= value.is_some();
-        let value = match status {
-            Status::Ok => value,
-            Status::Degenerate => worst,
-            Status::Failed => None,
-        };
-        if let Some(value) = value {
-            self.sum += value;
-            self.n += 1;
-        }
-    }
+    /// The images with degenerate maps.
+    degenerate: Vec<Name>,
 }
 
 impl WorstTally {
     pub(crate) fn add(&mut self, manifest: &RunManifest, record: &Record) {
-        self.columns.resize(manifest.metrics.len() + 1, Mean::default());
-        self.has_scored |= record.status == Status::Ok;
-        let worst = manifest.metrics.iter().map(|metric| metric.worst).chain([Some(0.0)]);
-        let values = record.metrics.iter().chain([&record.adcc_per_image]);
-        for ((mean, worst), value) in self.columns.iter_mut().zip(worst).zip(values) {
-            mean.add(*value, worst, record.status);
+        self.columns.resize(manifest.metrics.len() + 1, (0.0, 0));
+        match record.status {
+            Status::Ok => {
+                self.has_scored = true;
+                let values = record.metrics.iter().chain([&record.adcc_per_image]);
+                for ((sum, n), value) in self.columns.iter_mut().zip(values) {
+                    *sum += value.unwrap_or(0.0);
+                    *n += u32::from(value.is_some());
+                }
+            }
+            Status::Degenerate => self.degenerate.push(record.image.clone()),
+            Status::Failed => {}
         }
     }
 
-    /// The means.
-    pub(crate) fn means(&self, manifest: &RunManifest) -> Worst {
+    /// The means. `is_defined` says of a column and an image whether there can be a score.
+    pub(crate) fn means(
+        &self,
+        manifest: &RunManifest,
+        is_defined: impl Fn(usize, &str) -> bool,
+    ) -> Worst {
         let mean = |column: usize, worst: Option<f64>| {
-            let Mean { sum, n, has_values } = self.columns.get(column)?;
+            let (sum, n_scored) = *self.columns.get(column)?;
             // What is not defined for this method (coherency of imported maps) does not become so by its worst maps.
-            let is_measured = *has_values || !self.has_scored;
-            (*n > 0 && worst.is_some() && is_measured).then(|| sum / f64::from(*n))
+            let is_measured = n_scored > 0 || !self.has_scored;
+            let n_worst = self.degenerate.iter().filter(|image| is_defined(column, image)).count();
+            let n = f64::from(n_scored) + n_worst as f64;
+            let worst = worst.filter(|_| is_measured && n > 0.0)?;
+            Some((sum + worst * n_worst as f64) / n)
         };
         let metrics: Vec<Option<f64>> =
             manifest.metrics.iter().enumerate().map(|(i, metric)| mean(i, metric.worst)).collect();
@@ -116,6 +109,22 @@ mod tests {
         assert_eq!(rise.worst.metrics[1], None, "scores without an end have no worst one");
         assert_eq!(rise.worst.metrics[2], None, "what is not measured is not measured");
         assert_eq!(rise.worst.adcc, None);
+    }
+
+    #[test]
+    fn a_degenerate_map_counts_only_where_an_image_can_have_a_score() {
+        let manifest = manifest();
+        let mut records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+        // RISE says nothing on one image, on which the other methods' third metric is not defined either.
+        let rise =
+            |record: &&Record| record.method == "rise" && record.status == Status::Degenerate;
+        let image = records.iter().find(rise).unwrap().image.clone();
+        for record in records.iter_mut().filter(|record| record.image == image) {
+            record.metrics[2] = None;
+        }
+        let cell = &summarize(&manifest, &records).cells[1];
+        close(cell.worst.metrics[2], cell.metrics[2].unwrap().mean);
+        close(cell.worst.metrics[1], f64::midpoint(cell.metrics[1].unwrap().mean, 1.0));
     }
 
     #[test]

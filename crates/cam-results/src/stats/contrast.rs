@@ -1,10 +1,14 @@
 //! What is compared with what: methods in one model, or models under one method, by one metric.
 
+use std::collections::BTreeSet;
+
 use super::{
-    CONTROLS, Difference, Paired, Ranks, Scores, Statistic, corrected, letters::letters,
-    scores::ROUNDING,
+    Difference, Paired, Ranks, Scores, Statistic, corrected, letters::letters, scores::ROUNDING,
 };
-use crate::{Better, Cell, Estimate, RunManifest, report, summary::adcc_parts};
+use crate::{
+    Better, Cell, Estimate, RunManifest, report,
+    summary::{FEW_IMAGES, adcc_parts},
+};
 
 /// Several things compared by one metric on the same images.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,12 +36,14 @@ pub struct Item {
     pub name: String,
     /// As it is printed.
     pub label: String,
-    /// Whether it is a method that knows nothing of the network ([`CONTROLS`]).
+    /// Whether it is a method that knows nothing of the network.
     pub is_control: bool,
+    /// How many images have a value.
+    pub n: usize,
     /// Its mean; `None` where no image has a value.
     pub estimate: Option<Estimate>,
     /// The groups that it belongs to: two items share a letter exactly if they cannot be told apart. `a` is the best
-    /// one's.
+    /// one's of those that none is better than.
     pub letters: String,
 }
 
@@ -88,7 +94,10 @@ impl Contrast {
         })
     }
 
-    /// The places of all items that have a mean, best first.
+    /// The places of all items that have a mean: first those that none is better than, then the others, best means first.
+    ///
+    /// Means are over each one's own images and differences over those that both have, so the best mean of hard images
+    /// left out may be beaten.
     pub fn order(&self) -> Vec<usize> {
         let goodness = |i: usize| {
             self.items[i].estimate.map(|estimate| match self.better {
@@ -99,7 +108,38 @@ impl Contrast {
         let mut order: Vec<(usize, f64)> =
             (0..self.items.len()).filter_map(|i| Some((i, goodness(i)?))).collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));
-        order.into_iter().map(|(i, _)| i).collect()
+        let mut order: Vec<usize> = order.into_iter().map(|(i, _)| i).collect();
+        let all = order.clone();
+        order.sort_by_key(|i| all.iter().any(|other| self.is_better(*other, *i)));
+        order
+    }
+
+    /// What there are enough images for to conclude anything.
+    pub(crate) fn with_enough_images(&self) -> Self {
+        let label = |name: &str| {
+            let item = self.items.iter().find(|item| item.name == name)?;
+            (item.n >= FEW_IMAGES).then(|| item.label.clone())
+        };
+        let mut enough = self.only(label);
+        enough.pairs.retain(|pair| pair.difference.n >= FEW_IMAGES);
+        enough
+    }
+
+    /// Whether two items have the same values on the same images, but for rounding.
+    pub(crate) fn are_same(&self, pair: &Pair) -> bool {
+        let Pair { a, b, difference } = pair;
+        // Every image's difference is rounding where one of that size would have been detected.
+        difference.detectable <= ROUNDING
+            && difference.p >= 1.0
+            && [a, b].iter().all(|item| self.items[**item].n == difference.n)
+    }
+
+    /// Whether two contrasts stand in one table: the same things are compared within the same.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        let names = |contrast: &Self| -> Vec<String> {
+            contrast.items.iter().map(|item| item.name.clone()).collect()
+        };
+        self.within == other.within && names(self) == names(other)
     }
 
     /// The best one, if it is better than every other one: what a table may print bold.
@@ -170,27 +210,32 @@ pub(crate) fn between_methods(
     let n_methods = manifest.methods.len();
     let groups = manifest.models.iter().enumerate().map(|(m, model)| {
         let items = manifest.methods.iter().enumerate().map(|(k, method)| {
-            let is_control = CONTROLS.contains(&&*method.method);
-            (m * n_methods + k, method.name.clone(), report::label(method), is_control)
+            (m * n_methods + k, method.name.clone(), report::label(method), method.is_control())
         });
         (model.name.clone(), items.collect())
     });
     contrasts(manifest, scores, cells, groups.collect())
 }
 
-/// The models under every method, compared by every metric. `cells` are those of the scores.
+/// The models under every method, those that are comparable, compared by every metric. `cells` are those of the scores.
 pub(crate) fn between_models(
     manifest: &RunManifest,
     scores: &Scores,
     cells: &[Cell],
 ) -> Vec<Contrast> {
     let n_methods = manifest.methods.len();
-    let groups = manifest.methods.iter().enumerate().map(|(k, method)| {
-        let items =
-            manifest.models.iter().enumerate().map(|(m, model)| {
+    let models = || manifest.models.iter().enumerate();
+    let runs: BTreeSet<Option<&String>> =
+        models().map(|(_, model)| manifest.joined.apart.get(&model.name)).collect();
+    let groups = manifest.methods.iter().enumerate().flat_map(|(k, method)| {
+        runs.iter().map(move |run| {
+            let comparable =
+                models().filter(|(_, model)| manifest.joined.apart.get(&model.name) == *run);
+            let items = comparable.map(|(m, model)| {
                 (m * n_methods + k, model.name.clone(), model.name.clone(), false)
             });
-        (method.name.clone(), items.collect())
+            (method.name.clone(), items.collect())
+        })
     });
     contrasts(manifest, scores, cells, groups.collect())
 }
@@ -233,6 +278,7 @@ fn contrasts(
                 name: name.clone(),
                 label: label.clone(),
                 is_control: *is_control,
+                n: scores.n(*cell, *statistic),
                 estimate: match statistic {
                     Statistic::Mean(metric) => cells[*cell].metrics[*metric],
                     Statistic::Adcc(_) => cells[*cell].adcc,

@@ -26,7 +26,7 @@ pub(crate) fn conclusions_md(md: &mut String, summary: &Summary) {
     }
     md.push_str(
         "\nDifferences are paired, image by image; a claim has a p-value below 0.05 after correction for all comparisons \
-         of this report.\n\n",
+         of its kind, between methods or between models, in this report.\n\n",
     );
 }
 
@@ -37,7 +37,8 @@ pub(crate) fn differences_md(md: &mut String, summary: &Summary) {
     }
     md.push_str("## Differences\n\n");
     md.push_str(
-        "Two that share a letter in a column cannot be told apart by that metric; `a` is with the best. p-values are of \
+        "Two that share a letter in a column cannot be told apart by that metric; `a` is with the best of those that none is \
+         better than. p-values are of \
          paired sign-flip permutation tests, corrected by Holm for all comparisons of their kind in this report. \
          *Detectable* is the smallest difference that this many images would show four times out of five. The controls \
          know nothing of the network.\n\n",
@@ -134,7 +135,7 @@ fn below_overview(md: &mut String, methods: &[Contrast], below: &[BelowControl])
 
 /// One table per model (or method): rows are what is compared, columns are metrics, cells are letters.
 fn groups(md: &mut String, what: &str, contrasts: &[Contrast], with_names: bool) {
-    for of_one in contrasts.chunk_by(|a, b| a.within == b.within) {
+    for of_one in contrasts.chunk_by(|a, b| a.is_beside(b)) {
         if with_names {
             let _ = writeln!(md, "{}:\n", escape(&of_one[0].within));
         }

@@ -41,7 +41,7 @@ pub(crate) use scores::{ROUNDING, Scores, Statistic, Values};
 pub use test::Difference;
 pub(crate) use test::{Paired, corrected};
 pub use words::conclusions;
-pub(crate) use words::{best, controls, equal, listed};
+pub(crate) use words::{best, controls, equal, listed, nothing, too_few};
 
 /// How often an interval is to hold the truth.
 pub(crate) const CONFIDENCE: f64 = 0.95;
@@ -55,9 +55,9 @@ pub const POWER: f64 = 0.8;
 /// How many bootstrap resamples an interval is made of.
 pub(crate) const N_RESAMPLES: usize = 2000;
 
-/// The names of methods that know nothing of the network, or nothing of what it learned. A method that a metric does
-/// not put above them has not been shown to explain anything.
-pub const CONTROLS: [&str; 5] = ["random", "center_gaussian", "sobel", "all_ones", "random_model"];
+/// The names of methods that know nothing of the network. A method that a metric does not put above a control
+/// ([`MethodEntry::is_control`](crate::MethodEntry::is_control)) has not been shown to explain anything.
+pub const CONTROLS: [&str; 4] = ["random", "center_gaussian", "sobel", "all_ones"];
 
 /// Metrics, by their kind, that say yes or no of an image: their mean is a share.
 pub(crate) const YES_OR_NO: [&str; 2] = ["increase", "pointing_game"];

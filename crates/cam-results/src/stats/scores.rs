@@ -137,6 +137,26 @@ impl Scores {
         self.resamples.are_classes()
     }
 
+    /// How many images have all values that a statistic of a cell is made of.
+    pub(crate) fn n(&self, cell: usize, statistic: Statistic) -> usize {
+        let present = |column: usize| &self.cells[cell][column].present.is;
+        match statistic {
+            Statistic::Mean(column) => self.cells[cell][column].present.n,
+            Statistic::Adcc(parts) => {
+                let has_all = |image: &usize| parts.iter().all(|part| present(*part)[*image]);
+                (0..self.resamples.n_images()).filter(has_all).count()
+            }
+        }
+    }
+
+    /// Whether an image can have a value in a column: some cell has one, or none has any of that image.
+    pub(crate) fn is_defined(&self, column: usize, image: &str) -> bool {
+        let Some(place) = self.resamples.place(image) else { return false };
+        let has = |column: usize| self.cells.iter().any(|cell| cell[column].present.is[place]);
+        let n_columns = self.cells.first().map_or(0, Vec::len);
+        has(column) || !(0..n_columns).any(has)
+    }
+
     /// A statistic of a cell; `None` where no image has a value.
     pub(crate) fn value(&self, cell: usize, statistic: Statistic) -> Option<f64> {
         value_of(statistic, |column| self.cells[cell][column].mean())
