@@ -111,10 +111,24 @@ ends 0 $cambench clean c
 [ ! -e c/shards ] || fail "clean leaves shards in a finished run"
 
 title "(f) two classes of machine are two arrays, each on its hosts"
-ends 0 $cambench submit small.yaml --out f --class card=excited --images-per-shard 4 "${one[@]}" \
-  --slurm card.gres=gpu:1 --slurm setup='hostname' --wait
+card=(--class card=excited --images-per-shard 4 "${one[@]}" --slurm card.gres=gpu:1 --slurm setup=hostname)
+ends 2 env CUDA_VISIBLE_DEVICES= $cambench submit small.yaml --out f "${card[@]}"
+has 'planned for the processor' said.err
+ends 0 $cambench submit small.yaml --out f "${card[@]}" --device cpu --wait
 $same local-small f
 for log in f/shards/log/0001_*.log; do has '^n1$' "$log"; done
+
+title "(j) of two runs of one plan one is canceled; the other, whose merge is lost, is merged by the next command"
+ends 0 $cambench submit small.yaml --out j --images-per-shard 4 "${one[@]}"
+scancel "$(awk '/merges them/ { print $2 + 0 }' said.out)"
+ends 0 $cambench submit small.yaml --out k --images-per-shard 4 "${one[@]}"
+ends 0 $cambench cancel k
+has 'canceled' said.out
+drain
+ends 0 $cambench clean j
+ends 0 $cambench submit j "${one[@]}" --wait
+has 'merges them' said.out
+$same local-small j
 
 title "(i) a user who is not root submits"
 mkdir theirs

@@ -66,7 +66,7 @@ cargo xtask calibrate
     how often intervals cover the truth, and comparisons claim what is not there, on real scores, into
     results/calibration; needs IMAGENET_SAMPLES
 cargo xtask growth [--images A,B,...]
-    measure whether forwards, time and memory grow as images, steps and masks do, into results/speed (about an hour;
+    measure whether forwards, time and memory grow as images, steps and masks do, into results/speed (about half an hour;
     with fewer images, minutes)
 cargo xtask scaling [--images N]
     measure plan, status and merge of 6,000 shards (10 GB on the disk), and simulate up to 10,000 nodes, into

@@ -78,6 +78,18 @@ pub enum Error {
         /// The run's folder.
         folder: PathBuf,
     },
+    /// The file system cannot lock.
+    #[error(
+        "{} lies where files cannot be locked ({source}), so that two processes might write one run; choose another folder \
+         with --out, or have it mounted with locks (on Lustre the option `flock`)",
+        folder.display()
+    )]
+    NoLock {
+        /// The run's folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The run is not cut into shards.
     #[error("the run in {} is not cut into shards; `cambench plan SWEEP --out {}` does it", folder.display(), folder.display())]
     NotCut {

@@ -26,6 +26,8 @@ pub(crate) const RECORDS: &str = "records.parquet";
 pub(crate) const CURVES: &str = "curves.parquet";
 pub(crate) const MAPS: &str = "maps.parquet";
 const LOCK: &str = ".lock";
+/// The last file of a report.
+const REPORT: &str = "report.html";
 
 /// A run's folder while its rows are being made: whatever was appended survives a kill or a power cut at any moment,
 /// and the same call continues from there.
@@ -70,14 +72,14 @@ impl Store {
         let leftover = [JOURNAL, LOCK].iter().any(|name| folder.join(name).exists())
             || !temporaries(folder)?.is_empty();
         if !leftover
-            && let Some(old) = continued(folder, &manifest)?
+            && let Some(old) = Self::manifest_in(folder, &manifest)?
             && old.status == RunStatus::Finished
         {
             return Ok(store(old, None));
         }
         let lock = lock(folder)?;
         remove_temporaries(folder)?;
-        let manifest = match continued(folder, &manifest)? {
+        let manifest = match Self::manifest_in(folder, &manifest)? {
             Some(old) if old.status == RunStatus::Finished => {
                 tidy_up(folder)?;
                 return Ok(store(old, None));
@@ -102,6 +104,27 @@ impl Store {
         let journal = JournalWriter::open(folder, plan, parts)?;
         let writer = Some(Writer { journal, _lock: lock });
         Ok(Self { damaged, ..store(RunManifest { made_on, ..manifest }, writer) })
+    }
+
+    /// The manifest of the run in a folder, if there is one and it has the plan of `new`; nothing is written.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or has another plan.
+    pub fn manifest_in(folder: &Path, new: &RunManifest) -> Result<Option<RunManifest>> {
+        if !folder.join(MANIFEST).exists() {
+            return Ok(None);
+        }
+        let old = RunManifest::read(folder)?;
+        match old.difference(new) {
+            None => Ok(Some(old)),
+            Some(difference) => Err(Error::OtherPlan { folder: folder.to_owned(), difference }),
+        }
+    }
+
+    /// Whether a finished run has its report, all of it: the last file is written behind the others, and one that was made
+    /// before the run was finished is gone.
+    pub fn has_report(folder: &Path) -> bool {
+        folder.join(REPORT).is_file()
     }
 
     /// Parts of shards that were found damaged when the folder was opened, and are set aside: a sentence each. Their rows
@@ -188,6 +211,8 @@ impl Store {
             }
             Tables::write(folder, &self.manifest, journal)?;
             self.manifest.tables = digests(folder)?;
+            // Of what was there so far: whoever finds a finished run without it writes the report.
+            remove(folder, REPORT)?;
             self.manifest.status = RunStatus::Finished;
             self.manifest.finished = Some(finished.to_owned());
             self.manifest.write(folder)?;
@@ -211,18 +236,6 @@ impl Store {
     }
 }
 
-/// The manifest of the run in a folder, if there is one and it has the plan of `new`.
-fn continued(folder: &Path, new: &RunManifest) -> Result<Option<RunManifest>> {
-    if !folder.join(MANIFEST).exists() {
-        return Ok(None);
-    }
-    let old = RunManifest::read(folder)?;
-    match old.difference(new) {
-        None => Ok(Some(old)),
-        Some(difference) => Err(Error::OtherPlan { folder: folder.to_owned(), difference }),
-    }
-}
-
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let failed = |source| Error::write(&path, source);
@@ -242,7 +255,9 @@ fn lock(folder: &Path) -> Result<File> {
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::Locked { folder: folder.to_owned() });
             }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
+            Err(TryLockError::Error(source)) => {
+                return Err(Error::NoLock { folder: folder.to_owned(), source });
+            }
         }
     }
 }
@@ -250,17 +265,19 @@ fn lock(folder: &Path) -> Result<File> {
 /// Removes what a finished run does not need, the lock last. Whoever gets hold of it after this finds the run finished, and
 /// may be doing the same.
 fn tidy_up(folder: &Path) -> Result<()> {
-    let remove = |name| {
-        let path = folder.join(name);
-        match disk::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::write(path, error)),
-            _ => Ok(()),
-        }
-    };
-    remove(JOURNAL)?;
+    remove(folder, JOURNAL)?;
     shards::remove_parts(folder)?;
-    remove(LOCK)?;
+    remove(folder, LOCK)?;
     sync_folder(folder).map_err(|source| Error::write(folder, source))
+}
+
+/// Removes a file of a run's folder, if it is there.
+fn remove(folder: &Path, name: &str) -> Result<()> {
+    let path = folder.join(name);
+    match disk::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::write(path, error)),
+        _ => Ok(()),
+    }
 }
 
 /// SHA-256 of each of the Parquet files, as they lie there.
@@ -622,6 +639,15 @@ mod tests {
         complete(folder.path());
         fs::write(folder.path().join(".report.md.99999999.cambench-tmp"), "half").unwrap();
         assert!(open(folder.path()).is_finished());
+        assert!(files(folder.path()) == uninterrupted());
+    }
+
+    #[test]
+    fn a_report_of_what_was_there_so_far_is_none_of_the_finished_run() {
+        let (folder, _) = unfinished();
+        fs::write(folder.path().join(REPORT), "the run is not complete").unwrap();
+        complete(folder.path());
+        assert!(!Store::has_report(folder.path()));
         assert!(files(folder.path()) == uninterrupted());
     }
 

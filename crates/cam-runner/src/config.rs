@@ -915,7 +915,8 @@ impl std::str::FromStr for Bytes {
             .map_err(|_error| format!("`{text}` is no amount of memory, e.g. 1.5GiB"))?;
         let bytes = number * scale as f64;
         if bytes >= 1.0 {
-            Ok(Self(bytes as u64))
+            // Sizes are counted in signed numbers further on.
+            Ok(Self((bytes as u64).min(i64::MAX as u64)))
         } else {
             Err(format!("`{text}` is too little memory"))
         }

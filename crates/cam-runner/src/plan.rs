@@ -12,7 +12,7 @@ use cam_core::{
 use cam_data::{DataError, Dataset, Item, Limits, imagenet};
 use cam_models::{DeviceChoice, DeviceError, ModelError, Options, WeightsChoice};
 use cam_results::{
-    DatasetEntry, ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
+    DatasetEntry, ImageEntry, JoinedRuns, Key, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
     RunManifest, RunStatus, SCHEMA, network_of,
 };
 use cam_runtimes::Runtime;
@@ -625,6 +625,7 @@ impl Plan {
             command: provenance.command.clone(),
             made_on: vec![],
             tables: BTreeMap::new(),
+            joined: JoinedRuns::default(),
         };
         Ok(Self { sweep, dataset, models, device, threads, manifest })
     }

@@ -2,7 +2,9 @@
 
 use std::{path::Path, sync::atomic::AtomicBool};
 
-use cam_results::{Committed, Part, Row, RunManifest, RunStatus, ShardPlan, Status, Store};
+use cam_results::{
+    Committed, Part, Row, RunManifest, RunStatus, ShardPlan, Status, Store, shards::is_committed,
+};
 
 use crate::{
     Event, Networks, Plan, RunError, clock,
@@ -48,16 +50,14 @@ pub fn run_shard(
 ) -> Result<ShardOutcome, RunError> {
     let n_rows = shards.shard(index)?.n_rows();
     let there = ShardOutcome { n_rows, n_done: n_rows, n_failed: 0, committed: None };
-    let begin = || {
-        let device = device_title(plan.device);
-        Part::begin(folder, plan.manifest(), shards, index, &device, &host())
-    };
-    let Some(part) = begin()? else { return Ok(there) };
+    let device = device_title(plan.device);
+    let part = Part::begin(folder, plan.manifest(), shards, index, &device, &host())?;
+    let Some(part) = part else { return Ok(there) };
     compute_part(plan, folder, part, networks, stop, on_event).or_else(|error| {
         // Whoever was faster may have finished the whole run and tidied up under our hands.
         let is_finished = |manifest: RunManifest| manifest.status == RunStatus::Finished;
         let is_there = RunManifest::read(folder).is_ok_and(is_finished)
-            || begin().is_ok_and(|part| part.is_none());
+            || is_committed(folder, plan.manifest(), shards, index).unwrap_or(false);
         if is_there { Ok(there) } else { Err(error) }
     })
 }

@@ -283,7 +283,7 @@ impl From<Format> for cam_runner::Format {
 #[command(after_help = "\
 Examples:
   cambench compare main results/table1/2026-11-24-1a2b3c4d
-  cambench compare main results/table1/new --max-drop adcc=1% --noise 2% --fail-on regressed,missing
+  cambench compare main results/table1/new --max-drop adcc=1% --noise 2% --fail-on regressed
   cambench compare results/a results/b --markdown comment.md --junit gate.xml --json
 
 A change counts if it is significant (its paired 95 % interval excludes 0 and its p-value is below 5 % after
@@ -313,7 +313,7 @@ pub(crate) struct GateArgs {
     #[arg(long, value_name = "SIZE", default_value = "2%")]
     pub(crate) noise: Threshold,
     /// What the command fails on
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["regressed", "missing"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["regressed", "missing", "degenerate"])]
     pub(crate) fail_on: Vec<FailOn>,
     /// Write the comparison as Markdown, for a comment on a pull request; `-` is the standard output
     #[arg(long, value_name = "FILE")]
@@ -341,9 +341,9 @@ const BASELINES: &str = "results/baselines";
 pub(crate) enum FailOn {
     /// A metric got worse (exit code 10)
     Regressed,
-    /// A cell of the baseline has no score, or not all rows (exit code 5)
+    /// A cell has no score, not all rows, or more failed ones (exit code 5)
     Missing,
-    /// A method has more degenerate maps than before (exit code 11)
+    /// A method has more degenerate maps than before, by more than noise (exit code 11)
     Degenerate,
 }
 
@@ -502,8 +502,9 @@ pub(crate) struct ShardArgs {
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  cambench submit sweep.yaml --slurm partition=gpu --slurm gres=gpu:1 --slurm time=01:00:00 --dry-run
-  cambench submit sweep.yaml --class big=vgg16 --slurm partition=gpu --slurm big.mem=64G --wait
+  cambench submit sweep.yaml --slurm partition=long --slurm cpus_per_task=8 --slurm time=01:00:00 --dry-run
+  cambench submit sweep.yaml --class big=vgg16 --slurm cpus_per_task=8 --slurm big.mem=64G --wait
+  srun --gres=gpu:1 cambench submit sweep.yaml --slurm gres=gpu:1 --slurm cpus_per_task=8
   cambench submit results/table1/2026-11-24-1a2b3c4d --resume
 
 Every --slurm KEY=VALUE is an option of sbatch (`partition`, `account`, `qos`, `time`, `gres`, `mem`, `constraint`,
@@ -514,9 +515,11 @@ cpus_per_task, array_parallelism, signal_delay_s, max_num_timeout). Further keys
   signal-secs=N    seconds before the time limit at which a task ends cleanly and has itself queued again [120]
   max-timeouts=N   how often it does [20]
   setup=LINE       a line of the script before the command, e.g. `module load cuda`; may be given several times
-  launcher=WORDS   what the command is started by, e.g. srun, or `apptainer exec image.sif`
+  launcher=WORDS   what the command is started by, that of the merge as well, e.g. srun, or `apptainer exec image.sif`
+A run has one number of threads: the fewest cpus_per_task of its classes, unless --threads says another.
 Given again, it submits nothing twice; shards whose jobs have ended without a part only with --resume.
-Where only the cluster's nodes have a GPU, plan there: `srun --gres=gpu:1 cambench submit ...`.")]
+Where only the cluster's nodes have a GPU, plan there, as in the third example: a run that is planned for the processor is
+not submitted with GPUs, unless --device cpu is given.")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "options without a value, which do not exclude each other"
@@ -539,6 +542,9 @@ pub(crate) struct SubmitArgs {
     /// Submit shards again whose jobs have ended without a part
     #[arg(long)]
     pub(crate) resume: bool,
+    /// How many failed rows are tolerated: a share (1%) or a number of rows (3)
+    #[arg(long, value_name = "N|P%", default_value = "1%")]
+    pub(crate) max_failed: ShareOrRows,
     /// Print the jobs as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -678,14 +684,14 @@ pub(crate) enum What {
 /// A part of the rows of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum ShareOrRows {
-    Share(f64),
+    Percent(f64),
     Rows(usize),
 }
 
 impl ShareOrRows {
     pub(crate) fn tolerates(self, n_failed: usize, n_rows: usize) -> bool {
         match self {
-            Self::Share(share) => n_failed as f64 <= share * n_rows as f64,
+            Self::Percent(percent) => n_failed as f64 <= percent / 100.0 * n_rows as f64,
             Self::Rows(rows) => n_failed <= rows,
         }
     }
@@ -693,8 +699,17 @@ impl ShareOrRows {
     /// So many of `n_rows`, rounded up.
     pub(crate) fn of(self, n_rows: usize) -> usize {
         match self {
-            Self::Share(share) => (share * n_rows as f64).ceil() as usize,
+            Self::Percent(percent) => (percent / 100.0 * n_rows as f64).ceil() as usize,
             Self::Rows(rows) => rows.min(n_rows),
+        }
+    }
+}
+
+impl std::fmt::Display for ShareOrRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Percent(percent) => write!(f, "{percent}%"),
+            Self::Rows(rows) => write!(f, "{rows}"),
         }
     }
 }
@@ -705,7 +720,7 @@ impl std::str::FromStr for ShareOrRows {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_suffix('%') {
             Some(percent) => match percent.trim().parse::<f64>() {
-                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Share(percent / 100.0)),
+                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
                 _ => Err(format!("`{text}` is no share between 0% and 100%")),
             },
             None => text.parse().map(Self::Rows).map_err(|_error| {
@@ -731,5 +746,8 @@ mod tests {
         assert!(parse("1%").unwrap().tolerates(1, 100) && !parse("1%").unwrap().tolerates(2, 100));
         assert!(parse("0").unwrap().tolerates(0, 5) && !parse("0").unwrap().tolerates(1, 5));
         assert!(parse("101%").is_err() && parse("few").is_err() && parse("-1").is_err());
+        for text in ["1%", "0.07%", "3"] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use cam_results::{Better, Estimate, Run, RunManifest, RunStatus, summarize};
+use cam_results::{Better, Estimate, Run, RunManifest, RunStatus, Store, summarize};
 use cam_runner::{Outcome, Overrides, Plan, Provenance, Sweep};
 use serde_json::{Map, Value};
 
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let stop = stop_on_interrupt()?;
     let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
     let was_finished = is_finished(&folder);
-    let was_published = was_finished && folder.join("report.md").is_file();
+    let was_published = was_finished && Store::has_report(&folder);
     if let Some(jobs) = args.jobs.filter(|_| !was_finished)
         && let Some(exit) = cluster::run_locally(&plan, &folder, jobs, &stop, &mut progress)?
     {

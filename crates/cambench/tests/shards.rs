@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
-    fs,
+    env, fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread::sleep,
@@ -16,9 +17,58 @@ use tempfile::TempDir;
 /// A folder with photographs and a sweep over two networks of a few kilobytes, which take milliseconds a row.
 struct Workshop(TempDir);
 
+/// A Slurm that takes jobs and runs none. `said` is what `sbatch` was asked, `queue` what `squeue` says, and `canceled` what
+/// `scancel` was told; `sbatch` refuses the script that `refuses` names, and with `forgets` no job is seen in the queue.
+const SLURM: [(&str, &str); 4] = [
+    (
+        "sbatch",
+        r#"for script; do :; done
+echo "$*" >> said
+id=$((100 + $(wc -l < said)))
+case $script in *"$(cat refuses 2> /dev/null || echo none)") echo 'job limit reached' >&2; exit 1;; esac
+echo $id
+[ ! -e forgets ] || exit 0
+name=$(sed -n 's/^#SBATCH --job-name=//p' "$script")
+last=$(sed -n 's/^#SBATCH --array=0-\([0-9]*\)%.*/\1/p' "$script")
+for task in ${last:+$(seq 0 "$last")}; do echo "${id}_$task|$name|PENDING"; done >> queue
+[ -n "$last" ] || echo "$id|$name|PENDING" >> queue"#,
+    ),
+    ("squeue", "[ ! -e down ] || { echo 'no controller' >&2; exit 1; }\ncat queue"),
+    ("scancel", r#"echo "$*" >> canceled"#),
+    ("scontrol", "exit 1"),
+];
+
 impl Workshop {
     fn new(n_photographs: usize, n_masks: usize) -> Self {
-        let workshop = Self(tempfile::tempdir().unwrap());
+        Self::at(tempfile::tempdir().unwrap(), n_photographs, n_masks)
+    }
+
+    /// One that all nodes of a cluster would see, with a [`SLURM`].
+    fn on_a_cluster(n_photographs: usize, n_masks: usize) -> Self {
+        let workshop = Self::at(tempfile::tempdir_in("/var/tmp").unwrap(), n_photographs, n_masks);
+        fs::create_dir(workshop.path("slurm")).unwrap();
+        for (name, script) in SLURM {
+            let path = workshop.path("slurm").join(name);
+            let script = format!("#!/bin/sh\ncd \"$(dirname \"$0\")\"\n{script}\n");
+            fs::write(&path, script).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        for empty in ["said", "queue"] {
+            workshop.tell_slurm(empty, "");
+        }
+        workshop
+    }
+
+    fn tell_slurm(&self, file: &str, text: &str) {
+        fs::write(self.path("slurm").join(file), text).unwrap();
+    }
+
+    fn of_slurm(&self, file: &str) -> String {
+        fs::read_to_string(self.path("slurm").join(file)).unwrap()
+    }
+
+    fn at(folder: TempDir, n_photographs: usize, n_masks: usize) -> Self {
+        let workshop = Self(folder);
         fs::create_dir(workshop.path("photos")).unwrap();
         for i in 0..n_photographs {
             let rgb = (0..16 * 16 * 3).map(|at| ((at * (i + 3)) ^ (at / 48 * 7)) as u8);
@@ -53,6 +103,10 @@ impl Workshop {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cambench"));
         command.current_dir(self.0.path()).args(args).stdin(Stdio::null());
         command.env("OMP_WAIT_POLICY", "passive");
+        let programs = env::var_os("PATH").unwrap_or_default();
+        let programs = [self.path("slurm")].into_iter().chain(env::split_paths(&programs));
+        command.env("PATH", env::join_paths(programs).unwrap());
+        command.env("TMPDIR", "/tmp").env("CAMBENCH_POLL_SECS", "1");
         for name in ["CAMBENCH_SHARD", "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"] {
             command.env_remove(name);
         }
@@ -102,8 +156,11 @@ fn shards_computed_anywhere_and_merged_are_the_records_of_a_local_run() {
     for engine in ["Kubernetes", "parallel", "cambench submit", "slow.list"] {
         assert!(text.contains(engine), "{text}");
     }
+    // What a task's shell is to read is quoted for the one that it is pasted into.
+    assert!(text.contains("--index $((SGE_TASK_ID-1))' | qsub "), "{text}");
     let text = workshop.says(0, &plan);
     assert!(text.contains("12 shards"), "a run is cut once: {text}");
+    assert!(text.contains("stay as they are"), "{text}");
 
     // From another folder, by each way to say which one; the last of them by its line in a list.
     let elsewhere = tempfile::tempdir().unwrap();
@@ -141,13 +198,24 @@ fn shards_computed_anywhere_and_merged_are_the_records_of_a_local_run() {
     said(0, &shard(&["--index", "0-3,4,5-6"], none));
     let text = workshop.says(0, &["merge", "cut"]);
     assert!(text.contains("30 rows, "), "{text}");
+    let report = || fs::read_to_string(run.join("report.md")).unwrap();
+    assert!(!report().contains("is not complete"), "{}", report());
     assert_eq!(contents(&workshop.run("cut")), contents(&workshop.run("whole")));
     let run_of_parts = workshop.run("cut");
     let made = &run_of_parts.manifest().made_on;
     assert_eq!((made.len(), made[0].n_rows, &*made[0].shards), (1, 30, "0-11"));
+    // A merge that was killed before the report, or in the middle of it.
+    fs::write(run.join("report.md"), "half").unwrap();
+    fs::remove_file(run.join("report.html")).unwrap();
     assert!(workshop.says(0, &["merge", "cut"]).contains("the run is finished"));
+    assert!(report().len() > 100 && run.join("report.html").exists());
     assert!(said(0, &shard(&["--index", "3"], none)).contains("nothing to do"));
     workshop.says(0, &["clean", "cut"]);
+    for command in [&["status", "cut"][..], &["merge", "cut"], &["clean", "cut"], &plan] {
+        let text = workshop.says(0, command);
+        assert!(text.contains("the run is finished"), "{command:?}: {text}");
+    }
+    assert!(said(0, &shard(&["--index", "3"], none)).contains("nothing to do"));
     assert!(!run.join("shards").exists());
     assert_eq!(contents(&workshop.run("cut")), contents(&workshop.run("whole")));
 }
@@ -158,6 +226,10 @@ fn a_shard_that_fails_says_why_and_a_changed_program_or_data_set_computes_nothin
     let text = workshop.says(3, &["shard", "--run", "nowhere", "--index", "0"]);
     assert!(text.contains("nowhere"), "{text}");
     workshop.says(0, &["plan", "sweep.yaml", "--threads", "1", "--out", "cut"]);
+    for index in ["2", "0-9999999999", "0-18446744073709551615"] {
+        let text = workshop.says(3, &["shard", "--run", "cut", "--index", index]);
+        assert!(text.contains("they are 0 to 1"), "{text}");
+    }
     // A network that is gone, and one that is another.
     let network = fs::read(workshop.path("excited.onnx")).unwrap();
     fs::remove_file(workshop.path("excited.onnx")).unwrap();
@@ -223,6 +295,38 @@ fn two_processes_on_one_machine_killed_at_random_end_like_one_that_was_not() {
     let left = leftovers(&workshop.path("killed"));
     assert_eq!(left, [""; 0], "a finished run keeps nothing that only its making needed");
     assert!(!workshop.path("killed/shards").exists());
+}
+
+/// A scheduler, a time limit or the next command may end the process that was started, and knows nothing of the others.
+#[test]
+fn processes_whose_parent_was_told_to_end_stop_after_the_row_in_hand() {
+    // Shards of four images, a second or so for each.
+    let workshop = Workshop::new(64, 20_000);
+    let args = ["run", "sweep.yaml", "--threads", "1", "--jobs", "2", "--out", "run"];
+    let mut run =
+        workshop.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let wait_for = |what: &str, is_so: &dyn Fn() -> bool| {
+        for _ in 0..600 {
+            if is_so() {
+                return;
+            }
+            sleep(Duration::from_millis(100));
+        }
+        panic!("after a minute: {what}");
+    };
+    let drafts = || {
+        let names = fs::read_dir(workshop.path("run/shards/parts")).into_iter().flatten();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".draft")).count()
+    };
+    wait_for("two shards are begun", &|| drafts() == 2);
+    let workers = children(run.id());
+    assert_eq!(workers.len(), 2);
+    Command::new("kill").arg(run.id().to_string()).status().unwrap();
+    run.wait().unwrap();
+    let is_gone = |worker: &u32| !Path::new(&format!("/proc/{worker}/exe")).exists();
+    wait_for("its processes have ended", &|| workers.iter().all(is_gone));
+    assert_eq!(drafts(), 2, "they went on to the ends of their shards");
 }
 
 /// What is left in a run's folder that only its making needed.
@@ -364,6 +468,96 @@ fn children(pid: u32) -> Vec<u32> {
 
 fn kill(pid: u32) {
     let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+}
+
+#[test]
+fn too_many_failed_rows_end_every_command_alike() {
+    let workshop = Workshop::new(1, 5);
+    fs::write(workshop.path("photos/99.png"), "no picture").unwrap();
+    workshop.says(0, &["plan", "sweep.yaml", "--threads", "1", "--out", "cut"]);
+    workshop.says(0, &["shard", "--run", "cut", "--index", "0-1"]);
+    for _ in 0..2 {
+        assert!(workshop.says(4, &["merge", "cut"]).contains("6 of 12 rows failed"));
+    }
+    workshop.says(4, &["run", "sweep.yaml", "--threads", "1", "--out", "cut"]);
+    workshop.says(0, &["merge", "cut", "--max-failed", "50%"]);
+}
+
+#[test]
+fn runs_of_one_plan_in_two_folders_have_jobs_of_their_own() {
+    let cluster = Workshop::on_a_cluster(2, 5);
+    let submit = |out: &str| {
+        let how = ["--slurm", "cpus_per_task=1", "--max-failed", "5%", "--out", out];
+        cluster.says(0, &[&["submit", "sweep.yaml"][..], &how].concat())
+    };
+    submit("a");
+    assert!(submit("b").contains("job 104: merges them"));
+    // The merge waits for the jobs of its own run.
+    let said = cluster.of_slurm("said");
+    assert!(said.lines().last().unwrap().contains("--dependency=afterany:103 "), "{said}");
+    let script = fs::read_to_string(cluster.path("b/shards/submit/merge.sh")).unwrap();
+    assert!(script.contains("--max-failed 5%\n"), "{script}");
+    let text = cluster.says(0, &["status", "b"]);
+    assert!(text.contains("in Slurm's queue: 3 PENDING"), "{text}");
+    cluster.says(0, &["cancel", "b"]);
+    assert_eq!(cluster.of_slurm("canceled"), "103 104\n");
+    // A merge may have been refused or canceled; a folder is cleaned only where surely no job writes into it.
+    assert!(cluster.says(3, &["clean", "a"]).contains("are in Slurm's queue"));
+    cluster.tell_slurm("down", "");
+    assert!(cluster.says(3, &["clean", "a"]).contains("clean it where Slurm answers"));
+    assert!(cluster.says(0, &["status", "a"]).contains("only files are asked"));
+}
+
+#[test]
+fn a_merge_that_slurm_refused_or_lost_is_submitted_by_the_next_command() {
+    let cluster = Workshop::on_a_cluster(2, 5);
+    let submit = ["submit", "sweep.yaml", "--slurm", "cpus_per_task=1", "--out", "run"];
+    cluster.tell_slurm("refuses", "merge.sh");
+    assert!(cluster.says(3, &submit).contains("job limit reached"));
+    cluster.tell_slurm("refuses", "none");
+    let text = cluster.says(0, &submit);
+    assert!(text.contains("job 103: merges them"), "{text}");
+    assert!(cluster.of_slurm("said").contains("--dependency=afterany:101 "));
+    assert!(cluster.says(0, &submit).contains("nothing to submit"));
+    // All jobs are gone. Without a shard there is nothing to merge.
+    cluster.tell_slurm("queue", "");
+    assert!(cluster.says(0, &submit).contains("nothing to submit"));
+    cluster.says(0, &["shard", "--run", "run", "--index", "0-1"]);
+    cluster.tell_slurm("forgets", "");
+    let text = cluster.says(5, &[&submit[..], &["--wait"]].concat());
+    assert!(text.contains("merges them") && text.contains("`cambench merge "), "{text}");
+    cluster.says(0, &["merge", "run"]);
+    cluster.says(0, &[&submit[..], &["--wait"]].concat());
+}
+
+#[test]
+fn what_a_submission_cannot_mean_is_refused_or_said() {
+    let cluster = Workshop::on_a_cluster(4, 5);
+    let plan = ["plan", "sweep.yaml", "--device", "cpu", "--threads", "1", "--out", "run"];
+    cluster.says(0, &plan);
+    let text = cluster.says(2, &["submit", "run", "--slurm", "gres=gpu:1"]);
+    assert!(text.contains("is planned for the processor"), "{text}");
+    let text = cluster.says(2, &["submit", "run", "--images-per-shard", "1"]);
+    assert!(text.contains("go with a sweep"), "{text}");
+
+    // A dry run of a run that is planned and not cut leaves it so.
+    fs::remove_dir_all(cluster.path("run/shards")).unwrap();
+    let names = || {
+        let entries = fs::read_dir(cluster.path("run")).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let sweep = [&["submit"][..], &plan[1..]].concat();
+    let dry = ["--images-per-shard", "1", "--slurm", "gres=gpu:1", "--dry-run"];
+    let text = cluster.says(0, &[&sweep[..], &dry].concat());
+    assert!(text.contains("--array=0-7%") && text.contains("--gres=gpu:1"), "{text}");
+    assert_eq!(names(), before);
+    cluster.says(0, &plan);
+    let text = cluster.says(0, &[&sweep[..], &dry].concat());
+    assert!(text.contains("--array=0-1%") && text.contains("stay as they are"), "{text}");
+    assert_eq!(cluster.of_slurm("said"), "");
 }
 
 #[test]

@@ -101,13 +101,14 @@ pub fn is_committed(
     Ok(part::there(run, &manifest, shards.id(), shard)? == part::There::Whole)
 }
 
-/// Removes what a run's shards have left beside its parts: drafts, damaged parts, and why attempts failed. Nobody may be
-/// computing. Returns how many files.
+/// Removes what a run's shards have left beside its parts: damaged parts, why attempts failed, and the drafts of processes
+/// that were of this host, `host`, and are gone. Returns how many files, and how many drafts are kept: of another host
+/// nobody can tell whether its process is gone.
 ///
 /// # Errors
 /// Where a file cannot be removed.
-pub fn clean(run: &Path) -> Result<usize> {
-    part::clean(run)
+pub fn clean(run: &Path, host: &str) -> Result<(usize, usize)> {
+    part::clean(run, host)
 }
 
 /// A part as it was found.

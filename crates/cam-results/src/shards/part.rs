@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    PARTS, ShardPlan, make_folder, names, part_path, parts_folder, problem, set_aside,
+    DAMAGED, FAILED, ShardPlan, make_folder, names, part_path, parts_folder, problem, set_aside,
     shards_folder,
 };
 use crate::{
@@ -82,10 +82,11 @@ impl Part {
                     .then_some((path, lines))
             })
             .collect();
-        // The file of a process that is gone is taken over as it is: this takes no space.
+        // The file of a process that is gone is taken over as it is: this takes no space. A damaged line would stay in it,
+        // and make the part a damaged one.
         let adopted = earlier
             .iter()
-            .filter(|(path, _)| is_abandoned(path, host))
+            .filter(|(path, lines)| lines.dropped == 0 && is_abandoned(path, host))
             .max_by_key(|(_, lines)| lines.rows.len())
             .filter(|(path, _)| disk::rename(path, &draft).is_ok());
         let mut writer = match adopted {
@@ -265,21 +266,21 @@ pub(crate) fn remove_parts(run: &Path) -> Result<()> {
     }
 }
 
-/// Removes what attempts that did not come to their end have left: drafts, damaged parts, and why they failed. Returns
-/// how many files.
-pub(super) fn clean(run: &Path) -> Result<usize> {
-    let mut n = 0;
-    for name in [PARTS, super::DAMAGED, super::FAILED] {
+/// Removes damaged parts, why attempts failed, and drafts that are surely abandoned. Returns how many files, and how many
+/// drafts are kept.
+pub(super) fn clean(run: &Path, host: &str) -> Result<(usize, usize)> {
+    let parts = parts_folder(run);
+    let drafts = names(&parts)?.into_iter().filter(|name| name.ends_with(DRAFT));
+    let (mut useless, kept): (Vec<_>, Vec<_>) =
+        drafts.map(|name| parts.join(name)).partition(|draft| is_abandoned(draft, host));
+    for name in [DAMAGED, FAILED] {
         let folder = shards_folder(run).join(name);
-        for file in names(&folder)? {
-            if name != PARTS || file.starts_with('.') {
-                let path = folder.join(file);
-                disk::remove_file(&path).map_err(|source| Error::write(&path, source))?;
-                n += 1;
-            }
-        }
+        useless.extend(names(&folder)?.into_iter().map(|name| folder.join(name)));
     }
-    Ok(n)
+    for path in &useless {
+        disk::remove_file(path).map_err(|source| Error::write(path, source))?;
+    }
+    Ok((useless.len(), kept.len()))
 }
 
 #[cfg(test)]
@@ -439,6 +440,43 @@ mod tests {
         fs::rename(&draft, draft.with_file_name(".000000.n1.99999999.0.draft")).unwrap();
         let part = cut.begin(0, "n1").unwrap();
         assert_eq!((part.n_rows(), cut.names("parts").len()), (2, 1));
+    }
+
+    #[test]
+    fn a_damaged_line_in_the_draft_of_a_process_that_is_gone_stays_out_of_the_part() {
+        let cut = Cut::new();
+        let mut part = cut.begin(0, "n1").unwrap();
+        part.append_all(&cut.rows(0)[..2]).unwrap();
+        drop(part);
+        let draft = drafts(cut.folder.path(), 0).unwrap().remove(0);
+        let mut bytes = fs::read(&draft).unwrap();
+        // The first row, as a page that a power cut has lost.
+        let start = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        bytes[start..start + 100].fill(0);
+        fs::remove_file(&draft).unwrap();
+        fs::write(draft.with_file_name(".000000.n1.99999999.0.draft"), bytes).unwrap();
+        let part = cut.begin(0, "n1").unwrap();
+        assert_eq!(part.n_rows(), 1);
+        drop(part);
+        cut.compute(0, "n1");
+        assert!(cut.begin(0, "n1").is_none(), "the part is whole");
+        assert_eq!(cut.names("damaged"), [""; 0]);
+    }
+
+    #[test]
+    fn cleaning_keeps_the_drafts_of_processes_that_may_be_there() {
+        let cut = Cut::new();
+        let mut part = cut.begin(0, "n1").unwrap();
+        let parts = parts_folder(cut.folder.path());
+        for gone in [".000001.n1.99999999.0.draft", ".000001.n2.99999999.0.draft"] {
+            fs::write(parts.join(gone), "").unwrap();
+        }
+        fs::create_dir_all(shards_folder(cut.folder.path()).join(DAMAGED)).unwrap();
+        fs::write(shards_folder(cut.folder.path()).join(DAMAGED).join("a"), "").unwrap();
+        assert_eq!(clean(cut.folder.path(), "n1").unwrap(), (2, 2));
+        part.append_all(&cut.rows(0)).unwrap();
+        assert_eq!(part.commit().unwrap(), Committed::First);
+        assert_eq!(cut.names("parts"), [".000001.n2.99999999.0.draft", "000000.jsonl"]);
     }
 
     /// The files after every step of a commit (rows, sync, link, unlink), as a power cut would leave them.

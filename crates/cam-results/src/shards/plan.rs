@@ -160,6 +160,11 @@ impl ShardPlan {
         &self.id
     }
 
+    /// Eight digits for this plan in a run's folder: another folder's run of the same plan has others.
+    pub fn id_in(&self, run: &Path) -> String {
+        digest(&format!("{} {}", self.id, run.display()))[..8].to_owned()
+    }
+
     /// The shard of an index.
     ///
     /// # Errors
@@ -268,6 +273,8 @@ mod tests {
         assert_eq!(other.create_or_read(folder.path(), &manifest).unwrap(), plan);
         let error = ShardPlan::read(folder.path(), &crate::testing::manifest()).unwrap_err();
         assert!(error.to_string().contains("belongs to another plan"), "{error}");
+        let [a, b] = ["/mnt/a", "/mnt/b"].map(|run| plan.id_in(Path::new(run)));
+        assert!(a.len() == 8 && a != b, "{a} {b}");
         let error = plan.shard(6).unwrap_err().to_string();
         assert!(error.contains("no shard 6") && error.contains("0 to 5"), "{error}");
     }

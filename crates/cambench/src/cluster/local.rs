@@ -19,7 +19,7 @@ use cam_results::shards::shards_folder;
 use cam_runner::{Event, Plan};
 use tch::Device;
 
-use super::{Cut, IMAGES_PER_SHARD, cut};
+use super::{Cut, IMAGES_PER_SHARD};
 use crate::{
     args::{CutArgs, HowArgs},
     exit::Exit,
@@ -49,8 +49,7 @@ pub(crate) fn run_locally(
     let jobs = usize::from(jobs);
     let all = plan.dataset.items.len().div_ceil(SHARDS_PER_JOB * jobs);
     let how = CutArgs { images_per_shard: None, classes: vec![] };
-    let shards = cut(plan, &how, all.clamp(1, IMAGES_PER_SHARD))?;
-    let cut = Cut::make(plan, folder, shards)?;
+    let cut = Cut::make(plan, folder, &how, all.clamp(1, IMAGES_PER_SHARD), false)?;
     let done = cut.progress()?;
     let (n_rows, n_done) = (done.n_rows, done.n_committed_rows);
     progress.on(&Event::Started { folder, n_rows, n_done, n_dropped: 0 });

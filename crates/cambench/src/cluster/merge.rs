@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use cam_results::Run;
-use cam_runner::{Merged, Outcome, publish};
+use cam_runner::{Format, Merged, Outcome};
 
 use super::Cut;
 use crate::{args::MergeArgs, exit::Exit, run};
@@ -16,13 +16,13 @@ use crate::{args::MergeArgs, exit::Exit, run};
 pub(crate) fn merge(args: &MergeArgs) -> Result<Exit> {
     let cut = Cut::open(&args.run)?;
     cut.enter()?;
-    if let Some(done) = cut.finished() {
+    if let Some(done) = cut.finished(args.max_failed, false)? {
         return Ok(done);
     }
     let patience = Instant::now() + Duration::from_secs(args.patience);
     while cut.progress()?.missing().next().is_some() && Instant::now() < patience {
         sleep(Duration::from_secs(1));
-        if let Some(done) = Cut::open(&cut.folder)?.finished() {
+        if let Some(done) = Cut::open(&cut.folder)?.finished(args.max_failed, false)? {
             return Ok(done);
         }
     }
@@ -44,15 +44,21 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<Exit> {
         }
     }
     let run = Run::read(&cut.folder)?;
-    let left_out = publish(&run, &cut.folder, &cam_runner::Format::ALL, true)
-        .context("the tables are written, and the report cannot be")?;
-    for sentence in left_out {
-        eprintln!("{sentence}");
-    }
+    publish(&run)?;
     run::print_means(&run);
     if n_done < n_rows {
         println!("{n_done} of {n_rows} rows: {}", cut.folder.join("report.md").display());
         return Ok(Exit::Done);
     }
     Ok(run::conclude(args.max_failed, false, &Outcome::elsewhere(&run)))
+}
+
+/// Writes the report of a run into its folder.
+pub(super) fn publish(run: &Run) -> Result<()> {
+    let left_out = cam_runner::publish(run, run.folder(), &Format::ALL, true)
+        .context("the tables are written, and the report cannot be")?;
+    for sentence in left_out {
+        eprintln!("{sentence}");
+    }
+    Ok(())
 }

@@ -18,10 +18,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use cam_results::{
-    RunManifest, RunStatus, ShardPlan, Store,
+    Error, Run, RunManifest, RunStatus, ShardPlan, Store,
     shards::{self, shards_folder},
 };
-use cam_runner::{Plan, config};
+use cam_runner::{Outcome, Plan, config};
 
 pub(crate) use self::{
     local::{run_locally, threads_of_each, tidy_up},
@@ -31,7 +31,7 @@ pub(crate) use self::{
     submit::{cancel, submit},
 };
 use crate::{
-    args::{CutArgs, PlanArgs},
+    args::{CutArgs, PlanArgs, ShareOrRows},
     exit::{Exit, Unusable, Usage},
     progress::Progress,
     run,
@@ -54,28 +54,68 @@ impl Cut {
     /// Opens the run in a folder.
     fn open(folder: &Path) -> Result<Self> {
         let manifest = RunManifest::read(folder)?;
-        let shards = ShardPlan::read(folder, &manifest)?;
+        let shards = match ShardPlan::read(folder, &manifest) {
+            // Nobody computes them any more, whichever they were.
+            Err(Error::NotCut { .. }) if is_finished(&manifest) => {
+                ShardPlan::cut(&manifest, IMAGES_PER_SHARD, Path::new(""), |_, _| MAIN.into())
+            }
+            shards => shards?,
+        };
         Ok(Self { folder: absolute(folder)?, manifest, shards })
     }
 
-    /// Cuts a run, or opens it where it is cut.
-    fn make(plan: &Plan, folder: &Path, shards: ShardPlan) -> Result<Self> {
-        let manifest =
-            Store::create_or_continue(folder, plan.manifest().clone())?.manifest().clone();
-        let shards = shards.create_or_read(folder, &manifest)?;
+    /// Cuts a run, or opens it where it is cut. A dry run writes nothing, and a finished run is never changed.
+    fn make(
+        plan: &Plan,
+        folder: &Path,
+        args: &CutArgs,
+        images_per_shard: usize,
+        is_dry: bool,
+    ) -> Result<Self> {
+        let new = cut(plan, args, images_per_shard)?;
+        let there = Store::manifest_in(folder, plan.manifest())?;
+        if there.as_ref().is_some_and(is_finished) {
+            return Self::open(folder);
+        }
+        let manifest = if is_dry {
+            there.unwrap_or_else(|| plan.manifest().clone())
+        } else {
+            Store::create_or_continue(folder, plan.manifest().clone())?.manifest().clone()
+        };
+        let shards = match ShardPlan::read(folder, &manifest) {
+            Err(Error::NotCut { .. }) if is_dry => new.clone(),
+            Err(Error::NotCut { .. }) => new.clone().create_or_read(folder, &manifest)?,
+            shards => shards?,
+        };
+        let is_asked = args.images_per_shard.is_some() || !args.classes.is_empty();
+        if is_asked && shards.shards != new.shards {
+            eprintln!(
+                "the run was cut before, and its {} shards stay as they are; another --out gets others",
+                shards.shards.len()
+            );
+        }
         Ok(Self { folder: absolute(folder)?, manifest, shards })
     }
 
     fn is_finished(&self) -> bool {
-        self.manifest.status == RunStatus::Finished
+        is_finished(&self.manifest)
     }
 
-    /// Where there is nothing left to do: says so, and how the command ends.
-    fn finished(&self) -> Option<Exit> {
-        self.is_finished().then(|| {
-            println!("the run is finished: {}", self.folder.join("report.md").display());
-            Exit::Done
-        })
+    /// Where there is nothing left to compute: sees that the report is there, says so, and how the command ends.
+    fn finished(&self, max_failed: ShareOrRows, json: bool) -> Result<Option<Exit>> {
+        if !self.is_finished() {
+            return Ok(None);
+        }
+        let run = Run::read(&self.folder)?;
+        if !Store::has_report(&self.folder) {
+            // The merge that finished the run did not come to it.
+            self.enter()?;
+            merge::publish(&run)?;
+        }
+        if !json {
+            println!("the run is finished");
+        }
+        Ok(Some(run::conclude(max_failed, json, &Outcome::elsewhere(&run))))
     }
 
     fn progress(&self) -> Result<shards::Progress> {
@@ -93,8 +133,15 @@ impl Cut {
     }
 }
 
+fn is_finished(manifest: &RunManifest) -> bool {
+    manifest.status == RunStatus::Finished
+}
+
+/// A folder from the root; that of a dry run need not be there.
 fn absolute(folder: &Path) -> Result<PathBuf> {
-    fs::canonicalize(folder).with_context(|| format!("there is no folder {}", folder.display()))
+    fs::canonicalize(folder)
+        .or_else(|_| std::path::absolute(folder))
+        .with_context(|| format!("there is no folder {}", folder.display()))
 }
 
 /// The shards of a plan; nothing is written.
@@ -125,6 +172,13 @@ fn cut(plan: &Plan, args: &CutArgs, images_per_shard: usize) -> Result<ShardPlan
     };
     let images = args.images_per_shard.map_or(images_per_shard, |n| n as usize);
     let started_in = env::current_dir().context("cannot tell the working folder")?;
+    if started_in.to_str().is_none() {
+        let message = format!(
+            "other processes cannot be told of {}, whose name is no UTF-8; start in another folder",
+            started_in.display()
+        );
+        return Err(Usage(message).into());
+    }
     Ok(ShardPlan::cut(manifest, images, &started_in, class_of))
 }
 
@@ -134,10 +188,12 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<Exit> {
     let plan = run::plan(&args.sweep, &args.how, None, &mut progress)?;
     progress.finish();
     let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
-    let cut = Cut::make(&plan, &folder, cut(&plan, &args.cut, IMAGES_PER_SHARD)?)?;
-    let lists = write_lists(&cut)?;
+    let cut = Cut::make(&plan, &folder, &args.cut, IMAGES_PER_SHARD, false)?;
+    let lists = if cut.is_finished() { vec![] } else { write_lists(&cut)? };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&cut.shards)?);
+    } else if cut.is_finished() {
+        println!("the run is finished: {}", cut.folder.display());
     } else {
         print_ways(&cut, &lists);
     }
@@ -192,14 +248,16 @@ fn print_ways(cut: &Cut, lists: &[(String, PathBuf, usize)]) {
         };
         let shard = format!("cambench shard --run {run}{of_list}");
         println!("\n  one shard       {shard} --index I          # I from 0 to {last}");
-        println!("  GNU parallel    seq 0 {last} | parallel -j 4 {shard} --index {{}}");
+        println!("  GNU parallel    seq 0 {last} | parallel -q -j 4 {shard} --index {{}}");
         println!(
             "  Kubernetes      {shard}                    # completionMode: Indexed, completions: {n}"
         );
-        println!("  Grid Engine     qsub -t 1-{n} ... {shard} --index $((SGE_TASK_ID-1))");
-        println!("  PBS             qsub -J 0-{last} ... {shard} --index $PBS_ARRAY_INDEX");
+        // What the task's own shell is to read, and the one that this is pasted into is not.
+        let at = |index: &str| quoted(&format!("{shard} --index {index}"));
+        println!("  Grid Engine     echo {} | qsub -t 1-{n} ...", at("$((SGE_TASK_ID-1))"));
+        println!("  PBS             echo {} | qsub -J 0-{last} ...", at("$PBS_ARRAY_INDEX"));
         println!("  HTCondor        {shard} --index $(Process)          # queue {n}");
-        println!("  HyperQueue      hq submit --array 0-{last} -- {shard} --index \\$HQ_TASK_ID");
+        println!("  HyperQueue      hq submit --array 0-{last} -- sh -c {}", at("$HQ_TASK_ID"));
     }
     println!("\n  Slurm           cambench submit {run}");
     println!("  then            cambench merge {run}");
@@ -218,7 +276,13 @@ fn quoted(word: &str) -> String {
 /// `cambench clean`.
 pub(crate) fn clean(run: &Path) -> Result<Exit> {
     let cut = Cut::open(run)?;
-    if !submission::queued(&cut)?.is_empty() {
+    let queued = submission::queued(&cut).with_context(|| {
+        format!(
+            "whether the run has jobs cannot be told; clean it where Slurm answers, or remove {} if it has none",
+            submission::submit_folder(&cut).display()
+        )
+    })?;
+    if !queued.is_empty() {
         let message =
             "jobs of the run are in Slurm's queue; wait for them, or `cambench cancel` it";
         return Err(Unusable(message.into()).into());
@@ -227,10 +291,17 @@ pub(crate) fn clean(run: &Path) -> Result<Exit> {
         tidy_up(&cut.folder)?;
         println!("the run is finished and keeps its tables; its shards, logs and jobs are removed");
     } else {
-        let n = shards::clean(&cut.folder)?;
+        let (n, n_kept) = shards::clean(&cut.folder, &cam_runner::host())?;
         println!(
             "{n} files of unfinished or failed attempts are removed; committed parts are kept"
         );
+        if n_kept > 0 {
+            let parts = shards_folder(&cut.folder).join("parts");
+            println!(
+                "{n_kept} drafts are kept, for a process here or on another host may be writing them; where none is, `rm {}/.*.draft`",
+                quoted(&parts.to_string_lossy())
+            );
+        }
     }
     Ok(Exit::Done)
 }

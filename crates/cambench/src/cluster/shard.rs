@@ -3,11 +3,14 @@
 use std::{
     env,
     io::{self, BufRead},
+    path::Path,
     process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, channel},
     },
+    thread,
 };
 
 use anyhow::{Context, Result};
@@ -21,7 +24,7 @@ use super::{Cut, read_list};
 use crate::{
     args::ShardArgs,
     exit::{Exit, Usage},
-    progress::Progress,
+    progress::{Progress, WORKER},
     run::provenance,
 };
 
@@ -42,27 +45,31 @@ pub(crate) fn shard(args: &ShardArgs) -> Result<Exit> {
             ))
         })?,
     };
-    let list = args.list.as_deref().map(read_list).transpose()?;
-    let shard_of = |index: usize| match &list {
-        None => Ok(index),
-        Some(list) => list.get(index).copied().ok_or_else(|| {
-            anyhow::Error::from(Usage(format!(
-                "the list has {} lines, and no line {index}",
-                list.len()
-            )))
-        }),
-    };
+    let is_told = index == "-";
     let cut = Cut::open(&args.run)?;
+    if cut.is_finished() && !is_told {
+        eprintln!("the run is finished, nothing to do");
+        return Ok(Exit::Done);
+    }
+    let list = args.list.as_deref().map(read_list).transpose()?;
+    let shard_of = |index: usize| -> Result<usize> {
+        let shard = match &list {
+            None => index,
+            Some(list) => *list.get(index).ok_or_else(|| {
+                Usage(format!("the list has {} lines, and no line {index}", list.len()))
+            })?,
+        };
+        cut.shards.shard(shard)?;
+        Ok(shard)
+    };
     cut.enter()?;
     let signals = Signals::listen()?;
-    let is_told = index == "-";
     let mut worker =
         Worker { cut: &cut, plan: None, networks: Networks::default(), signals, is_told };
     if is_told {
         return worker.serve(shard_of);
     }
-    for index in indices(&index)? {
-        let shard = shard_of(index)?;
+    for shard in named(&index, shard_of)? {
         if !worker.compute(shard)?.is_committed() {
             return Ok(worker.interrupted());
         }
@@ -70,17 +77,22 @@ pub(crate) fn shard(args: &ShardArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// `3`, or `0-3,7`.
-fn indices(text: &str) -> Result<Vec<usize>> {
+/// The shards of `3`, or `0-3,7`, `shard_of` saying which one each number means.
+fn named(text: &str, shard_of: impl Fn(usize) -> Result<usize>) -> Result<Vec<usize>> {
     let wrong =
         || Usage(format!("`{text}` names no shards; use a number, or ranges such as 0-3,7"));
-    let mut indices = vec![];
+    let mut shards = vec![];
     for range in text.split(',') {
         let (start, end) = range.split_once('-').unwrap_or((range, range));
         let number = |text: &str| text.trim().parse::<usize>().map_err(|_not_a_number| wrong());
-        indices.extend(number(start)?..=number(end)?);
+        let (start, end) = (number(start)?, number(end)?);
+        // Before room is made for as many.
+        shard_of(end)?;
+        for index in start..=end {
+            shards.push(shard_of(index)?);
+        }
     }
-    if indices.is_empty() { Err(wrong().into()) } else { Ok(indices) }
+    if shards.is_empty() { Err(wrong().into()) } else { Ok(shards) }
 }
 
 struct Worker<'a> {
@@ -95,7 +107,13 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn compute(&mut self, shard: usize) -> Result<ShardOutcome> {
-        let result = self.try_compute(shard);
+        let mut result = self.try_compute(shard);
+        let started_in = &self.cut.shards.started_in;
+        if !Path::new(started_in).is_dir() {
+            result = result.with_context(|| {
+                format!("{started_in}, from where the run's relative paths count, is not on this machine")
+            });
+        }
         if let Err(error) = &result {
             let failure =
                 Failure { shard, host: cam_runner::host(), message: crate::described(error) };
@@ -134,10 +152,9 @@ impl Worker<'_> {
 
     /// Computes what is asked for line by line, and answers each with `done SHARD ROWS FAILED` or `failed SHARD`.
     fn serve(&mut self, shard_of: impl Fn(usize) -> Result<usize>) -> Result<Exit> {
-        for line in io::stdin().lock().lines() {
+        for line in lines(&self.signals.stop) {
             let line = line.context("cannot read the standard input")?;
-            for index in indices(&line)? {
-                let shard = shard_of(index)?;
+            for shard in named(&line, &shard_of)? {
                 match self.compute(shard) {
                     Ok(outcome) if outcome.is_committed() => {
                         println!("done {shard} {} {}", outcome.n_rows, outcome.n_failed);
@@ -160,6 +177,24 @@ impl Worker<'_> {
         }
         Exit::Interrupted
     }
+}
+
+/// The lines of the standard input. `run --jobs` waits for an answer to each: where they end before it, it is gone, and
+/// `stop` becomes true.
+fn lines(stop: &Arc<AtomicBool>) -> Receiver<io::Result<String>> {
+    let (sender, lines) = channel();
+    let stop = Arc::clone(stop);
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+        if env::var_os(WORKER).is_some() {
+            stop.store(true, Ordering::SeqCst);
+        }
+    });
+    lines
 }
 
 /// How a shard ended, for people.
@@ -239,10 +274,13 @@ mod tests {
 
     #[test]
     fn shards_are_named_by_numbers_and_ranges() {
-        assert_eq!(indices("3").unwrap(), [3]);
-        assert_eq!(indices("0-2,7").unwrap(), [0, 1, 2, 7]);
-        for wrong in ["", "a", "3-1", "1-", "-"] {
-            assert!(indices(wrong).unwrap_err().is::<Usage>(), "{wrong}");
+        let of_ten = |index: usize| -> Result<usize> {
+            if index < 10 { Ok(index) } else { Err(Usage(format!("no shard {index}")).into()) }
+        };
+        assert_eq!(named("3", of_ten).unwrap(), [3]);
+        assert_eq!(named("0-2,7", of_ten).unwrap(), [0, 1, 2, 7]);
+        for wrong in ["", "a", "3-1", "1-", "-", "0-9999999999", "0-18446744073709551615"] {
+            assert!(named(wrong, of_ten).unwrap_err().is::<Usage>(), "{wrong}");
         }
     }
 }

@@ -34,7 +34,8 @@ const TAKEN: [&str; 10] = [
 ];
 /// What the job that merges shares with those that compute.
 const OF_MERGE: [&str; 8] =
-    ["partition", "account", "qos", "clusters", "reservation", "mail-type", "mail-user", "setup"];
+    ["partition", "account", "qos", "reservation", "mail-type", "mail-user", SETUP, LAUNCHER];
+const CPUS: &str = "cpus-per-task";
 const THROTTLE: &str = "throttle";
 const SIGNAL_SECS: &str = "signal-secs";
 const TIMEOUTS: &str = "max-timeouts";
@@ -75,11 +76,23 @@ impl Settings {
         })
     }
 
-    /// How many processors each task asks for, where it is said for all.
+    /// How many processors a task asks for; the fewest where classes ask for different ones, because all tasks of a run
+    /// compute with as many threads.
     pub(super) fn cpus(&self) -> Option<usize> {
-        let is_meant =
-            |setting: &&Setting| setting.class.is_none() && setting.key == "cpus-per-task";
-        self.0.iter().rfind(is_meant)?.value.as_ref()?.parse().ok()
+        let of_tasks = self.of_tasks().filter(|setting| setting.key == CPUS);
+        of_tasks.filter_map(|setting| setting.value.as_ref()?.parse().ok()).min()
+    }
+
+    /// Whether tasks ask for GPUs.
+    pub(super) fn ask_for_gpus(&self) -> bool {
+        self.of_tasks().any(|Setting { key, value, .. }| {
+            let is_of_gpus = || value.as_ref().is_some_and(|value| value.contains("gpu"));
+            key.starts_with("gpus") || (key == "gres" || key.starts_with("tres")) && is_of_gpus()
+        })
+    }
+
+    fn of_tasks(&self) -> impl Iterator<Item = &Setting> {
+        self.0.iter().filter(|setting| setting.class.as_deref() != Some(MERGE))
     }
 }
 
@@ -111,6 +124,11 @@ impl Setting {
         if TAKEN.contains(&key.as_str()) {
             return Err(wrong("cambench says this itself").into());
         }
+        if key == "clusters" {
+            let why = "jobs of another cluster would not be found again; submit on a machine of that cluster, or set \
+                       SLURM_CLUSTERS for all commands";
+            return Err(wrong(why).into());
+        }
         let of_submitit = |name: &str, unit: &str| {
             (name.to_owned(), value.clone().map(|value| format!("{value}{unit}")))
         };
@@ -123,6 +141,10 @@ impl Setting {
             "max-num-timeout" => of_submitit(TIMEOUTS, ""),
             _ => (key, value),
         };
+        let is_of_tasks = [THROTTLE, SIGNAL_SECS, TIMEOUTS].contains(&key.as_str());
+        if is_of_tasks && class.as_deref() == Some(MERGE) {
+            return Err(wrong("this means nothing for the job that merges").into());
+        }
         Ok(Self { class, key, value })
     }
 }
@@ -153,7 +175,7 @@ pub(super) fn array_script(settings: &Settings, array: &Array<'_>) -> Result<Str
     let throttle = settings.number(class, THROTTLE, 64)?;
     let signal = settings.number(class, SIGNAL_SECS, 120)?;
     let timeouts = settings.number(class, TIMEOUTS, 20)?;
-    let launcher = settings.value(class, LAUNCHER);
+    let launcher = launcher(settings, class);
     let mut script = String::from("#!/bin/bash\n");
     let mut say = |option: &str| writeln!(script, "#SBATCH --{option}").expect("a string");
     say(&format!("job-name={name}"));
@@ -161,29 +183,29 @@ pub(super) fn array_script(settings: &Settings, array: &Array<'_>) -> Result<Str
     say(&format!("output={}", of_sbatch(log)));
     say("open-mode=append");
     say("requeue");
-    // To this script, which the program replaces; a launcher hands it on to what it has started.
-    let to = if launcher.is_some() { "" } else { "B:" };
+    // To this script, which the program replaces; but what srun starts is a step of the job.
+    let is_step = launcher.split(' ').next().is_some_and(|word| Path::new(word).ends_with("srun"));
+    let to = if is_step { "" } else { "B:" };
     say(&format!("signal={to}USR1@{signal}"));
-    if settings.value(class, "cpus-per-task").is_none() {
+    if settings.value(class, CPUS).is_none() {
         say(&format!("cpus-per-task={threads}"));
     }
     options(settings, class, &mut say);
     writeln!(script, "export {MAX_TIMEOUTS}={timeouts}").expect("a string");
     setup(settings, class, &mut script);
-    let launcher = launcher.map_or(String::new(), |launcher| format!("{launcher} "));
     let [program, run, list] = [program, run, list].map(|path| quoted(&path.to_string_lossy()));
     writeln!(script, "exec {launcher}{program} shard --run {run} --list {list}").expect("a string");
     Ok(script)
 }
 
-/// The script of the job that merges when the arrays have ended, however they did.
+/// The script of the job that merges when the arrays have ended, however they did; `more` is said to the program, too.
 pub(super) fn merge_script(
     settings: &Settings,
     name: &str,
     program: &Path,
     run: &Path,
     log: &str,
-    patience: u32,
+    more: &str,
 ) -> String {
     let mut script = String::from("#!/bin/bash\n");
     let mut say = |option: &str| writeln!(script, "#SBATCH --{option}").expect("a string");
@@ -193,9 +215,16 @@ pub(super) fn merge_script(
     say("requeue");
     options(settings, MERGE, &mut say);
     setup(settings, MERGE, &mut script);
+    let launcher = launcher(settings, MERGE);
     let [program, run] = [program, run].map(|path| quoted(&path.to_string_lossy()));
-    writeln!(script, "exec {program} merge {run} --patience {patience}").expect("a string");
+    writeln!(script, "exec {launcher}{program} merge {run} {more}").expect("a string");
     script
+}
+
+/// What a class's program is started by, with a space behind it; nothing where nothing starts it.
+fn launcher(settings: &Settings, class: &str) -> String {
+    let words = settings.value(class, LAUNCHER).filter(|words| !words.is_empty());
+    words.map_or(String::new(), |words| format!("{words} "))
 }
 
 /// What users ask of sbatch itself.
@@ -383,7 +412,7 @@ exec '/runs/a b/shards/bin/cambench' shard --run '/runs/a b' --list '/runs/a b/s
             Path::new("/bin/cambench"),
             Path::new("/run"),
             "/run/shards/log/merge.log",
-            60,
+            "--patience 60",
         );
         assert_eq!(
             merge,
@@ -429,12 +458,51 @@ exec /bin/cambench merge /run --patience 60
     }
 
     #[test]
+    fn a_launcher_starts_the_merge_as_well_and_is_signaled_unless_it_makes_a_step() {
+        let merge = |settings: &Settings| {
+            merge_script(settings, "", Path::new("/bin/cambench"), Path::new("/run"), "", "")
+        };
+        for (launcher, signal, start) in [
+            (
+                "apptainer exec image.sif",
+                "=B:USR1@",
+                "exec apptainer exec image.sif /bin/cambench ",
+            ),
+            ("/usr/bin/srun --mpi=none", "=USR1@", "exec /usr/bin/srun --mpi=none /bin/cambench "),
+        ] {
+            let settings = settings(&[&format!("launcher={launcher}")]).unwrap();
+            assert!(script(&settings, "main").contains(&format!("--signal{signal}120\n")));
+            assert!(merge(&settings).contains(start), "{}", merge(&settings));
+        }
+        let settings = settings(&["launcher=srun", "merge.launcher="]).unwrap();
+        assert!(merge(&settings).contains("\nexec /bin/cambench "), "{}", merge(&settings));
+    }
+
+    #[test]
+    fn what_all_tasks_ask_for_is_what_any_class_asks_for_and_not_the_merge() {
+        let cpus = |texts: &[&str]| settings(texts).unwrap().cpus();
+        assert_eq!(cpus(&["partition=gpu", "merge.cpus-per-task=1"]), None);
+        assert_eq!(cpus(&["main.cpus-per-task=4"]), Some(4));
+        assert_eq!(cpus(&["cpus-per-task=4", "big.cpus-per-task=16"]), Some(4));
+        let ask_for_gpus = |text: &str| settings(&[text]).unwrap().ask_for_gpus();
+        for text in ["gres=gpu:1", "big.gres=lscratch:9,gpu:h100:2", "gpus_per_node=1", "gpus=2"] {
+            assert!(ask_for_gpus(text), "{text}");
+        }
+        for text in ["partition=gpu", "gres=lscratch:100", "merge.gres=gpu:1"] {
+            assert!(!ask_for_gpus(text), "{text}");
+        }
+    }
+
+    #[test]
     fn settings_that_cannot_be_meant_are_refused() {
         for (text, why) in [
             ("array=0-3", "cambench says this itself"),
             ("huge.mem=1G", "there is no class `huge`; there are main, big, merge"),
             ("a b=1", "an option is letters"),
             ("=1", "an option is letters"),
+            ("clusters=other", "set SLURM_CLUSTERS"),
+            ("merge.throttle=1", "means nothing for the job that merges"),
+            ("merge.max_num_timeout=1", "means nothing for the job that merges"),
             ("comment=a\n#SBATCH --uid=0", "no line ends"),
         ] {
             let error = settings(&[text]).unwrap_err();

@@ -20,7 +20,10 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Exit> {
     let cut = Cut::open(&args.run)?;
     let progress = cut.progress()?;
     let count = |state| progress.shards.iter().filter(|shard| **shard == state).count();
-    let queue = submission::queued(&cut)?;
+    let queue = submission::queued(&cut).unwrap_or_else(|error| {
+        eprintln!("warning: only files are asked: {error}");
+        vec![]
+    });
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
     for job in &queue {
         *states.entry(job.state.as_str()).or_default() += 1;
@@ -38,6 +41,10 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Exit> {
         println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(Exit::Done);
     }
+    if cut.is_finished() {
+        println!("{}: the run is finished, all {} rows", cut.folder.display(), progress.n_rows);
+        return Ok(Exit::Done);
+    }
     println!(
         "{}: {} of {} shards are committed ({} of {} rows)",
         cut.folder.display(),
@@ -46,9 +53,6 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Exit> {
         progress.n_committed_rows,
         progress.n_rows
     );
-    if let Some(done) = cut.finished() {
-        return Ok(done);
-    }
     println!(
         "begun {}, failed {}, waiting {}",
         count(ShardState::Begun),

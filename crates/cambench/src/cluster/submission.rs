@@ -29,9 +29,14 @@ pub(super) fn log_folder(cut: &Cut) -> PathBuf {
     shards_folder(&cut.folder).join("log")
 }
 
-/// How the names of a run's jobs begin.
+/// How the names of a run's jobs begin. Jobs of the same plan in another folder are not the run's.
 pub(super) fn job_names(cut: &Cut) -> String {
-    format!("cambench-{}-", &cut.shards.id()[..8])
+    format!("cambench-{}-", cut.shards.id_in(&cut.folder))
+}
+
+/// The name of the job that merges.
+pub(super) fn merge_name(cut: &Cut) -> String {
+    format!("{}merge", job_names(cut))
 }
 
 /// The numbers of the arrays that were to be submitted, in their order.
@@ -56,15 +61,9 @@ pub(super) fn list_path(cut: &Cut, array: usize) -> PathBuf {
     submit_folder(cut).join(format!("{array:04}.list"))
 }
 
-/// The run's jobs in Slurm's queue; none where nothing was submitted, or Slurm does not answer.
+/// The run's jobs in Slurm's queue; where nothing was submitted Slurm is not asked.
 pub(super) fn queued(cut: &Cut) -> Result<Vec<slurm::Job>> {
-    if arrays(cut)?.is_empty() {
-        return Ok(vec![]);
-    }
-    Ok(slurm::queue(&job_names(cut)).unwrap_or_else(|error| {
-        eprintln!("warning: only files are asked: {error}");
-        vec![]
-    }))
+    if submit_folder(cut).is_dir() { slurm::queue(&job_names(cut)) } else { Ok(vec![]) }
 }
 
 /// The shards of jobs in the queue.

@@ -9,16 +9,21 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use cam_results::{RunManifest, shards::shards_folder, write_bytes};
+use cam_models::DeviceChoice;
+use cam_results::{
+    RunManifest,
+    shards::{self, shards_folder},
+    write_bytes,
+};
 use serde_json::json;
 
 use super::{
-    Cut, IMAGES_PER_SHARD, cut,
+    Cut, IMAGES_PER_SHARD, absolute, quoted,
     slurm::{self, Array, Settings},
     submission, write_list,
 };
 use crate::{
-    args::SubmitArgs,
+    args::{HowArgs, ShareOrRows, SubmitArgs},
     exit::{Exit, Usage},
     progress::Progress,
     run,
@@ -35,39 +40,70 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<Exit> {
     slurm::check_path(&cut.folder)?;
     check_shared(&cut.folder)?;
     let settings = Settings::parse(&args.settings, cut.shards.classes().into_keys())?;
-    if let Some(done) = cut.finished() {
+    if args.dry_run && cut.is_finished() {
+        println!("the run is finished, nothing to submit");
+        return Ok(Exit::Done);
+    }
+    if let Some(done) = cut.finished(args.max_failed, args.json)? {
+        if args.json {
+            print_json(&cut, &[], 0);
+        }
         return Ok(done);
     }
+    check_device(&cut.manifest, &settings, args)?;
     let queue = if args.dry_run { vec![] } else { slurm::queue(&submission::job_names(&cut))? };
-    let wanted = wanted(&cut, &queue, args.resume)?;
+    let there = cut.progress()?;
+    let wanted = wanted(&cut, &there, &queue, args.resume)?;
     let arrays = arrays(&cut, &settings, &wanted)?;
-    let merge = Merge::of(&cut, &settings)?;
+    let merge = if is_merge_wanted(&cut, &there, &queue, &wanted) {
+        Some(Merge::of(&cut, &settings, args.max_failed)?)
+    } else {
+        None
+    };
     if args.dry_run {
         for array in &arrays {
             println!("# {}\n{}", array.script_path(&cut).display(), array.script);
         }
-        println!("# {}, after them\n{}", merge.path.display(), merge.script);
+        if let Some(merge) = merge {
+            println!("# {}, after them\n{}", merge.path.display(), merge.script);
+        }
         return Ok(Exit::Done);
     }
     let mut jobs = vec![];
-    if !arrays.is_empty() {
+    if let Some(merge) = merge {
         let earlier: BTreeSet<String> = queue.iter().map(|job| job.array().to_owned()).collect();
         jobs = send(&cut, &arrays)?;
         let after: Vec<_> = earlier.into_iter().chain(jobs.iter().cloned()).collect();
         jobs.push(merge.send(&after)?);
     }
     if args.json {
-        let run = cut.folder.to_string_lossy();
-        println!("{}", json!({ "run": run, "jobs": jobs, "n_shards": wanted.len() }));
+        print_json(&cut, &jobs, wanted.len());
     } else {
         say(&cut, &arrays, &jobs);
     }
-    if args.wait { wait(&cut) } else { Ok(Exit::Done) }
+    if args.wait { wait(&cut, args) } else { Ok(Exit::Done) }
+}
+
+fn print_json(cut: &Cut, jobs: &[String], n_shards: usize) {
+    let run = cut.folder.to_string_lossy();
+    println!("{}", json!({ "run": run, "jobs": jobs, "n_shards": n_shards }));
 }
 
 /// The run that is meant: one that is cut already, or the sweep's. A dry run writes nothing.
 fn opened(args: &SubmitArgs) -> Result<Cut> {
     if args.target.is_dir() {
+        let HowArgs { limit, device, threads, memory } = &args.how;
+        let is_cut_anew = args.cut.images_per_shard.is_some() || !args.cut.classes.is_empty();
+        let is_computed_otherwise = limit.is_some() || threads.is_some() || memory.is_some();
+        let is_on_another = *device != DeviceChoice::Auto;
+        if is_cut_anew || is_computed_otherwise || is_on_another || args.out.is_some() {
+            return Err(Usage(format!(
+                "{} is a run, planned and cut already; --out, --limit, --device, --threads, --memory, \
+                 --images-per-shard and --class go with a sweep",
+                args.target.display()
+            ))
+            .into());
+        }
         return Cut::open(&args.target);
     }
     let classes = args.cut.classes.iter().map(|class| class.name.as_str());
@@ -75,14 +111,28 @@ fn opened(args: &SubmitArgs) -> Result<Cut> {
     let mut progress = Progress::new();
     let plan = run::plan(&args.target, &args.how, settings.cpus(), &mut progress)?;
     progress.finish();
-    let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
-    let shards = cut(&plan, &args.cut, IMAGES_PER_SHARD)?;
-    if args.dry_run && RunManifest::read(&folder).is_err() {
-        let here = env::current_dir().context("cannot tell the working folder")?;
-        return Ok(Cut { folder: here.join(folder), manifest: plan.manifest().clone(), shards });
+    check_device(plan.manifest(), &settings, args)?;
+    if args.how.threads.is_none() && settings.cpus().is_none() {
+        let threads = plan.manifest().threads;
+        eprintln!(
+            "--slurm cpus_per_task=N is not given: each task asks for as many processors as there are here, {threads}"
+        );
     }
-    check_shared(&env::current_dir().context("cannot tell the working folder")?.join(&folder))?;
-    Cut::make(&plan, &folder, shards)
+    let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
+    check_shared(&absolute(&folder)?)?;
+    Cut::make(&plan, &folder, &args.cut, IMAGES_PER_SHARD, args.dry_run)
+}
+
+/// Refuses to hold GPUs for a run that computes on the processor.
+fn check_device(manifest: &RunManifest, settings: &Settings, args: &SubmitArgs) -> Result<()> {
+    let is_meant = args.how.device == DeviceChoice::Cpu;
+    if is_meant || manifest.device != "cpu" || !settings.ask_for_gpus() {
+        return Ok(());
+    }
+    let message = "--slurm asks for GPUs, and the run is planned for the processor, because there was no GPU where it was \
+                   planned; plan it on a node that has one, as in `srun --gres=gpu:1 cambench submit SWEEP ...`, or give \
+                   the sweep with --device cpu";
+    Err(Usage(message.into()).into())
 }
 
 /// Refuses folders that every host has its own of.
@@ -100,10 +150,14 @@ fn check_shared(folder: &Path) -> Result<()> {
 }
 
 /// The shards to submit: those that are not there, not queued, and not tried in vain before, unless that is asked for.
-fn wanted(cut: &Cut, queue: &[slurm::Job], resume: bool) -> Result<Vec<usize>> {
+fn wanted(
+    cut: &Cut,
+    there: &shards::Progress,
+    queue: &[slurm::Job],
+    resume: bool,
+) -> Result<Vec<usize>> {
     let queued = submission::queued_shards(cut, queue)?;
-    let missing: Vec<_> =
-        cut.progress()?.missing().filter(|shard| !queued.contains(shard)).collect();
+    let missing: Vec<_> = there.missing().filter(|shard| !queued.contains(shard)).collect();
     let tried = submission::submitted_shards(cut)?;
     let (again, new): (Vec<_>, Vec<_>) =
         missing.iter().copied().partition(|shard| tried.contains(shard));
@@ -115,6 +169,19 @@ fn wanted(cut: &Cut, queue: &[slurm::Job], resume: bool) -> Result<Vec<usize>> {
         again.len()
     );
     Ok(new)
+}
+
+/// Whether a job is to merge. One that is queued waits for the jobs before it alone; where none is, whoever submitted it was
+/// refused or cut off, or it did not come to its end.
+fn is_merge_wanted(
+    cut: &Cut,
+    there: &shards::Progress,
+    queue: &[slurm::Job],
+    wanted: &[usize],
+) -> bool {
+    let is_queued = queue.iter().any(|job| job.name == submission::merge_name(cut));
+    let has_shards_to_come = !queue.is_empty() || there.n_missing() == 0;
+    !wanted.is_empty() || !is_queued && has_shards_to_come
 }
 
 /// An array before it is submitted.
@@ -210,17 +277,16 @@ struct Merge {
 }
 
 impl Merge {
-    fn of(cut: &Cut, settings: &Settings) -> Result<Self> {
-        let name = format!("{}merge", submission::job_names(cut));
+    fn of(cut: &Cut, settings: &Settings, max_failed: ShareOrRows) -> Result<Self> {
         let log = submission::log_folder(cut).join("merge.log");
         let patience = seconds(MERGE_PATIENCE, 60)?;
         let script = slurm::merge_script(
             settings,
-            &name,
+            &submission::merge_name(cut),
             &program(cut),
             &cut.folder,
             &log.to_string_lossy(),
-            patience,
+            &format!("--patience {patience} --max-failed {max_failed}"),
         );
         Ok(Self { path: submission::submit_folder(cut).join("merge.sh"), script })
     }
@@ -239,11 +305,11 @@ fn say(cut: &Cut, arrays: &[Planned], jobs: &[String]) {
         Some(merge) => println!("job {merge}: merges them when they have ended"),
         None => println!("nothing to submit"),
     }
-    println!("cambench status {}", super::quoted(&cut.folder.to_string_lossy()));
+    println!("cambench status {}", quoted(&cut.folder.to_string_lossy()));
 }
 
 /// Waits until none of the run's jobs is in the queue.
-fn wait(cut: &Cut) -> Result<Exit> {
+fn wait(cut: &Cut, args: &SubmitArgs) -> Result<Exit> {
     let pause = Duration::from_secs(u64::from(seconds(POLL_SECS, 15)?));
     loop {
         // A controller that does not answer just now is no reason to give up.
@@ -255,10 +321,18 @@ fn wait(cut: &Cut) -> Result<Exit> {
         sleep(pause);
     }
     let cut = Cut::open(&cut.folder)?;
-    if let Some(done) = cut.finished() {
+    if let Some(done) = cut.finished(args.max_failed, args.json)? {
         return Ok(done);
     }
     let progress = cut.progress()?;
+    if progress.n_missing() == 0 {
+        let run = quoted(&cut.folder.to_string_lossy());
+        eprintln!(
+            "the jobs have ended, and the shards are all there and not merged (`cambench logs {run} merge` may say why); \
+             `cambench merge {run}` does it"
+        );
+        return Ok(Exit::Incomplete);
+    }
     eprintln!(
         "the jobs have ended, and {} of {} shards are missing: {}; see `cambench status`, and give --resume",
         progress.n_missing(),
