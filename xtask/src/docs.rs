@@ -7,8 +7,8 @@
 //! <!-- end generated: list methods -->
 //! ```
 //!
-//! `list NAME` is what `cambench list NAME` says; `results PATH#HEADING` is the first table of the report at PATH (below that heading); `parity NAME` is
-//! what `cargo xtask parity` found.
+//! `list NAME` is what `cambench list NAME` says; `results PATH#HEADING` is the first table of the report at PATH (below that
+//! heading); `conclusions PATH` is what that report says can be concluded; `parity NAME` is what `cargo xtask parity` found.
 
 use std::fs;
 use std::path::Path;
@@ -30,11 +30,14 @@ pub(crate) fn command(check: bool) -> Result<ExitCode> {
     let generate = |what: &str| match what.split_once(' ') {
         Some(("list", name)) => list(&binary, name),
         Some(("results", path)) => results(&root, path),
+        Some(("conclusions", path)) => conclusions(&root, path),
         Some(("parity", name)) => {
             let listed = if name == "metrics" { name } else { "methods" };
             parity::table(&root, name, &rows(&binary, listed)?, &rows(&binary, "protocols")?)
         }
-        _ => bail!("`{what}` is neither `list NAME`, `parity NAME` nor `results PATH`"),
+        _ => bail!(
+            "`{what}` is neither `list NAME`, `parity NAME`, `results PATH` nor `conclusions PATH`"
+        ),
     };
     let mut is_current = true;
     for file in FILES {
@@ -146,15 +149,26 @@ fn results(root: &Path, path: &str) -> Result<String> {
     Ok(format!("From [`{path}`]({path}):\n\n{table}"))
 }
 
-/// Below the first heading that begins so.
+/// The sentences of a report on what can be concluded.
+fn conclusions(root: &Path, path: &str) -> Result<String> {
+    let report = fs::read_to_string(root.join(path)).with_context(|| format!("reading {path}"))?;
+    first_block(&report, "What can be concluded", "- ")
+        .with_context(|| format!("{path} does not say what can be concluded"))
+}
+
 fn first_table(report: &str, heading: &str) -> Option<String> {
+    first_block(report, heading, "|")
+}
+
+/// The first lines that all begin alike, below the first heading that begins so.
+fn first_block(report: &str, heading: &str, beginning: &str) -> Option<String> {
     let heading = format!("## {heading}");
     let lines = report.lines().skip_while(|line| !line.starts_with(&heading));
-    let table: Vec<&str> = lines
-        .skip_while(|line| !line.starts_with('|'))
-        .take_while(|line| line.starts_with('|'))
+    let block: Vec<&str> = lines
+        .skip_while(|line| !line.starts_with(beginning))
+        .take_while(|line| line.starts_with(beginning))
         .collect();
-    (!table.is_empty()).then(|| table.join("\n"))
+    (!block.is_empty()).then(|| block.join("\n"))
 }
 
 #[cfg(test)]
@@ -223,5 +237,15 @@ mod tests {
         assert_eq!(text, "From [`two.md`](two.md):\n\n| d |");
         assert!(results(root.path(), "two.md#None").is_err());
         assert_eq!(first_table("| a |\n", ""), None);
+    }
+
+    #[test]
+    fn what_a_report_concludes_is_its_list_of_sentences() {
+        let root = tempfile::tempdir().unwrap();
+        let report = "# Run\n\n- no\n\n## What can be concluded\n\n- one\n- two\n\ntext\n\n- no\n";
+        fs::write(root.path().join("report.md"), report).unwrap();
+        assert_eq!(conclusions(root.path(), "report.md").unwrap(), "- one\n- two");
+        fs::write(root.path().join("silent.md"), "# Run\n\n- no\n").unwrap();
+        assert!(conclusions(root.path(), "silent.md").is_err());
     }
 }

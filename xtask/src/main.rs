@@ -1,5 +1,5 @@
 //! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | slurm | fuzz | gate | calibrate |
-//! growth | scaling | peers | parity | onnx-backend | onnx-zoo | onnx-hooks`.
+//! growth | scaling | peers | parity | onnx-backend | onnx-zoo | onnx-hooks | onnx-deployed`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 

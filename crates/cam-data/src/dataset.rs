@@ -52,7 +52,7 @@ pub enum Layout {
     Folders,
     /// All in one folder; the label is the `WordNet` id at the start of the name, or none.
     Files,
-    /// Listed in a file with the columns `path,label` and optionally `sha256` and a box's `xmin,ymin,xmax,ymax`, or in Kaggle's
+    /// Listed in a file with the column `path` and optionally `label`, `sha256` and a box's `xmin,ymin,xmax,ymax`, or in Kaggle's
     /// `LOC_val_solution.csv`, boxes included.
     Csv,
     /// Collages of images of different classes that lie in one of the other ways; see [`Grid`].

@@ -539,16 +539,7 @@ impl Plan {
         let locate = |path: &Path| locate(path, sweep_folder);
 
         let sweep = sweep.located(locate, overrides.limit, memory);
-        for method in &sweep.methods {
-            if let MapSource::Imported(folder) = &method.source
-                && !folder.is_dir()
-            {
-                return Err(PlanError::NoMaps {
-                    method: method.label().to_string(),
-                    folder: folder.clone(),
-                });
-            }
-        }
+        check_imported(&sweep)?;
         let limits = Limits {
             limit: sweep.dataset.limit,
             per_class: sweep.dataset.per_class,
@@ -1022,6 +1013,19 @@ fn hash_of_maps(method: &str, folder: &Path, dataset: &Dataset) -> Result<String
         })
         .collect();
     Ok(hex(&Sha256::digest(hashes.join("\n"))))
+}
+
+/// Refuses maps to import that are not there.
+fn check_imported(sweep: &Sweep) -> Result<(), PlanError> {
+    for method in &sweep.methods {
+        if let MapSource::Imported(folder) = &method.source
+            && !folder.is_dir()
+        {
+            let (method, folder) = (method.label().to_string(), folder.clone());
+            return Err(PlanError::NoMaps { method, folder });
+        }
+    }
+    Ok(())
 }
 
 /// Whether the data set can say which classes to explain.

@@ -1,7 +1,7 @@
 //! `cambench check`.
 
 use anyhow::Result;
-use cam_results::network_of;
+use cam_results::{counted, network_of};
 use cam_runner::{Estimate, config::Bytes};
 
 use crate::{args::CheckArgs, exit::Exit, progress::Progress, run::plan};
@@ -42,9 +42,9 @@ fn print(estimate: &Estimate) {
     let memory =
         estimate.memory_bytes.map_or("unknown".to_string(), |bytes| Bytes(bytes).to_string());
     println!(
-        "\n{} images, {} rows: {} forwards by definition, about {} on this machine, {} of disk, {memory} of memory",
-        estimate.n_images,
-        estimate.n_rows,
+        "\n{}, {}: {} forwards by definition, about {} on this machine, {} of disk, {memory} of memory",
+        counted(estimate.n_images, "image"),
+        counted(estimate.n_rows, "row"),
         estimate.forwards,
         duration(estimate.hours),
         Bytes(estimate.disk_bytes.max(1)),

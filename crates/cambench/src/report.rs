@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use cam_results::{Preset, Run, table_md, table_tex, write_bytes};
+use cam_results::{Preset, Run, counted, table_md, table_tex, write_bytes};
 use clap::Parser as _;
 
 use crate::{
@@ -108,9 +108,9 @@ fn splice(file: &Path) -> Result<Exit> {
         write_bytes(file, new.as_bytes())?;
     }
     eprintln!(
-        "{}: {n} table{} {}",
+        "{}: {} {}",
         file.display(),
-        if n == 1 { "" } else { "s" },
+        counted(n, "table"),
         if new == text { "unchanged" } else { "written" }
     );
     Ok(exit)

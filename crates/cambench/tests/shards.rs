@@ -315,9 +315,9 @@ fn processes_whose_parent_was_told_to_end_stop_after_the_row_in_hand() {
         panic!("after a minute: {what}");
     };
     let drafts = || {
-        let names = fs::read_dir(workshop.path("run/shards/parts")).into_iter().flatten();
-        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.ends_with(".draft")).count()
+        let entries = fs::read_dir(workshop.path("run/shards/parts")).into_iter().flatten();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "draft")).count()
     };
     wait_for("two shards are begun", &|| drafts() == 2);
     let workers = children(run.id());

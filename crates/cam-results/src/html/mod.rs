@@ -257,7 +257,7 @@ fn accuracies(summary: &Summary) -> Vec<String> {
 
 fn verdicts(contrasts: &[Contrast], title: impl Fn(&str) -> String) -> Vec<Verdicts> {
     contrasts
-        .chunk_by(|a, b| a.is_beside(b))
+        .chunk_by(Contrast::is_beside)
         .map(|group| Verdicts {
             within: title(&group[0].within),
             sentences: group

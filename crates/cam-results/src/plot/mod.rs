@@ -129,7 +129,14 @@ const COLORS: [RGBColor; 11] = [
     RGBColor(0x77, 0x77, 0x77),
 ];
 
-/// Every method's color, by its name in the sweep: the same in all plots of a run.
+/// Every method's color, by its name in the sweep: the same in all plots of a run. Where there are more methods than colors,
+/// these begin again, lighter each time.
 fn colors(manifest: &RunManifest) -> BTreeMap<&str, RGBColor> {
-    manifest.methods.iter().map(|method| &*method.name).zip(COLORS.into_iter().cycle()).collect()
+    let lighter = |RGBColor(red, green, blue): RGBColor, times: usize| {
+        let white = times as f64 / (times as f64 + 1.2);
+        let mixed = |part: u8| (f64::from(part) + white * f64::from(255 - part)) as u8;
+        RGBColor(mixed(red), mixed(green), mixed(blue))
+    };
+    let color = |i: usize| lighter(COLORS[i % COLORS.len()], i / COLORS.len());
+    manifest.methods.iter().enumerate().map(|(i, method)| (&*method.name, color(i))).collect()
 }

@@ -135,7 +135,7 @@ fn below_overview(md: &mut String, methods: &[Contrast], below: &[BelowControl])
 
 /// One table per model (or method): rows are what is compared, columns are metrics, cells are letters.
 fn groups(md: &mut String, what: &str, contrasts: &[Contrast], with_names: bool) {
-    for of_one in contrasts.chunk_by(|a, b| a.is_beside(b)) {
+    for of_one in contrasts.chunk_by(Contrast::is_beside) {
         if with_names {
             let _ = writeln!(md, "{}:\n", escape(&of_one[0].within));
         }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Contrast, Difference, below_controls, scores::ROUNDING};
-use crate::{Summary, summary::FEW_IMAGES};
+use super::{Contrast, Difference, Item, below_controls, scores::ROUNDING};
+use crate::{Summary, report::counted, summary::FEW_IMAGES};
 
 /// What can be concluded from a run, one sentence or two each, the most important first. Plain text, with names as they
 /// are printed; nothing is escaped.
@@ -38,10 +38,10 @@ pub(crate) fn nothing(summary: &Summary) -> Option<String> {
     let most = means(summary).map(|(_, n)| n).max().unwrap_or(0);
     (most < FEW_IMAGES).then(|| {
         format!(
-            "Nothing: behind no mean there {} more than {most} image{}, and at least {FEW_IMAGES} are needed. The intervals and \
+            "Nothing: behind no mean there {} more than {}, and at least {FEW_IMAGES} are needed. The intervals and \
              p-values below show how such a report looks.",
             if most == 1 { "is" } else { "are" },
-            if most == 1 { "" } else { "s" }
+            counted(most, "image")
         )
     })
 }
@@ -81,7 +81,10 @@ fn means(summary: &Summary) -> impl Iterator<Item = (String, usize)> + '_ {
 pub(crate) fn best(contrast: &Contrast) -> Option<String> {
     let contrast = &contrast.with_enough_images();
     let order = contrast.order();
-    let name = |i: usize| contrast.items[i].label.as_str();
+    let name = |i: usize| {
+        let Item { label, is_control, .. } = &contrast.items[i];
+        if *is_control { format!("{label} (a control)") } else { label.clone() }
+    };
     let percent = |i: usize| contrast.items[i].estimate.map_or(f64::NAN, |e| 100.0 * e.mean);
     let (&best, rest) = order.split_first()?;
     let &next = rest.first()?;
@@ -110,7 +113,8 @@ pub(crate) fn best(contrast: &Contrast) -> Option<String> {
     let who = if with_best.len() == rest.len() && rest.len() > 1 {
         format!("{} has the best mean and cannot be told from any other", name(best))
     } else {
-        let names: Vec<&str> = with_best.iter().map(|i| name(*i)).collect();
+        let names: Vec<String> = with_best.iter().map(|i| name(*i)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         format!("{} cannot be told from {}", name(best), listed(&names))
     };
     let seen = if could > ROUNDING && could.is_finite() {
@@ -156,14 +160,16 @@ fn between(models: &[Contrast]) -> Vec<String> {
         }
         firsts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
         let n_none = under.len() - firsts.iter().map(|(_, n)| n).sum::<usize>();
-        let mut parts: Vec<String> = firsts
-            .iter()
-            .map(|(name, n)| format!("under {n} of {} methods it is {name}", under.len()))
-            .collect();
+        let mut parts: Vec<String> =
+            firsts.iter().map(|(name, n)| format!("{name} under {n}")).collect();
         if n_none > 0 {
-            parts.push(format!("under {n_none} none can be told from every other"));
+            parts.push(format!("none that can be told from every other under {n_none}"));
         }
-        sentences.push(format!("{heading}, the best model: {}.", parts.join("; ")));
+        sentences.push(format!(
+            "{heading}, the best model under {} methods: {}.",
+            under.len(),
+            parts.join(", ")
+        ));
     }
     sentences
 }
@@ -331,7 +337,7 @@ mod tests {
             record.metrics = vec![Some(if is_better { 0.2 } else { 0.4 } + noise); 4];
         }
         let text = conclusions(&summarize(&manifest, &records)).join("\n");
-        let counted = "Drop ↓, the best model: under 3 of 5 methods it is two; under 2 none can be told from every other.";
+        let counted = "Drop ↓, the best model under 5 methods: two under 3, none that can be told from every other under 2.";
         assert!(text.contains(counted), "{text}");
         assert!(!text.contains(" under m0:"), "{text}");
     }
