@@ -106,7 +106,11 @@ fn note(summary: &Summary, networks: &[Vec<&ModelEntry>]) -> Option<String> {
         })
         .collect();
     let is_few = summary.cells.iter().any(|cell| cell.n_rows() > 0 && cell.n < FEW_IMAGES);
-    let few = if is_few { " Fewer than 30 images do not tell which layer to take." } else { "" };
+    let few = if is_few {
+        format!(" Fewer than {FEW_IMAGES} images do not tell which layer to take.")
+    } else {
+        String::new()
+    };
     (!grids.is_empty()).then(|| {
         format!(
             "The layer with the best mean under every method by every metric, and that mean in percent. It stands alone \

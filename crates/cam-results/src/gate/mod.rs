@@ -22,7 +22,7 @@ pub use junit::junit;
 pub use markdown::markdown;
 
 use crate::{
-    Better, Record, Run, RunManifest, Status, adcc, report,
+    Better, Record, Run, RunManifest, Status, report,
     stats::{Difference, Paired, Scores, Statistic, corrected},
     summary::adcc_parts,
 };
@@ -334,18 +334,17 @@ pub fn compare(
             let is_complete =
                 n_rows.get(&(name, &*method.name)) == Some(&new_manifest.images.len());
             for (statistic, metric, better) in &metrics {
-                let paired = new_cell
-                    .filter(|_| is_complete)
-                    .and_then(|new_cell| scores.difference(new_cell, old_cell, *statistic));
+                let common =
+                    new_cell.and_then(|new_cell| scores.difference(new_cell, old_cell, *statistic));
+                let paired = common.filter(|_| is_complete);
                 let own = scores.value(old_cell, *statistic);
                 // What the baseline has no score of cannot be lost.
                 if own.is_none() {
                     continue;
                 }
                 table.extend(paired);
-                let means = new_cell
-                    .and_then(|new_cell| common_means(&scores, [old_cell, new_cell], *statistic));
-                let (old, new) = means.map_or((own, None), |[old, new]| (Some(old), Some(new)));
+                let means = common.map(|paired| paired.means);
+                let (new, old) = means.map_or((None, own), |[new, old]| (Some(new), Some(old)));
                 changes.push(Change {
                     model: model.name.clone(),
                     method: method.name.clone(),
@@ -382,27 +381,6 @@ pub fn compare(
         changes,
         losses,
     })
-}
-
-/// A statistic of two cells over the images that both have a score of; `None` where there are none.
-fn common_means(scores: &Scores, cells: [usize; 2], statistic: Statistic) -> Option<[f64; 2]> {
-    let columns = match statistic {
-        Statistic::Mean(column) => vec![column],
-        Statistic::Adcc(parts) => parts.to_vec(),
-    };
-    let [old, new] = cells.map(|cell| -> Vec<Vec<Option<f64>>> {
-        columns.iter().map(|column| scores.values(cell, *column).collect()).collect()
-    });
-    let has_all = |image: &usize| old.iter().chain(&new).all(|values| values[*image].is_some());
-    let common: Vec<usize> = (0..old[0].len()).filter(has_all).collect();
-    let mean = |values: &Vec<Option<f64>>| {
-        common.iter().filter_map(|image| values[*image]).sum::<f64>() / common.len() as f64
-    };
-    let value = |columns: &[Vec<Option<f64>>]| match columns {
-        [coherency, complexity, drop] => adcc(mean(coherency), mean(complexity), mean(drop)),
-        _ => mean(&columns[0]),
-    };
-    (!common.is_empty()).then(|| [value(&old), value(&new)])
 }
 
 /// The rule.

@@ -316,6 +316,14 @@ mod tests {
             Part::begin(run, &manifest(), &self.shards, shard, "a processor", host).unwrap()
         }
 
+        /// The draft of the first shard with two of its rows, whose process left it.
+        fn abandoned_draft(&self) -> PathBuf {
+            let mut part = self.begin(0, "n1").unwrap();
+            part.append_all(&self.rows(0)[..2]).unwrap();
+            drop(part);
+            drafts(self.folder.path(), 0).unwrap().remove(0)
+        }
+
         /// Some of a shard's rows.
         fn rows(&self, shard: usize) -> Vec<Row> {
             let own = self.shards.manifest_of(&manifest(), shard).unwrap();
@@ -415,11 +423,8 @@ mod tests {
     #[test]
     fn what_a_killed_process_made_is_taken_over_on_the_same_kind_of_device_alone() {
         let cut = Cut::new();
-        let mut part = cut.begin(0, "n1").unwrap();
-        part.append_all(&cut.rows(0)[..2]).unwrap();
-        drop(part);
+        let draft = cut.abandoned_draft();
         // Torn in the middle of a line, as by a power cut.
-        let draft = drafts(cut.folder.path(), 0).unwrap().remove(0);
         let mut file = OpenOptions::new().append(true).open(&draft).unwrap();
         file.write_all(br#"{"crc32":"0123"#).unwrap();
         let elsewhere = cut.begin(0, "n2").unwrap();
@@ -432,10 +437,7 @@ mod tests {
     #[test]
     fn the_draft_of_a_process_that_is_gone_is_taken_over_without_a_copy() {
         let cut = Cut::new();
-        let mut part = cut.begin(0, "n1").unwrap();
-        part.append_all(&cut.rows(0)[..2]).unwrap();
-        drop(part);
-        let draft = drafts(cut.folder.path(), 0).unwrap().remove(0);
+        let draft = cut.abandoned_draft();
         // No process has so large a number.
         fs::rename(&draft, draft.with_file_name(".000000.n1.99999999.0.draft")).unwrap();
         let part = cut.begin(0, "n1").unwrap();
@@ -445,10 +447,7 @@ mod tests {
     #[test]
     fn a_damaged_line_in_the_draft_of_a_process_that_is_gone_stays_out_of_the_part() {
         let cut = Cut::new();
-        let mut part = cut.begin(0, "n1").unwrap();
-        part.append_all(&cut.rows(0)[..2]).unwrap();
-        drop(part);
-        let draft = drafts(cut.folder.path(), 0).unwrap().remove(0);
+        let draft = cut.abandoned_draft();
         let mut bytes = fs::read(&draft).unwrap();
         // The first row, as a page that a power cut has lost.
         let start = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;

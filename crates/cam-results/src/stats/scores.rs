@@ -273,6 +273,7 @@ impl Scores {
         let squares = centered.map(|d| d * d).sum::<f64>() / (n * n) as f64;
         let variance = squares * n_units as f64 / n_units.saturating_sub(1) as f64;
         Some(Paired {
+            means: [a.value, b.value],
             difference: Difference {
                 n,
                 mean,
@@ -721,11 +722,13 @@ mod tests {
         let a = [Some(0.9), Some(0.5), None, Some(0.4)];
         let b = [Some(0.6), None, Some(0.1), Some(0.3)];
         let scores = made(&images(0, 4), vec![vec![a.to_vec()], vec![b.to_vec()]]);
-        let Paired { difference, standard_error, root_mean_square, n_units } =
+        let Paired { difference, means, standard_error, root_mean_square, n_units } =
             scores.difference(0, 1, Statistic::Mean(0)).unwrap();
         // 0.3 and 0.1: their mean is 0.2; half of their distance is the standard error of two.
         assert_eq!((difference.n, n_units), (2, 2));
         close(difference.mean, 0.2, 1e-12);
+        close(means[0], 0.65, 1e-12);
+        close(means[1], 0.45, 1e-12);
         close(standard_error, 0.1, 1e-12);
         close(root_mean_square, ((0.09 + 0.01) / 2.0_f64).sqrt(), 1e-12);
         // A resample of the two is 0.1, 0.2 or 0.3 on average.

@@ -103,6 +103,8 @@ pub(crate) fn holm(p: &[f64]) -> Vec<f64> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Paired {
     pub(crate) difference: Difference,
+    /// The two means, or ADCCs, that it is the difference of: those over the images that both have.
+    pub(crate) means: [f64; 2],
     /// Of the mean difference.
     pub(crate) standard_error: f64,
     /// How many signs can be flipped: images, or classes.
