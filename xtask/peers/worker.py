@@ -100,11 +100,17 @@ def timed(task, at_least, synchronize):
 
 
 def versions():
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
+
+    def installed(name):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "none"
 
     cams = ["torchcam", "grad-cam", "openvino", "openvino-xai"]
     names = ["torch", "torchvision", *cams, "captum", "lime", "shap", "quantus", "numpy"]
-    found = {name: version(name) for name in names}
+    found = {name: installed(name) for name in names}
     found["python"] = sys.version.split()[0]
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name(0)

@@ -77,6 +77,9 @@ cargo xtask peers [--device cpu|cuda] [--models A,B] [--jobs A,B] [--rounds N] [
     What is measured already is kept. Needs Python 3.11 or 3.12 with venv, and 6 GB on the disk
 cargo xtask peers --poster [--device cpu|cuda] [--threads N] [--out DIR]
     measure the speed claims of the Recipro-CAM poster on our engine alone
+cargo xtask peers --worker BINARY [--python PYTHON] [...]
+    the same where nothing can be built or installed: with our worker (`cargo build --release --example peer`), whose
+    commit CAMBENCH_COMMIT says, and with a Python that has the peers already, those that it lacks left out
 cargo xtask parity [METHOD...]
     ask torch-cam, pytorch-grad-cam, captum, lime, shap, Quantus, OpenVINO-XAI and the papers' formulas about the demo's
     photographs and images of IMAGENET_SAMPLES, and measure how far ours is from them, into results/parity; with names of

@@ -24,7 +24,11 @@ pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
         .with_context(|| format!("cannot read the sweep file {}", path.display()))?;
     setup::set_up(&parts_in(&text))?;
     let mut command = Command::new(build()?);
-    command.current_dir(checkout::root()).arg("run").arg(sweep).args(options);
+    command.current_dir(checkout::root()).arg("run").arg(sweep);
+    match env::current_dir() {
+        Ok(here) if here != checkout::root() => command.args(counted_from(&here, &options)),
+        _ => command.args(options),
+    };
     become_command(command)
 }
 
@@ -112,6 +116,27 @@ fn sweep_of(args: &[String]) -> (PathBuf, Vec<&String>) {
     }
 }
 
+/// The options, with those paths that count from where the command was given. A baseline is one where it is a folder.
+fn counted_from(here: &Path, options: &[&String]) -> Vec<String> {
+    let path = |value: &str| here.join(value).to_string_lossy().into_owned();
+    let is_path = |name: &str, value: &str| match name {
+        "--out" | "--trace" => true,
+        "--baseline" => here.join(value).is_dir(),
+        _ => false,
+    };
+    let mut before = "";
+    let mut counted = vec![];
+    for option in options {
+        counted.push(match option.split_once('=') {
+            Some((name, value)) if is_path(name, value) => format!("{name}={}", path(value)),
+            None if is_path(before, option) => path(option),
+            _ => (*option).clone(),
+        });
+        before = option;
+    }
+    counted
+}
+
 fn from_root(path: &Path) -> PathBuf {
     match env::current_dir() {
         Ok(folder) if folder != checkout::root() => folder.join(path),
@@ -188,6 +213,40 @@ mod tests {
         let args = strings(&["--limit", "3", "/data/mine.yaml"]);
         assert_eq!(sweep_of(&args), ("/data/mine.yaml".into(), args[..2].iter().collect()));
         assert_eq!(sweep_of(&[]), ("configs/demo.yaml".into(), vec![]));
+    }
+
+    #[test]
+    fn paths_of_bench_count_from_where_it_was_given() {
+        let here = tempfile::tempdir().unwrap();
+        fs::create_dir(here.path().join("old")).unwrap();
+        let args = strings(&[
+            "--out",
+            "mine",
+            "--limit",
+            "3",
+            "--trace=t.json",
+            "--baseline",
+            "old",
+            "--baseline=v1",
+        ]);
+        let counted = counted_from(here.path(), &args.iter().collect::<Vec<_>>());
+        let path = |name: &str| here.path().join(name).display().to_string();
+        assert_eq!(
+            counted,
+            [
+                "--out",
+                &path("mine"),
+                "--limit",
+                "3",
+                &format!("--trace={}", path("t.json")),
+                "--baseline",
+                &path("old"),
+                "--baseline=v1",
+            ]
+        );
+        let absolute = strings(&["--out=/data/mine"]);
+        let options: Vec<&String> = absolute.iter().collect();
+        assert_eq!(counted_from(here.path(), &options), absolute);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::Classifier;
 
@@ -30,6 +30,32 @@ pub fn head_in_chunks(
     in_chunks(n, classifier.head_batch(), make, |features| classifier.head_with(features, tokens))
 }
 
+/// Runs a batch as it is on the processor, and filled up with zeros to a power of two on a card: cuDNN plans every
+/// convolution anew for every size of batch that it meets, which takes longer than to run it.
+pub fn filled_up(batch: &Tensor, run: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+    let n = batch.size()[0];
+    let usual = (n as u64).next_power_of_two() as i64;
+    filled_up_to(if batch.device().is_cuda() { usual } else { n }, batch, run)
+}
+
+fn filled_up_to(to: i64, batch: &Tensor, run: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+    let mut shape = batch.size();
+    let n = shape[0];
+    if to == n {
+        return run(batch);
+    }
+    shape[0] = to - n;
+    let zeros = Tensor::zeros(shape, (batch.kind(), batch.device()));
+    run(&Tensor::cat(&[batch, &zeros], 0)).narrow(0, 0, n)
+}
+
+/// The number of images in a batch of which `fitting` would fit into memory, at least one and at most `cap`: a power of
+/// two on a card, as [`filled_up`] runs no other.
+pub fn usual_batch(fitting: i64, cap: i64, device: Device) -> i64 {
+    let batch = fitting.clamp(1, cap);
+    if device.is_cuda() { 1 << batch.ilog2() } else { batch }
+}
+
 fn in_chunks(
     n: i64,
     batch: i64,
@@ -49,4 +75,42 @@ fn in_chunks(
         })
         .collect();
     Tensor::cat(&logits, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Kind;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_that_is_filled_up_gives_what_it_gives_alone_and_its_gradient() {
+        let double = (Kind::Double, Device::Cpu);
+        let batch = Tensor::arange(6, double).view([3, 2]).set_requires_grad(true);
+        let mut seen = vec![];
+        let made = filled_up_to(4, &batch, |x| {
+            seen = x.size();
+            x.square().sum_dim_intlist(&[1_i64][..], false, Kind::Double)
+        });
+        assert_eq!(seen, [4, 2]);
+        assert_eq!(Vec::<f64>::try_from(&made).unwrap(), [1.0, 13.0, 41.0]);
+        made.sum(Kind::Double).backward();
+        assert_eq!(batch.grad(), batch.detach() * 2.0);
+    }
+
+    #[test]
+    fn on_the_processor_a_batch_is_run_as_it_is() {
+        let batch = Tensor::zeros([3, 2], (Kind::Float, Device::Cpu));
+        let _ = filled_up(&batch, |x| {
+            assert_eq!(x.data_ptr(), batch.data_ptr());
+            x.shallow_clone()
+        });
+    }
+
+    #[test]
+    fn batches_of_a_card_are_powers_of_two_that_fit_into_memory() {
+        let batches = |device| [0, 1, 3, 38, 128, 500].map(|n| usual_batch(n, 128, device));
+        assert_eq!(batches(Device::Cuda(0)), [1, 1, 2, 32, 128, 128]);
+        assert_eq!(batches(Device::Cpu), [1, 1, 3, 38, 128, 128]);
+    }
 }

@@ -11,7 +11,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// An elementwise nonlinearity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub struct Shortcut {
     pub is_spare: bool,
 }
 
-/// `activation(x * kernel + bias + shortcut)`, all tensors channels-last. `None` where a gradient is asked for, or this
-/// libtorch has no such kernel.
+/// `activation(x * kernel + bias + shortcut)`, all tensors channels-last. `None` where a gradient is asked for, where
+/// separate kernels are faster, or where this libtorch has no such kernel.
 pub fn fused_convolution(
     x: &Tensor,
     kernel: &Tensor,
@@ -88,7 +88,9 @@ fn on_cuda(
     shortcut: Option<&Shortcut>,
     activation: Activation,
 ) -> Option<Tensor> {
-    if activation != Activation::Relu || groups != 1 {
+    // Channels-first is for single precision without tensor cores, which cuDNN has its fastest kernels for apart.
+    let is_channels_first = x.kind() == Kind::Float && x.is_contiguous();
+    if activation != Activation::Relu || groups != 1 || is_channels_first {
         return None;
     }
     let y = match shortcut {

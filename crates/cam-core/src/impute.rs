@@ -32,13 +32,18 @@ pub(crate) fn images(image: &Tensor, kept: &Tensor, seed: u64) -> Tensor {
     let noise: Vec<f64> = (0..pixels.len())
         .map(|_| NOISE * Distribution::<f64>::sample(&StandardNormal, &mut random))
         .collect();
-    let imputed: Vec<Vec<f64>> = kept
-        .par_chunks(n_pixels)
-        .flat_map_iter(|kept| {
-            let holes = Holes::new(height, width, kept);
-            let channel = move |(pixels, noise): (&[f64], &[f64])| holes.fill(pixels, noise);
-            pixels.chunks(n_pixels).zip(noise.chunks(n_pixels)).map(channel).collect::<Vec<_>>()
-        })
+    let holes: Vec<Holes> =
+        kept.par_chunks(n_pixels).map(|kept| Holes::new(height, width, kept)).collect();
+    // Each channel of each image is a piece of work of its own: a large hole takes many times as long as a small one.
+    let systems = holes.iter().flat_map(|holes| {
+        let channels = pixels.chunks(n_pixels).zip(noise.chunks(n_pixels));
+        channels.map(move |(pixels, noise)| (holes, pixels, noise))
+    });
+    let systems: Vec<_> = systems.collect();
+    let imputed: Vec<Vec<f64>> = systems
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|(holes, pixels, noise)| holes.fill(pixels, noise))
         .collect();
     Tensor::from_slice(&imputed.concat())
         .view([n, channels, height as i64, width as i64])

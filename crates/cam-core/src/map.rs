@@ -15,6 +15,8 @@ pub struct Map {
     small: Tensor,
     unit: Tensor,
     upsampling: Upsampling,
+    /// Whether the method's maps are taken as they are.
+    is_unit: bool,
 }
 
 /// How a small map is brought to the image's size.
@@ -27,6 +29,17 @@ pub enum Upsampling {
     /// Bicubic as Pillow's (a = -0.5, weights renormalized at the border) and not clamped, so it leaves `[0, 1]` by up to
     /// about a tenth.
     Bicubic,
+}
+
+impl Upsampling {
+    /// A normalized map `[h, w]` at the image's size `[H, W]`.
+    fn of(self, small: &Tensor, size: [i64; 2]) -> Tensor {
+        match self {
+            // Interpolating between two ones may round to a hair above one.
+            Self::Bilinear => upsample(small, size).clamp(0.0, 1.0),
+            Self::Bicubic => bicubic(small, size),
+        }
+    }
 }
 
 /// Why a raw map says nothing.
@@ -46,7 +59,7 @@ impl Map {
     /// # Errors
     /// [`Degenerate`] where the raw map is constant or not finite.
     pub fn new(raw: &Tensor, size: [i64; 2]) -> Result<Self, Degenerate> {
-        Ok(Self::of(raw, min_max(raw)?, size, Upsampling::Bilinear))
+        Self::of(raw, size, Upsampling::Bilinear, false)
     }
 
     /// From a raw map `[h, w]` of a method: as [`Map::new`], or only upsampled where [`Method::is_unit`].
@@ -54,37 +67,47 @@ impl Map {
     /// # Errors
     /// [`Degenerate`] where the raw map is not finite, or constant and to be normalized.
     pub fn made_by(method: &dyn Method, raw: &Tensor, size: [i64; 2]) -> Result<Self, Degenerate> {
-        match Self::new(raw, size) {
-            Ok(_) | Err(Degenerate::Constant) if method.is_unit() => {
-                Ok(Self::of(raw, raw.shallow_clone(), size, Upsampling::Bilinear))
-            }
-            map => map,
-        }
+        Self::of(raw, size, Upsampling::Bilinear, method.is_unit())
     }
 
-    fn of(raw: &Tensor, small: Tensor, size: [i64; 2], upsampling: Upsampling) -> Self {
-        let unit = match upsampling {
-            // Interpolating between two ones may round to a hair above one.
-            Upsampling::Bilinear => upsample(&small, size).clamp(0.0, 1.0),
-            Upsampling::Bicubic => bicubic(&small, size),
+    fn of(
+        raw: &Tensor,
+        size: [i64; 2],
+        upsampling: Upsampling,
+        is_unit: bool,
+    ) -> Result<Self, Degenerate> {
+        let small = match min_max(raw) {
+            Ok(_) | Err(Degenerate::Constant) if is_unit => raw.shallow_clone(),
+            small => small?,
         };
-        Self { raw: raw.shallow_clone(), small, unit, upsampling }
+        let unit = upsampling.of(&small, size);
+        Ok(Self { raw: raw.shallow_clone(), small, unit, upsampling, is_unit })
     }
 
     /// The same map, brought to the image's size in another way.
     #[must_use]
     pub fn upsampled(&self, upsampling: Upsampling) -> Self {
-        let size = self.unit.size();
-        Self::of(&self.raw, self.small.shallow_clone(), [size[0], size[1]], upsampling)
+        Self {
+            raw: self.raw.shallow_clone(),
+            small: self.small.shallow_clone(),
+            unit: upsampling.of(&self.small, self.size()),
+            upsampling,
+            is_unit: self.is_unit,
+        }
     }
 
     /// Another raw map of the same method for an image of the same size, normalized and upsampled like this one.
     ///
     /// # Errors
-    /// As [`Map::new`].
+    /// As [`Map::made_by`].
     pub fn again(&self, raw: &Tensor) -> Result<Self, Degenerate> {
+        Self::of(raw, self.size(), self.upsampling, self.is_unit)
+    }
+
+    /// The image's `[H, W]`.
+    fn size(&self) -> [i64; 2] {
         let size = self.unit.size();
-        Ok(Self::of(raw, min_max(raw)?, [size[0], size[1]], self.upsampling))
+        [size[0], size[1]]
     }
 
     /// As the method made it, `[h, w]`.
@@ -234,6 +257,8 @@ mod tests {
         assert_eq!(values(map.unit()), [0.5, 0.5, 0.5, 0.75]);
         let ones = Map::made_by(&Control, &raw.ones_like(), [4, 4]).unwrap();
         assert_eq!(values(ones.unit()), [1.0; 16]);
+        let again = ones.again(&raw.zeros_like()).unwrap();
+        assert_eq!(values(again.unit()), [0.0; 16], "another map of it, too");
         let broken = Map::made_by(&Control, &(raw * f64::NAN), [2, 2]);
         assert_eq!(broken.unwrap_err(), Degenerate::NotFinite);
     }

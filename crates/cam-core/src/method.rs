@@ -12,7 +12,8 @@ pub trait Method {
     /// The raw map `[h, w]`: any scale, any resolution, larger where the pixel speaks more for the class.
     fn explain(&self, subject: &Subject<'_>) -> Tensor;
 
-    /// What the definition needs for one image, whatever this implementation shares or shortens.
+    /// What the definition needs for one image, whatever this implementation shares or shortens; the most that it may need,
+    /// where the image decides.
     fn cost(&self, features: FeatureShape) -> Cost;
 
     /// Name and source for people.

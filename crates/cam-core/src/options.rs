@@ -12,6 +12,14 @@ pub fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D
     within(u32::deserialize(deserializer)?, |value| *value > 0, "at least 1")
 }
 
+/// A number of parts of which there are at least 4: a square cut into fewer may stay whole.
+///
+/// # Errors
+/// Below 4, and on what is no whole number.
+pub fn at_least_four<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    within(u32::deserialize(deserializer)?, |value| *value >= 4, "at least 4")
+}
+
 /// A number that may be 0 and is not below.
 ///
 /// # Errors

@@ -21,8 +21,8 @@ pub enum Target {
 
 /// One image in one classifier, and the class to explain.
 ///
-/// Everything that depends on the image alone is computed once, on first use, and shared by every method and metric: the
-/// clean activations and logits, and the answers to the image's fills.
+/// The clean activations and logits are computed once, on first use, and shared by every method and metric; the answers to
+/// the image's fills and squares are shared by every metric.
 pub struct Subject<'a> {
     classifier: &'a dyn Classifier,
     clean: Rc<Clean>,
@@ -215,7 +215,8 @@ impl<'a> Subject<'a> {
         fills.entry(fill).or_insert_with(|| fill.image(self.image())).shallow_clone()
     }
 
-    /// The network's answer to a fill of the whole image; asked once for all methods and metrics.
+    /// The network's answer to a fill of the whole image; asked once for all metrics. A method asks for itself, through
+    /// [`Subject::with_image`], so that what it runs does not depend on what was scored before.
     pub fn filled(&self, fill: Fill) -> Answer {
         if let Some(answer) = self.clean.filled.borrow().get(&fill) {
             return *answer;

@@ -25,7 +25,7 @@ pub struct KernelShap {
     #[serde(deserialize_with = "cam_core::options::at_least_one")]
     pub n_samples: u32,
     /// About how many superpixels.
-    #[serde(deserialize_with = "cam_core::options::at_least_one")]
+    #[serde(deserialize_with = "cam_core::options::at_least_four")]
     pub superpixels: u32,
     /// What stands in place of a hidden superpixel.
     pub hide: Hide,
@@ -62,8 +62,8 @@ impl Method for KernelShap {
     }
 
     fn cost(&self, _: FeatureShape) -> Cost {
-        let all = 2_u64.saturating_pow(self.superpixels) - 2;
-        Cost { forwards: 2 + all.min(u64::from(self.n_samples)), ..Cost::default() }
+        // Whether all coalitions are fewer is up to the image, which decides how many superpixels there are.
+        Cost { forwards: 2 + u64::from(self.n_samples), ..Cost::default() }
     }
 
     fn about(&self) -> About {

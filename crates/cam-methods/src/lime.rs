@@ -25,7 +25,7 @@ pub struct Lime {
     #[serde(deserialize_with = "cam_core::options::at_least_one")]
     pub n_samples: u32,
     /// About how many superpixels.
-    #[serde(deserialize_with = "cam_core::options::at_least_one")]
+    #[serde(deserialize_with = "cam_core::options::at_least_four")]
     pub superpixels: u32,
     /// What stands in place of a hidden superpixel.
     pub hide: Hide,

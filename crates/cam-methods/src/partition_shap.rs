@@ -42,10 +42,11 @@ impl Method for PartitionShap {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
         let _no_grad = tch::no_grad_guard();
         let [height, width] = subject.size();
+        let hidden = subject.with_image(subject.fill(self.fill));
         let mut open = vec![Term {
             region: Region { top: 0, left: 0, height, width },
             shown: vec![],
-            without: self.score.of_answer(subject.filled(self.fill)),
+            without: self.score.of_answer(hidden.answer()),
             with: self.score.of_answer(subject.answer()),
             weight: 1.0,
         }];

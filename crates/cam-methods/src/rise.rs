@@ -37,8 +37,8 @@ pub struct Rise {
 pub enum Sampling {
     /// Each for itself (the authors' code).
     Independent,
-    /// In pairs: the second mask of a pair keeps what the first one drops. What masks add to a map at random cancels in a
-    /// pair, so fewer masks give a map of the same variance.
+    /// In pairs: the second mask of a pair keeps what the first one drops, cropped at the same offset. What masks add to a
+    /// map at random cancels in a pair, so fewer masks give a map of the same variance.
     Antithetic,
 }
 
@@ -99,13 +99,15 @@ impl Rise {
         let s = i64::from(self.cells);
         let rows = Axis::new(s, height, image);
         let columns = Axis::new(s, width, image);
-        let mut grids = Grids { rise: self.clone(), rng, opposite: None };
+        let cell = [rows.cell, columns.cell];
+        let mut grids = Grids { rise: self.clone(), rng, cell, opposite: None };
         move |n| {
             let (mut cells, mut top, mut left) = (vec![], vec![], vec![]);
             for _ in 0..n {
-                cells.extend(grids.next().into_iter().map(|kept| if kept { 1.0_f32 } else { 0.0 }));
-                top.push(grids.rng.random_range(0..rows.cell));
-                left.push(grids.rng.random_range(0..columns.cell));
+                let Grid { kept, offset } = grids.next();
+                cells.extend(kept.into_iter().map(|kept| if kept { 1.0_f32 } else { 0.0 }));
+                top.push(offset[0]);
+                left.push(offset[1]);
             }
             let cells = Tensor::from_slice(&cells).view([n, s, s]);
             let cells = cells.to_kind(rows.weights.kind()).to_device(rows.weights.device());
@@ -142,31 +144,42 @@ impl Axis {
     }
 }
 
+/// A grid that becomes a mask.
+struct Grid {
+    /// Which cells are kept.
+    kept: Vec<bool>,
+    /// How many pixels the image begins below its top and right of its left.
+    offset: [i64; 2],
+}
+
 /// The random grids of one image, one after the other.
 struct Grids<R> {
     rise: Rise,
     rng: R,
+    /// Height and width of a cell, in pixels.
+    cell: [i64; 2],
     /// The second grid of a pair, where the first one was the last to be given.
-    opposite: Option<Vec<bool>>,
+    opposite: Option<Grid>,
 }
 
 impl<R: Rng> Grids<R> {
-    /// Which cells are kept.
-    fn next(&mut self) -> Vec<bool> {
+    fn next(&mut self) -> Grid {
         if let Some(opposite) = self.opposite.take() {
             return opposite;
         }
         let Rise { cells, p, .. } = self.rise;
-        let grid: Vec<bool> = (0..cells * cells).map(|_| self.rng.random_bool(p)).collect();
+        let kept: Vec<bool> = (0..cells * cells).map(|_| self.rng.random_bool(p)).collect();
+        let offset = self.cell.map(|side| self.rng.random_range(0..side));
         if self.rise.sampling == Sampling::Antithetic {
             // As opposed to the first as it can be with `p` of its cells kept: its complement at p = 1/2.
             let [after_kept, after_dropped] =
                 [((2.0 * p - 1.0) / p).max(0.0), (p / (1.0 - p)).min(1.0)];
-            let mut opposite =
+            let opposite =
                 |&kept: &bool| self.rng.random_bool(if kept { after_kept } else { after_dropped });
-            self.opposite = Some(grid.iter().map(&mut opposite).collect());
+            let kept = kept.iter().map(opposite).collect();
+            self.opposite = Some(Grid { kept, offset });
         }
-        grid
+        Grid { kept, offset }
     }
 }
 
@@ -211,11 +224,11 @@ mod tests {
         let rise = Rise { cells: 3, ..Rise::default() };
         let masks = rise.masks(&image(20, 12), ChaCha8Rng::seed_from_u64(3))(5);
         // The same draws, and libtorch's own interpolation in two dimensions.
-        let mut grids = Grids { rise, rng: ChaCha8Rng::seed_from_u64(3), opposite: None };
+        let rng = ChaCha8Rng::seed_from_u64(3);
+        let mut grids = Grids { rise, rng, cell: [7, 4], opposite: None };
         for n in 0..5 {
-            let grid: Vec<f32> =
-                grids.next().into_iter().map(|kept| f32::from(u8::from(kept))).collect();
-            let (top, left) = (grids.rng.random_range(0..7), grids.rng.random_range(0..4));
+            let Grid { kept, offset: [top, left] } = grids.next();
+            let grid: Vec<f32> = kept.into_iter().map(|kept| f32::from(u8::from(kept))).collect();
             let large = cam_core::upsample(&Tensor::from_slice(&grid).view([3, 3]), [28, 16]);
             let expected = large.narrow(0, top, 20).narrow(1, left, 12);
             let difference = (masks.get(n).squeeze_dim(0) - expected).abs().max().double_value(&[]);
@@ -226,10 +239,11 @@ mod tests {
     #[test]
     fn the_masks_of_an_antithetic_pair_keep_what_the_other_one_drops() {
         let rise = Rise { sampling: Sampling::Antithetic, ..Rise::default() };
-        let mut grids = Grids { rise, rng: ChaCha8Rng::seed_from_u64(5), opposite: None };
-        let (first, second, third) = (grids.next(), grids.next(), grids.next());
-        assert!(first.iter().zip(&second).all(|(a, b)| a != b));
-        assert_ne!(first, third);
+        let masks = rise.masks(&image(56, 42), ChaCha8Rng::seed_from_u64(5))(3);
+        let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+        let (first, second, third) = (masks.get(0), masks.get(1), masks.get(2));
+        assert!(off(&(&first + second), &first.ones_like()) < 1e-6);
+        assert!(off(&first, &third) > 0.5, "the next pair is another one");
     }
 
     #[test]
@@ -273,7 +287,12 @@ mod tests {
             false,
             None::<Kind>,
         );
-        let difference = (rise.explain(&subject) - mean).abs().max().double_value(&[]);
+        let off = |map: Tensor, expected: &Tensor| (map - expected).abs().max().double_value(&[]);
+        let difference = off(rise.explain(&subject), &mean);
+        assert!(difference < 1e-6, "{difference}");
+        // Pairs leave nothing of the masks: 1/(20 · 1/2) · 10 · 1/2.
+        let pairs = Rise { sampling: Sampling::Antithetic, ..rise };
+        let difference = off(pairs.explain(&subject), &(mean.ones_like() * 0.5));
         assert!(difference < 1e-6, "{difference}");
     }
 }

@@ -91,7 +91,7 @@ impl Method for ScoreCam {
                 }
             }
             Weighting::ChannelSoftmax => {
-                let empty = subject.filled(Fill::Zero).logit;
+                let empty = subject.with_image(subject.fill(Fill::Zero)).answer().logit;
                 let scores = self.scores(subject, empty, |logits| subject.logit(logits));
                 weighted_sum(&channels, &scores.softmax(0, None::<Kind>)).relu()
             }

@@ -1,11 +1,15 @@
 //! Laws that every method obeys, over the whole registry: a new method is tested by being listed.
 
-use cam_core::{Classifier, Counted, FeatureShape, Method, Subject, Target, min_max, toy::Toy};
+use std::cell::RefCell;
+
+use cam_core::{
+    Classifier, Counted, FeatureShape, Fill, Method, Subject, Target, min_max, toy::Toy,
+};
 use cam_methods::{
     AnyMethod, Cam, ExtremalPerturbation, GradCam, GradCamElementwise, GradCamPp, HiResCam,
     InputXGradient, IntegratedGradients, IsCam, KernelShap, LayerCam, Lime, Occlusion, Output,
-    PartitionShap, Randomized, ReciproCam, RefineCam, Rise, Saliency, SmoothGrad, SmoothGradCamPp,
-    SsCam, VitReciproCam, XGradCam,
+    PartitionShap, Randomized, ReciproCam, RefineCam, Rise, Saliency, ScoreCam, SmoothGrad,
+    SmoothGradCamPp, SsCam, VitReciproCam, Weighting, XGradCam,
 };
 use tch::{Kind, Tensor};
 
@@ -211,6 +215,42 @@ fn no_method_runs_more_than_its_definition() {
                 counted.forwards() <= method.cost(FeatureShape::of(subject.features())).forwards
             );
         }
+    }
+}
+
+#[test]
+fn what_a_method_runs_does_not_depend_on_what_was_scored_before() {
+    let softmax = ScoreCam { weighting: Weighting::ChannelSoftmax, ..ScoreCam::default() };
+    for toy in all_networks() {
+        for method in methods_for(&toy).into_iter().chain([AnyMethod::ScoreCam(softmax.clone())]) {
+            let runs = |fills: &[Fill]| {
+                let subject = Subject::new(&toy, Toy::waves(6, 4), Target::Class(1), 5);
+                for fill in fills {
+                    subject.filled(*fill);
+                }
+                let counted = Counted::new(&toy);
+                let _ = method.explain(&subject.through(&counted));
+                [counted.forwards(), counted.head_forwards()]
+            };
+            let fills = [Fill::Zero, Fill::Blur, Fill::Minimum, Fill::Mean];
+            assert_eq!(runs(&fills), runs(&[]), "{}", method.name());
+        }
+    }
+}
+
+#[test]
+fn kernel_shap_runs_the_coalitions_of_the_superpixels_there_are_and_no_more_than_it_states() {
+    // Seven superpixels of a flat image of 6×6 are a grid of 3×3, of which there are 2⁹ - 2 coalitions.
+    let toy = Toy::network_a();
+    let image = Tensor::ones([1, 1, 6, 6], (Kind::Double, tch::Device::Cpu));
+    let subject = Subject::new(&toy, image, Target::Class(0), 0);
+    for (n_samples, n_coalitions) in [(2048, 510), (100, 100)] {
+        let shap = KernelShap { n_samples, superpixels: 7, ..KernelShap::default() };
+        let counted = Counted::new(&toy);
+        let _ = shap.explain(&subject.through(&counted));
+        assert_eq!(counted.forwards(), n_coalitions + 1, "and the empty one");
+        let stated = shap.cost(FeatureShape::of(subject.features()));
+        assert!(counted.forwards() < stated.forwards, "the whole image is another one");
     }
 }
 
@@ -587,6 +627,48 @@ fn noise_changes_smooth_grad_and_ss_cam_where_the_network_is_not_linear() {
     assert!(max_difference(&smooth(0.3), &smooth(0.0)) > 1e-3);
     let ss_cam = |sigma| SsCam { n: 3, sigma }.explain(&subject);
     assert!(max_difference(&ss_cam(2.0), &ss_cam(0.0)) > 1e-3);
+}
+
+/// Toy network A, which keeps all images that it is shown.
+struct Recorder {
+    toy: Toy,
+    seen: RefCell<Vec<Tensor>>,
+}
+
+impl Classifier for Recorder {
+    fn features(&self, images: &Tensor) -> Tensor {
+        self.seen.borrow_mut().push(images.detach());
+        self.toy.features(images)
+    }
+
+    fn head(&self, features: &Tensor) -> Tensor {
+        self.toy.head(features)
+    }
+
+    fn batch(&self) -> i64 {
+        self.toy.batch()
+    }
+}
+
+#[test]
+fn rise_shows_two_images_behind_the_same_masks_and_smoothing_adds_the_same_noise_to_both() {
+    let shown = |method: &dyn Method, image: &Tensor| {
+        let recorder = Recorder { toy: Toy::network_a(), seen: RefCell::default() };
+        let subject = Subject::new(&recorder.toy, image.shallow_clone(), Target::Class(0), 3);
+        let _ = method.explain(&subject.through(&recorder));
+        Tensor::cat(&recorder.seen.into_inner(), 0)
+    };
+    let images = [Toy::waves(6, 4), Toy::waves(6, 4).cos() * 3.0];
+    let rise = Rise { n_masks: 50, ..Rise::default() };
+    let [a, b] = images.each_ref().map(|image| shown(&rise, image) / image);
+    assert!(max_difference(&a, &b) < 1e-12);
+    let [a, b] = images.each_ref().map(|image| shown(&SmoothGradCamPp::default(), image) - image);
+    assert!(max_difference(&a, &b) < 1e-12);
+    // Its noise is as large as the image's range.
+    let [a, b] = images
+        .each_ref()
+        .map(|image| (shown(&SmoothGrad::default(), image) - image) / (image.max() - image.min()));
+    assert!(max_difference(&a, &b) < 1e-12);
 }
 
 #[test]

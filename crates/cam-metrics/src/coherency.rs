@@ -1,8 +1,8 @@
 //! Coherency (Poppi et al. 2021, <https://arxiv.org/abs/2104.10252>).
 //!
 //! `(1 + ρ) / 2` with `ρ` Pearson's correlation of the image's map with the map of the explanation image `x ⊙ M`, same
-//! class, at the image's size (`at: layer`: at the layer's). Ours: a second map that is constant counts as correlation 0, and a random method draws the
-//! same masks or noise for both maps.
+//! class, at the image's size (`at: layer`: at the layer's). Ours: a second map that is constant counts as correlation 0, and a
+//! random method draws from the same seed for both maps.
 
 use cam_core::{About, Better, Degenerate, Explained, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};

@@ -21,7 +21,7 @@ pub struct Deletion {
     pub unit: Unit,
     /// What replaces a pixel.
     pub fill: Fill,
-    /// Which pixels go first: the most salient ones, or the least salient ones as a control.
+    /// Which pixels go first: the most salient ones, or the least salient ones as a control, where more is better.
     pub order: Order,
     /// Which points of the curve go through the network.
     pub sampling: Sampling,
@@ -55,7 +55,7 @@ impl Metric for Deletion {
     }
 
     fn better(&self) -> Better {
-        Better::Lower
+        self.perturbation().better()
     }
 
     fn range(&self) -> RangeInclusive<f64> {

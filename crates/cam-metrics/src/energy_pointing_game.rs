@@ -2,7 +2,7 @@
 //!
 //! `Σ_{p in boxes} M_p / Σ_p M_p`: the share of the normalized map that lies in the object's boxes. A constant map scores the
 //! boxes' share of the area. On collages (`layout: grid`) it is GridPG (Rao et al. 2022,
-//! <https://arxiv.org/abs/2205.10435>).
+//! <https://arxiv.org/abs/2205.10435>). What bicubic upsampling puts beyond [0, 1] is cut off.
 
 use cam_core::{About, Better, Explained, Metric, Score};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub struct EnergyPointingGame {}
 impl Metric for EnergyPointingGame {
     fn score(&self, explained: &Explained<'_>) -> Option<Score> {
         let region = explained.subject().region()?;
-        let map = explained.map().unit().to_kind(Kind::Double);
+        let map = explained.map().unit().clamp(0.0, 1.0).to_kind(Kind::Double);
         let inside = (&map * region).sum(Kind::Double) / map.sum(Kind::Double);
         Some(inside.double_value(&[]).clamp(0.0, 1.0).into())
     }

@@ -21,7 +21,7 @@ pub struct Insertion {
     pub unit: Unit,
     /// What the curve starts from.
     pub start: Fill,
-    /// Which pixels come back first: the most salient ones, or the least salient ones as a control.
+    /// Which pixels come back first: the most salient ones, or the least salient ones as a control, where less is better.
     pub order: Order,
     /// Which points of the curve go through the network.
     pub sampling: Sampling,
@@ -55,7 +55,7 @@ impl Metric for Insertion {
     }
 
     fn better(&self) -> Better {
-        Better::Higher
+        self.perturbation().better()
     }
 
     fn range(&self) -> RangeInclusive<f64> {

@@ -2,9 +2,9 @@
 //!
 //! `max_δ ‖M(x + δ) - M(x)‖ / ‖M(x)‖`, Euclidean norms over pixels, for `n` perturbations of uniform noise in `[-r, r]`, same class.
 //! `n` and `r` are Captum's. Ours: normalized maps at the image's size, so that a method's scale and offset do not matter;
-//! a random method draws the same masks for all maps; a second map that is constant counts as one of zeros.
+//! a random method draws from the same seed for all maps; a second map that is constant counts as one of zeros.
 
-use cam_core::{About, Better, Degenerate, Explained, Map, Metric, Score, rng};
+use cam_core::{About, Better, Degenerate, Explained, Metric, Score, rng};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -40,8 +40,7 @@ impl Metric for MaxSensitivity {
                 .collect();
             let noise = Tensor::from_slice(&noise).to_kind(image.kind()).to_device(image.device());
             let perturbed = subject.with_image(image + noise.view_as(image));
-            let again = method.explain(&perturbed);
-            let change = match Map::made_by(method, &again, subject.size()) {
+            let change = match explained.map().again(&method.explain(&perturbed)) {
                 Ok(again) => norm(&(again.unit() - map)),
                 Err(Degenerate::Constant) => norm(map),
                 Err(Degenerate::NotFinite) => f64::NAN,

@@ -6,7 +6,7 @@
 //! of single layers, the clean map itself not among them (Quantus averages it in), and a random map that is constant
 //! counts as correlation 0, and one that is the same as 1.
 
-use cam_core::{About, Better, Degenerate, Explained, Map, Metric, Score, Subject, Target};
+use cam_core::{About, Better, Degenerate, Explained, Metric, Score, Subject, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::{correlation::spearman, mean};
@@ -38,11 +38,11 @@ impl Metric for ModelRandomization {
             let image = subject.image().shallow_clone();
             let class = Target::Class(subject.class());
             let randomized = Subject::new(&*classifier, image, class, subject.seed());
-            let raw = method.explain(&randomized);
-            correlations.push(match Map::made_by(method, &raw, subject.size()) {
+            let map = explained.map();
+            correlations.push(match map.again(&method.explain(&randomized)) {
                 // The same map again is the same also where it is constant.
-                Ok(map) if map.unit() == explained.map().unit() => 1.0,
-                Ok(map) => spearman(explained.map().unit(), map.unit()),
+                Ok(again) if again.unit() == map.unit() => 1.0,
+                Ok(again) => spearman(map.unit(), again.unit()),
                 Err(Degenerate::Constant) => 0.0,
                 Err(Degenerate::NotFinite) => f64::NAN,
             });

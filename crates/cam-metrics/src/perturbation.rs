@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cam_core::{Explained, Fill, Order, Output, Probe, Score};
+use cam_core::{Better, Explained, Fill, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 /// Pixels or cells that go, a step at a time, from the image to a fill or the other way.
@@ -57,7 +57,7 @@ pub enum Sampling {
     /// All of them.
     EveryStep,
     /// At most a fifth of them: a coarse curve first, then four times the middles of the intervals where it bends most. What
-    /// is not asked for is interpolated. Curves of fewer than 80 steps are asked for as a whole.
+    /// is not asked for is interpolated. Curves of fewer than 95 steps are asked for as a whole.
     Adaptive,
 }
 
@@ -91,6 +91,18 @@ impl Perturbation {
         match Refinement::of(self.sampling, steps) {
             None => steps as u64,
             Some(refinement) => refinement.forwards() as u64,
+        }
+    }
+
+    /// Which direction is good: the most salient pixels of a good map carry the score, which goes, or comes, with them.
+    pub(crate) fn better(self) -> Better {
+        match (self.direction, self.order) {
+            (Direction::Delete, Order::MostSalient) | (Direction::Insert, Order::LeastSalient) => {
+                Better::Lower
+            }
+            (Direction::Delete, Order::LeastSalient) | (Direction::Insert, Order::MostSalient) => {
+                Better::Higher
+            }
         }
     }
 
@@ -205,7 +217,7 @@ impl Refinement {
     fn of(sampling: Sampling, n_steps: i64) -> Option<Self> {
         let to_spend = n_steps / Self::SHARE - (Self::COARSE - 1);
         let halved = usize::try_from(to_spend).ok()? / Self::ROUNDS;
-        (sampling == Sampling::Adaptive).then_some(Self { n_steps, halved })
+        (halved > 0 && sampling == Sampling::Adaptive).then_some(Self { n_steps, halved })
     }
 
     /// Points inside of the curve, and the end that is not the clean image.
@@ -260,8 +272,9 @@ mod tests {
 
     #[test]
     fn short_curves_are_asked_for_as_a_whole() {
-        assert!(Refinement::of(Sampling::Adaptive, 74).is_none());
-        assert!(Refinement::of(Sampling::Adaptive, 80).is_some());
+        // A fifth of 94 is 18, three more than the coarse curve's inner points: not one for each of four rounds.
+        let halved = |n_steps| Refinement::of(Sampling::Adaptive, n_steps).map(|way| way.halved);
+        assert_eq!([74, 75, 94, 95, 115].map(halved), [None, None, None, Some(1), Some(2)]);
         assert!(Refinement::of(Sampling::EveryStep, 224).is_none());
     }
 }

@@ -18,7 +18,7 @@ pub struct PixelFlipping {
     pub steps: u32,
     /// What replaces a pixel.
     pub fill: Fill,
-    /// Which pixels go first.
+    /// Which pixels go first: the most salient ones, or the least salient ones as a control, where more is better.
     pub order: Order,
 }
 
@@ -38,7 +38,7 @@ impl Metric for PixelFlipping {
     }
 
     fn better(&self) -> Better {
-        Better::Lower
+        self.perturbation().better()
     }
 
     fn about(&self) -> About {

@@ -3,13 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use cam_core::{
-    Classifier, Explained, Map, Method, Metric, Subject, Target, Upsampling, toy::Toy, upsample,
+    Better, Classifier, Explained, Map, Method, Metric, Subject, Target, Upsampling, toy::Toy,
+    upsample,
 };
 use cam_metrics::{
     Arcc, Area, AverageGain, Coherency, Complexity, Deletion, Drop, EffectiveComplexity,
     EnergyPointingGame, Entropy, Fill, Increase, Infidelity, Insertion, MaxSensitivity,
-    ModelRandomization, Output, PixelFlipping, PointingGame, Reference, RelevanceRank, Resolution,
-    Road, Sparseness, Sufficiency, Unit,
+    ModelRandomization, Order, Output, PixelFlipping, PointingGame, Reference, RelevanceRank,
+    Resolution, Road, Sparseness, Sufficiency, Unit,
 };
 use tch::{Kind, Tensor};
 
@@ -78,6 +79,21 @@ fn insertion_restores_one_pixel_after_the_other() {
             assert!((got - want).abs() < 5e-8, "{got} is not {want}");
         }
         close(score.value, 0.956_300_069_2);
+    });
+}
+
+#[test]
+fn where_the_least_salient_pixels_go_first_a_good_map_keeps_the_confidence() {
+    on_toy(|explained| {
+        // The insertion's curve read backwards; of the inverse map, the deletion's.
+        let order = Order::LeastSalient;
+        let deletion = Deletion { steps: 4, order, ..Deletion::default() };
+        close(deletion.score(explained).unwrap().value, 0.956_300_069_2);
+        let subject = explained.subject();
+        let inverse = Map::new(&explained.map().raw().neg(), subject.size()).unwrap();
+        let inverse = Explained::new(subject, &inverse, None);
+        close(deletion.score(&inverse).unwrap().value, 0.802_395_091_5);
+        assert_eq!(deletion.better(), Better::Higher);
     });
 }
 
@@ -340,6 +356,22 @@ fn sparseness_entropy_and_effective_complexity_have_the_values_computed_by_hand(
         close(value(&EffectiveComplexity::default()), 0.75);
         close(value(&EffectiveComplexity { threshold: 0.5 }), 0.5);
     });
+}
+
+#[test]
+fn what_bicubic_upsampling_puts_beyond_the_range_is_cut_off_where_a_map_is_shares() {
+    // [3, 5] becomes [-.0882, 29/140, 111/140, 1.0882] and so [0, 29/140, 111/140, 1], which is 2 together.
+    let image = Tensor::from_slice(&[8.0_f64, 4.0, 2.0, 6.0]).view([1, 1, 1, 4]);
+    let region = Tensor::from_slice(&[false, false, true, true]).view([1, 4]);
+    let subject = Subject::new(&Halves, image, Target::Class(1), 0).with_region(region);
+    let raw = Tensor::from_slice(&[3.0_f64, 5.0]).view([1, 2]);
+    let map = Map::new(&raw, subject.size()).unwrap().upsampled(Upsampling::Bicubic);
+    let explained = Explained::new(&subject, &map, None);
+    let value = |metric: &dyn Metric| metric.score(&explained).unwrap().value;
+    close(value(&EnergyPointingGame {}), (111.0 / 140.0 + 1.0) / 2.0);
+    close(value(&Sparseness {}), (-29.0 / 140.0 + 111.0 / 140.0 + 3.0) / (4.0 * 2.0));
+    // Shares 0, 29/280, 111/280, 1/2.
+    close(value(&Entropy {}), 0.683_996_450_6);
 }
 
 #[test]

@@ -4,12 +4,13 @@
 
 use cam_core::{
     About, Better, Classifier, Cost, Explained, FeatureShape, Map, Method, Metric, Score, Subject,
-    Target, toy::Toy,
+    Target, Upsampling, toy::Toy,
 };
 use cam_metrics::{
     AnyMetric, AverageGain, Coherency, Complexity, Deletion, Drop, EffectiveComplexity,
     EnergyPointingGame, Entropy, Fill, Increase, Infidelity, Insertion, MaxSensitivity,
-    ModelRandomization, PointingGame, RelevanceRank, Road, Sparseness, Sufficiency,
+    ModelRandomization, Order, PixelFlipping, PointingGame, RelevanceRank, Road, Sparseness,
+    Sufficiency,
 };
 use proptest::prelude::*;
 use tch::{Kind, Tensor};
@@ -49,6 +50,16 @@ fn subject<'a>(toy: &'a Toy, image: &Tensor) -> Subject<'a> {
 
 /// Scores of a fixed map on network A, class 0, the second map being `then`.
 fn score_with(metric: &dyn Metric, image: &Tensor, first: &Tensor, then: &Tensor) -> f64 {
+    score_upsampled(metric, image, [first, then], Upsampling::Bilinear)
+}
+
+/// The same of maps that are brought to the image's size in one way or the other.
+fn score_upsampled(
+    metric: &dyn Metric,
+    image: &Tensor,
+    [first, then]: [&Tensor; 2],
+    upsampling: Upsampling,
+) -> f64 {
     let toy = Toy::network_a();
     let subject = subject(&toy, image);
     let method = Fixed {
@@ -56,7 +67,7 @@ fn score_with(metric: &dyn Metric, image: &Tensor, first: &Tensor, then: &Tensor
         first: first.shallow_clone(),
         then: then.shallow_clone(),
     };
-    let map = Map::new(first, subject.size()).unwrap();
+    let map = Map::new(first, subject.size()).unwrap().upsampled(upsampling);
     metric.score(&Explained::new(&subject, &map, Some(&method))).unwrap().value
 }
 
@@ -72,10 +83,15 @@ proptest! {
     #[test]
     fn every_score_lies_in_its_range(values in prop::collection::vec(0.0_f64..1.0, 16)) {
         let map = map_of(&values);
-        prop_assume!(Map::new(&map, [4, 4]).is_ok());
+        let coarse = map.narrow(0, 0, 2).narrow(1, 0, 2);
+        prop_assume!([&map, &coarse].iter().all(|map| Map::new(map, [4, 4]).is_ok()));
         for metric in AnyMetric::all() {
-            let score = score_with(&*metric, &Toy::waves(4, 4), &map, &map.square());
-            prop_assert!(metric.range().contains(&score), "{} is {score}", metric.name());
+            // A coarse map leaves [0, 1] where it is upsampled bicubically.
+            for (map, upsampling) in [(&map, Upsampling::Bilinear), (&coarse, Upsampling::Bicubic)] {
+                let maps = [map, &map.square()];
+                let score = score_upsampled(&*metric, &Toy::waves(4, 4), maps, upsampling);
+                prop_assert!(metric.range().contains(&score), "{} is {score}", metric.name());
+            }
         }
     }
 
@@ -176,6 +192,23 @@ fn coherency_is_one_with_itself_zero_with_its_inverse_and_a_half_with_a_constant
 }
 
 #[test]
+fn a_map_that_stays_what_it_was_is_unchanged_however_it_is_upsampled() {
+    let raw = Tensor::from_slice(&[3.0_f64, 5.0, 4.0, 1.0]).view([2, 2]);
+    let unchanged: [(&dyn Metric, f64); 3] = [
+        (&MaxSensitivity::default(), 0.0),
+        (&ModelRandomization::default(), 1.0),
+        (&Coherency::default(), 1.0),
+    ];
+    for upsampling in [Upsampling::Bilinear, Upsampling::Bicubic] {
+        for (metric, want) in unchanged {
+            let got = score_upsampled(metric, &Toy::waves(4, 4), [&raw, &raw], upsampling);
+            let title = metric.about().title;
+            assert!((got - want).abs() < 1e-12, "{title}, {upsampling:?}: {got} is not {want}");
+        }
+    }
+}
+
+#[test]
 fn the_masked_image_is_explained_with_the_same_seed() {
     let toy = Toy::network_a();
     let subject = Subject::new(&toy, Toy::waves(4, 4), Target::Class(0), 77);
@@ -256,6 +289,17 @@ fn metrics_say_which_direction_is_good() {
             "entropy",
             "effective_complexity",
         ]
+    );
+    // Where the least salient pixels go first, a good map keeps the confidence, or gives it back late.
+    let order = Order::LeastSalient;
+    let controls: [&dyn Metric; 3] = [
+        &Deletion { order, ..Deletion::default() },
+        &PixelFlipping { order, ..PixelFlipping::default() },
+        &Insertion { order, ..Insertion::default() },
+    ];
+    assert_eq!(
+        controls.map(|metric| (metric.better(), metric.worst())),
+        [(Better::Higher, Some(0.0)), (Better::Higher, Some(0.0)), (Better::Lower, Some(1.0))]
     );
 }
 

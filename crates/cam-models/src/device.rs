@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use tch::{Device, Tensor};
+use tch::Device;
 
 /// Where to compute, as asked for: `auto`, `cpu`, `cuda` or `cuda:1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,13 +104,9 @@ pub enum Multiply {
     InTf32,
 }
 
-/// A copy of an input on a device. The copy to CUDA starts from pinned memory and is not waited for.
-pub fn upload(input: &Tensor, device: Device) -> Tensor {
-    if device.is_cuda() {
-        input.pin_memory(device).internal_to_copy((input.kind(), device), true)
-    } else {
-        input.to_device(device)
-    }
+/// How much memory a batch may take where nobody says, in bytes: more on a card, which is only fast with large ones.
+pub fn default_memory(device: Device) -> u64 {
+    if device.is_cuda() { 8 << 30 } else { 2 << 30 }
 }
 
 /// How many threads the calling thread's tensor operators use; other threads keep their own number.

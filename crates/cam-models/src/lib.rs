@@ -24,7 +24,7 @@ pub mod plan;
 mod weights;
 mod zoo;
 
-pub use device::{DeviceChoice, DeviceError, Multiply, device, set_threads, upload};
+pub use device::{DeviceChoice, DeviceError, Multiply, default_memory, device, set_threads};
 pub use network::{Cut, Network, Options, Parameters, Precision};
 pub use plan::{Plan, UnknownLayer};
 pub use weights::{

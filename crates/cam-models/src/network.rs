@@ -12,7 +12,8 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use cam_core::{
-    Activation, Biases, Classifier, Geometry, Packed, PooledLinear, Shortcut, fused_convolution,
+    Activation, Biases, Classifier, Geometry, Packed, PooledLinear, Shortcut, filled_up,
+    fused_convolution, usual_batch,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -99,7 +100,8 @@ impl Network {
             Precision::F32 | Precision::Tf32 => Kind::Float,
             Precision::Bf16 => Kind::BFloat16,
         };
-        let builder = Builder { parameters, device: options.device, kind };
+        let builder =
+            Builder { parameters, device: options.device, kind, layout: Layout::of(options) };
         let stages = plan.stages.iter().map(|stage| builder.steps(&stage.layers)).collect();
         let pooled =
             plan.has_pooled_linear_head().then(|| builder.pooled_linear(plan.classifier()));
@@ -153,9 +155,9 @@ impl Network {
                 .map_or([3, self.input_side, self.input_side], |before| extents[before].output);
             let n_numbers = first.iter().product::<i64>()
                 + extents[start..].iter().map(|extent| extent.total).sum::<i64>();
-            (self.memory_bytes / (2 * n_numbers * self.element_bytes)).clamp(1, cap)
+            usual_batch(self.memory_bytes / (2 * n_numbers * self.element_bytes), cap, self.device)
         };
-        let (cap, head_cap) = if self.device.is_cuda() { (64, 1024) } else { (16, 256) };
+        let (cap, head_cap) = if self.device.is_cuda() { (128, 1024) } else { (16, 256) };
         Ok(Cut {
             network: self,
             stage,
@@ -197,6 +199,12 @@ impl Network {
 
     /// Activations after some stages.
     fn run_stages(&self, stages: Range<usize>, input: &Tensor) -> Tensor {
+        if stages.is_empty() {
+            return input.shallow_clone();
+        }
+        if self.device.is_cuda() {
+            return filled_up(input, |input| self.run(stages, input));
+        }
         let n = input.size()[0];
         let split = stages.start + self.n_large(&stages, input);
         let large = stages.start..split;
@@ -220,9 +228,6 @@ impl Network {
 
     /// How many of the stages, from the first on, are too large for the cache with the whole batch.
     fn n_large(&self, stages: &Range<usize>, input: &Tensor) -> usize {
-        if self.device != Device::Cpu {
-            return 0;
-        }
         let size = input.size();
         let mut shape = [size[1], size[2], size[3]];
         let is_large = |stage: &plan::Stage| {
@@ -381,6 +386,7 @@ enum Step {
         shortcut: Vec<Step>,
         activation: Activation,
         kind: Kind,
+        layout: Layout,
     },
     GlobalPool,
     Flatten,
@@ -423,8 +429,8 @@ impl Step {
                 x.max_pool2d([*kernel; 2], [*stride; 2], [*padding; 2], [1; 2], false)
             }
             Self::AveragePool { side } => x.adaptive_avg_pool2d([*side; 2]),
-            Self::Residual { main, last, shortcut, activation, kind } => {
-                let x = arranged(x, *kind);
+            Self::Residual { main, last, shortcut, activation, kind, layout } => {
+                let x = layout.arranged(x, *kind);
                 let main = run(main, &x, biases);
                 let shortcut = Shortcut {
                     is_spare: is_spare || !shortcut.is_empty(),
@@ -494,6 +500,7 @@ struct Convolution {
     padding: Padding,
     groups: i64,
     activation: Activation,
+    layout: Layout,
     packed: Packed,
 }
 
@@ -502,7 +509,7 @@ impl Convolution {
         let fused = || self.fused(x, None, self.activation);
         biases.map_or_else(fused, |_| None).unwrap_or_else(|| {
             let (kernel, padding) = self.kernel_and_padding(x);
-            let y = arranged(x, kernel.kind()).conv2d(
+            let y = self.layout.arranged(x, kernel.kind()).conv2d(
                 kernel,
                 Some(&self.bias),
                 [self.stride; 2],
@@ -522,7 +529,7 @@ impl Convolution {
         activation: Activation,
     ) -> Option<Tensor> {
         let (kernel, padding) = self.kernel_and_padding(x);
-        let x = arranged(x, kernel.kind());
+        let x = self.layout.arranged(x, kernel.kind());
         let geometry = Geometry { stride: [self.stride; 2], padding, groups: self.groups };
         let kernel = self.packed.of(kernel, &x, geometry);
         fused_convolution(&x, kernel, &self.bias, geometry, shortcut, activation)
@@ -546,9 +553,34 @@ impl Convolution {
     }
 }
 
-/// The same values channels-last and in another number format; no copy where they are so already.
-fn arranged(x: &Tensor, kind: Kind) -> Tensor {
-    x.permute([0, 2, 3, 1]).to_kind(kind).contiguous().permute([0, 3, 1, 2])
+/// The order of weights and activations in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// A channel after the other.
+    ChannelsFirst,
+    /// All channels of a pixel, then the next pixel.
+    ChannelsLast,
+}
+
+impl Layout {
+    /// What is fastest: on a card without its tensor cores, cuDNN's kernels for channels-first.
+    fn of(options: &Options) -> Self {
+        if options.device.is_cuda() && options.precision == Precision::F32 {
+            Self::ChannelsFirst
+        } else {
+            Self::ChannelsLast
+        }
+    }
+
+    /// The same values in this order and in a number format; no copy where they are so already.
+    fn arranged(self, x: &Tensor, kind: Kind) -> Tensor {
+        match self {
+            Self::ChannelsFirst => x.to_kind(kind).contiguous(),
+            Self::ChannelsLast => {
+                x.permute([0, 2, 3, 1]).to_kind(kind).contiguous().permute([0, 3, 1, 2])
+            }
+        }
+    }
 }
 
 /// Makes steps of layers.
@@ -557,6 +589,7 @@ struct Builder<'a> {
     parameters: &'a Parameters,
     device: Device,
     kind: Kind,
+    layout: Layout,
 }
 
 impl Builder<'_> {
@@ -584,6 +617,7 @@ impl Builder<'_> {
                     shortcut: self.steps(shortcut),
                     activation: *activation,
                     kind: self.kind,
+                    layout: self.layout,
                 }
             }
             Layer::GlobalPool => Step::GlobalPool,
@@ -615,10 +649,10 @@ impl Builder<'_> {
         let none = Tensor::zeros([convolution.outputs], (Kind::Double, Device::Cpu));
         let bias = biases.iter().fold(none, |sum, part| sum + part);
         let is_uneven = convolution.padding == Padding::Same && convolution.stride > 1;
-        let even = arranged(&self.placed(&weight), self.kind);
+        let even = self.layout.arranged(&self.placed(&weight), self.kind);
         let kernel = |rows: i64, columns: i64| {
             if is_uneven {
-                arranged(&even.constant_pad_nd([columns, 0, rows, 0]), self.kind)
+                self.layout.arranged(&even.constant_pad_nd([columns, 0, rows, 0]), self.kind)
             } else {
                 even.shallow_clone()
             }
@@ -632,6 +666,7 @@ impl Builder<'_> {
             padding: convolution.padding,
             groups: convolution.groups,
             activation: convolution.activation,
+            layout: self.layout,
             packed: Packed::default(),
         }
     }
@@ -693,8 +728,12 @@ mod tests {
     fn folded_convolutions_equal_explicit_padding_and_normalization_for_every_size() {
         for (kernel, stride) in [(3, 2), (5, 2), (3, 1), (5, 1), (1, 1), (3, 3)] {
             let parameters = parameters(kernel);
-            let builder =
-                Builder { parameters: &parameters, device: Device::Cpu, kind: Kind::Float };
+            let builder = Builder {
+                parameters: &parameters,
+                device: Device::Cpu,
+                kind: Kind::Float,
+                layout: Layout::ChannelsLast,
+            };
             let folded = builder.convolution(&convolution(kernel, stride));
             for (height, width) in
                 [(8, 8), (7, 7), (8, 7), (7, 10), (1, 2), (2, 1), (5, 9), (6, 13)]
@@ -734,10 +773,11 @@ mod tests {
     #[test]
     fn arranging_copies_only_what_lies_otherwise() {
         let x = waves(&[2, 4, 3, 3]);
-        let arranged_x = arranged(&x, Kind::Float);
+        let arranged = |x: &Tensor| Layout::ChannelsLast.arranged(x, Kind::Float);
+        let arranged_x = arranged(&x);
         assert_eq!(arranged_x, x);
         assert_eq!(arranged_x.stride(), [36, 1, 12, 4]);
-        assert_eq!(arranged(&arranged_x, Kind::Float).data_ptr(), arranged_x.data_ptr());
+        assert_eq!(arranged(&arranged_x).data_ptr(), arranged_x.data_ptr());
         assert_ne!(arranged_x.data_ptr(), x.data_ptr());
     }
 

@@ -546,9 +546,13 @@ fn check(
     if maps.size()[0] == n && (0..n).all(is_right) {
         Ok(())
     } else {
-        Err(HookError::Graph(format!(
-            "the maps behind `{layer}` do not come out right; please report this model"
-        )))
+        let why = if network.fixed_batch().is_some() {
+            "what the model says of an image depends on the other images of its batch, so masked copies of one cannot go \
+             through it together; hook a layer behind the place where they meet"
+        } else {
+            "please report this model"
+        };
+        Err(HookError::Graph(format!("the maps behind `{layer}` do not come out right: {why}")))
     }
 }
 

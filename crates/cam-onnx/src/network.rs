@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cam_core::{Biases, Classifier, PooledLinear};
+use cam_core::{Biases, Classifier, PooledLinear, filled_up, usual_batch};
 use tch::{Device, Kind, Tensor};
 
 use crate::analysis::{self, Batches};
@@ -298,9 +298,10 @@ impl Network {
         let pooled = is_map.then(|| self.pooled_linear(suffix, point.value)).flatten();
         // A backward pass keeps every activation, the first included, and makes a gradient for each.
         let fitting = |n_numbers: i64, cap: i64| {
-            (self.options.memory_bytes as i64 / (2 * n_numbers.max(1) * 4)).clamp(1, cap)
+            let fitting = self.options.memory_bytes as i64 / (2 * n_numbers.max(1) * 4);
+            usual_batch(fitting, cap, self.options.device)
         };
-        let (cap, head_cap) = if self.options.device.is_cuda() { (64, 1024) } else { (16, 256) };
+        let (cap, head_cap) = if self.options.device.is_cuda() { (128, 1024) } else { (16, 256) };
         let behind = suffix.n_numbers(&self.shapes, self.smallest);
         let before = prefix.n_numbers(&self.shapes, self.smallest);
         Ok(Cut {
@@ -485,7 +486,12 @@ impl Cut<'_> {
         let run = |x: &Tensor, n: i64| {
             programs[index].run(graph, x, n, biases).unwrap_or_else(|problem| panic!("{problem}"))
         };
-        let Batches::Only(size) = self.network.batches else { return run(x, n) };
+        let Batches::Only(size) = self.network.batches else {
+            return match biases {
+                None => filled_up(x, |x| run(x, x.size()[0])),
+                Some(_) => run(x, n),
+            };
+        };
         let parts: Vec<Tensor> = (0..n)
             .step_by(size as usize)
             .map(|start| {

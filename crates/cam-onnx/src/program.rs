@@ -189,6 +189,9 @@ impl Program {
             }
             for (output, result) in step.node.outputs.iter().zip(results) {
                 if let Some(output) = output {
+                    // Shapes are worked with on the processor; floats made of them meet those made of the image.
+                    let is_float = result.is_floating_point();
+                    let result = if is_float { result.to_device(x.device()) } else { result };
                     values.insert(*output, result);
                 }
             }

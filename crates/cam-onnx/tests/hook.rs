@@ -41,3 +41,23 @@ fn maps_are_of_what_goes_into_the_softmax_whatever_its_result_becomes() {
         assert!(outputs[1].min().double_value(&[]) < 0.0, "{name}");
     }
 }
+
+#[test]
+fn a_head_that_lets_images_meet_is_refused_with_the_reason() {
+    // The first image's activations are added to all.
+    let model = Model::default()
+        .stem("images")
+        .weight("first", &whole(&[0]))
+        .node("Gather", "r first", "of_first", &[("axis", Int(0))])
+        .node("Add", "r of_first", "sum", &[])
+        .head("GlobalMaxPool", "sum", "scores");
+    let folder = tempfile::tempdir().unwrap();
+    let path = model.write(folder.path(), "meeting");
+    let hooked = |layer: &str| {
+        let layer = Some(layer.to_owned());
+        hook(&path, &Hook { layer, input_side: Some(16), ..Hook::default() })
+    };
+    let error = hooked("r").unwrap_err().to_string();
+    assert!(error.contains("depends on the other images of its batch"), "{error}");
+    assert_eq!(hooked("sum").unwrap().layer.as_deref(), Some("sum"));
+}

@@ -362,7 +362,9 @@ pub fn adcc_parts(manifest: &RunManifest) -> Option<[usize; 3]> {
 
 /// Whether a metric is computed by the rules of the sweep's protocol, whatever departs from them.
 pub(crate) fn follows_protocol(manifest: &RunManifest, metric: &MetricEntry) -> bool {
-    metric.protocol.split('+').next() == Some(manifest.protocol.name.as_str())
+    let mut words = metric.protocol.split('+');
+    words.next() == Some(manifest.protocol.name.as_str())
+        && words.all(|word| !word.starts_with("metric="))
 }
 
 impl Summary {
@@ -590,6 +592,24 @@ mod tests {
         assert_eq!(summarize(&manifest, &records).cells[0].adcc, None);
         manifest.metrics[2].metric = "coherency".into();
         assert!(summarize(&manifest, &records).cells[0].adcc.is_some());
+    }
+
+    #[test]
+    fn adcc_is_made_of_metrics_of_the_sweeps_own_protocol() {
+        let mut manifest = manifest();
+        manifest.metrics[0].protocol = "corrected+target=label".into();
+        assert_eq!(adcc_parts(&manifest), Some([2, 3, 0]));
+        manifest.metrics[0].protocol = "corrected+target=label+metric=byun-2022".into();
+        assert_eq!(adcc_parts(&manifest), None);
+        manifest.metrics[0].protocol = "byun-2022".into();
+        assert_eq!(adcc_parts(&manifest), None);
+        let own = MetricEntry {
+            name: "fall".into(),
+            protocol: "corrected".into(),
+            ..manifest.metrics[0].clone()
+        };
+        manifest.metrics.push(own);
+        assert_eq!(adcc_parts(&manifest), Some([2, 3, 4]));
     }
 
     #[test]

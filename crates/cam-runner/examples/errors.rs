@@ -1,8 +1,9 @@
 //! What faster ways of getting a number cost in accuracy, as Markdown for `results/speed`.
 //!
 //! `errors RUN` compares, within a run, every column and every model called `NAME.WAY` with `NAME`: the runs of
-//! `configs/precision.yaml` and `configs/fewer-forwards.yaml`. `IMAGENET_SAMPLES=… errors rise` compares the variance of
-//! RISE's maps over seeds with and without antithetic masks.
+//! `configs/precision.yaml` and `configs/fewer-forwards.yaml`. `errors RUN OTHER` compares all rows and maps of two runs of
+//! one sweep, which were made on two devices. `IMAGENET_SAMPLES=… errors rise` compares the variance of RISE's maps over
+//! seeds with and without antithetic masks.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -12,7 +13,7 @@ use cam_core::{Method, Subject, Target};
 use cam_data::{Dataset, Limits, prefetch};
 use cam_methods::{Rise, RiseSampling};
 use cam_models::{Options, WeightsChoice, load};
-use cam_results::{Record, Run};
+use cam_results::{Key, Record, Run};
 use tch::{Kind, Tensor};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -23,18 +24,98 @@ fn main() -> Result<()> {
         return rise();
     }
     let run = Run::read(Path::new(&what))?;
-    scores(&run);
-    maps(&run)
+    match env::args().nth(2) {
+        Some(other) => devices(&run, &Run::read(Path::new(&other))?),
+        None => {
+            scores(&run);
+            maps(&run)
+        }
+    }
+}
+
+const SCORES: &str = "| Method | Metric | Way | n | Mean | Difference of means | Mean of \\|differences\\| | Largest |\n\
+                      | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |";
+
+/// What is said of values, one way and the other.
+fn print_scores(method: &str, metric: &str, way: &str, both: &[(f64, f64)]) {
+    let n = both.len() as f64;
+    let mean = |of: &dyn Fn(&(f64, f64)) -> f64| both.iter().map(of).sum::<f64>() / n;
+    let largest = both.iter().map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    println!(
+        "| {method} | {metric} | {way} | {n} | {:.4} | {:+.5} | {:.5} | {largest:.4} |",
+        mean(&|pair| pair.0),
+        mean(&|pair| pair.1 - pair.0),
+        mean(&|pair| (pair.1 - pair.0).abs()),
+    );
+}
+
+/// Every column of two runs, and their maps.
+fn devices(run: &Run, other: &Run) -> Result<()> {
+    let of = |run: &Run| -> BTreeMap<Key, Record> {
+        run.records().iter().map(|record| (record.key(), record.clone())).collect()
+    };
+    let (ours, theirs) = (of(run), of(other));
+    let way = &other.manifest().device;
+    println!(
+        "## Scores of `{}` on {way}, against {}\n",
+        run.manifest().sweep,
+        run.manifest().device
+    );
+    println!("{SCORES}");
+    for method in &run.manifest().methods {
+        for (at, metric) in run.manifest().metrics.iter().enumerate() {
+            let rows = ours.iter().filter(|(key, _)| key.method == method.name);
+            let both: Vec<(f64, f64)> = rows
+                .filter_map(|(key, row)| Some((row.metrics[at]?, theirs.get(key)?.metrics[at]?)))
+                .collect();
+            print_scores(&method.name, &metric.name, way, &both);
+        }
+    }
+    let otherwise = ours.iter().filter(|(key, row)| {
+        theirs.get(key).is_none_or(|other| (other.status, other.target) != (row.status, row.target))
+    });
+    println!("\n{} of {} rows have another status or class.\n", otherwise.count(), ours.len());
+    let mut maps = BTreeMap::new();
+    run.visit_maps(|key, map| {
+        maps.insert(key.clone(), map.values.clone());
+    })?;
+    let mut correlations: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    other.visit_maps(|key, map| {
+        if let Some(ours) = maps.get(key) {
+            correlations
+                .entry(key.method.clone())
+                .or_default()
+                .push(correlation(ours, &map.values));
+        }
+    })?;
+    print_correlations(way, correlations.iter().map(|(name, values)| (&**name, values.clone())));
+    Ok(())
+}
+
+/// Pearson's of two maps.
+fn correlation(a: &[f32], b: &[f32]) -> f64 {
+    let pair = Tensor::stack(&[Tensor::from_slice(a), Tensor::from_slice(b)], 0);
+    pair.to_kind(Kind::Double).corrcoef().double_value(&[0, 1])
+}
+
+/// What is said of correlations of maps, by method.
+fn print_correlations<'a>(way: &str, of_methods: impl Iterator<Item = (&'a str, Vec<f64>)>) {
+    println!(
+        "| Method | n | Mean correlation of maps, {way} | Smallest |\n| --- | ---: | ---: | ---: |"
+    );
+    for (method, correlations) in of_methods {
+        let mean = correlations.iter().sum::<f64>() / correlations.len() as f64;
+        let smallest = correlations.iter().copied().fold(1.0, f64::min);
+        println!("| {method} | {} | {mean:.5} | {smallest:.5} |", correlations.len());
+    }
+    println!();
 }
 
 /// Every pair of a column with itself, computed the other way.
 fn scores(run: &Run) {
     let manifest = run.manifest();
     println!("## Scores of `{}`\n", manifest.sweep);
-    println!(
-        "| Method | Metric | Way | n | Mean | Difference of means | Mean of \\|differences\\| | Largest |\n\
-         | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |"
-    );
+    println!("{SCORES}");
     let metrics: Vec<&str> = manifest.metrics.iter().map(|metric| &*metric.name).collect();
     let models: Vec<&str> = manifest.models.iter().map(|model| &*model.name).collect();
     for method in &manifest.methods {
@@ -61,16 +142,7 @@ fn scores(run: &Run) {
                     .iter()
                     .filter_map(|(image, value)| Some((*value, *short.get(image)?)))
                     .collect();
-                let n = both.len() as f64;
-                let mean = |of: &dyn Fn(&(f64, f64)) -> f64| both.iter().map(of).sum::<f64>() / n;
-                let largest = both.iter().map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-                println!(
-                    "| {} | {metric} | {name} | {n} | {:.4} | {:+.5} | {:.5} | {largest:.4} |",
-                    method.name,
-                    mean(&|pair| pair.0),
-                    mean(&|pair| pair.1 - pair.0),
-                    mean(&|pair| (pair.1 - pair.0).abs()),
-                );
+                print_scores(&method.name, metric, name, &both);
             }
         }
     }
@@ -93,25 +165,17 @@ fn maps(run: &Run) -> Result<()> {
         maps.insert((key.model.clone(), key.method.clone(), key.image.clone()), map.values.clone());
     })?;
     for (plain, way, name) in pairs(&models) {
-        println!(
-            "| Method | n | Mean correlation of maps, {name} | Smallest |\n| --- | ---: | ---: | ---: |"
+        print_correlations(
+            name,
+            run.manifest().methods.iter().map(|method| {
+                let ours =
+                    maps.iter().filter(|((model, of, _), _)| model == plain && *of == method.name);
+                let pairs = ours.filter_map(|((_, of, image), map)| {
+                    Some((map, maps.get(&(way.to_owned(), of.clone(), image.clone()))?))
+                });
+                (&*method.name, pairs.map(|(ours, other)| correlation(ours, other)).collect())
+            }),
         );
-        for method in &run.manifest().methods {
-            let correlations: Vec<f64> = maps
-                .iter()
-                .filter(|((model, of, _), _)| model == plain && *of == method.name)
-                .filter_map(|((_, of, image), map)| {
-                    let other = maps.get(&(way.to_owned(), of.clone(), image.clone()))?;
-                    let pair =
-                        Tensor::stack(&[Tensor::from_slice(map), Tensor::from_slice(other)], 0);
-                    Some(pair.to_kind(Kind::Double).corrcoef().double_value(&[0, 1]))
-                })
-                .collect();
-            let mean = correlations.iter().sum::<f64>() / correlations.len() as f64;
-            let smallest = correlations.iter().copied().fold(1.0, f64::min);
-            println!("| {} | {} | {mean:.5} | {smallest:.5} |", method.name, correlations.len());
-        }
-        println!();
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Our side of `cargo xtask peers`: a long-lived worker that takes one JSON object a line and answers with one.
 //!
-//! `peer --folder FOLDER --device cpu|cuda --threads N --precision f32|bf16`
+//! `peer --folder FOLDER --device cpu|cuda --threads N --precision f32|tf32|bf16`
 //!
 //! `{"job": "export", "model": ...}` writes into the folder what is to be equal for everyone: weights, inputs, masks.
 //! Every other job is done once untimed and then until `at_least` seconds are full (once in all where that is 0), and
@@ -26,7 +26,7 @@ use cam_methods::AnyMethod;
 use cam_metrics::AnyMetric;
 use cam_models::{
     Cut, DeviceChoice, Loaded, Multiply, Options, Precision, Source, WeightsChoice, WeightsFile,
-    device, load, set_threads,
+    default_memory, device, load, set_threads,
 };
 use cam_results::adcc;
 use cam_runner::{Event, Overrides, Plan, Provenance, Sweep, run};
@@ -109,10 +109,15 @@ impl Worker {
         let threads = option("--threads")?.parse()?;
         let precision = match option("--precision")?.as_str() {
             "f32" => Precision::F32,
+            "tf32" => Precision::Tf32,
             "bf16" => Precision::Bf16,
-            other => return Err(format!("no precision `{other}`: use f32 or bf16").into()),
+            other => return Err(format!("no precision `{other}`: use f32, tf32 or bf16").into()),
         };
-        let device = device(device_name.parse::<DeviceChoice>()?, Multiply::Exactly)?;
+        let multiply = match precision {
+            Precision::Tf32 => Multiply::InTf32,
+            Precision::F32 | Precision::Bf16 => Multiply::Exactly,
+        };
+        let device = device(device_name.parse::<DeviceChoice>()?, multiply)?;
         set_threads(threads);
         let folder = option("--folder")?.into();
         Ok(Self { folder, device_name, device, threads, precision, model: None })
@@ -155,8 +160,12 @@ impl Worker {
     }
 
     fn load(&self, name: &str) -> Result<Model> {
-        let options =
-            Options { device: self.device, precision: self.precision, ..Options::default() };
+        let options = Options {
+            device: self.device,
+            precision: self.precision,
+            memory_bytes: default_memory(self.device),
+            ..Options::default()
+        };
         let weights = WeightsChoice::Path(self.folder.join(format!("{name}.safetensors")));
         let about = fs::read_to_string(self.folder.join(format!("{name}.json")))?;
         let inputs =
@@ -182,7 +191,8 @@ impl Worker {
     fn sweep(&self, model: &Model) -> Result<Vec<f64>> {
         const CHECKED: [&str; 2] = ["grad_cam", "recipro_cam"];
         let precision = match self.precision {
-            Precision::F32 | Precision::Tf32 => "f32",
+            Precision::F32 => "f32",
+            Precision::Tf32 => "tf32",
             Precision::Bf16 => "bf16",
         };
         let weights = self.folder.join(format!("{}.safetensors", model.name));

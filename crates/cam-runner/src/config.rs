@@ -223,6 +223,16 @@ impl ModelChoice {
         }
     }
 
+    /// How photographs were cut for its weights, where these are published ones.
+    pub(crate) fn published_preprocessing(&self) -> Option<&'static Preprocessing> {
+        let published = cam_models::by_name(&self.name).ok()?.weights;
+        let weights = match &self.weights {
+            None => published.first(),
+            Some(version) => published.iter().find(|weights| weights.version == version),
+        };
+        Some(&weights?.preprocessing)
+    }
+
     fn validate(&self) -> Result<(), String> {
         let Some(onnx) = &self.onnx else {
             if let Some(runtime) = self.runtime {
@@ -1026,6 +1036,10 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
             (
                 "methods: [{ name: rise, n_masks: 0 }]\nmetrics: [drop]\n",
                 "t.yaml:5: methods: rise: `0` where a number is needed that is at least 1",
+            ),
+            (
+                "methods: [{ name: kernel_shap, superpixels: 3 }]\nmetrics: [drop]\n",
+                "t.yaml:5: methods: kernel_shap: `3` where a number is needed that is at least 4",
             ),
             (
                 "methods: [{ name: rise, p: 2.0 }]\nmetrics: [drop]\n",

@@ -40,13 +40,37 @@ fn message(payload: &(dyn Any + Send)) -> String {
         return format!("out of memory: {asked}; smaller batches take less (`--memory`)");
     }
     let end = line.char_indices().nth(300).map_or(line.len(), |(at, _)| at);
-    format!("panicked: {}", &line[..end])
+    let what = if is_of_a_broken_device(line) { BROKE } else { "panicked: " };
+    format!("{what}{}", &line[..end])
+}
+
+/// How the message of a broken device begins.
+const BROKE: &str = "the device broke down: ";
+
+/// What broke the device, of a message of [`guard`]'s: every later row would fail too.
+pub(crate) fn broken_device(message: &str) -> Option<&str> {
+    message.strip_prefix(BROKE)
+}
+
+/// After these CUDA answers nothing more in this process.
+fn is_of_a_broken_device(line: &str) -> bool {
+    ["CUDA error: ", "CUDNN_STATUS_EXECUTION_FAILED", "CUBLAS_STATUS_EXECUTION_FAILED"]
+        .iter()
+        .any(|words| line.contains(words))
 }
 
 /// How much was asked for, where libtorch says that it could not have memory: on the processor in bytes, on CUDA in larger
 /// units. oneDNN and C++ do not say.
 fn out_of_memory(line: &str) -> Option<String> {
-    let is_one = ["can't allocate memory", "out of memory", "std::bad_alloc", "bad allocation"];
+    let is_one = [
+        "can't allocate memory",
+        "out of memory",
+        "std::bad_alloc",
+        "bad allocation",
+        // What CUDA's libraries make of it.
+        "STATUS_ALLOC_FAILED",
+        "unable to find an engine to execute this computation",
+    ];
     if !is_one.iter().any(|words| line.contains(words)) {
         return None;
     }
@@ -100,5 +124,20 @@ mod tests {
         let error = guard(|| &two + Tensor::zeros([3], (Kind::Float, Device::Cpu))).unwrap_err();
         assert!(error.starts_with("panicked: The size of tensor a (2) must match"), "{error}");
         assert!(!error.contains("frame #"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_device_is_told_from_a_panic_and_from_memory_that_ran_out() {
+        let said = |message: &str| guard(|| -> () { panic!("{message}") }).unwrap_err();
+        let broken = said("CUDA error: an illegal memory access was encountered");
+        assert_eq!(
+            broken_device(&broken),
+            Some("CUDA error: an illegal memory access was encountered")
+        );
+        for other in ["bad shape", "CUDA error: out of memory", "CUDNN_STATUS_ALLOC_FAILED"] {
+            assert_eq!(broken_device(&said(other)), None, "{other}");
+        }
+        let engine = said("GET was unable to find an engine to execute this computation");
+        assert!(engine.starts_with("out of memory: "), "{engine}");
     }
 }

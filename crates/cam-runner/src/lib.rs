@@ -33,10 +33,11 @@ pub use machine::{device_title, host};
 pub use model::{DeployedModel, FileModel, FileModelError, LayerError, Model, OnnxModel};
 pub use npy::read_map;
 pub use plan::{
-    DEFAULT_MEMORY, ModelSpec, Networks, Overrides, Plan, PlanError, PlannedModel, Provenance,
+    ModelSpec, Networks, Overrides, Plan, PlanError, PlannedModel, Provenance, default_memory,
     locate,
 };
 pub use publish::{Format, publish};
 pub use run::{Outcome, RunError, run};
+pub use seed::image_seed;
 pub use shard::{Merged, ShardOutcome, merge, run_shard};
 pub use verify::{Mismatch, Verification, VerifyError, verify};

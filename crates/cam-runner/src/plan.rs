@@ -33,8 +33,16 @@ use crate::{
     rounding::rounding,
 };
 
-/// How much memory the activations of one batch may take where the sweep does not say.
-pub const DEFAULT_MEMORY: Bytes = Bytes(2 << 30);
+/// How much memory the activations of one batch may take where the sweep does not say, if so many processes compute at
+/// once: on a card, its share.
+pub fn default_memory(device: Device, jobs: usize) -> Bytes {
+    let sharing = if device.is_cuda() {
+        jobs.max(1).div_ceil(tch::Cuda::device_count().max(1) as usize)
+    } else {
+        1
+    };
+    Bytes(cam_models::default_memory(device) / sharing as u64)
+}
 
 /// What the command line says beside the sweep file.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +55,8 @@ pub struct Overrides {
     pub threads: Option<usize>,
     /// How much memory the activations of one batch may take.
     pub memory: Option<Bytes>,
+    /// How many processes compute at once; one where it is 0.
+    pub jobs: usize,
 }
 
 /// Which program runs, for the manifest.
@@ -180,6 +190,14 @@ pub enum PlanError {
          folder"
     )]
     NotText(serde_json::Error),
+    /// A device that answers nothing any more.
+    #[error(
+        "the device broke down: {what}; the row in hand is not written, and the same command continues with it"
+    )]
+    DeviceBroke {
+        /// What it said.
+        what: String,
+    },
     /// TF32 without CUDA.
     #[error("model `{model}`: `tf32` is of CUDA devices; use `precision: f32` here")]
     NoTf32 {
@@ -534,7 +552,8 @@ impl Plan {
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         cam_models::set_threads(threads);
-        let memory = overrides.memory.or(sweep.memory).unwrap_or(DEFAULT_MEMORY);
+        let memory =
+            overrides.memory.or(sweep.memory).unwrap_or(default_memory(device, overrides.jobs));
         let sweep_folder = path.parent().unwrap_or(Path::new(""));
         let locate = |path: &Path| locate(path, sweep_folder);
 
@@ -697,7 +716,7 @@ impl Plan {
 
     /// How much memory the activations of one batch may take.
     pub fn memory(&self) -> Bytes {
-        self.sweep.memory.unwrap_or(DEFAULT_MEMORY)
+        self.sweep.memory.unwrap_or(default_memory(self.device, 1))
     }
 
     /// How many rows the run will have.

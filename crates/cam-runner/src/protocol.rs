@@ -14,7 +14,7 @@ use serde_json::Value;
 use serde_yaml::Mapping;
 
 use crate::config::{
-    MapSource, MethodChoice, MetricChoice, NETWORK, Sweep, TargetRule, configure,
+    MapSource, MethodChoice, MetricChoice, ModelChoice, NETWORK, Sweep, TargetRule, configure,
     randomized_network,
 };
 
@@ -82,7 +82,7 @@ pub static PROTOCOLS: [Protocol; 5] = [
     },
     Protocol {
         name: "byun-2022",
-        version: 1,
+        version: 2,
         summary: "the Recipro-CAM authors' evaluation: labeled class, squashed to 256 x 256, maps upsampled bicubically \
                   without clamping, coherency and complexity on the layer's grid, their own deletion and insertion",
         source: "Byun and Lee 2022, arXiv 2209.14074; sybyun/ReciproCAM 460aec6",
@@ -94,7 +94,7 @@ pub static PROTOCOLS: [Protocol; 5] = [
     },
     Protocol {
         name: "byun-2022-gaussian",
-        version: 1,
+        version: 2,
         summary: "byun-2022 with Recipro-CAM's Gaussian mask, as the committed evaluation script calls it",
         source: "Byun and Lee 2022, arXiv 2209.14074; sybyun/ReciproCAM 460aec6",
         target: TargetRule::Label,
@@ -199,33 +199,39 @@ fn options(entries: &[Options], name: &str) -> Mapping {
 }
 
 impl Sweep {
-    /// The settings of the whole sweep that are not its protocol's: `target=label`.
-    fn departures(&self) -> Vec<String> {
+    /// What an entry of a kind is said to follow before its own options: the name of the sweep's protocol, the settings of the
+    /// whole sweep that are others, `target=label`, and the entry's own protocol where it is another one, `method=poppi-2021`.
+    fn words(&self, kind: &str, own: &Protocol) -> Vec<String> {
         let protocol = self.protocol;
-        let mut departures = vec![];
+        let mut words = vec![protocol.name.to_string()];
         if self.target != protocol.target {
-            departures.push(format!("target={}", self.target));
+            words.push(format!("target={}", self.target));
         }
         if self.upsampling != protocol.upsampling {
-            departures.push(format!("upsampling={}", word(&self.upsampling)));
+            words.push(format!("upsampling={}", word(&self.upsampling)));
         }
-        let is_reframed = |own: &Preprocessing| protocol.preprocessing(own) != *own;
-        if self.models.iter().any(|model| model.preprocessing.as_ref().is_some_and(is_reframed)) {
-            departures.push("preprocessing=own".to_string());
+        let is_reframed = |model: &ModelChoice| {
+            model.preprocessing.as_ref().is_some_and(|own| {
+                // That of weights which nobody published is what comes with them.
+                let published = model.published_preprocessing().unwrap_or(own);
+                protocol.preprocessing(published) != *own
+            })
+        };
+        if self.models.iter().any(is_reframed) {
+            words.push("preprocessing=own".to_string());
         }
-        departures
+        if own != protocol {
+            words.push(format!("{kind}={}", own.name));
+        }
+        words
     }
 }
 
 impl MethodChoice {
     /// The protocol that this method's rows are said to follow in a sweep.
     pub fn protocol_in(&self, sweep: &Sweep) -> String {
-        let mut words = vec![sweep.protocol.name.to_string()];
-        words.extend(sweep.departures());
         let own = self.protocol.unwrap_or(sweep.protocol);
-        if own != sweep.protocol {
-            words.push(format!("method={}", own.name));
-        }
+        let mut words = sweep.words("method", own);
         if let MapSource::Randomized(randomized) = &self.source {
             words.push(format!("{NETWORK}={}", randomized_network(randomized)));
         }
@@ -248,7 +254,7 @@ impl MetricChoice {
         let planned: cam_metrics::AnyMetric =
             configure(self.metric.name(), own.metric_options(self.metric.name()))
                 .expect("the table's options are those of its metrics");
-        let mut words = vec![own.name.to_string()];
+        let mut words = sweep.words("metric", own);
         words.extend(departures(&json(&planned), &json(&self.metric)));
         words.join("+")
     }
@@ -357,23 +363,45 @@ mod tests {
                 "poppi-2021+target=label+method=corrected",
                 "poppi-2021+target=label",
                 "poppi-2021+target=label+network=randomized",
-                "poppi-2021+steps=28",
-                "corrected",
-                "poppi-2021",
+                "poppi-2021+target=label+steps=28",
+                "poppi-2021+target=label+metric=corrected",
+                "poppi-2021+target=label",
             ]
         );
         let same = sweep("protocol: byun-2022\ntarget: label\nmethods: [cam]\nmetrics: [drop]\n");
         assert_eq!(names(&same), ["byun-2022"; 2], "said again is not changed");
-        let own = "preprocessing: { resize: 256, crop: 224 }";
-        let reframed = |protocol: &str| {
+        let byun = sweep(
+            "methods: [cam]\nmetrics: [drop, { name: drop, as: drop_byun, protocol: byun-2022 }]\n",
+        );
+        assert_eq!(names(&byun), ["corrected", "corrected", "corrected+metric=byun-2022"]);
+    }
+
+    #[test]
+    fn photographs_that_are_cut_otherwise_than_for_published_weights_show_in_the_name() {
+        let name = |protocol: &str, model: &str, resize: &str| {
             let text = format!(
                 "name: t\ndataset: {{ manifest: d.yaml }}\nprotocol: {protocol}\nmodels:\n  \
-                 - {{ name: resnet18, {own} }}\nmethods: [cam]\nmetrics: [drop]\n"
+                 - {{ {model}, preprocessing: {{ resize: {resize}, crop: 224 }} }}\nmethods: [cam]\nmetrics: [drop]\n"
             );
-            names(&Sweep::parse(&text, Path::new("t.yaml")).unwrap())[0].clone()
+            let names = names(&Sweep::parse(&text, Path::new("t.yaml")).unwrap());
+            assert_eq!(names[0], names[1]);
+            names[0].clone()
         };
-        assert_eq!(reframed("byun-2022"), "byun-2022+preprocessing=own");
-        assert_eq!(reframed("corrected"), "corrected", "its rule is that of the weights");
+        let v2 = "name: resnet50, weights: IMAGENET1K_V2";
+        for (protocol, model, resize, expected) in [
+            ("corrected", "name: resnet50", "256", "corrected"),
+            ("corrected", "name: resnet50", "232", "corrected+preprocessing=own"),
+            ("corrected", v2, "232", "corrected"),
+            ("corrected", v2, "256", "corrected+preprocessing=own"),
+            // Of weights of one's own there is no other.
+            ("corrected", "name: resnet50, weights: mine.pth", "232", "corrected"),
+            ("corrected", "onnx: mine.onnx", "232", "corrected"),
+            ("byun-2022", "name: resnet50", "256", "byun-2022+preprocessing=own"),
+            ("byun-2022", "name: resnet50", "[256, 256]", "byun-2022"),
+            ("byun-2022", "onnx: mine.onnx", "256", "byun-2022+preprocessing=own"),
+        ] {
+            assert_eq!(name(protocol, model, resize), expected, "{model}, {resize}");
+        }
     }
 
     #[test]

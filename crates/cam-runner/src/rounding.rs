@@ -2,7 +2,6 @@
 
 use cam_core::{Classifier, Preprocessing, Subject, Target};
 use cam_data::{Dataset, prefetch};
-use cam_models::upload;
 use cam_results::Rounding;
 use tch::Device;
 
@@ -21,7 +20,7 @@ pub(crate) fn rounding(
     let mut rounding = Rounding { n_images: 0, n_same_class: 0, max_confidence_difference: 0.0 };
     for (_, photo) in prefetch(items, preprocessing, dataset.exif) {
         let Ok(photo) = photo else { continue };
-        let image = upload(&photo.photo.tensor(preprocessing), device);
+        let image = photo.photo.tensor(preprocessing).to_device(device);
         let exact = Subject::new(exact, image.shallow_clone(), Target::Predicted, 0);
         let short = Subject::new(short, image, Target::Predicted, 0);
         // Both are asked about the class that the exact one predicts.

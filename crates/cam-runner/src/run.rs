@@ -11,7 +11,6 @@ use std::{
 
 use cam_core::{Classifier, Cost, Counted, Explained, Map, Method, Subject, Target};
 use cam_data::{DataError, Loaded as LoadedPhoto, prefetch};
-use cam_models::upload;
 use cam_results::{
     Curve, Key, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc, adcc_parts,
 };
@@ -22,7 +21,7 @@ use crate::{
     clock,
     config::{MapSource, MethodChoice, TargetRule},
     event::Event,
-    guard::guard,
+    guard::{broken_device, guard},
     npy::read_map,
     plan::{Networks, Plan, PlanError, PlannedModel},
     seed::image_seed,
@@ -218,7 +217,7 @@ impl<'scope, E: Send + 'scope> Work<'_, 'scope, E> {
             flow
         };
         *self.networks = networks;
-        Ok(flow)
+        flow
     }
 
     fn run_images(
@@ -226,7 +225,7 @@ impl<'scope, E: Send + 'scope> Work<'_, 'scope, E> {
         model: &PlannedModel,
         cut: &dyn Classifier,
         missing: &Missing<'_>,
-    ) -> ControlFlow<()> {
+    ) -> Result<ControlFlow<()>, PlanError> {
         let plan = self.plan;
         let items: Vec<_> =
             missing.iter().map(|(place, _)| plan.dataset.items[*place].clone()).collect();
@@ -254,10 +253,15 @@ impl<'scope, E: Send + 'scope> Work<'_, 'scope, E> {
                     let _span = info_span!("row", image = item.image).entered();
                     cell.compute(&subject, method)
                 });
-                self.hand_over(row)?;
+                if let Some(what) = row.record.error.as_deref().and_then(broken_device) {
+                    return Err(PlanError::DeviceBroke { what: what.to_owned() });
+                }
+                if self.hand_over(row).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
         }
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Tells of the rows that are written by now. Breaks where the loop is to stop.
@@ -308,7 +312,7 @@ pub(crate) struct Prepared<'a> {
 
 impl<'a> Cell<'a> {
     pub(crate) fn subject(&self, photo: &LoadedPhoto, device: Device) -> Prepared<'a> {
-        let image = upload(&photo.photo.tensor(&self.model.preprocessing), device);
+        let image = photo.photo.tensor(&self.model.preprocessing).to_device(device);
         let target = match (self.plan.sweep.target, self.label) {
             (TargetRule::Label, Some(label)) => Target::Class(label),
             _ => Target::Predicted,

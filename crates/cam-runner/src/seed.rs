@@ -2,8 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-/// The seed of everything random about an image: neither order nor shard nor the other images change it.
-pub(crate) fn image_seed(sweep: u64, image: &str) -> u64 {
+/// The seed of everything random about an image of that name, of the seed of a sweep: neither order nor shard nor the other
+/// images change it.
+pub fn image_seed(sweep: u64, image: &str) -> u64 {
     let digest =
         Sha256::new().chain_update(sweep.to_le_bytes()).chain_update(image.as_bytes()).finalize();
     u64::from_le_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))

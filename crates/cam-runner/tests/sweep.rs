@@ -478,7 +478,7 @@ fn a_protocol_reaches_photographs_maps_metrics_and_names() {
         assert_eq!(record.protocol, "byun-2022+target=predicted");
         assert_eq!(record.status, Status::Ok, "{:?}", record.error);
     }
-    assert_eq!(run.manifest().metrics[2].protocol, "byun-2022+steps=7");
+    assert_eq!(run.manifest().metrics[2].protocol, "byun-2022+target=predicted+steps=7");
     // Complexity is the mean of the small map, normalized.
     run.visit_maps(|key, map| {
         let record = run.records().iter().find(|record| record.key() == *key).unwrap();

@@ -8,7 +8,7 @@ use crate::{args::CheckArgs, exit::Exit, progress::Progress, run::plan};
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Exit> {
     let mut progress = Progress::new();
-    let plan = plan(&args.sweep, &args.how, None, &mut progress)?;
+    let plan = plan(&args.sweep, &args.how, None, 1, &mut progress)?;
     let estimate = cam_runner::check(&plan, &mut |event| progress.on(&event))?;
     progress.finish();
     if args.json {

@@ -44,6 +44,9 @@ impl Exit {
         if let Some(cam_results::Error::Incomplete { .. }) = error.downcast_ref() {
             return Self::Incomplete;
         }
+        if let Some(RunError::Plan(PlanError::DeviceBroke { .. })) = error.downcast_ref() {
+            return Self::Incomplete;
+        }
         let is_users = error.chain().any(|cause| {
             cause.is::<ConfigError>()
                 || cause.is::<PlanError>()

@@ -11,8 +11,9 @@ use cam_data::{Orientation, Photo};
 use cam_methods::AnyMethod;
 use cam_results::{Picture, write_bytes};
 use cam_runner::{
-    DEFAULT_MEMORY, ModelSpec,
+    ModelSpec,
     config::{IMPORTED, ModelChoice, protocol_of},
+    default_memory, image_seed,
     protocol::Protocol,
 };
 use tch::{Kind, Tensor};
@@ -48,8 +49,8 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
     let method = method(args, protocol)?;
     let spec = ModelSpec::new(&model(args)?, args.layer.as_deref(), Path::to_path_buf)?;
     let mut progress = Progress::new();
-    let loaded =
-        spec.load(&args.model, device, DEFAULT_MEMORY, &mut |event| progress.on(&event))?;
+    let loaded = spec
+        .load(&args.model, device, default_memory(device, 1), &mut |event| progress.on(&event))?;
     progress.finish();
     let layer = match &spec.layer {
         Some(layer) => layer.clone(),
@@ -103,9 +104,12 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
             }
         };
         let image = photo.tensor(&preprocessing).to_device(device);
+        // As in a sweep over a folder of files.
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
         let seeds = args.seed..args.seed.saturating_add(args.seeds.into());
-        let subjects: Vec<Subject<'_>> =
-            seeds.map(|seed| Subject::new(&*cut, image.shallow_clone(), target, seed)).collect();
+        let subject =
+            |seed| Subject::new(&*cut, image.shallow_clone(), target, image_seed(seed, &file));
+        let subjects: Vec<Subject<'_>> = seeds.map(subject).collect();
         let name = |class| spec.class_name(class, n_classes);
         match explained(&subjects, &*method, protocol, photo, path, &name, args)? {
             Ok(explanation) => print(&explanation, args)?,

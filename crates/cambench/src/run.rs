@@ -39,8 +39,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         None => demo()?,
     };
     let mut progress = Progress::new();
-    let threads = args.jobs.map(|jobs| cluster::threads_of_each(&args.how, jobs));
-    let plan = plan(&sweep, &args.how, threads, &mut progress)?;
+    let threads = args.jobs.map(cluster::threads_of_each);
+    let plan = plan(&sweep, &args.how, threads, args.jobs.unwrap_or(1), &mut progress)?;
     // Until here nothing is lost by stopping at once.
     let stop = stop_on_interrupt()?;
     let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
@@ -148,11 +148,12 @@ pub(crate) fn conclude(max_failed: ShareOrRows, json: bool, outcome: &Outcome) -
     Exit::Done
 }
 
-/// Reads a sweep file and looks everything up.
+/// Reads a sweep file and looks everything up, for so many processes that compute at once.
 pub(crate) fn plan(
     sweep: &Path,
     how: &HowArgs,
     threads: Option<usize>,
+    jobs: u16,
     progress: &mut Progress,
 ) -> Result<Plan> {
     let (parsed, text) = Sweep::read(sweep)?;
@@ -161,6 +162,7 @@ pub(crate) fn plan(
         device: how.device,
         threads: how.threads.map(usize::from).or(threads),
         memory: how.memory,
+        jobs: jobs.into(),
     };
     let mut on_event = |event: cam_runner::Event<'_>| progress.on(&event);
     Ok(Plan::new(parsed, &text, sweep, &overrides, &provenance(), &mut on_event)?)

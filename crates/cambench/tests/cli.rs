@@ -604,6 +604,25 @@ fn explain_writes_an_overlay_and_a_map_and_says_the_class() {
 }
 
 #[test]
+fn explain_draws_what_a_sweep_draws_for_the_same_image_and_seed() {
+    let workshop = Workshop::with_photographs(2);
+    workshop.write_sweep("[{ name: rise, n_masks: 24 }]");
+    workshop.output(&["run", "sweep.yaml", "--out", "run"]).is(0, &[]);
+    let args = "explain photos/0.png photos/1.png --model tf_efficientnet_lite0 --weights seeded --method rise --option n_masks=24";
+    workshop.output(&args.split(' ').collect::<Vec<_>>()).is(0, &[]);
+    let run = Run::read(&workshop.path("run")).unwrap();
+    run.visit_maps(|key, map| {
+        let raw = tch::Tensor::from_slice(&map.values).view([224, 224]);
+        let swept = cam_core::Map::new(&raw, [224, 224]).unwrap();
+        let file = workshop.path(&key.image.replace(".png", ".rise.npy"));
+        let explained = tch::Tensor::read_npy(file).unwrap();
+        let off = (explained - swept.unit()).abs().max().double_value(&[]);
+        assert!(off < 1e-5, "{}: {off}", key.image);
+    })
+    .unwrap();
+}
+
+#[test]
 fn explain_says_what_it_cannot_do() {
     let workshop = Workshop::with_photographs(1);
     fs::write(workshop.path("letter.jpg"), "Dear Sir or Madam").unwrap();

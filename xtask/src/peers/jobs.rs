@@ -51,7 +51,7 @@ pub(super) struct Job {
     pub(super) peers: &'static [Peer],
     /// How far our `bf16` numbers may be from our `f32` ones; where `None`, they may change order or class.
     pub(super) bf16_within: Option<f64>,
-    /// Whether one run fills seconds, so that it is neither warmed up nor repeated within a turn.
+    /// Whether one run fills seconds on the processor, where it is then neither warmed up nor repeated within a turn.
     pub(super) is_long: bool,
     /// What a reader must know about the comparison.
     pub(super) note: &'static str,
@@ -102,13 +102,23 @@ impl Job {
     /// Everyone who does the job, ours first.
     pub(super) fn contenders(&self, device: Device) -> Vec<Contender> {
         let ours = if self.name == PEAK { &[OURS, CONVOLUTIONS][..] } else { &[OURS][..] };
+        let variants: &[&str] = match device {
+            Device::Cpu => &["f32", "bf16"],
+            // What torch multiplies convolutions in unless it is told otherwise.
+            Device::Cuda => &["f32", "tf32", "bf16"],
+        };
         let ours =
-            ours.iter().flat_map(|peer| ["f32", "bf16"].map(|variant| Contender { peer, variant }));
+            ours.iter().flat_map(|peer| variants.iter().map(|variant| Contender { peer, variant }));
         let others = self.peers.iter().filter(|peer| device == Device::Cpu || !peer.is_of_cpu());
         let others = others.flat_map(|peer| {
             peer.variants.iter().map(|variant| Contender { peer: peer.name, variant })
         });
         ours.chain(others).collect()
+    }
+
+    /// Whether a turn is one run, without another one before it to warm up. On a card every first run is one of planning.
+    pub(super) fn runs_once(&self, device: Device) -> bool {
+        self.is_long && device == Device::Cpu
     }
 
     /// Whether a model can do it.
@@ -120,7 +130,7 @@ impl Job {
     /// How far a contender's numbers may be from those of ours in `f32`; `None` where they are not comparable.
     pub(super) fn tolerance(&self, contender: Contender, device: Device) -> Option<f64> {
         if contender.peer == OURS {
-            return self.bf16_within.filter(|_| contender.variant == "bf16");
+            return self.bf16_within.filter(|_| contender.variant != "f32");
         }
         let peer = self.peers.iter().find(|peer| peer.name == contender.peer)?;
         match (device, contender.variant) {

@@ -1,5 +1,6 @@
 //! Where and with what it was measured.
 
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -9,26 +10,32 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use super::jobs::Device;
 use super::{Options, environment, write};
 use crate::checkout;
+
+/// The variable with the commit of programs that were built elsewhere.
+const COMMIT: &str = "CAMBENCH_COMMIT";
 
 /// What two measurements must have in common to stand in one table, and what is said about both.
 pub(super) fn describe(options: &Options, versions: &Value) -> Value {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let commit = git(&["rev-parse", "--short=12", "HEAD"]);
+    // Where only the built programs are, nobody else knows the commit.
+    let commit = git(&["rev-parse", "--short=12", "HEAD"]).or_else(|| env::var(COMMIT).ok());
     // Results are no part of the program.
     let changes = git(&["status", "--porcelain", "--", ":!results"]);
     json!({
         "device": options.device.name(),
+        "card": (options.device == Device::Cuda).then(card).flatten(),
         "threads": options.threads,
         "cpu": field(&cpuinfo, "model name").unwrap_or("unknown"),
         "cores": available_parallelism().map_or(0, usize::from),
         "memory_gib": gib(field(&meminfo, "MemTotal").unwrap_or_default()),
         "kernel": kernel.trim(),
         "commit": commit,
-        "dirty": changes.is_none_or(|changes| !changes.is_empty()),
+        "dirty": changes.is_some_and(|changes| !changes.is_empty()),
         "requirements": environment::version(),
         "versions": versions,
     })
@@ -72,8 +79,9 @@ pub(super) fn sentence(about: &Value) -> String {
     let versions = versions(about);
     let versions =
         if versions.is_empty() { String::new() } else { format!(" Versions: {versions}.") };
+    let card = about["card"].as_str().map_or_else(String::new, |card| format!("{card}; "));
     format!(
-        "{}, {} cores, {} GiB, Linux {}; {} threads, device {}; commit {}{}; {}.{versions}",
+        "{card}{}, {} cores, {} GiB, Linux {}; {} threads, device {}; commit {}{}; {}.{versions}",
         text("cpu"),
         about["cores"],
         about["memory_gib"],
@@ -84,6 +92,13 @@ pub(super) fn sentence(about: &Value) -> String {
         if about["dirty"] == true { " with uncommitted changes" } else { "" },
         text("date"),
     )
+}
+
+/// The name of the first card, as its driver says.
+fn card() -> Option<String> {
+    let query = ["--query-gpu=name", "--format=csv,noheader", "--id=0"];
+    let output = Command::new("nvidia-smi").args(query).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn git(args: &[&str]) -> Option<String> {

@@ -58,7 +58,7 @@ fn measure(
     let mut reference: Option<Vec<f64>> = None;
     let mut round = 1;
     while round <= n_rounds(options, cell, rows.all()) {
-        let is_long = round > 1 && cost(cell, rows.all()) > LONG_ROUND;
+        let is_long = round > 1 && cost(options, cell, rows.all()) > LONG_ROUND;
         for contender in turns(&contenders, round) {
             if is_long && contender.variant == "tuned"
                 || is_there(cell, contender, round, rows.all())
@@ -116,7 +116,7 @@ fn turns(contenders: &[Contender], round: u32) -> Vec<Contender> {
 
 /// As many rounds as fill the cell's time, judged by the first; that one always comes.
 fn n_rounds(options: &Options, cell: &Cell, rows: &[Row]) -> u32 {
-    let cost = cost(cell, rows);
+    let cost = cost(options, cell, rows);
     if let Some(rounds) = options.rounds {
         return rounds;
     }
@@ -128,12 +128,11 @@ fn n_rounds(options: &Options, cell: &Cell, rows: &[Row]) -> u32 {
 }
 
 /// Seconds that the first round took, as far as it is there.
-fn cost(cell: &Cell, rows: &[Row]) -> f64 {
+fn cost(options: &Options, cell: &Cell, rows: &[Row]) -> f64 {
     let first = rows.iter().filter(|row| cell.is_of(row) && row.round == 1);
+    let runs_once = cell.job.runs_once(options.device);
     // A turn of a short job warms up, and fills its time.
-    first
-        .map(|row| if cell.job.is_long { row.secs } else { row.secs + row.secs.max(AT_LEAST) })
-        .sum()
+    first.map(|row| if runs_once { row.secs } else { row.secs + row.secs.max(AT_LEAST) }).sum()
 }
 
 fn is_there(cell: &Cell, contender: Contender, round: u32, rows: &[Row]) -> bool {
@@ -177,7 +176,9 @@ impl Workers<'_> {
         if !self.running.contains_key(name) {
             let (device, threads) = (self.options.device.name(), self.options.threads);
             let mut command: Command = match name {
-                "f32" | "bf16" => worker::ours(self.binary, self.folder, device, threads, name),
+                "f32" | "tf32" | "bf16" => {
+                    worker::ours(self.binary, self.folder, device, threads, name)
+                }
                 OPENVINO => worker::python(self.python, self.folder, device, threads, STOCK),
                 _ => worker::python(self.python, self.folder, device, threads, name),
             };
@@ -189,11 +190,12 @@ impl Workers<'_> {
     /// One turn: seconds, and the numbers to compare; or what the worker says went wrong.
     fn turn(&mut self, cell: &Cell, contender: Contender) -> Result<Result<Turn, String>> {
         let worker = if contender.peer == "openvino-xai" { OPENVINO } else { contender.variant };
+        let runs_once = cell.job.runs_once(self.options.device);
         let answer = self.of(worker)?.try_ask(&json!({
             "job": cell.job.name,
             "model": cell.model,
             "peer": contender.peer,
-            "at_least": if cell.job.is_long { 0.0 } else { AT_LEAST },
+            "at_least": if runs_once { 0.0 } else { AT_LEAST },
         }))?;
         let answer = match answer {
             Ok(answer) => answer,

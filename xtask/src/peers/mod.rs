@@ -44,6 +44,10 @@ struct Options {
     threads: usize,
     out: PathBuf,
     poster: bool,
+    /// Our worker, built elsewhere: for a machine that cannot build it, where nothing is set up.
+    worker: Option<PathBuf>,
+    /// A Python that has the peers already.
+    python: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -54,14 +58,19 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     if options.device == Device::Cuda {
         parts.push(Part::Cuda);
     }
-    setup::set_up(&parts)?;
-    let binary = run::build_example("peer")?;
+    let binary = match &options.worker {
+        Some(worker) => worker.clone(),
+        None => {
+            setup::set_up(&parts)?;
+            run::build_example("peer")?
+        }
+    };
     fs::create_dir_all(&options.out)
         .with_context(|| format!("making {}", options.out.display()))?;
     if options.poster {
         poster::run(&options, &binary)?;
     } else {
-        let python = python()?;
+        let python = options.python.clone().map_or_else(python, Ok)?;
         measure::run(&options, &binary, &python)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -79,6 +88,8 @@ impl Options {
             threads: available_parallelism().map_or(2, usize::from),
             out: checkout::root().join("results/speed"),
             poster: false,
+            worker: None,
+            python: None,
         };
         let mut args = args.iter();
         while let Some(name) = args.next() {
@@ -86,8 +97,17 @@ impl Options {
                 options.poster = true;
                 continue;
             }
-            let known =
-                ["--device", "--models", "--jobs", "--rounds", "--minutes", "--threads", "--out"];
+            let known = [
+                "--device",
+                "--models",
+                "--jobs",
+                "--rounds",
+                "--minutes",
+                "--threads",
+                "--out",
+                "--worker",
+                "--python",
+            ];
             if !known.contains(&name.as_str()) {
                 return Err(Usage(format!("peers: no such option: {name}")));
             }
@@ -105,6 +125,8 @@ impl Options {
                 "--rounds" => options.rounds = Some(positive(name, value)?),
                 "--minutes" => options.minutes = Some(positive(name, value)?),
                 "--threads" => options.threads = positive(name, value)? as usize,
+                "--worker" => options.worker = Some(PathBuf::from(value)),
+                "--python" => options.python = Some(PathBuf::from(value)),
                 _ => options.out = PathBuf::from(value),
             }
         }
@@ -234,6 +256,8 @@ mod tests {
             "--threads",
             "--out",
             "--poster",
+            "--worker",
+            "--python",
         ] {
             assert!(crate::HELP.contains(option), "{option} is not in the help");
         }

@@ -117,6 +117,9 @@ fn goal(target: &Target, model: &str, times: &Times<'_>) -> String {
     if let Some(tuned) = fastest(Some("tuned")).filter(|_| !is_tuned) {
         let _ = write!(text, "; tuned {:.1}×", tuned / ours);
     }
+    if let Some(ours) = times.median(target.job, model, OURS, "tf32") {
+        let _ = write!(text, "; ours in TF32 {:.1}×", theirs / ours);
+    }
     text
 }
 

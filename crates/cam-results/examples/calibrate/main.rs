@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match what.as_str() {
         "coverage" => coverage(first),
         "ways" => ways::report(first),
-        "alarms" => alarms(first, others),
+        "alarms" => alarms(first, others)?,
         "power" => power(first, others),
         _ => return Err(usage.into()),
     }
@@ -198,7 +198,7 @@ impl Claims {
     }
 }
 
-fn alarms(run: &Run, reruns: &[Run]) {
+fn alarms(run: &Run, reruns: &[Run]) -> Result<(), Box<dyn Error>> {
     println!("# False alarms of `cambench compare`\n\n{MADE}\n");
     println!(
         "Comparisons in which nothing differs but images, or seeds. Any claim: at most 5 % of comparisons should have one. \
@@ -206,7 +206,7 @@ fn alarms(run: &Run, reruns: &[Run]) {
          | Between | Comparisons | Cells each | Any claim | p below 0.05 |\n| --- | ---: | ---: | ---: | ---: |"
     );
     let n_all = run.manifest().images.len();
-    let halves = (0..N_SETS).into_par_iter().filter_map(|set| {
+    let halves = (0..N_SETS).into_par_iter().map(|set| {
         let mut random = ChaCha8Rng::seed_from_u64(set as u64);
         let mut places: Vec<usize> = (0..n_all).collect();
         for i in (1..n_all).rev() {
@@ -214,19 +214,19 @@ fn alarms(run: &Run, reruns: &[Run]) {
         }
         let (one, other) = places.split_at(n_all / 2);
         let [one, other] = [one, &other[..n_all / 2]].map(|places| Drawn::of(run, places, set));
-        gate::compare(one.side(), other.side(), &strict()).ok()
+        gate::compare(one.side(), other.side(), &strict())
     });
-    let halves: Vec<Comparison> = halves.collect();
+    let halves: Vec<Comparison> = halves.collect::<Result<_, _>>()?;
     println!("{}", Claims::of(halves).row("halves of the images, paired at random"));
-    let pairs = reruns.iter().enumerate().flat_map(|(i, one)| {
-        reruns[i + 1..].iter().filter_map(move |other| {
-            gate::compare(Side::of("", one), Side::of("", other), &strict()).ok()
-        })
-    });
+    let pairs: Vec<Comparison> = (reruns.iter().enumerate())
+        .flat_map(|(i, one)| reruns[i + 1..].iter().map(move |other| [one, other]))
+        .map(|[one, other]| gate::compare(Side::of("", one), Side::of("", other), &strict()))
+        .collect::<Result<_, _>>()?;
     let pairs = Claims::of(pairs);
     if pairs.n > 0 {
         println!("{}", pairs.row("runs with other seeds, of methods that draw"));
     }
+    Ok(())
 }
 
 fn power(base: &Run, worse: &[Run]) {

@@ -86,7 +86,7 @@ fn difference(base: &RunManifest, new: &RunManifest) -> Option<String> {
                 let name = &old.name;
                 let options =
                     || differs(&format!("the options of {name}"), &old.options, &new.options);
-                differs(&format!("the protocol of {name}"), &old.protocol, &new.protocol)
+                protocol(name, &old.protocol, &new.protocol)
                     .or_else(|| differs(&format!("the method {name}"), &old.method, &new.method))
                     // The options of imported maps hold their hash, and other maps are what is to be compared.
                     .or_else(|| options().filter(|_| old.method != "imported"))
@@ -95,13 +95,22 @@ fn difference(base: &RunManifest, new: &RunManifest) -> Option<String> {
         .or_else(|| {
             pairs(&base.metrics, &new.metrics, |metric| &metric.name).find_map(|(old, new)| {
                 let name = &old.name;
-                differs(&format!("the protocol of {name}"), &old.protocol, &new.protocol)
+                protocol(name, &old.protocol, &new.protocol)
                     .or_else(|| differs(&format!("the metric {name}"), &old.metric, &new.metric))
                     .or_else(|| {
                         differs(&format!("the options of {name}"), &old.options, &new.options)
                     })
             })
         })
+}
+
+/// Both protocols of an entry, where they are not the same but for preprocessing, which may be another one.
+fn protocol(name: &str, old: &str, new: &str) -> Option<String> {
+    let rules = |protocol: &str| {
+        let words = protocol.split('+').filter(|word| *word != "preprocessing=own");
+        words.collect::<Vec<_>>().join("+")
+    };
+    differs(&format!("the protocol of {name}"), &rules(old), &rules(new))
 }
 
 /// Both values of something, where they are not the same.

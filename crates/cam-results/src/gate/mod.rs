@@ -12,7 +12,11 @@ mod comparable;
 mod junit;
 mod markdown;
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    str::FromStr,
+};
 
 use serde::{Serialize, Serializer};
 
@@ -101,7 +105,7 @@ impl Serialize for Threshold {
 pub enum Verdict {
     /// Worse: significant, and larger than allowed.
     Regressed,
-    /// The new run has no score, or not all of its rows.
+    /// The new run has no score, not all of its rows, or no score of a map that is fine.
     Missing,
     /// Better: significant, and larger than noise.
     Improved,
@@ -304,10 +308,12 @@ pub fn compare(
     let (old_manifest, new_manifest) = (base.manifest, new.manifest);
     comparable::check(old_manifest, new_manifest, limits)?;
     comparable::check_whole(base)?;
+    let new_records = with_values_of(new, old_manifest);
     let scores = Scores::of_runs([
         (old_manifest, base.records),
-        (&with_metrics_of(new_manifest, old_manifest), &with_values_of(new, old_manifest)),
+        (&with_metrics_of(new_manifest, old_manifest), &new_records),
     ]);
+    let lost = lost_values(base, new_manifest, &new_records);
     let n_methods = old_manifest.methods.len();
     let n_old = old_manifest.models.len() * n_methods;
     let mut metrics: Vec<(Statistic, &str, Better)> = old_manifest
@@ -333,10 +339,16 @@ pub fn compare(
             let new_cell = place(new_manifest, name, &method.name).map(|i| n_old + i);
             let is_complete =
                 n_rows.get(&(name, &*method.name)) == Some(&new_manifest.images.len());
+            let is_lost = |i: usize| lost.contains(&(&*model.name, &*method.name, i));
             for (statistic, metric, better) in &metrics {
                 let common =
                     new_cell.and_then(|new_cell| scores.difference(new_cell, old_cell, *statistic));
-                let paired = common.filter(|_| is_complete);
+                let is_whole = is_complete
+                    && match statistic {
+                        Statistic::Mean(i) => !is_lost(*i),
+                        Statistic::Adcc(parts) => !parts.iter().any(|part| is_lost(*part)),
+                    };
+                let paired = common.filter(|_| is_whole);
                 let own = scores.value(old_cell, *statistic);
                 // What the baseline has no score of cannot be lost.
                 if own.is_none() {
@@ -435,6 +447,32 @@ fn rows_by_cell(records: &[Record]) -> BTreeMap<(&str, &str), usize> {
         *n_rows.entry((&*record.model, &*record.method)).or_default() += 1;
     }
     n_rows
+}
+
+/// The (model, method, metric) of which the new run has no score of some image, where the baseline has one and the map is
+/// fine on both sides; by the baseline's names.
+fn lost_values<'a>(
+    base: Side<'a>,
+    new: &RunManifest,
+    new_records: &[Record],
+) -> BTreeSet<(&'a str, &'a str, usize)> {
+    let fine = new_records.iter().filter(|record| record.status == Status::Ok);
+    let fine: HashMap<(&str, &str, &str), &Record> =
+        fine.map(|record| ((&*record.model, &*record.method, &*record.image), record)).collect();
+    let names: HashMap<&str, &str> = (base.manifest.models.iter())
+        .filter_map(|model| Some((&*model.name, &*comparable::counterpart(new, model)?.name)))
+        .collect();
+    let mut lost = BTreeSet::new();
+    for record in base.records {
+        let place = names.get(&*record.model).map(|name| (*name, &*record.method, &*record.image));
+        let Some(new) = place.and_then(|place| fine.get(&place)) else { continue };
+        for (i, (before, now)) in record.metrics.iter().zip(&new.metrics).enumerate() {
+            if before.is_some() && now.is_none() {
+                lost.insert((&*record.model, &*record.method, i));
+            }
+        }
+    }
+    lost
 }
 
 /// `models` are the names of one model on both sides.
@@ -667,6 +705,22 @@ mod tests {
     }
 
     #[test]
+    fn a_metric_that_one_fine_map_has_lost_is_missing() {
+        let mut new = Made::new();
+        let row = new.records.iter_mut().find(|record| record.method == "rise").unwrap();
+        row.metrics[1] = None;
+        let comparison = gate(&new);
+        assert_eq!(verdict(&comparison, "rise", "deletion"), Verdict::Missing);
+        assert_eq!(comparison.count(Verdict::Missing), 1);
+        // Where the baseline did not have it either, nothing is lost.
+        let comparison = compare(new.side("base"), new.side("new"), &Limits::default()).unwrap();
+        assert_eq!(comparison.count(Verdict::Missing), 0);
+        // Coherency is a part of ADCC.
+        new.records.iter_mut().find(|record| record.method == "cam").unwrap().metrics[2] = None;
+        assert_eq!(verdict(&gate(&new), "cam", "adcc"), Verdict::Missing);
+    }
+
+    #[test]
     fn a_method_that_says_nothing_any_more_is_missing() {
         let comparison = gate(&Made::new().without_scores("rise", 0..60, Status::Degenerate));
         assert_eq!(comparison.count(Verdict::Missing), 5);
@@ -740,6 +794,16 @@ mod tests {
         };
         let error = compare(base.side("base"), base.side("base"), &limits).unwrap_err();
         assert!(error.to_string().contains("complexity, adcc"), "{error}");
+    }
+
+    #[test]
+    fn runs_whose_photographs_are_cut_otherwise_are_compared() {
+        let mut new = Made::new();
+        let own = "corrected+preprocessing=own";
+        new.manifest.methods.iter_mut().for_each(|method| method.protocol = own.into());
+        new.manifest.metrics.iter_mut().for_each(|metric| metric.protocol = own.into());
+        new.records.iter_mut().for_each(|record| record.protocol = own.into());
+        assert_eq!(gate(&new).count(Verdict::Unchanged), 15);
     }
 
     #[test]

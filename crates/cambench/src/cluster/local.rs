@@ -21,7 +21,7 @@ use tch::Device;
 
 use super::{Cut, IMAGES_PER_SHARD};
 use crate::{
-    args::{CutArgs, HowArgs},
+    args::CutArgs,
     exit::Exit,
     progress::{Progress, WORKER},
 };
@@ -31,10 +31,10 @@ const SHARDS_PER_JOB: usize = 8;
 /// How often a shard is tried whose process dies.
 const ATTEMPTS: usize = 3;
 
-/// How many threads each of some processes has.
-pub(crate) fn threads_of_each(how: &HowArgs, jobs: u16) -> usize {
+/// How many threads each of some processes has, unless it is said.
+pub(crate) fn threads_of_each(jobs: u16) -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    how.threads.map_or((cores / usize::from(jobs)).max(1), usize::from)
+    (cores / usize::from(jobs)).max(1)
 }
 
 /// Computes what is missing of a plan in a folder by some processes. `None` where all of it is committed, so that the run

@@ -185,7 +185,7 @@ fn cut(plan: &Plan, args: &CutArgs, images_per_shard: usize) -> Result<ShardPlan
 /// `cambench plan`.
 pub(crate) fn plan(args: &PlanArgs) -> Result<Exit> {
     let mut progress = Progress::new();
-    let plan = run::plan(&args.sweep, &args.how, None, &mut progress)?;
+    let plan = run::plan(&args.sweep, &args.how, None, 1, &mut progress)?;
     progress.finish();
     let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
     let cut = Cut::make(&plan, &folder, &args.cut, IMAGES_PER_SHARD, false)?;

@@ -109,7 +109,7 @@ fn opened(args: &SubmitArgs) -> Result<Cut> {
     let classes = args.cut.classes.iter().map(|class| class.name.as_str());
     let settings = Settings::parse(&args.settings, classes.chain([super::MAIN]))?;
     let mut progress = Progress::new();
-    let plan = run::plan(&args.target, &args.how, settings.cpus(), &mut progress)?;
+    let plan = run::plan(&args.target, &args.how, settings.cpus(), 1, &mut progress)?;
     progress.finish();
     check_device(plan.manifest(), &settings, args)?;
     if args.how.threads.is_none() && settings.cpus().is_none() {
