@@ -76,7 +76,8 @@ cargo xtask peers [--device cpu|cuda] [--models A,B] [--jobs A,B] [--rounds N] [
     with --jobs methods further methods and metrics beside those, captum, lime, shap and Quantus, into methods.md there.
     What is measured already is kept. Needs Python 3.11 or 3.12 with venv, and 6 GB on the disk
 cargo xtask peers --poster [--device cpu|cuda] [--threads N] [--out DIR]
-    measure the speed claims of the Recipro-CAM poster on our engine alone
+    measure the speed claims of the Recipro-CAM poster on our engine alone; with --tables only write the table of what is
+    measured
 cargo xtask peers --worker BINARY [--python PYTHON] [...]
     the same where nothing can be built or installed: with our worker (`cargo build --release --example peer`), whose
     commit CAMBENCH_COMMIT says, and with a Python that has the peers already, those that it lacks left out

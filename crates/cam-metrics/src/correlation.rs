@@ -7,8 +7,14 @@ pub(crate) fn pearson(a: &Tensor, b: &Tensor) -> f64 {
     let centered = |map: &Tensor| map.to_kind(Kind::Double) - map.mean(Kind::Double);
     let (a, b) = (centered(a), centered(b));
     let dot = |x: &Tensor, y: &Tensor| (x * y).sum(Kind::Double).double_value(&[]);
+    // Exactly: the mean of equal values may be off by rounding, and what it leaves of them correlates perfectly.
+    let is_constant = |map: &Tensor| map.max().equal(&map.min());
     let norm = (dot(&a, &a) * dot(&b, &b)).sqrt();
-    if norm > 0.0 { (dot(&a, &b) / norm).clamp(-1.0, 1.0) } else { 0.0 }
+    if norm > 0.0 && !is_constant(&a) && !is_constant(&b) {
+        (dot(&a, &b) / norm).clamp(-1.0, 1.0)
+    } else {
+        0.0
+    }
 }
 
 /// Spearman's rank correlation, in `[-1, 1]`: Pearson's of the ranks, of which equal values share the mean.
@@ -34,6 +40,16 @@ mod tests {
         let map = Tensor::from_slice(&[0.5_f64, 0.0, 0.5, 1.0, 0.5, 0.0]).view([2, 3]);
         let ranks: Vec<f64> = Vec::try_from(mean_ranks(&map)).unwrap();
         assert_eq!(ranks, [4.0, 1.5, 4.0, 6.0, 4.0, 1.5]);
+    }
+
+    #[test]
+    fn a_constant_map_correlates_with_nothing_however_its_mean_is_rounded() {
+        let line = Tensor::arange(49_999, (Kind::Double, tch::Device::Cpu));
+        for value in [0.1, 0.3, 0.7, 1.0, 1e-3] {
+            let constant = line.full_like(value);
+            assert!(pearson(&constant, &constant).abs() < 1e-12, "{value}");
+            assert!(pearson(&line, &constant).abs() < 1e-12, "{value}");
+        }
     }
 
     #[test]

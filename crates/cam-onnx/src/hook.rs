@@ -140,7 +140,7 @@ pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
         surgeon.list_weights();
     }
     let hooked = model.encode_to_vec();
-    check(path, &hooked, &network, hook, &masks, cut.layer())?;
+    check(path, &hooked, &network, hook, &masks, [cut.layer(), &maps])?;
     let layer = Some(cut.layer().to_owned());
     Ok(Hooked { bytes: hooked, layer, shape: vec![n_maps, height, width] })
 }
@@ -490,14 +490,15 @@ fn batch_of(output: &ValueInfoProto) -> Option<Dimension> {
     tensor.shape.as_ref()?.dim.first().cloned()
 }
 
-/// Runs the new graph beside the old one.
+/// Runs the new graph beside the old one. Of the layer's name and that of its maps before they are scaled, the latter are
+/// compared too: levels of 0 to 255 would hide much.
 fn check(
     path: &Path,
     bytes: &[u8],
     network: &Network,
     hook: &Hook,
     masks: &Tensor,
-    layer: &str,
+    [layer, unscaled]: [&str; 2],
 ) -> Result<(), HookError> {
     let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
     let folder = path.parent().map(Path::to_path_buf);
@@ -506,17 +507,16 @@ fn check(
     let plain = Graph::open(path)?;
     let n = if network.takes_one() { 1 } else { 2 };
     let images = analysis::images(network.image(), n);
-    let run = |graph: &Graph| {
-        let outputs = &graph.outputs;
-        let trace =
-            graph.trace(&[(graph.inputs[0].value, images.shallow_clone())], n, &|value| {
-                outputs.contains(&value)
-            })?;
+    let run = |graph: &Graph, wanted: &[graph::Value]| {
+        let input = (graph.inputs[0].value, images.shallow_clone());
+        let trace = graph.trace(&[input], n, &|value| wanted.contains(&value))?;
         let found =
-            outputs.iter().filter_map(|value| trace.tensors.get(value).map(Tensor::shallow_clone));
+            wanted.iter().filter_map(|value| trace.tensors.get(value).map(Tensor::shallow_clone));
         Ok::<Vec<Tensor>, Problem>(found.collect())
     };
-    let found = run(&hooked).map_err(|problem| {
+    let unscaled = hooked.names.iter().position(|name| name == unscaled);
+    let wanted: Vec<graph::Value> = hooked.outputs.iter().copied().chain(unscaled).collect();
+    let found = run(&hooked, &wanted).map_err(|problem| {
         if network.takes_one() {
             let why = format!("the model is written for one image, its head behind `{layer}` too ({problem}); export it with a dynamic batch");
             HookError::Graph(why)
@@ -524,8 +524,8 @@ fn check(
             file(problem).into()
         }
     })?;
-    let expected = run(&plain).map_err(file)?;
-    let Some((maps, rest)) = found.split_last() else {
+    let expected = run(&plain, &plain.outputs).map_err(file)?;
+    let [rest @ .., maps, unscaled] = &found[..] else {
         return Err(HookError::Graph("the new graph has no output".into()));
     };
     if rest.len() != expected.len() || rest.iter().zip(&expected).any(|(a, b)| a != b) {
@@ -538,17 +538,22 @@ fn check(
     let cut = network.cut(layer)?;
     let images = if network.is_channels_last() { images.permute([0, 3, 1, 2]) } else { images };
     let is_right = |index: i64| {
-        let (expected, tolerance) = right_maps(&cut, &images.narrow(0, index, 1), hook, masks);
-        let found = maps.get(index).to_kind(Kind::Float);
-        found.size() == expected.size()
-            && (found - expected).abs().max().double_value(&[]) <= tolerance
+        let logits = right_logits(&cut, &images.narrow(0, index, 1), hook, masks);
+        let (expected, tolerance) = scaled(&logits, hook.scale);
+        let is_near = |found: &Tensor, expected: &Tensor, tolerance: f64| {
+            found.size() == expected.size()
+                && (found.to_kind(Kind::Float) - expected).abs().max().double_value(&[])
+                    <= tolerance
+        };
+        is_near(&maps.get(index), &expected, tolerance)
+            && is_near(&unscaled.get(index), &logits, scaled(&logits, Scale::None).1)
     };
     if maps.size()[0] == n && (0..n).all(is_right) {
         Ok(())
     } else {
         let why = if network.fixed_batch().is_some() {
             "what the model says of an image depends on the other images of its batch, so masked copies of one cannot go \
-             through it together; hook a layer behind the place where they meet"
+             through it together"
         } else {
             "please report this model"
         };
@@ -556,22 +561,25 @@ fn check(
     }
 }
 
-/// The maps that one image should get, and by how much they may be off.
-fn right_maps(cut: &Cut<'_>, image: &Tensor, hook: &Hook, masks: &Tensor) -> (Tensor, f64) {
+/// The maps that one image should get, before they are scaled.
+fn right_logits(cut: &Cut<'_>, image: &Tensor, hook: &Hook, masks: &Tensor) -> Tensor {
     let (features, tokens) = cut.features_and_tokens(image);
     let columns = features.squeeze_dim(0).flatten(1, 2).transpose(0, 1).unsqueeze(-1).unsqueeze(-1);
     let size = features.size();
     let logits = cut.head_with(&(columns * masks), tokens.as_ref());
     let logits = logits.transpose(0, 1).reshape([-1, size[2], size[3]]);
-    let logits =
-        hook.class.map_or_else(|| logits.shallow_clone(), |class| logits.narrow(0, class, 1));
+    hook.class.map_or_else(|| logits.shallow_clone(), |class| logits.narrow(0, class, 1))
+}
+
+/// Maps as a hook scales them, and by how much they may be off.
+fn scaled(logits: &Tensor, scale: Scale) -> (Tensor, f64) {
     let least = logits.amin([1, 2], true);
     let range = logits.amax([1, 2], true) - &least + 1e-12;
-    let unit = (&logits - least) / range;
-    match hook.scale {
+    let unit = (logits - least) / range;
+    match scale {
         Scale::None => {
             let scale = logits.abs().max().double_value(&[]);
-            (logits, 1e-4 * scale.max(1.0))
+            (logits.shallow_clone(), 1e-4 * scale.max(1.0))
         }
         Scale::F32 => (unit, 1e-2),
         Scale::U8 => (unit * 255.0, 2.6),

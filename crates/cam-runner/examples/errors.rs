@@ -7,7 +7,12 @@
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
-use std::{collections::BTreeMap, env, error::Error, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    error::Error,
+    path::Path,
+};
 
 use cam_core::{Method, Subject, Target};
 use cam_data::{Dataset, Limits, prefetch};
@@ -24,13 +29,11 @@ fn main() -> Result<()> {
         return rise();
     }
     let run = Run::read(Path::new(&what))?;
-    match env::args().nth(2) {
-        Some(other) => devices(&run, &Run::read(Path::new(&other))?),
-        None => {
-            scores(&run);
-            maps(&run)
-        }
+    if let Some(other) = env::args().nth(2) {
+        return devices(&run, &Run::read(Path::new(&other))?);
     }
+    scores(&run);
+    maps(&run)
 }
 
 const SCORES: &str = "| Method | Metric | Way | n | Mean | Difference of means | Mean of \\|differences\\| | Largest |\n\
@@ -49,32 +52,48 @@ fn print_scores(method: &str, metric: &str, way: &str, both: &[(f64, f64)]) {
     );
 }
 
-/// Every column of two runs, and their maps.
+/// What two runs say of the rows that both have, metric by metric, and their maps.
 fn devices(run: &Run, other: &Run) -> Result<()> {
     let of = |run: &Run| -> BTreeMap<Key, Record> {
         run.records().iter().map(|record| (record.key(), record.clone())).collect()
     };
     let (ours, theirs) = (of(run), of(other));
+    let both: Vec<(&Record, &Record)> =
+        ours.iter().filter_map(|(key, row)| Some((row, theirs.get(key)?))).collect();
     let way = &other.manifest().device;
     println!(
         "## Scores of `{}` on {way}, against {}\n",
-        run.manifest().sweep,
+        other.manifest().sweep,
         run.manifest().device
     );
-    println!("{SCORES}");
-    for method in &run.manifest().methods {
-        for (at, metric) in run.manifest().metrics.iter().enumerate() {
-            let rows = ours.iter().filter(|(key, _)| key.method == method.name);
-            let both: Vec<(f64, f64)> = rows
-                .filter_map(|(key, row)| Some((row.metrics[at]?, theirs.get(key)?.metrics[at]?)))
-                .collect();
-            print_scores(&method.name, &metric.name, way, &both);
-        }
+    println!(
+        "| Metric | Of | Rows | Mean of \\|differences\\| | Largest | Where |\n| --- | --- | ---: | ---: | ---: | --- |"
+    );
+    let controls: BTreeSet<&str> = (run.manifest().methods.iter())
+        .filter(|method| method.is_control())
+        .map(|method| &*method.name)
+        .collect();
+    let kinds = [("methods", false), ("controls", true)];
+    let metrics = run.manifest().metrics.iter().enumerate();
+    for ((at, metric), (kind, is_control)) in metrics.flat_map(|at| kinds.map(|kind| (at, kind))) {
+        let differences: Vec<(f64, &Record)> = (both.iter())
+            .filter(|(row, _)| controls.contains(&*row.method) == is_control)
+            .filter_map(|(a, b)| Some(((a.metrics[at]? - b.metrics[at]?).abs(), *a)))
+            .collect();
+        let Some((largest, row)) = differences.iter().max_by(|(a, _), (b, _)| a.total_cmp(b))
+        else {
+            continue;
+        };
+        let n = differences.len();
+        let mean = differences.iter().map(|(difference, _)| difference).sum::<f64>() / n as f64;
+        println!(
+            "| {} | {kind} | {n} | {mean:.1e} | {largest:.1e} | {} |",
+            metric.name, row.method
+        );
     }
-    let otherwise = ours.iter().filter(|(key, row)| {
-        theirs.get(key).is_none_or(|other| (other.status, other.target) != (row.status, row.target))
-    });
-    println!("\n{} of {} rows have another status or class.\n", otherwise.count(), ours.len());
+    let otherwise =
+        both.iter().filter(|(a, b)| (a.status, a.target) != (b.status, b.target)).count();
+    println!("\n{otherwise} of {} rows have another status or class.\n", both.len());
     let mut maps = BTreeMap::new();
     run.visit_maps(|key, map| {
         maps.insert(key.clone(), map.values.clone());
@@ -88,6 +107,8 @@ fn devices(run: &Run, other: &Run) -> Result<()> {
                 .push(correlation(ours, &map.values));
         }
     })?;
+    // A constant map correlates with nothing.
+    correlations.retain(|_, values| values.iter().all(|value| !value.is_nan()));
     print_correlations(way, correlations.iter().map(|(name, values)| (&**name, values.clone())));
     Ok(())
 }

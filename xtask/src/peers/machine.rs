@@ -22,8 +22,10 @@ pub(super) fn describe(options: &Options, versions: &Value) -> Value {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    // Where only the built programs are, nobody else knows the commit.
-    let commit = git(&["rev-parse", "--short=12", "HEAD"]).or_else(|| env::var(COMMIT).ok());
+    // What was built elsewhere may not be what is checked out here.
+    let said = env::var(COMMIT).ok();
+    let is_said = said.is_some();
+    let commit = said.or_else(|| git(&["rev-parse", "--short=12", "HEAD"]));
     // Results are no part of the program.
     let changes = git(&["status", "--porcelain", "--", ":!results"]);
     json!({
@@ -35,7 +37,7 @@ pub(super) fn describe(options: &Options, versions: &Value) -> Value {
         "memory_gib": gib(field(&meminfo, "MemTotal").unwrap_or_default()),
         "kernel": kernel.trim(),
         "commit": commit,
-        "dirty": changes.is_some_and(|changes| !changes.is_empty()),
+        "dirty": !is_said && changes.is_none_or(|changes| !changes.is_empty()),
         "requirements": environment::version(),
         "versions": versions,
     })
@@ -44,9 +46,7 @@ pub(super) fn describe(options: &Options, versions: &Value) -> Value {
 /// Keeps the description beside the rows, with the day; an earlier one must say the same.
 pub(super) fn keep(path: &Path, about: &Value) -> Result<Value> {
     if path.exists() {
-        let context = || format!("reading {}", path.display());
-        let text = fs::read_to_string(path).with_context(context)?;
-        let earlier: Value = serde_json::from_str(&text).with_context(context)?;
+        let earlier = kept(path)?;
         for (key, now) in about.as_object().into_iter().flatten() {
             ensure!(
                 earlier[key] == *now,
@@ -62,6 +62,13 @@ pub(super) fn keep(path: &Path, about: &Value) -> Result<Value> {
     about["date"] = today().into();
     write(path, &format!("{about:#}\n"))?;
     Ok(about)
+}
+
+/// The description that is kept there.
+pub(super) fn kept(path: &Path) -> Result<Value> {
+    let context = || format!("reading {}", path.display());
+    let text = fs::read_to_string(path).with_context(context)?;
+    serde_json::from_str(&text).with_context(context)
 }
 
 /// The packages with their versions.

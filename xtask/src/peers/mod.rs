@@ -44,6 +44,8 @@ struct Options {
     threads: usize,
     out: PathBuf,
     poster: bool,
+    /// The poster's table is written of what is measured already, and nothing is measured.
+    tables: bool,
     /// Our worker, built elsewhere: for a machine that cannot build it, where nothing is set up.
     worker: Option<PathBuf>,
     /// A Python that has the peers already.
@@ -60,6 +62,7 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     }
     let binary = match &options.worker {
         Some(worker) => worker.clone(),
+        None if options.tables => PathBuf::new(),
         None => {
             setup::set_up(&parts)?;
             run::build_example("peer")?
@@ -88,13 +91,15 @@ impl Options {
             threads: available_parallelism().map_or(2, usize::from),
             out: checkout::root().join("results/speed"),
             poster: false,
+            tables: false,
             worker: None,
             python: None,
         };
         let mut args = args.iter();
         while let Some(name) = args.next() {
-            if name == "--poster" {
+            if name == "--poster" || name == "--tables" {
                 options.poster = true;
+                options.tables |= name == "--tables";
                 continue;
             }
             let known = [
@@ -256,6 +261,7 @@ mod tests {
             "--threads",
             "--out",
             "--poster",
+            "--tables",
             "--worker",
             "--python",
         ] {

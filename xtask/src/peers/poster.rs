@@ -59,12 +59,17 @@ type Cells = BTreeMap<(String, String), Cell>;
 
 /// Measures what is missing, and writes the table.
 pub(super) fn run(options: &Options, binary: &Path) -> Result<()> {
+    let path = options.out.join("poster.csv");
+    let table = options.out.join("poster.md");
+    let device = options.device;
+    let mut cells = read(&path)?;
+    if options.tables {
+        let about = machine::kept(&options.out.join("poster.json"))?;
+        return write(&table, &report(&cells, &about));
+    }
     let folder = shared()?;
     let about = machine::describe(options, &json!({}));
     let about = machine::keep(&options.out.join("poster.json"), &about)?;
-    let path = options.out.join("poster.csv");
-    let device = options.device;
-    let mut cells = read(&path)?;
     let mut command = worker::ours(binary, &folder, options.device.name(), options.threads, "f32");
     let mut worker = Worker::start("f32", &mut command)?;
     for model in MODELS {
@@ -80,10 +85,10 @@ pub(super) fn run(options: &Options, binary: &Path) -> Result<()> {
             eprintln!("{model} {name} {:.3} s", cell.secs);
             cells.insert((model.to_owned(), name.to_owned()), cell);
             write(&path, &csv(&cells))?;
+            write(&table, &report(&cells, &about))?;
         }
     }
-    write(&options.out.join("poster.md"), &report(&cells, &about))?;
-    eprintln!("written: {}", options.out.join("poster.md").display());
+    eprintln!("written: {}", table.display());
     Ok(())
 }
 

@@ -41,7 +41,7 @@ pub(super) fn report(
         models.iter().filter(|(name, _)| options.models.contains(name)).cloned().collect();
     text += &goals(options, &asked, &times);
     if group.jobs.iter().any(|job| job.name == PEAK) {
-        text += &shares(models, &times);
+        text += &shares(options, models, &times);
     }
     for (name, model) in &asked {
         text += &details(options, name, title(name, model), &times, failures);
@@ -80,7 +80,7 @@ fn goals(options: &Options, models: &Models, times: &Times<'_>) -> String {
     for target in options.group.targets {
         let job = super::jobs::by_name(target.job).map_or("", |(_, job)| job.title);
         let what = if target.ours == "bf16" { format!("{job}, in bf16") } else { job.to_owned() };
-        let cells = models.iter().map(|(model, _)| goal(target, model, times));
+        let cells = models.iter().map(|(model, _)| goal(options.device, target, model, times));
         text += &line([what, target.against.to_owned()].into_iter().chain(cells));
     }
     let tuned = match options.device {
@@ -97,8 +97,8 @@ fn goals(options: &Options, models: &Models, times: &Times<'_>) -> String {
     text
 }
 
-/// `6.3× (goal 6×: met); tuned 3.1×`.
-fn goal(target: &Target, model: &str, times: &Times<'_>) -> String {
+/// `6.3× (goal 6×: met); tuned 3.1×`; the goals are for a processor.
+fn goal(device: Device, target: &Target, model: &str, times: &Times<'_>) -> String {
     let ours = times.median(target.job, model, OURS, target.ours);
     let fastest = |variant: Option<&str>| {
         let peers = target.peers.iter();
@@ -109,7 +109,8 @@ fn goal(target: &Target, model: &str, times: &Times<'_>) -> String {
     let (Some(ours), Some(theirs)) = (ours, fastest(None)) else { return "–".to_owned() };
     let ratio = theirs / ours;
     let mut text = format!("**{ratio:.1}×**");
-    if let Some((_, goal)) = target.factors.iter().find(|(name, _)| *name == model) {
+    let goal = target.factors.iter().find(|(name, _)| *name == model);
+    if let Some((_, goal)) = goal.filter(|_| device == Device::Cpu) {
         let verdict = if ratio >= *goal { "met" } else { "missed" };
         let _ = write!(text, " (goal {goal}×: {verdict})");
     }
@@ -123,8 +124,13 @@ fn goal(target: &Target, model: &str, times: &Times<'_>) -> String {
     text
 }
 
-/// How much of the processor's peak a forward reaches.
-fn shares(models: &Models, times: &Times<'_>) -> String {
+/// The goals, which are for a processor.
+fn shares_of(device: Device) -> impl Iterator<Item = &'static (&'static str, f64)> {
+    SHARES.iter().filter(move |_| device == Device::Cpu)
+}
+
+/// How much of the peak a forward reaches.
+fn shares(options: &Options, models: &Models, times: &Times<'_>) -> String {
     let mut text = String::from("## Share of the peak\n\n");
     let head = ["Model", "GFLOP/s", "of the peak", "GFLOP/s in bf16", "of the peak", "goal"];
     text += &line(head.into_iter().chain(["all of it, against eager", "against the best tuned"]));
@@ -141,15 +147,17 @@ fn shares(models: &Models, times: &Times<'_>) -> String {
                 [format!("{speed:.0}"), format!("{:.0} %", 100.0 * share)]
             })
         };
-        let goal =
-            SHARES.iter().find(|(model, _)| model == name).map_or(String::new(), |(_, goal)| {
+        let goal = shares_of(options.device).find(|(model, _)| model == name).map_or(
+            String::new(),
+            |(_, goal)| {
                 let verdict = match share("f32") {
                     None => "",
                     Some((_, share)) if share >= *goal => ": met",
                     Some(_) => ": missed",
                 };
                 format!("{:.0} %{verdict}", 100.0 * goal)
-            });
+            },
+        );
         // How many times as fast a forward would be that ran at the peak.
         let at_most = |peer: &str, variant: &str| {
             let peak = times.median(PEAK, name, CONVOLUTIONS, "f32")?;
@@ -338,12 +346,14 @@ mod tests {
     fn a_goal_is_the_fastest_peers_median_over_ours_with_the_tuned_one_beside_it() {
         let rows = grad_cam();
         let times = Times { rows: &rows };
-        let text = goal(target("grad_cam"), "resnet50", &times);
+        let goal =
+            |job, model: &str, times: &Times<'_>| goal(Device::Cpu, target(job), model, times);
+        let text = goal("grad_cam", "resnet50", &times);
         assert_eq!(text, "**2.0×** (goal 1.2×: met); tuned 1.5×");
-        assert_eq!(goal(target("grad_cam"), "resnet18", &times), "–");
-        assert_eq!(goal(target("rise"), "resnet50", &times), "–");
+        assert_eq!(goal("grad_cam", "resnet18", &times), "–");
+        assert_eq!(goal("rise", "resnet50", &times), "–");
         let slow = [row("cam", OURS, "f32", 1.0), row("cam", "torch-cam", "stock", 1.1)];
-        let text = goal(target("cam"), "resnet50", &Times { rows: &slow });
+        let text = goal("cam", "resnet50", &Times { rows: &slow });
         assert_eq!(text, "**1.1×** (goal 1.2×: missed)");
     }
 
@@ -356,7 +366,8 @@ mod tests {
             row("forward_16", "torch", "stock", 0.6528),
         ];
         let models = vec![("resnet50".to_owned(), json!({ "title": "R", "gmacs": 4.0 }))];
-        let text = shares(&models, &Times { rows: &rows });
+        let options = Options::parse(&[]).unwrap();
+        let text = shares(&options, &models, &Times { rows: &rows });
         assert!(text.contains("| R | 320 | 82 % | – | – | 80 %: met | 2.0× | – |"), "{text}");
     }
 
