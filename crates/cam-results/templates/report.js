@@ -368,7 +368,7 @@
             el("td", { class: "text" }, el("span", { class: `verdict ${kind === "same" ? "same" : "better"}` }, answer[kind]),
               kind === "same" ? unseen(pair) : ""));
         })))),
-      note(`Points of percent, image by image on the same images, with the difference's 95 % interval. p is the chance of at least such a difference if there were none, corrected for all comparisons of this report: below 0.05 a method is called better.`));
+      note(`Points of percent, image by image on the same images, with the difference's 95 % interval. p is the chance of at least such a difference if there were none, corrected for all comparisons of this report: below 0.05 a method is called better. The interval is of this comparison alone, so it may exclude 0 where p is not below 0.05.`));
   }
 
   const isCompared = contrasts.length > 0 && metricOptions.length > 0;

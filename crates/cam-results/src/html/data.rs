@@ -102,7 +102,15 @@ fn metrics(manifest: &RunManifest) -> Vec<Value> {
     metrics
 }
 
-/// A fraction to four digits: more than anyone can see.
+/// A mean in the units of [`fraction`], to six digits, so that it is rounded once: where it is shown.
+fn aggregate(value: Option<f64>) -> Value {
+    match value {
+        Some(value) if value.is_finite() => json!((value * 1e6).round() / 1e2),
+        _ => Value::Null,
+    }
+}
+
+/// An image's value in ten thousandths: more than anyone can see.
 fn fraction(value: Option<f64>) -> Value {
     match value {
         Some(value) if value.is_finite() => json!((value * 1e4).round() as i64),
@@ -122,11 +130,11 @@ fn contrast_json(contrast: &Contrast, places: &Places<'_>) -> Value {
             pair.a,
             pair.b,
             d.n,
-            fraction(Some(d.mean)),
-            fraction(Some(d.lo)),
-            fraction(Some(d.hi)),
+            aggregate(Some(d.mean)),
+            aggregate(Some(d.lo)),
+            aggregate(Some(d.hi)),
             p_value(d.p_holm),
-            fraction(Some(d.detectable)),
+            aggregate(Some(d.detectable)),
             d.is_significant(),
         ])
     });
@@ -152,7 +160,7 @@ fn means(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Valu
         let Some(place) = places.cell(&cell.model, &cell.method) else { continue };
         let all = cell.metrics.iter().copied().chain([cell.adcc]);
         for (mean, estimate) in means[place].iter_mut().zip(all) {
-            *mean = fraction(estimate.map(|estimate| estimate.mean));
+            *mean = aggregate(estimate.map(|estimate| estimate.mean));
         }
     }
     json!(means)
