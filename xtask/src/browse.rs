@@ -3,6 +3,7 @@
 //! Needs Chromium, and skips without; Playwright is set up in the cache.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -48,9 +49,12 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     Ok(run::exit_code(status))
 }
 
-/// The report of a run that no network made, made once.
+/// The report of a run that no network made, made anew.
 fn synthetic(run: &Path) -> Result<PathBuf> {
     setup::set_up(&[])?;
+    if run.exists() {
+        fs::remove_dir_all(run).with_context(|| format!("removing {}", run.display()))?;
+    }
     let mut write = Command::new(run::build_example("synthetic")?);
     write.arg(run);
     let mut report = Command::new(run::build()?);
