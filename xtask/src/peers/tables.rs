@@ -124,11 +124,6 @@ fn goal(device: Device, target: &Target, model: &str, times: &Times<'_>) -> Stri
     text
 }
 
-/// The goals, which are for a processor.
-fn shares_of(device: Device) -> impl Iterator<Item = &'static (&'static str, f64)> {
-    SHARES.iter().filter(move |_| device == Device::Cpu)
-}
-
 /// How much of the peak a forward reaches.
 fn shares(options: &Options, models: &Models, times: &Times<'_>) -> String {
     let mut text = String::from("## Share of the peak\n\n");
@@ -147,17 +142,16 @@ fn shares(options: &Options, models: &Models, times: &Times<'_>) -> String {
                 [format!("{speed:.0}"), format!("{:.0} %", 100.0 * share)]
             })
         };
-        let goal = shares_of(options.device).find(|(model, _)| model == name).map_or(
-            String::new(),
-            |(_, goal)| {
-                let verdict = match share("f32") {
-                    None => "",
-                    Some((_, share)) if share >= *goal => ": met",
-                    Some(_) => ": missed",
-                };
-                format!("{:.0} %{verdict}", 100.0 * goal)
-            },
-        );
+        let goal = SHARES.iter().find(|(model, _)| model == name);
+        let goal = goal.filter(|_| options.device == Device::Cpu);
+        let goal = goal.map_or(String::new(), |(_, goal)| {
+            let verdict = match share("f32") {
+                None => "",
+                Some((_, share)) if share >= *goal => ": met",
+                Some(_) => ": missed",
+            };
+            format!("{:.0} %{verdict}", 100.0 * goal)
+        });
         // How many times as fast a forward would be that ran at the peak.
         let at_most = |peer: &str, variant: &str| {
             let peak = times.median(PEAK, name, CONVOLUTIONS, "f32")?;
