@@ -115,11 +115,11 @@ with sync_playwright() as playwright:
         one, other = (selects.nth(selects.count() - i) for i in (2, 1))
         answer = page.locator("#two-answer .answer")
         first = answer.inner_text()
-        forth = [page.locator("#two-answer tbody td:nth-child(4)").all_inner_texts(), one.input_value(), other.input_value()]
+        forth = [page.locator("#two-answer tbody td:nth-child(3)").all_inner_texts(), one.input_value(), other.input_value()]
         one.select_option(forth[2])
         check("has no answer where both are one", answer.inner_text().endswith("Choose two."), answer.inner_text())
         other.select_option(forth[1])
-        back = page.locator("#two-answer tbody td:nth-child(4)").all_inner_texts()
+        back = page.locator("#two-answer tbody td:nth-child(3)").all_inner_texts()
         turned = {"+": "−", "−": "+"}
         signs = [text[0] for text in forth[0]]
         check("answers which of two is better, whichever comes first", [turned.get(s, s) for s in signs] == [text[0] for text in back], f"{first}")
@@ -191,6 +191,9 @@ with sync_playwright() as playwright:
             for select in selects.all():
                 select.select_option(index=model)
 
+        selects.first.select_option(index=1 - place)
+        values = {select.input_value() for select in selects.all()}
+        check(f"shows one model in every section, {name}", values == {str(1 - place)}, f"{values}")
         choose(1 - place)
         check(f"draws the model that has scores, {name}", page.locator("#front-chart circle").count() > 0 and (not has_images or page.locator("#image h3").count() > 0))
         choose(place)

@@ -166,7 +166,7 @@ fn first_block(report: &str, heading: &str, beginning: &str) -> Option<String> {
     let lines = report.lines().skip_while(|line| !line.starts_with(&heading));
     let block: Vec<&str> = lines
         .skip_while(|line| !line.starts_with(beginning))
-        .take_while(|line| line.starts_with(beginning))
+        .take_while(|line| line.trim_start().starts_with(beginning))
         .collect();
     (!block.is_empty()).then(|| block.join("\n"))
 }
@@ -242,9 +242,10 @@ mod tests {
     #[test]
     fn what_a_report_concludes_is_its_list_of_sentences() {
         let root = tempfile::tempdir().unwrap();
-        let report = "# Run\n\n- no\n\n## What can be concluded\n\n- one\n- two\n\ntext\n\n- no\n";
+        let report =
+            "# Run\n\n- no\n\n## What can be concluded\n\n- one\n  - two\n\ntext\n\n- no\n";
         fs::write(root.path().join("report.md"), report).unwrap();
-        assert_eq!(conclusions(root.path(), "report.md").unwrap(), "- one\n- two");
+        assert_eq!(conclusions(root.path(), "report.md").unwrap(), "- one\n  - two");
         fs::write(root.path().join("silent.md"), "# Run\n\n- no\n").unwrap();
         assert!(conclusions(root.path(), "silent.md").is_err());
     }

@@ -149,14 +149,18 @@ impl Dataset {
             (_, Some(_)) => return invalid("`grid` goes with `layout: grid` only"),
             (layout, None) => layout,
         };
-        let mut items = match (of, list) {
-            (Layout::Folders, None) => layout::folders(&root)?,
-            (Layout::Files, None) => layout::files(&root)?,
-            (Layout::Csv, Some(list)) => layout::csv(&root, &list)?,
+        let items = match (of, list) {
+            (Layout::Folders, None) => layout::folders(&root),
+            (Layout::Files, None) => layout::files(&root),
+            (Layout::Csv, Some(list)) => layout::csv(&root, &list),
             (Layout::Csv, None) => return invalid("`layout: csv` needs `csv`, the list of images"),
             (Layout::Grid, _) => return invalid("a grid is `of` folders, files or csv"),
             (_, Some(_)) => return invalid("`csv` goes with `layout: csv` only"),
         };
+        let mut items = items.map_err(|source| DataError::Named {
+            manifest: manifest.to_path_buf(),
+            source: Box::new(source),
+        })?;
         items.sort_by(|a, b| a.image.cmp(&b.image));
         if let Some(grid) = form.grid {
             items = collage::collages(grid, items)

@@ -36,6 +36,14 @@ pub enum DataError {
         /// Which one.
         source: UnsetVariable,
     },
+    /// What a manifest names cannot be used.
+    #[error("{source} (named in {})", manifest.display())]
+    Named {
+        /// The manifest.
+        manifest: PathBuf,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
     /// A data set without images.
     #[error("no image in {}: {hint}", root.display())]
     Empty {

@@ -97,7 +97,7 @@ fn folders_with_and_without_wordnet_ids_are_refused() {
     assert_eq!(
         folder.error(),
         "set/images: the folder `n01440764` is a class of ImageNet and `thumbnails` is none, so labels cannot be \
-         told; name all folders by WordNet ids or none"
+         told; name all folders by WordNet ids or none (named in set/set.yaml)"
     );
 }
 
@@ -256,7 +256,9 @@ fn mistakes_in_a_manifest_are_named_with_their_line_and_the_nearest_word() {
             "set/set.yaml: `per_class` needs labels, and a.png has none",
         ),
         ("root: nowhere\nlayout: files\n", "cannot read set/nowhere: "),
+        ("root: nowhere\nlayout: files\n", " (named in set/set.yaml)"),
         ("root: set.yaml\nlayout: folders\n", "cannot read set/set.yaml: "),
+        ("root: /gone-images\nlayout: files\n", " (named in set/set.yaml)"),
         (
             "root: ${CAMBENCH_TEST_UNSET}/val\nlayout: files\n",
             "set/set.yaml: the environment variable CAMBENCH_TEST_UNSET is not set",
@@ -271,18 +273,19 @@ fn mistakes_in_a_manifest_are_named_with_their_line_and_the_nearest_word() {
 
 #[test]
 fn a_data_set_without_images_says_what_is_there_instead() {
+    let named = " (named in set/set.yaml)";
     let empty = Folder::new(FILES, &[]);
     let files = "no image in set/images: `layout: files` takes .jpg, .jpeg and .png files in the folder itself; there are ";
-    assert_eq!(empty.error(), format!("{files}0 other files and 0 folders"));
+    assert_eq!(empty.error(), format!("{files}0 other files and 0 folders{named}"));
     let in_folders = Folder::new(FILES, &["cat/1.png", "dog/1.png", "notes.txt"]);
-    assert_eq!(in_folders.error(), format!("{files}1 other files and 2 folders"));
+    assert_eq!(in_folders.error(), format!("{files}1 other files and 2 folders{named}"));
 
     let folders = "no image in set/images: `layout: folders` takes .jpg, .jpeg and .png files in its folders; there are ";
     let flat = Folder::new(FOLDERS, &["1.png", "2.png"]);
     let beside = "; 2 images lie in the folder itself, which is `layout: files`";
-    assert_eq!(flat.error(), format!("{folders}0 folders with 0 files{beside}"));
+    assert_eq!(flat.error(), format!("{folders}0 folders with 0 files{beside}{named}"));
     let other_kind = Folder::new(FOLDERS, &["cat/1.webp", "dog/2.webp"]);
-    assert_eq!(other_kind.error(), format!("{folders}2 folders with 2 files"));
+    assert_eq!(other_kind.error(), format!("{folders}2 folders with 2 files{named}"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Which methods are worth their price: the front of quality and cost, for the page and for the plot.
+//! Which methods are worth their price, for the words, the page and the plot.
 
-use crate::{Better, Estimate, MeanCost, stats::ROUNDING};
+use crate::{MeanCost, Summary, stats::Contrast};
 
 /// What is counted as the cost of an explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,47 +37,40 @@ impl Price {
     }
 }
 
-/// What a method costs, and how good it is for that.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Offer {
-    /// By one [`Price`], not as it is drawn: what is free is cheaper than one pass.
-    pub(crate) cost: f64,
-    /// A mean score, turned so that more is better.
-    pub(crate) quality: f64,
+/// The methods that are worth their price by a metric, as places among a contrast's items, the cheapest first: the best
+/// of the cheapest, and every one that is shown to be better than all of these that cost no more. Controls aside, and what
+/// has no mean or no price.
+pub(crate) fn worth(summary: &Summary, contrast: &Contrast, price: Price) -> Vec<usize> {
+    let mut priced = priced(summary, contrast, price);
+    // The better of those that cost the same stay before the others.
+    priced.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let mut worth: Vec<usize> = vec![];
+    for (method, _) in priced {
+        if worth.iter().all(|cheaper| contrast.is_better(method, *cheaper)) {
+            worth.push(method);
+        }
+    }
+    worth
 }
 
-impl Offer {
-    /// A method's cost and its mean by a metric.
-    pub(crate) fn new(price: Price, cost: &MeanCost, score: Estimate, better: Better) -> Self {
-        let sign = if better == Better::Higher { 1.0 } else { -1.0 };
-        Self { cost: price.of(cost), quality: sign * score.mean }
-    }
-
-    /// Whether nobody would take the other: this is better for no more, or as good for less.
-    fn beats(self, other: Self) -> bool {
-        let gain = self.quality - other.quality;
-        (self.cost <= other.cost && gain > ROUNDING)
-            || (self.cost < other.cost && gain >= -ROUNDING)
-    }
-}
-
-/// The places of those that no other beats, the cheapest first; those of one price in their order.
-pub(crate) fn front(offers: &[Offer]) -> Vec<usize> {
-    let is_beaten = |offer: Offer| offers.iter().any(|other| other.beats(offer));
-    let mut front: Vec<usize> = (0..offers.len()).filter(|i| !is_beaten(offers[*i])).collect();
-    front.sort_by(|a, b| offers[*a].cost.total_cmp(&offers[*b].cost));
-    front
+/// The methods that have a mean and a price, best means first, with what they cost.
+pub(crate) fn priced(summary: &Summary, contrast: &Contrast, price: Price) -> Vec<(usize, f64)> {
+    let cost = |method: usize| {
+        let name = &contrast.items[method].name;
+        let mut cells = summary.cells.iter();
+        let cell = cells.find(|cell| (&cell.model, &cell.method) == (&contrast.within, name))?;
+        Some((method, price.of(cell.cost.as_ref()?)))
+    };
+    contrast.methods_in_order().into_iter().filter_map(cost).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn front_of(offers: &[(f64, f64)]) -> Vec<usize> {
-        let offers: Vec<Offer> =
-            offers.iter().map(|(cost, quality)| Offer { cost: *cost, quality: *quality }).collect();
-        front(&offers)
-    }
+    use crate::{
+        Record, summarize,
+        testing::{many_images, rows},
+    };
 
     fn cost(passes: f64) -> MeanCost {
         MeanCost {
@@ -89,28 +82,45 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_free_is_on_the_front_and_keeps_what_is_worse_for_a_pass_off_it() {
-        assert_eq!(front_of(&[(1.0, 0.75), (100.0, 0.85), (0.0, 0.83)]), [2, 1]);
-        assert_eq!(front_of(&[(0.0, 0.5), (1.0, 0.6)]), [0, 1], "free is cheaper than one pass");
-        assert_eq!(front_of(&[(0.0, 0.5), (0.0, 0.6)]), [1]);
+    /// The methods worth their price, of CAM, RISE and Recipro-CAM with these passes and drops.
+    fn worth_of(offers: [(f64, f64); 3], change: impl Fn(&mut crate::RunManifest)) -> Vec<String> {
+        let (mut manifest, _) = many_images(40);
+        change(&mut manifest);
+        let mut records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+        for (i, record) in records.iter_mut().enumerate() {
+            let method = manifest.methods.iter().position(|m| m.name == record.method).unwrap();
+            record.status = crate::Status::Ok;
+            record.metrics[0] = Some(offers[method].1 + (i as f64 * 1.7).sin() / 50.0);
+        }
+        let mut summary = summarize(&manifest, &records);
+        for (cell, (passes, _)) in summary.cells.iter_mut().zip(offers) {
+            cell.cost = Some(cost(passes));
+        }
+        let drop = &summary.methods[0];
+        let worth = worth(&summary, drop, Price::Passes).into_iter();
+        worth.map(|place| drop.items[place].name.clone()).collect()
     }
 
     #[test]
-    fn better_for_no_more_or_as_good_for_less_is_what_keeps_off_the_front() {
-        assert_eq!(front_of(&[(500.0, 0.9), (1.0, 0.5), (49.0, 0.7), (50.0, 0.6)]), [1, 2, 0]);
-        assert_eq!(front_of(&[(1.0, 0.5), (2.0, 0.5)]), [0], "the same for more");
-        assert_eq!(front_of(&[(2.0, 0.5), (2.0, 0.5)]), [0, 1], "the same for the same");
-        assert_eq!(front_of(&[(1.0, 0.5), (2.0, 0.500_001)]), [0], "better by rounding alone");
-        assert!(front_of(&[]).is_empty());
+    fn the_cheapest_is_worth_its_price_and_what_is_better_than_all_that_costs_no_more() {
+        let worth = |offers| worth_of(offers, |_| {});
+        assert_eq!(worth([(1.0, 0.4), (500.0, 0.1), (50.0, 0.2)]), ["cam", "recipro_cam", "rise"]);
+        assert_eq!(worth([(1.0, 0.4), (500.0, 0.2), (50.0, 0.1)]), ["cam", "recipro_cam"]);
+        assert_eq!(worth([(1.0, 0.1), (500.0, 0.2), (50.0, 0.3)]), ["cam"]);
+        assert_eq!(worth([(1.0, 0.4), (1.0, 0.2), (1.0, 0.3)]), ["rise"], "the best at one price");
     }
 
     #[test]
-    fn a_metric_of_which_less_is_better_is_turned() {
-        let score = Estimate { mean: 0.25, lo: 0.2, hi: 0.3 };
-        let of = |better| Offer::new(Price::Passes, &cost(3.0), score, better);
-        assert_eq!(of(Better::Higher), Offer { cost: 3.0, quality: 0.25 });
-        assert_eq!(of(Better::Lower), Offer { cost: 3.0, quality: -0.25 });
+    fn what_is_better_by_chance_alone_is_not_worth_more() {
+        assert_eq!(worth_of([(1.0, 0.4), (500.0, 0.399), (50.0, 0.4)], |_| {}), ["cam"]);
+    }
+
+    #[test]
+    fn controls_are_aside_however_cheap_and_good() {
+        let random =
+            |manifest: &mut crate::RunManifest| manifest.methods[0].method = "random".into();
+        let offers = [(0.0, 0.1), (500.0, 0.2), (50.0, 0.3)];
+        assert_eq!(worth_of(offers, random), ["recipro_cam", "rise"]);
     }
 
     #[test]

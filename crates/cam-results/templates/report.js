@@ -90,7 +90,18 @@
     form(name).append(el("label", {}, label, input));
     return () => input.value.trim().toLowerCase();
   }
-  const modelOptions = models.map((model, i) => [i, model.name]);
+  // One model is looked at: whichever section it is chosen in, all follow.
+  const modelChoices = [];
+  function modelChoice(name, changed) {
+    const follow = (event) => {
+      for (const { select } of modelChoices) select.value = event.target.value;
+      for (const { name, changed } of modelChoices) attempt(name, changed);
+    };
+    const model = choice(name, "Model", models.map((model, i) => [i, model.name]), 0, follow);
+    const select = form(name).querySelector("select");
+    if (models.length > 1) modelChoices.push({ name: form(name).closest("section").id, select, changed });
+    return model;
+  }
 
   // ---------------------------------------------------------------- scales
 
@@ -356,17 +367,17 @@
       el("p", { class: "answer" }, few && a !== b ? "So few images support no conclusion. " : "", sentences.filter(Boolean).join(" ")),
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Two methods by every metric" }, el("table", {},
         el("caption", { class: "hidden" }, `${one} and ${other} by every metric`),
-        el("thead", {}, el("tr", {}, ["Metric", one, other, "Difference", "p", "Better"].map((text, i) =>
-          el("th", { scope: "col", class: i === 0 || i === 5 ? "text" : "" }, text)))),
+        el("thead", {}, el("tr", {}, ["Metric", "Better", "Difference", "p", one, other].map((text, i) =>
+          el("th", { scope: "col", class: i < 2 ? "text" : "" }, text)))),
         el("tbody", {}, rows.map(({ metric, heading, pair }) => {
           const kind = verdict(pair, metric);
           return el("tr", {},
             el("th", { scope: "row" }, heading),
-            el("td", {}, mean(metric, a)), el("td", {}, mean(metric, b)),
+            el("td", { class: "text" }, el("span", { class: `verdict ${kind === "same" ? "same" : "better"}` }, answer[kind]),
+              kind === "same" ? unseen(pair) : ""),
             el("td", {}, signed(pair.mean), el("span", { class: "interval" }, `${points(pair.lo)}, ${points(pair.hi)}`)),
             el("td", {}, pText(pair.p)),
-            el("td", { class: "text" }, el("span", { class: `verdict ${kind === "same" ? "same" : "better"}` }, answer[kind]),
-              kind === "same" ? unseen(pair) : ""));
+            el("td", {}, mean(metric, a)), el("td", {}, mean(metric, b)));
         })))),
       note(`Points of percent, image by image on the same images, with the difference's 95 % interval. p is the chance of at least such a difference if there were none, corrected for all comparisons of this report: below 0.05 a method is called better. The interval is of this comparison alone, so it may exclude 0 where p is not below 0.05.`));
   }
@@ -378,7 +389,7 @@
     const redraw = () => drawTwo(model(), one(), other());
     const [best, next] = new Set([...ordered(0, lead), ...methods.keys()]);
     const options = methods.map((method, i) => [i, method.label]);
-    const model = choice("two", "Model", modelOptions, 0, redraw);
+    const model = modelChoice("two", redraw);
     const one = choice("two", "Is", options, best, redraw);
     const other = choice("two", "better than", options, next, redraw);
     redraw();
@@ -392,7 +403,7 @@
       drawDifferences(model(), metric(), at);
       drawPairs(model(), metric());
     };
-    const model = choice("differences", "Model", modelOptions, 0, redraw);
+    const model = modelChoice("differences", redraw);
     const metric = choice("differences", "Metric", metricOptions, lead, redraw);
     const reference = choice("differences", "Minus", methods.map((method, i) => [i, method.label]), ordered(0, lead)[0], redraw);
     drawn("differences", redraw);
@@ -403,7 +414,7 @@
     const ranked = metricOptions.filter(([i]) => i !== ADCC);
     if (!isCompared || !ranked.length) return;
     const redraw = () => drawRanks(model(), metric());
-    const model = choice("ranks", "Model", modelOptions, 0, redraw);
+    const model = modelChoice("ranks", redraw);
     const metric = choice("ranks", "Metric", ranked, ranked[0][0], redraw);
     drawn("differences", redraw);
   });
@@ -436,14 +447,16 @@
         svg("title", {}, methods[method].label)));
       parts.push(group);
     }
-    return el("figure", { class: "panel", style: "margin:0" }, el("h4", {}, title),
+    return el("figure", { class: "panel", style: `margin:0; --lines: ${lines.length}` }, el("h4", {}, title),
       drawing(width, height, `${title}: mean confidence in percent over the share of pixels, ${lines.map(({ method }) => methods[method].label).join(", ")}`, parts.flat()));
   }
 
   // Pointing at a method fades the others, wherever lines are drawn.
   function emphasize(root, method) {
-    root.querySelectorAll("[data-method]").forEach((line) =>
-      line.classList.toggle("faded", method !== null && Number(line.dataset.method) !== method));
+    root.querySelectorAll("[data-method]").forEach((line) => {
+      line.classList.toggle("lit", Number(line.dataset.method) === method);
+      line.classList.toggle("faded", method !== null && Number(line.dataset.method) !== method);
+    });
   }
   const swatch = (method) => svg("svg", { width: 22, height: 10, viewBox: "0 0 22 10", "aria-hidden": "true" },
     svg("line", { class: "line", x1: 0, x2: 22, y1: 5, y2: 5, stroke: color(method), "stroke-dasharray": dashes(method) }));
@@ -459,7 +472,7 @@
         here.filter((curve) => curve.metric === metric && !hidden.has(curve.method)).sort((a, b) => a.method - b.method))));
       if (!kinds.length) chart.append(note("This model has no curves."));
     };
-    const model = choice("curves", "Model", modelOptions, 0, redraw);
+    const model = modelChoice("curves", redraw);
     const shown = new Set(data.curves.map((curve) => curve.method));
     const toggle = (method, button) => {
       hidden.has(method) ? hidden.delete(method) : hidden.add(method);
@@ -483,18 +496,21 @@
     if (!metricOptions.length || !data.cost.some((cost) => cost)) return nothing();
     const redraw = () => {
       // What each costs and where that is drawn: what is free has no place of its own on an axis of factors.
-      const here = range(methods.length)
+      const scored = range(methods.length)
         .map((method) => ({ method, ...data.cost[cellOf(model(), method)]?.[by()], score: meanOf(model(), method, metric()) }))
         .filter(({ at, score }) => at !== undefined && score !== null)
         .sort((a, b) => a.cost - b.cost);
-      if (!here.length) return nothing();
+      if (!scored.length) return nothing();
+      // The scale is that of the methods: controls may lie far off, and would press them together.
+      const real = scored.filter(({ method }) => !methods[method].control);
+      const scores = (real.length ? real : scored).map(({ score }) => score);
+      const pad = Math.max(50, (Math.max(...scores) - Math.min(...scores)) * 0.15);
+      const [from, to] = [Math.min(...scores) - pad, Math.max(...scores) + pad];
+      const [here, outside] = [true, false].map((is) => scored.filter(({ score }) => (from <= score && score <= to) === is));
       const width = room(chart, 840), height = 380;
       const [left, right, top, bottom] = [40, Math.min(longest(here.map(({ method }) => methods[method].label)) + 14, width / 3), 16, 44];
       const costs = here.map(({ at }) => Math.log10(at));
-      const scores = here.map(({ score }) => score);
-      const pad = Math.max(50, (Math.max(...scores) - Math.min(...scores)) * 0.08);
       const x = linear(Math.min(...costs) - 0.1, Math.max(...costs, Math.min(...costs) + 1), left, width - right);
-      const [from, to] = [Math.min(...scores) - pad, Math.max(...scores) + pad];
       const y = linear(from, to, height - bottom, top);
       const parts = ticks(from / 100, to / 100, 6).map((t) => [
         svg("line", { class: "grid", x1: left, x2: width - right, y1: y(t * 100), y2: y(t * 100) }),
@@ -507,7 +523,7 @@
         }
       }
       parts.push(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, byOptions.find(([value]) => value === by())[1]));
-      const front = data.fronts[model()][metric()][by()].map((method) => here.find((p) => p.method === method));
+      const front = data.fronts[model()][metric()][by()].flatMap((method) => here.filter((p) => p.method === method));
       if (front.length > 1) parts.push(svg("path", { class: "front", d: `M${front.map((p) => `${x(Math.log10(p.at))},${y(p.score)}`).join("L")}` }));
       // A label goes beside its point, or a little above or below; where there is no room, pointing at it must do.
       const placed = here.map(({ at, score }) => ({ x: x(Math.log10(at)) - 6, y: y(score), size: 12 }));
@@ -525,10 +541,11 @@
           ty === undefined ? "" : svg("text", { class: "name", x: cx + 10, y: ty + 4, "font-weight": isFront ? 600 : 400 }, methods[method].label));
       }
       chart.replaceChildren(drawing(width, height,
-        `${metrics[metric()].heading} over cost. Worth their price: ${front.map((p) => methods[p.method].label).join(", ")}`, parts.flat().filter(Boolean)));
+        `${metrics[metric()].heading} over cost. Worth their price: ${front.map((p) => methods[p.method].label).join(", ")}`, parts.flat().filter(Boolean)),
+        ...(outside.length ? [note(`Off this scale: ${outside.map((p) => `${methods[p.method].label} (${points(p.score)})`).join(", ")}.`)] : []));
     };
     const byOptions = [["passes", "passes that the definition needs"], ["executed", "passes really run"], ["secs", "seconds"]];
-    const model = choice("front", "Model", modelOptions, 0, redraw);
+    const model = modelChoice("front", redraw);
     const metric = choice("front", "Quality", metricOptions, lead, redraw);
     const by = choice("front", "Cost", byOptions, "passes", redraw);
     drawn("cost", redraw);
@@ -554,7 +571,7 @@
         el("thead", {}, el("tr", {}, el("td", {}), there.map((b) => el("th", { scope: "col" }, metrics[b].heading)))),
         el("tbody", {}, there.map((a) => el("tr", {}, el("th", { scope: "row" }, metrics[a].heading), there.map((b) => cell(a, b)))))));
     };
-    const model = choice("agreement", "Model", modelOptions, 0, redraw);
+    const model = modelChoice("agreement", redraw);
     redraw();
   });
 
@@ -619,7 +636,7 @@
       show();
       $("image-list").children[open].focus();
     });
-    const model = choice("images", "Model", modelOptions, 0, () => { open = 0; list(); show(); });
+    const model = modelChoice("images", () => { open = 0; list(); show(); });
     const metric = choice("images", "Order by", metricOptions, lead, () => show());
     list();
     show();

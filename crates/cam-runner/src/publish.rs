@@ -218,7 +218,9 @@ fn shown(run: &Run, photographs: bool) -> Result<(Vec<Shown>, Vec<String>)> {
         choices.iter().map(|choice| (&*choice.model, &*choice.image)).collect();
     let upsampling = upsampling(run);
     let maps = maps(run, |key| keys.contains(&(&*key.model, &*key.image)))?;
-    let (mut shown, mut missing) = (vec![], vec![]);
+    let mut shown = vec![];
+    // Why, and the models that it is so of: most often all.
+    let mut missing: Vec<(String, Vec<&str>)> = vec![];
     for model in &run.manifest().models {
         let here: Vec<_> = choices.iter().filter(|choice| choice.model == model.name).collect();
         let images: Vec<&str> = here.iter().map(|choice| &*choice.image).collect();
@@ -230,7 +232,10 @@ fn shown(run: &Run, photographs: bool) -> Result<(Vec<Shown>, Vec<String>)> {
         let photos: Vec<Option<Picture>> = match photos {
             Ok(photos) => photos.into_iter().map(Some).collect(),
             Err(why) => {
-                missing.push(format!("The photographs of {} are not shown: {why}.", model.name));
+                match missing.iter_mut().find(|(known, _)| *known == why) {
+                    Some((_, models)) => models.push(&model.name),
+                    None => missing.push((why, vec![&model.name])),
+                }
                 vec![None; images.len()]
             }
         };
@@ -250,7 +255,10 @@ fn shown(run: &Run, photographs: bool) -> Result<(Vec<Shown>, Vec<String>)> {
             });
         }
     }
-    Ok((shown, missing))
+    let missing = missing.into_iter().map(|(why, models)| {
+        format!("The photographs of {} are not shown: {why}.", models.join(", "))
+    });
+    Ok((shown, missing.collect()))
 }
 
 /// How maps are brought to the image's size; bilinear in runs of before there was a choice.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Better, Picture, Record, Result, Run, RunManifest, Status, Summary,
-    front::{Offer, Price, front},
+    front::{Price, worth},
     plot::mean_curves,
     report::{heading, label},
     stats::Contrast,
@@ -184,22 +184,18 @@ fn costs(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Valu
 
 /// `[model][metric]`, ADCC last: by every price the methods that are worth it, the cheapest first.
 fn fronts(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Value {
-    let n_metrics = manifest.metrics.len() + 1;
-    let of = |model: &str, metric: usize, price: Price| -> Vec<usize> {
-        let better = manifest.metrics.get(metric).map_or(Better::Higher, |metric| metric.better);
-        let cells = summary.cells.iter().filter(|cell| cell.model == model);
-        let (methods, offers): (Vec<usize>, Vec<Offer>) = cells
-            .filter_map(|cell| {
-                let score = cell.metrics.get(metric).copied().unwrap_or(cell.adcc)?;
-                let offer = Offer::new(price, cell.cost.as_ref()?, score, better);
-                Some((*places.methods.get(&*cell.method)?, offer))
-            })
-            .unzip();
-        front(&offers).into_iter().map(|i| methods[i]).collect()
+    let metrics = manifest.metrics.iter().map(|metric| &*metric.name).chain(["adcc"]);
+    let of = |model: &str, metric: &str, price: Price| -> Vec<usize> {
+        let mut contrasts = summary.methods.iter();
+        let Some(contrast) = contrasts.find(|c| c.within == model && c.metric == metric) else {
+            return vec![];
+        };
+        let worth = worth(summary, contrast, price).into_iter();
+        worth.filter_map(|item| places.methods.get(&*contrast.items[item].name).copied()).collect()
     };
     let of_model = |model: &str| -> Vec<BTreeMap<&'static str, Vec<usize>>> {
         let by_price = |metric| Price::ALL.map(|(name, price)| (name, of(model, metric, price)));
-        (0..n_metrics).map(|metric| BTreeMap::from(by_price(metric))).collect()
+        metrics.clone().map(|metric| BTreeMap::from(by_price(metric))).collect()
     };
     json!(manifest.models.iter().map(|model| of_model(&model.name)).collect::<Vec<_>>())
 }

@@ -20,7 +20,7 @@ use crate::{
     Summary, beside,
     preset::{Group, grouped},
     report::{self, cells_of, label},
-    stats::{self, Contrast},
+    stats::{self, Beaten, Best, Contrast},
 };
 
 /// How many degenerate and failed rows the page lists.
@@ -72,6 +72,7 @@ pub fn report_html(
         cautions: report::cautions(run, summary),
         nothing: stats::nothing(summary),
         too_few: stats::too_few(summary),
+        worth: stats::worth(summary),
         verdicts: verdicts(&summary.methods, str::to_owned),
         // The layers of one network have a section of their own.
         between_models: verdicts(
@@ -87,7 +88,8 @@ pub fn report_html(
         beside: beside::sections(manifest, summary),
         units: if summary.by_class { "classes" } else { "images" },
         has_letters: summary.methods.iter().any(|contrast| !contrast.pairs.is_empty()),
-        controls: stats::controls(&summary.methods, manifest.models.len() > 1),
+        no_method_above: stats::no_method_above(&summary.methods),
+        controls: ControlTable::of(&stats::beaten(&summary.methods, manifest.models.len() > 1)),
         pictures: left_out,
         lead: choice::lead(run).map_or("", |(_, title, _)| title),
         n_bad: bad(run).count(),
@@ -126,6 +128,8 @@ struct Page<'a> {
     cautions: Vec<String>,
     nothing: Option<String>,
     too_few: Option<String>,
+    /// Each model with what is worth its price there.
+    worth: Vec<(String, String)>,
     verdicts: Vec<Verdicts>,
     between_models: Vec<Verdicts>,
     same: Vec<String>,
@@ -134,7 +138,8 @@ struct Page<'a> {
     beside: Vec<beside::Section>,
     units: &'static str,
     has_letters: bool,
-    controls: Vec<String>,
+    no_method_above: Option<String>,
+    controls: Option<ControlTable>,
     pictures: &'a [String],
     lead: &'a str,
     n_bad: usize,
@@ -154,8 +159,43 @@ struct Page<'a> {
 #[derive(Serialize)]
 struct Verdicts {
     within: String,
-    /// The metric as it heads a column, and a sentence.
-    sentences: Vec<[String; 2]>,
+    /// The metric as it heads a column; who is best; and how that stands beside the controls.
+    sentences: Vec<(String, String, Option<String>)>,
+}
+
+/// By how many methods a metric puts above the controls.
+#[derive(Serialize)]
+struct ControlTable {
+    controls: Vec<String>,
+    /// A metric as it heads a column, with a cell per control: a count, and the names of the few.
+    rows: Vec<(String, Vec<Option<(String, Option<String>)>>)>,
+}
+
+impl ControlTable {
+    fn of(beaten: &[Beaten]) -> Option<Self> {
+        let each_once = |name: fn(&Beaten) -> &String| {
+            let mut names: Vec<String> = vec![];
+            for name in beaten.iter().map(name) {
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+            }
+            names
+        };
+        let controls = each_once(|beaten| &beaten.control);
+        let cell = |heading: &String, control: &String| {
+            let found = beaten
+                .iter()
+                .find(|beaten| (&beaten.heading, &beaten.control) == (heading, control));
+            found.map(|beaten| (beaten.count(), beaten.names()))
+        };
+        let rows = each_once(|beaten| &beaten.heading).into_iter().map(|heading| {
+            let cells = controls.iter().map(|control| cell(&heading, control)).collect();
+            (heading, cells)
+        });
+        let rows = rows.collect();
+        (!beaten.is_empty()).then_some(Self { controls, rows })
+    }
 }
 
 /// The tables of one model.
@@ -262,7 +302,10 @@ fn verdicts(contrasts: &[Contrast], title: impl Fn(&str) -> String) -> Vec<Verdi
             within: title(&group[0].within),
             sentences: group
                 .iter()
-                .filter_map(|contrast| Some([contrast.heading.clone(), stats::best(contrast)?]))
+                .filter_map(|contrast| {
+                    let Best { sentence, beside } = stats::best(contrast)?;
+                    Some((contrast.heading.clone(), sentence, beside))
+                })
                 .collect(),
         })
         .filter(|verdicts| !verdicts.sentences.is_empty())

@@ -1,5 +1,7 @@
 //! Quality against cost: ADCC over the passes that an explanation needs.
 
+use std::ops::RangeInclusive;
+
 use plotters::{coord::Shift, prelude::*};
 
 use super::{
@@ -8,8 +10,8 @@ use super::{
     plot, text,
 };
 use crate::{
-    Better, Estimate, RunManifest, Summary,
-    front::{Offer, Price, front},
+    Estimate, MethodEntry, RunManifest, Summary,
+    front::{Price, worth},
     report,
 };
 
@@ -18,19 +20,33 @@ use crate::{
 /// ADCC.
 pub fn cost_plot(manifest: &RunManifest, summary: &Summary) -> Option<Plot> {
     let points = points(manifest, summary);
-    let fronts: Vec<Vec<usize>> =
-        (0..manifest.models.len()).map(|model| front_of(&points, model)).collect();
-    let colors = colors(manifest);
-    let mut legend: Vec<(String, RGBColor)> = manifest
-        .methods
-        .iter()
-        .map(|method| (report::label(method), colors[&*method.name]))
+    let fronts: Vec<Vec<usize>> = (0..manifest.models.len())
+        .map(|model| front_of(&points, manifest, summary, model))
         .collect();
+    let colors = colors(manifest);
+    let scale = scale(&points);
+    let entry = |method: &MethodEntry| {
+        let mut of_method = points.iter().filter(|point| point.method == method.name).peekable();
+        let is_off =
+            of_method.peek().is_some() && of_method.all(|point| !scale.contains(&point.adcc.mean));
+        let off = if is_off { " (off the scale)" } else { "" };
+        (format!("{}{off}", report::label(method)), colors[&*method.name])
+    };
+    let mut legend: Vec<(String, RGBColor)> = manifest.methods.iter().map(entry).collect();
     if fronts.iter().any(|front| front.len() > 1) {
         legend.push(("worth their price".to_owned(), LINE));
     }
     let models = manifest.models.iter().map(|model| model.name.clone()).collect();
-    (!points.is_empty()).then(|| plot(&Cost { points, fronts, legend, models }))
+    (!points.is_empty()).then(|| plot(&Cost { points, scale, fronts, legend, models }))
+}
+
+/// What the axis of ADCC shows: the methods' intervals. Controls may lie far off, and would press them together.
+fn scale(points: &[Point]) -> RangeInclusive<f64> {
+    let has_methods = points.iter().any(|point| !point.is_control);
+    let meant = || points.iter().filter(|point| !has_methods || !point.is_control);
+    let lowest = meant().map(|point| point.adcc.lo).fold(1.0, f64::min);
+    let highest = meant().map(|point| point.adcc.hi).fold(0.0, f64::max);
+    (lowest - 0.02).max(0.0)..=(highest + 0.02).min(1.0)
 }
 
 /// The cheapest first, so that what is free stands before what costs the one pass at which both are drawn.
@@ -42,27 +58,43 @@ fn points(manifest: &RunManifest, summary: &Summary) -> Vec<Point> {
             if let (Some(adcc), Some(cost)) = (cell.adcc, cell.cost) {
                 points.push(Point {
                     model: m,
+                    method: method.name.clone(),
+                    is_control: method.is_control(),
                     color: colors[&*method.name],
-                    offer: Offer::new(Price::Passes, &cost, adcc, Better::Higher),
+                    cost: Price::Passes.of(&cost),
                     passes: Price::Passes.drawn(&cost),
                     adcc,
                 });
             }
         }
     }
-    points.sort_by(|a, b| a.offer.cost.total_cmp(&b.offer.cost));
+    points.sort_by(|a, b| a.cost.total_cmp(&b.cost));
     points
 }
 
-/// The places of those of a model's points that are worth their price.
-fn front_of(points: &[Point], model: usize) -> Vec<usize> {
-    let places: Vec<usize> = (0..points.len()).filter(|i| points[*i].model == model).collect();
-    let offers: Vec<Offer> = places.iter().map(|i| points[*i].offer).collect();
-    front(&offers).into_iter().map(|i| places[i]).collect()
+/// The places of those of a model's points that are worth their price, the cheapest first.
+fn front_of(
+    points: &[Point],
+    manifest: &RunManifest,
+    summary: &Summary,
+    model: usize,
+) -> Vec<usize> {
+    let within = &manifest.models[model].name;
+    let mut contrasts = summary.methods.iter();
+    let Some(adcc) = contrasts.find(|c| c.within == *within && c.metric == "adcc") else {
+        return vec![];
+    };
+    let place = |item: usize| {
+        let is_it = |point: &Point| (point.model, &point.method) == (model, &adcc.items[item].name);
+        points.iter().position(is_it)
+    };
+    worth(summary, adcc, Price::Passes).into_iter().filter_map(place).collect()
 }
 
 struct Cost {
     points: Vec<Point>,
+    /// Of ADCC; what lies outside is not drawn.
+    scale: RangeInclusive<f64>,
     /// Each model's points that are worth their price, the cheapest first.
     fronts: Vec<Vec<usize>>,
     legend: Vec<(String, RGBColor)>,
@@ -72,9 +104,12 @@ struct Cost {
 struct Point {
     /// Its number among the models.
     model: usize,
+    method: String,
+    is_control: bool,
     color: RGBColor,
-    offer: Offer,
-    /// As they are drawn.
+    /// In passes.
+    cost: f64,
+    /// The same as they are drawn.
     passes: f64,
     adcc: Estimate,
 }
@@ -97,16 +132,12 @@ impl Drawing for Cost {
         let (chart_area, _) = area.split_horizontally(CHART_WIDTH);
         let (chart_area, _) = chart_area.split_vertically(HEIGHT);
         let most = self.points.iter().map(|point| point.passes).fold(10.0, f64::max);
-        let lowest = self.points.iter().map(|point| point.adcc.lo).fold(1.0, f64::min);
-        let highest = self.points.iter().map(|point| point.adcc.hi).fold(0.0, f64::max);
+        let (lowest, highest) = (*self.scale.start(), *self.scale.end());
         let mut chart = ChartBuilder::on(&chart_area)
             .margin(14)
             .x_label_area_size(44)
             .y_label_area_size(60)
-            .build_cartesian_2d(
-                (0.8..most * 1.4).log_scale(),
-                (lowest - 0.02).max(0.0)..(highest + 0.02).min(1.0),
-            )?;
+            .build_cartesian_2d((0.8..most * 1.4).log_scale(), lowest..highest)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -127,8 +158,11 @@ impl Drawing for Cost {
             let line: Vec<(f64, f64)> = front.iter().map(|i| places[*i]).collect();
             plotting.draw(&PathElement::new(line, LINE.stroke_width(2)))?;
         }
-        for (Point { model, color, adcc, .. }, at) in self.points.iter().zip(places) {
-            let interval = [(at.0, adcc.lo), (at.0, adcc.hi)];
+        let drawn = self.points.iter().zip(places);
+        for (Point { model, color, adcc, .. }, at) in
+            drawn.filter(|(point, _)| self.scale.contains(&point.adcc.mean))
+        {
+            let interval = [(at.0, adcc.lo.max(lowest)), (at.0, adcc.hi.min(highest))];
             plotting.draw(&PathElement::new(interval, color.stroke_width(2)))?;
             plotting.draw(&mark(*model, at, *color))?;
         }
@@ -186,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_free_stands_first_at_one_pass_and_is_on_the_front() {
+    fn what_is_free_stands_first_at_one_pass() {
         let manifest = manifest();
         let mut summary = summary(&manifest);
         for (cell, (forwards, mean)) in
@@ -204,10 +238,26 @@ mod tests {
         let points = points(&manifest, &summary);
         let passes: Vec<f64> = points.iter().map(|point| point.passes).collect();
         assert_eq!(passes, [1.0, 1.0, 500.0]);
-        let front: Vec<f64> =
-            front_of(&points, 0).into_iter().map(|i| points[i].offer.cost).collect();
-        assert_eq!(front, [0.0, 500.0], "a pass for a worse map is not worth it");
-        assert!(cost_plot(&manifest, &summary).unwrap().svg().contains("worth their price"));
+        let front = front_of(&points, &manifest, &summary, 0);
+        assert_eq!(
+            points[front[0]].method, manifest.methods[2].name,
+            "free is cheaper than one pass"
+        );
+    }
+
+    #[test]
+    fn a_control_far_below_all_methods_is_off_the_scale_and_said_to_be() {
+        let mut manifest = manifest();
+        manifest.methods[2].method = "all_ones".into();
+        let mut summary = summary(&manifest);
+        for (cell, mean) in summary.cells.iter_mut().zip([0.8, 0.7, 0.1]) {
+            cell.adcc = Some(Estimate { mean, lo: mean - 0.05, hi: mean + 0.05 });
+        }
+        let points = points(&manifest, &summary);
+        let scale = scale(&points);
+        assert!((scale.start() - 0.63).abs() < 1e-9 && (scale.end() - 0.87).abs() < 1e-9);
+        let plot = cost_plot(&manifest, &summary).unwrap();
+        assert_eq!(plot.svg().matches("(off the scale)").count(), 1);
     }
 
     #[test]

@@ -99,14 +99,25 @@ impl Contrast {
     /// Means are over each one's own images and differences over those that both have, so the best mean of hard images
     /// left out may be beaten.
     pub fn order(&self) -> Vec<usize> {
+        self.order_of(|_any| true)
+    }
+
+    /// The same of the methods alone, as if there were no controls.
+    pub(crate) fn methods_in_order(&self) -> Vec<usize> {
+        self.order_of(|item| !item.is_control)
+    }
+
+    fn order_of(&self, is_meant: impl Fn(&Item) -> bool) -> Vec<usize> {
         let goodness = |i: usize| {
             self.items[i].estimate.map(|estimate| match self.better {
                 Better::Higher => estimate.mean,
                 Better::Lower => -estimate.mean,
             })
         };
-        let mut order: Vec<(usize, f64)> =
-            (0..self.items.len()).filter_map(|i| Some((i, goodness(i)?))).collect();
+        let mut order: Vec<(usize, f64)> = (0..self.items.len())
+            .filter(|i| is_meant(&self.items[*i]))
+            .filter_map(|i| Some((i, goodness(i)?)))
+            .collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));
         let mut order: Vec<usize> = order.into_iter().map(|(i, _)| i).collect();
         let all = order.clone();
@@ -142,7 +153,7 @@ impl Contrast {
         self.within == other.within && names(self) == names(other)
     }
 
-    /// The best one, if it is better than every other one: what a table may print bold.
+    /// The best one, controls aside, if it is better than every other one: what a table may print bold.
     pub fn first(&self) -> Option<usize> {
         self.stands_out(0)
     }
@@ -153,52 +164,11 @@ impl Contrast {
     }
 
     fn stands_out(&self, place: usize) -> Option<usize> {
-        let order = self.order();
+        let order = self.methods_in_order();
         let item = *order.get(place)?;
         let rest = &order[place + 1..];
         (!rest.is_empty() && rest.iter().all(|other| self.is_better(item, *other))).then_some(item)
     }
-}
-
-/// A method that is not shown to be better than a control.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BelowControl {
-    /// The model, by its name in the sweep.
-    pub model: String,
-    /// The metric as it heads a column.
-    pub heading: String,
-    /// The method as it is printed.
-    pub method: String,
-    /// The control as it is printed.
-    pub control: String,
-    /// Whether the control is even better, and the two can be told apart.
-    pub is_worse: bool,
-    /// The method minus the control.
-    pub difference: Difference,
-}
-
-/// Every method that a metric does not put above a control, by contrasts of methods.
-pub fn below_controls(methods: &[Contrast]) -> Vec<BelowControl> {
-    let mut below = vec![];
-    for contrast in methods {
-        let places = |is_control: bool| {
-            (0..contrast.items.len()).filter(move |i| contrast.items[*i].is_control == is_control)
-        };
-        for method in places(false) {
-            for control in places(true).filter(|control| !contrast.is_better(method, *control)) {
-                let Some(difference) = contrast.difference(method, control) else { continue };
-                below.push(BelowControl {
-                    model: contrast.within.clone(),
-                    heading: contrast.heading.clone(),
-                    method: contrast.items[method].label.clone(),
-                    control: contrast.items[control].label.clone(),
-                    is_worse: contrast.is_better(control, method),
-                    difference,
-                });
-            }
-        }
-    }
-    below
 }
 
 /// The methods of every model, compared by every metric. `cells` are those of the scores.

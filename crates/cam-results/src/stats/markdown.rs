@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{BelowControl, Contrast, Difference, below_controls, conclusions};
+use super::{BelowControl, Contrast, Difference, Topic, below_controls, conclusions};
 use crate::{
     Summary,
     report::{escape, p_value, table},
@@ -16,17 +16,28 @@ const N_BELOW: usize = 40;
 
 /// What can be concluded, in sentences.
 pub(crate) fn conclusions_md(md: &mut String, summary: &Summary) {
-    let sentences = conclusions(summary);
-    if sentences.is_empty() {
+    let topics = conclusions(summary);
+    if topics.is_empty() {
         return;
     }
     md.push_str("## What can be concluded\n\n");
-    for sentence in sentences {
-        let _ = writeln!(md, "- {}", escape(&sentence));
+    for Topic { title, sentences } in topics {
+        let indent = match title {
+            Some(title) => {
+                let _ = writeln!(md, "- {}:", escape(&title));
+                "  "
+            }
+            None => "",
+        };
+        for sentence in sentences {
+            let _ = writeln!(md, "{indent}- {}", escape(&sentence));
+        }
     }
     md.push_str(
         "\nDifferences are paired, image by image; a claim has a p-value below 0.05 after correction for all comparisons \
-         of its kind, between methods or between models, in this report.\n\n",
+         of its kind, between methods or between models, in this report. Controls know nothing of the network and are not \
+         among the best; where one is as good as the best method, that metric alone does not show that the method \
+         explains anything.\n\n",
     );
 }
 

@@ -8,7 +8,7 @@
 //!   apart, and average [`Ranks`].
 //! - [`Contrast::first`] and [`Contrast::second`] say what may be printed bold and underlined.
 //! - [`below_controls`] lists the methods that are not shown to be better than a control.
-//! - [`conclusions`] says in plain sentences what follows and what does not.
+//! - [`conclusions`] says in plain sentences what follows and what does not, a [`Topic`] at a time.
 //!
 //! ```no_run
 //! use cam_results::{Run, stats::Difference, summarize};
@@ -25,6 +25,7 @@
 //! ```
 
 mod contrast;
+mod controls;
 mod letters;
 mod markdown;
 mod ranks;
@@ -33,15 +34,17 @@ mod scores;
 mod test;
 mod words;
 
-pub use contrast::{BelowControl, Contrast, Item, Pair, below_controls};
+pub use contrast::{Contrast, Item, Pair};
 pub(crate) use contrast::{between_methods, between_models};
+pub(crate) use controls::{Beaten, beaten, beside_controls};
+pub use controls::{BelowControl, below_controls};
 pub(crate) use markdown::{conclusions_md, differences_md};
 pub use ranks::Ranks;
 pub(crate) use scores::{ROUNDING, Scores, Statistic, Values};
 pub use test::Difference;
 pub(crate) use test::{Paired, corrected};
-pub use words::conclusions;
-pub(crate) use words::{best, controls, equal, listed, nothing, too_few};
+pub(crate) use words::{Best, best, equal, listed, no_method_above, nothing, too_few, worth};
+pub use words::{Topic, conclusions};
 
 /// How often an interval is to hold the truth.
 pub(crate) const CONFIDENCE: f64 = 0.95;

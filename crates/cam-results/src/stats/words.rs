@@ -1,36 +1,59 @@
 //! What follows from a run and what does not, in plain sentences.
 
-use std::collections::BTreeSet;
+use super::{
+    Beaten, Contrast, Difference, Item, beaten, beside_controls, controls::unbeaten,
+    scores::ROUNDING,
+};
+use crate::{
+    Summary,
+    front::{self, Price, priced},
+    report::{counted, number},
+    summary::FEW_IMAGES,
+};
 
-use super::{Contrast, Difference, Item, below_controls, scores::ROUNDING};
-use crate::{Summary, report::counted, summary::FEW_IMAGES};
+/// Sentences that belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// What they are about, where they need to be told from others: a model.
+    pub title: Option<String>,
+    /// Plain text, with names as they are printed; nothing is escaped.
+    pub sentences: Vec<String>,
+}
 
-/// What can be concluded from a run, one sentence or two each, the most important first. Plain text, with names as they
-/// are printed; nothing is escaped.
-pub fn conclusions(summary: &Summary) -> Vec<String> {
+/// What can be concluded from a run, the most important first: which method is worth its price, who is best by every
+/// metric, and what weakens that.
+pub fn conclusions(summary: &Summary) -> Vec<Topic> {
     if let Some(nothing) = nothing(summary) {
-        return vec![nothing];
+        return vec![Topic { title: None, sentences: vec![nothing] }];
     }
-    let mut sentences = vec![];
-    let n_models = summary.accuracies.len();
-    let within = |contrast: &Contrast| {
-        if n_models > 1 {
-            format!("{}, {}", contrast.within, contrast.heading)
-        } else {
-            contrast.heading.clone()
-        }
-    };
-    sentences.extend(
-        summary.methods.iter().filter_map(|c| Some(format!("{}: {}", within(c), best(c)?))),
-    );
+    let mut topics = vec![];
+    let worth = worth(summary);
+    // The metrics of a model lie side by side.
+    for of_model in summary.methods.chunk_by(|a, b| a.within == b.within) {
+        let model = &of_model[0].within;
+        let worth = worth.iter().filter(|(of, _)| of == model);
+        let mut sentences: Vec<String> = worth.map(|(_, sentence)| sentence.clone()).collect();
+        sentences.extend(of_model.iter().filter_map(|contrast| {
+            let Best { sentence, beside } = best(contrast)?;
+            let beside = beside.map_or(String::new(), |beside| format!(" {beside}"));
+            Some(format!("{}: {sentence}{beside}", contrast.heading))
+        }));
+        topics.push(Topic {
+            title: (summary.accuracies.len() > 1).then(|| model.clone()),
+            sentences,
+        });
+    }
     // The layers of one network have a section of their own.
     if summary.n_networks() > 1 {
-        sentences.extend(between(&summary.models));
+        topics
+            .push(Topic { title: Some("Between models".to_owned()), sentences: between(summary) });
     }
-    sentences.extend(equal(&summary.methods));
-    sentences.extend(controls(&summary.methods, n_models > 1));
-    sentences.extend(too_few(summary));
-    sentences
+    let mut of_all: Vec<String> = no_method_above(&summary.methods).into_iter().collect();
+    of_all.extend(equal(&summary.methods));
+    of_all.extend(too_few(summary));
+    topics.push(Topic { title: None, sentences: of_all });
+    topics.retain(|topic| !topic.sentences.is_empty());
+    topics
 }
 
 /// That nothing can be concluded, where there are too few images for anything.
@@ -77,75 +100,169 @@ fn means(summary: &Summary) -> impl Iterator<Item = (String, usize)> + '_ {
     })
 }
 
+/// What is said of a metric in one model, or under one method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Best {
+    /// Who is best, controls aside, and by how much, or who cannot be told from it.
+    pub(crate) sentence: String,
+    /// How the best one stands beside the controls.
+    pub(crate) beside: Option<String>,
+}
+
 /// Who is best of those with enough images, and with whom.
-pub(crate) fn best(contrast: &Contrast) -> Option<String> {
+pub(crate) fn best(contrast: &Contrast) -> Option<Best> {
     let contrast = &contrast.with_enough_images();
-    let order = contrast.order();
-    let name = |i: usize| {
-        let Item { label, is_control, .. } = &contrast.items[i];
-        if *is_control { format!("{label} (a control)") } else { label.clone() }
-    };
-    let percent = |i: usize| contrast.items[i].estimate.map_or(f64::NAN, |e| 100.0 * e.mean);
+    let order = contrast.methods_in_order();
     let (&best, rest) = order.split_first()?;
-    let &next = rest.first()?;
+    let beside = beside_controls(contrast, best);
+    let label = |i: usize| contrast.items[i].label.as_str();
+    let percent = |i: usize| contrast.items[i].estimate.map_or(f64::NAN, |e| 100.0 * e.mean);
+    let Some(&next) = rest.first() else {
+        // One alone is not best, but may be better than a control.
+        let sentence = format!("{} has {:.1}.", label(best), percent(best));
+        return beside.map(|beside| Best { sentence, beside: Some(beside) });
+    };
     if contrast.first().is_some() {
-        let Difference { mean, lo, hi, n, .. } = contrast.difference(best, next)?;
-        let (near, far) = if mean < 0.0 { (-hi, -lo) } else { (lo, hi) };
-        let has_all = [best, next].iter().all(|i| contrast.items[*i].n == n);
-        let which = if has_all { String::new() } else { format!(" on the {n} images of both") };
-        return Some(format!(
-            "{} is best with {:.1}, ahead of {} with {:.1} by {:.1} to {:.1} points{which}.",
-            name(best),
+        let difference = contrast.difference(best, next)?;
+        let has_all = [best, next].iter().all(|i| contrast.items[*i].n == difference.n);
+        let which = if has_all {
+            String::new()
+        } else {
+            format!(" on the {} images of both", difference.n)
+        };
+        let sentence = format!(
+            "{} is best with {:.1}, ahead of {} with {:.1} by {}{which}.",
+            label(best),
             percent(best),
-            name(next),
+            label(next),
             percent(next),
-            100.0 * near,
-            100.0 * far
-        ));
+            size(&difference),
+        );
+        return Some(Best { sentence, beside });
     }
     let with_best: Vec<usize> =
         rest.iter().copied().filter(|other| !contrast.is_better(best, *other)).collect();
-    let could = with_best
+    let others = match with_best.len() {
+        n if n <= FEW => listed(&with_best.iter().map(|i| label(*i)).collect::<Vec<_>>()),
+        n if n == rest.len() => format!("any of the {n} others"),
+        n => format!("{n} of the {} others", rest.len()),
+    };
+    let who = format!(
+        "{} has the best mean, {:.1}, and cannot be told from {others}",
+        label(best),
+        percent(best)
+    );
+    let detectable = with_best
         .iter()
         .filter_map(|other| contrast.difference(best, *other))
         .map(|difference| difference.detectable)
-        .fold(0.0, f64::max);
-    let who = if with_best.len() == rest.len() && rest.len() > 1 {
-        format!("{} has the best mean and cannot be told from any other", name(best))
-    } else {
-        let names: Vec<String> = with_best.iter().map(|i| name(*i)).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        format!("{} cannot be told from {}", name(best), listed(&names))
-    };
-    let seen = if could > ROUNDING && could.is_finite() {
-        format!(
-            " A difference of {:.1} points would have been seen four times out of five.",
-            100.0 * could
-        )
+        .filter(|points| *points > ROUNDING && points.is_finite());
+    let (least, most) =
+        detectable.fold((f64::INFINITY, 0.0_f64), |(lo, hi), d| (lo.min(d), hi.max(d)));
+    let seen = if most > 0.0 {
+        let points = points(least, most);
+        let a = if points.contains(" to ") { "Differences" } else { "A difference" };
+        format!(" {a} of {points} would have been seen four times out of five.")
     } else {
         String::new()
     };
-    Some(format!("{who}.{seen}"))
+    Some(Best { sentence: format!("{who}.{seen}"), beside })
+}
+
+/// A difference's 95 % interval as a size, whichever way it goes.
+fn size(difference: &Difference) -> String {
+    let Difference { mean, lo, hi, .. } = *difference;
+    if mean < 0.0 { points(-hi, -lo) } else { points(lo, hi) }
+}
+
+/// `1.1 to 2.3 points`, of shares; with as many digits as it takes to show that there is something.
+fn points(least: f64, most: f64) -> String {
+    let [least, most] = [least, most].map(|share| 100.0 * share);
+    let digits = (1..4).find(|digits| 10_f64.powi(*digits) * most.abs() >= 1.0);
+    let Some(digits) = digits else { return "less than 0.001 points".to_owned() };
+    let digits = digits as usize;
+    // The smaller end may lie beyond 0, and no zero is negative.
+    let [least, most] = [least, most].map(|points| {
+        let text = format!("{points:.digits$}");
+        text.strip_prefix('-')
+            .filter(|rest| rest.parse() == Ok(0.0))
+            .map_or(text.clone(), str::to_owned)
+    });
+    if least == most { format!("{most} points") } else { format!("{least} to {most} points") }
+}
+
+/// Which methods are worth their price in each model, by ADCC, else by the first metric: the best of the cheapest, and
+/// every one that is shown to be better than all of these that cost no more. Names of models with a sentence each.
+pub(crate) fn worth(summary: &Summary) -> Vec<(String, String)> {
+    let of_model = |of_model: &[Contrast]| {
+        let by = of_model.iter().find(|contrast| contrast.metric == "adcc").or(of_model.first())?;
+        let contrast = by.with_enough_images();
+        let priced = priced(summary, &contrast, Price::Passes);
+        let passes = |method: usize| {
+            priced.iter().find(|(other, _)| *other == method).map(|(_, passes)| *passes)
+        };
+        let worth = front::worth(summary, &contrast, Price::Passes);
+        if priced.len() < 2 {
+            return None;
+        }
+        let part = |(place, method): (usize, &usize)| {
+            let Item { label, estimate, .. } = &contrast.items[*method];
+            let passes = passes(*method)?;
+            let mut said = vec![format!("{:.1}", estimate.map_or(f64::NAN, |e| 100.0 * e.mean))];
+            if let Some(before) = place.checked_sub(1).map(|before| worth[before])
+                && let Some(difference) = contrast.difference(*method, before)
+            {
+                let before = &contrast.items[before].label;
+                said.push(format!("better than {before} by {}", size(&difference)));
+            }
+            let unbeaten = unbeaten(&contrast, *method);
+            if !unbeaten.is_empty() {
+                said.push(format!("not shown to be better than {}, a control", listed(&unbeaten)));
+            }
+            let noun = if passes > 1.0 { "passes" } else { "pass" };
+            Some(format!("{label} for {} {noun} an image ({})", number(passes), said.join("; ")))
+        };
+        let parts: Vec<String> = worth.iter().enumerate().filter_map(part).collect();
+        let (its, rest) = match (worth.len(), priced.len() - worth.len()) {
+            (1, _) => ("its", " No other method is shown to be better."),
+            (_, 0) => ("their", ""),
+            _ => (
+                "their",
+                " Of the others, none is shown to be better than all of these that cost no more.",
+            ),
+        };
+        let heading = &contrast.heading;
+        let sentence = format!("Worth {its} price by {heading}: {}.{rest}", parts.join("; "));
+        Some((contrast.within.clone(), sentence))
+    };
+    summary.methods.chunk_by(|a, b| a.within == b.within).filter_map(of_model).collect()
 }
 
 /// Which model is best, by every metric: under each method, or under how many of them where there are more than a few.
-fn between(models: &[Contrast]) -> Vec<String> {
-    let mut sentences = vec![];
+fn between(summary: &Summary) -> Vec<String> {
+    let is_control = |name: &str| {
+        let items = summary.methods.iter().flat_map(|contrast| &contrast.items);
+        items.filter(|item| item.is_control).any(|item| item.name == name)
+    };
     let mut headings: Vec<&str> = vec![];
-    for contrast in models {
+    for contrast in &summary.models {
         if !headings.contains(&contrast.heading.as_str()) {
             headings.push(&contrast.heading);
         }
     }
+    let (mut sentences, mut undecided, mut most) = (vec![], vec![], 0);
     for heading in headings {
-        let under = models.iter().filter(|contrast| contrast.heading == heading);
-        let under: Vec<Contrast> = under
+        let under: Vec<Contrast> = summary
+            .models
+            .iter()
+            .filter(|contrast| contrast.heading == heading && !is_control(&contrast.within))
             .map(Contrast::with_enough_images)
             .filter(|contrast| contrast.order().len() > 1)
             .collect();
         if under.len() <= FEW {
             sentences.extend(under.iter().filter_map(|contrast| {
-                Some(format!("{heading} under {}: {}", contrast.within, best(contrast)?))
+                let Best { sentence, .. } = best(contrast)?;
+                Some(format!("{heading} under {}: {sentence}", contrast.within))
             }));
             continue;
         }
@@ -158,94 +275,85 @@ fn between(models: &[Contrast]) -> Vec<String> {
                 None => firsts.push((name, 1)),
             }
         }
-        firsts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-        let n_none = under.len() - firsts.iter().map(|(_, n)| n).sum::<usize>();
-        let mut parts: Vec<String> =
-            firsts.iter().map(|(name, n)| format!("{name} under {n}")).collect();
-        if n_none > 0 {
-            parts.push(format!("none that can be told from every other under {n_none}"));
+        most = most.max(under.len());
+        if firsts.is_empty() {
+            undecided.push(heading);
+            continue;
         }
+        firsts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        let firsts: Vec<String> =
+            firsts.iter().map(|(name, n)| format!("{name} under {n}")).collect();
         sentences.push(format!(
-            "{heading}, the best model under {} methods: {}.",
+            "{heading}: of {} methods, the best model is {}.",
             under.len(),
-            parts.join(", ")
+            firsts.join(", ")
         ));
+    }
+    if !undecided.is_empty() {
+        let by = listed(&undecided);
+        sentences.push(format!("By {by} no model is best under any of {most} methods."));
     }
     sentences
 }
 
 /// Methods with the same scores on every image are one result.
 pub(crate) fn equal(methods: &[Contrast]) -> Vec<String> {
-    let mut same: BTreeSet<(&str, usize, usize)> = BTreeSet::new();
-    let mut different = BTreeSet::new();
-    for contrast in methods {
-        for pair in &contrast.pairs {
-            let key = (&*contrast.within, pair.a, pair.b);
-            if contrast.are_same(pair) {
-                same.insert(key);
-            } else {
-                different.insert(key);
+    let mut sentences = vec![];
+    for of_model in methods.chunk_by(Contrast::is_beside) {
+        let items = &of_model[0].items;
+        let same = |a: usize, b: usize| {
+            of_model.iter().all(|contrast| {
+                let pair = contrast.pairs.iter().find(|pair| (pair.a, pair.b) == (a, b));
+                pair.is_none_or(|pair| contrast.are_same(pair))
+            }) && of_model.iter().any(|contrast| contrast.difference(a, b).is_some())
+        };
+        let mut left: Vec<usize> = (0..items.len()).collect();
+        while let Some(&first) = left.first() {
+            let (group, others): (Vec<usize>, Vec<usize>) =
+                left.into_iter().partition(|i| *i == first || same(first, *i));
+            left = others;
+            if group.len() > 1 {
+                let names: Vec<&str> = group.iter().map(|i| items[*i].label.as_str()).collect();
+                sentences.push(format!(
+                    "{} have the same scores on every image of {}: they are one result.",
+                    listed(&names),
+                    of_model[0].within
+                ));
             }
         }
     }
-    let name = |within: &str, i: usize| {
-        let contrast = methods.iter().find(|contrast| contrast.within == within);
-        contrast.map_or(String::new(), |contrast| contrast.items[i].label.clone())
-    };
-    same.difference(&different)
-        .map(|(within, a, b)| {
-            let [a, b] = [*a, *b].map(|i| name(within, i));
-            format!(
-                "{a} and {b} have the same scores on every image of {within}: one result, not two."
-            )
-        })
-        .collect()
+    sentences
 }
 
 /// How many methods are named in a sentence; more are counted.
 const FEW: usize = 3;
 
-/// Which methods a metric does not put above the controls.
-pub(crate) fn controls(methods: &[Contrast], with_model: bool) -> Vec<String> {
-    let mut sentences = vec![];
-    let below = below_controls(methods);
-    for contrast in methods.iter().filter(|contrast| contrast.items.iter().any(|i| i.is_control)) {
-        let here = below
-            .iter()
-            .filter(|below| below.model == contrast.within && below.heading == contrast.heading);
-        // By control and by how it was missed, in the order in which they come.
-        let mut groups: Vec<((&str, bool), Vec<&str>)> = vec![];
-        for below in here {
-            let key = (&*below.control, below.is_worse);
-            match groups.iter_mut().find(|(other, _)| *other == key) {
-                Some((_, methods)) => methods.push(&below.method),
-                None => groups.push((key, vec![&below.method])),
-            }
+/// The metrics by which no method of any model is shown to be better than some control.
+pub(crate) fn no_method_above(methods: &[Contrast]) -> Option<String> {
+    let mut metrics: Vec<(String, Vec<String>)> = vec![];
+    for Beaten { heading, control, by, .. } in beaten(methods, false) {
+        if !by.is_empty() {
+            continue;
         }
-        let n_methods = contrast.items.iter().filter(|item| !item.is_control).count();
-        let groups: Vec<String> = groups
-            .iter()
-            .map(|((control, is_worse), methods)| {
-                let how = if *is_worse { "worse than" } else { "not better than" };
-                let who = match methods.len() {
-                    1 => format!("{} is", methods[0]),
-                    n if n <= FEW => format!("{} are", listed(methods)),
-                    n if n == n_methods => format!("all {n} methods are"),
-                    n => format!("{n} of {n_methods} methods are"),
-                };
-                format!("{who} {how} {control}")
-            })
-            .collect();
-        if !groups.is_empty() {
-            let model = if with_model { format!(" of {}", contrast.within) } else { String::new() };
-            sentences.push(format!(
-                "By {}{model}, not every method is shown to be better than the controls, which know nothing of the network: {}.",
-                contrast.heading,
-                groups.join("; ")
-            ));
+        match metrics.iter_mut().find(|(known, _)| *known == heading) {
+            Some((_, controls)) => controls.push(control),
+            None => metrics.push((heading, vec![control])),
         }
     }
-    sentences
+    let of_metric = |(heading, controls): &(String, Vec<String>)| {
+        let controls: Vec<&str> = controls.iter().map(String::as_str).collect();
+        format!("{heading} ({})", listed(&controls))
+    };
+    let metrics: Vec<String> = metrics.iter().map(of_metric).collect();
+    let metrics: Vec<&str> = metrics.iter().map(String::as_str).collect();
+    let these = if metrics.len() == 1 { "this metric does" } else { "these metrics do" };
+    (!metrics.is_empty()).then(|| {
+        format!(
+            "No method is shown to be better than some control, which knows nothing of the network, by {}: alone, \
+             {these} not show that a method explains anything.",
+            listed(&metrics)
+        )
+    })
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -269,7 +377,12 @@ mod tests {
     fn concluded(change: impl Fn(&mut Record)) -> String {
         let (manifest, mut records) = many_images(60);
         records.iter_mut().for_each(change);
-        conclusions(&summarize(&manifest, &records)).join("\n")
+        text(&summarize(&manifest, &records))
+    }
+
+    fn text(summary: &Summary) -> String {
+        let topics = conclusions(summary).into_iter();
+        topics.flat_map(|topic| topic.sentences).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
@@ -279,8 +392,13 @@ mod tests {
             let wiggle = f64::from(record.image.as_bytes()[4]) / 1000.0;
             record.metrics[0] = Some(drop + if record.method == "cam" { wiggle } else { 0.0 });
         });
-        assert!(text.contains("Drop ↓: RISE is best with 10.0, ahead of Recipro-CAM with 40.0 by 30.0 to 30.0 points."), "{text}");
-        let equal = "has the best mean and cannot be told from any other. A difference of";
+        assert!(
+            text.contains(
+                "Drop ↓: RISE is best with 10.0, ahead of Recipro-CAM with 40.0 by 30.0 points."
+            ),
+            "{text}"
+        );
+        let equal = "and cannot be told from CAM and Recipro-CAM. Differences of";
         assert!(text.contains(equal), "{text}");
     }
 
@@ -299,26 +417,109 @@ mod tests {
         assert!(!text.contains("CAM and RISE have"), "{text}");
     }
 
-    #[test]
-    fn a_method_that_is_not_above_a_control_is_named() {
+    /// CAM and RISE beside a control, by drop: so much each, but for what belongs to the image.
+    fn beside_a_control(cam: f64, rise: f64) -> String {
         let (mut manifest, mut records) = many_images(60);
         manifest.methods[2].method = "random".into();
         for record in &mut records {
-            let drop =
-                [("cam", 0.5), ("rise", 0.2)].iter().find(|(name, _)| record.method == *name);
             let of_image = f64::from(record.image.as_bytes()[4]) / 1000.0;
-            record.metrics[0] = Some(drop.map_or(0.4, |(_, drop)| *drop) + of_image);
+            let drop = match &*record.method {
+                "cam" => cam,
+                "rise" => rise,
+                _ => 0.4,
+            };
+            record.metrics[0] = Some(drop + of_image);
         }
-        let text = conclusions(&summarize(&manifest, &records)).join("\n");
-        let worse = "By Drop ↓, not every method is shown to be better than the controls, which know nothing of the network: CAM is worse than Recipro-CAM (recipro_cam).";
-        assert!(text.contains(worse), "{text}");
-        // Both methods below it are named; of many there would be a number.
+        text(&summarize(&manifest, &records))
+    }
+
+    #[test]
+    fn the_best_is_a_method_and_how_it_stands_beside_the_controls_is_said() {
+        let none = "No method is shown to be better than some control, which knows nothing of the network, by ";
+        let drop = "Drop ↓ (Recipro-CAM (recipro_cam))";
+        let is_said =
+            |text: &str| text.lines().any(|line| line.starts_with(none) && line.contains(drop));
+        let text = beside_a_control(0.5, 0.7);
+        let best = "Drop ↓: CAM is best with 55.2, ahead of RISE with 75.2 by 20.0 points. Of the controls, Recipro-CAM (recipro_cam) is better.";
+        assert!(text.contains(best), "{text}");
+        assert!(is_said(&text), "{text}");
+        let text = beside_a_control(0.2, 0.7);
+        let best = "by 50.0 points. Better than the control, Recipro-CAM (recipro_cam).";
+        assert!(text.contains(best), "{text}");
+        assert!(!is_said(&text), "{text}");
+    }
+
+    #[test]
+    fn the_cheapest_and_whatever_is_better_than_all_that_costs_no_more_is_worth_its_price() {
+        let (mut manifest, mut records) = many_images(60);
+        manifest.metrics.truncate(1);
         for record in &mut records {
-            record.metrics[0] =
-                record.metrics[0].map(|drop| if record.method == "rise" { 0.9 } else { drop });
+            record.metrics.truncate(1);
+            record.adcc_per_image = None;
+            (record.forwards, record.head_forwards, record.backwards) = match &*record.method {
+                "cam" => (1, 0, 0),
+                "rise" => (4000, 0, 0),
+                _ => (1, 49, 0),
+            };
         }
-        let text = conclusions(&summarize(&manifest, &records)).join("\n");
-        assert!(text.contains("CAM and RISE are worse than Recipro-CAM (recipro_cam)."), "{text}");
+        let mut worth_with = |rise: f64, recipro_cam: f64| {
+            for record in &mut records {
+                let of_image = f64::from(record.image.as_bytes()[4]) / 1000.0;
+                let drop = match &*record.method {
+                    "cam" => 0.4,
+                    "rise" => rise,
+                    _ => recipro_cam,
+                };
+                record.metrics[0] = Some(drop + of_image - 0.0525);
+            }
+            let summary = summarize(&manifest, &records);
+            worth(&summary).remove(0).1
+        };
+        assert_eq!(
+            worth_with(0.1, 0.5),
+            "Worth their price by Drop ↓: CAM for 1 pass an image (40.0); RISE for 4000 passes an image (10.0; better \
+             than CAM by 30.0 points). Of the others, none is shown to be better than all of these that cost no more."
+        );
+        assert_eq!(
+            worth_with(0.3, 0.2),
+            "Worth their price by Drop ↓: CAM for 1 pass an image (40.0); Recipro-CAM for 50 passes an image (20.0; \
+             better than CAM by 20.0 points). Of the others, none is shown to be better than all of these that cost no \
+             more."
+        );
+        assert_eq!(
+            worth_with(0.4, 0.4),
+            "Worth its price by Drop ↓: CAM for 1 pass an image (40.0). No other method is shown to be better."
+        );
+    }
+
+    #[test]
+    fn a_small_difference_is_given_with_the_digits_that_it_has() {
+        assert_eq!(points(0.011, 0.0231), "1.1 to 2.3 points");
+        assert_eq!(points(0.000_11, 0.000_42), "0.01 to 0.04 points");
+        assert_eq!(points(-0.000_01, 0.001), "0.0 to 0.1 points");
+        assert_eq!(points(0.000_001, 0.000_002), "less than 0.001 points");
+        assert_eq!(points(0.3, 0.3), "30.0 points");
+    }
+
+    #[test]
+    fn of_many_methods_those_that_cannot_be_told_from_the_best_are_counted() {
+        let (mut manifest, _) = many_images(40);
+        let renamed =
+            |i: usize| crate::MethodEntry { name: format!("m{i}"), ..manifest.methods[0].clone() };
+        manifest.methods = (0..6).map(renamed).collect();
+        let mut records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+        let mut concluded = |n_worse: u8| {
+            for (i, record) in records.iter_mut().enumerate() {
+                let is_worse = record.method.as_bytes()[1] - b'0' < n_worse;
+                let noise = (i as f64 * 1.7).sin() / 100.0;
+                record.status = crate::Status::Ok;
+                record.metrics = vec![Some(if is_worse { 0.9 } else { 0.4 } + noise); 4];
+            }
+            text(&summarize(&manifest, &records))
+        };
+        assert!(concluded(0).contains("and cannot be told from any of the 5 others. "));
+        assert!(concluded(1).contains("and cannot be told from 4 of the 5 others. "));
+        assert!(!concluded(2).contains("others."), "three are named");
     }
 
     #[test]
@@ -336,8 +537,8 @@ mod tests {
             record.status = crate::Status::Ok;
             record.metrics = vec![Some(if is_better { 0.2 } else { 0.4 } + noise); 4];
         }
-        let text = conclusions(&summarize(&manifest, &records)).join("\n");
-        let counted = "Drop ↓, the best model under 5 methods: two under 3, none that can be told from every other under 2.";
+        let text = text(&summarize(&manifest, &records));
+        let counted = "Drop ↓: of 5 methods, the best model is two under 3.";
         assert!(text.contains(counted), "{text}");
         assert!(!text.contains(" under m0:"), "{text}");
     }
@@ -345,9 +546,9 @@ mod tests {
     #[test]
     fn few_images_support_nothing() {
         let (manifest, records) = many_images(29);
-        let sentences = conclusions(&summarize(&manifest, &records));
-        assert_eq!(sentences.len(), 1);
-        assert!(sentences[0].starts_with("Nothing: behind no mean there are more than 29 images"));
+        let text = text(&summarize(&manifest, &records));
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.starts_with("Nothing: behind no mean there are more than 29 images"));
     }
 
     #[test]
