@@ -113,7 +113,7 @@ with sync_playwright() as playwright:
     if page.locator("#two").count():
         selects = page.locator("#two select")
         one, other = (selects.nth(selects.count() - i) for i in (2, 1))
-        answer = page.locator("#two-answer .answer")
+        answer = page.locator("#two-said")
         first = answer.inner_text()
         forth = [page.locator("#two-answer tbody td:nth-child(3)").all_inner_texts(), one.input_value(), other.input_value()]
         one.select_option(forth[2])
@@ -143,9 +143,9 @@ with sync_playwright() as playwright:
     images = page.locator("#image-list button")
     if images.count():
         images.nth(images.count() - 1).click()
-        name = page.locator("#image h3").first.inner_text()
+        name = page.locator("#image-name").inner_text()
         images.nth(images.count() - 1).press("ArrowLeft")
-        other = page.locator("#image h3").first.inner_text()
+        other = page.locator("#image-name").inner_text()
         check("opens an image, and the one before by keyboard", images.count() < 2 or name != other, f"{name}, {other}")
         broken = page.evaluate("() => [...document.images].filter(i => !i.complete || !i.naturalWidth).length")
         check("shows every picture", broken == 0, f"{page.locator('#image img').count()} pictures")

@@ -30,23 +30,24 @@ pub fn head_in_chunks(
     in_chunks(n, classifier.head_batch(), make, |features| classifier.head_with(features, tokens))
 }
 
-/// Runs a batch as it is on the processor, and filled up with zeros to a power of two on a card: cuDNN plans every
-/// convolution anew for every size of batch that it meets, which takes longer than to run it.
+/// Runs a batch as it is on the processor, and filled up to a power of two on a card: cuDNN plans every convolution anew
+/// for every size of batch that it meets, which takes longer than to run it.
 pub fn filled_up(batch: &Tensor, run: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
     let n = batch.size()[0];
     let usual = (n as u64).next_power_of_two() as i64;
     filled_up_to(if batch.device().is_cuda() { usual } else { n }, batch, run)
 }
 
-fn filled_up_to(to: i64, batch: &Tensor, run: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+/// Runs a batch filled up to so many images with copies of its first, and gives what belongs to the batch.
+pub fn filled_up_to(to: i64, batch: &Tensor, run: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
     let mut shape = batch.size();
     let n = shape[0];
     if to == n {
         return run(batch);
     }
     shape[0] = to - n;
-    let zeros = Tensor::zeros(shape, (batch.kind(), batch.device()));
-    run(&Tensor::cat(&[batch, &zeros], 0)).narrow(0, 0, n)
+    let copies = batch.narrow(0, 0, 1).expand(shape, false);
+    run(&Tensor::cat(&[batch, &copies], 0)).narrow(0, 0, n)
 }
 
 /// The number of images in a batch of which `fitting` would fit into memory, at least one and at most `cap`: a power of

@@ -34,7 +34,7 @@ pub mod toy;
 pub use allocator::keep_memory;
 pub use biases::Biases;
 pub use cache::cache_folder;
-pub use chunks::{filled_up, head_in_chunks, logits_in_chunks, usual_batch};
+pub use chunks::{filled_up, filled_up_to, head_in_chunks, logits_in_chunks, usual_batch};
 pub use classifier::{Classifier, Counted, PooledLinear};
 pub use cost::Cost;
 pub use files::{MAX_TEXT, open_file, read_file, read_text_file, read_yaml_file};

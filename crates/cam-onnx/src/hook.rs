@@ -30,6 +30,9 @@ use crate::tensors::ExternalData;
 /// The name of the new output.
 pub const OUTPUT: &str = "saliency_map";
 
+/// How many numbers a tensor of a repeated head may have, for one image: a gigabyte of `f32`.
+const MAX_REPEATED: i64 = 1 << 28;
+
 /// What is hooked where.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hook {
@@ -107,13 +110,26 @@ pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
     };
     let cut = network.cut(&layer)?;
     let point = network.points().iter().find(|point| point.name == cut.layer());
-    let form = point.and_then(|point| Some((point.form?, point.map_shape()?)));
-    let Some((form, map_shape @ [_, height, width])) = form else {
+    let form = point.and_then(|point| Some((point, point.form?, point.map_shape()?)));
+    let Some((point, form, map_shape @ [_, height, width])) = form else {
         return Err(HookError::Graph(format!("there are no activations in `{layer}`")));
     };
     if let Some(class) = hook.class.filter(|class| !(0..network.n_classes()).contains(class)) {
         let n = network.n_classes();
         return Err(HookError::Graph(format!("class {class}: there are {n}, 0 to {}", n - 1)));
+    }
+    // The masks, and what they make of a head that has to be repeated.
+    let places = height * width;
+    let is_pooled = cut.pooled_linear_head().is_some();
+    let of_each = if is_pooled { places } else { places.max(network.largest_from(point)) };
+    let numbers = places.saturating_mul(of_each);
+    if numbers > MAX_REPEATED {
+        let what = if is_pooled { "masks" } else { "the head behind it, repeated," };
+        return Err(HookError::Graph(format!(
+            "`{layer}` has {height} x {width} places, and {what} would take {:.1} GB a tensor for one image; name a later \
+             layer of fewer places, or export the model for smaller images",
+            4.0 * numbers as f64 / 1e9
+        )));
     }
     let opset = network.opset();
     let lists_weights = model.ir_version() < 4;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cam_core::{Biases, Classifier, PooledLinear, filled_up, usual_batch};
+use cam_core::{Biases, Classifier, PooledLinear, filled_up, filled_up_to, usual_batch};
 use tch::{Device, Kind, Tensor};
 
 use crate::analysis::{self, Batches};
@@ -252,6 +252,21 @@ impl Network {
         self.graph.inputs[0].shape.as_ref().is_some_and(|shape| shape[0] == Some(1))
     }
 
+    /// How many numbers the largest tensor at a point and behind it has, for one image.
+    pub(crate) fn largest_from(&self, point: &CutPoint) -> i64 {
+        let mut behind = BTreeSet::from([point.value]);
+        let mut largest = point.shape.iter().product::<i64>();
+        for node in &self.graph.nodes {
+            if node.inputs.iter().flatten().any(|input| behind.contains(input)) {
+                behind.extend(node.outputs.iter().flatten());
+                let shapes = node.outputs.iter().flatten().filter_map(|o| self.shapes[*o].as_ref());
+                let most = shapes.map(|sides| sides.iter().product::<i64>()).max();
+                largest = largest.max(most.unwrap_or(0) / self.smallest);
+            }
+        }
+        largest
+    }
+
     /// What a `Reshape` has to be told for any number of images, by its output's name: -1 on the axis that grows.
     pub(crate) fn shape_for_any(&self, output: &str) -> Option<Vec<i64>> {
         let value = self.graph.names.iter().position(|own| own == output)?;
@@ -495,16 +510,8 @@ impl Cut<'_> {
         let parts: Vec<Tensor> = (0..n)
             .step_by(size as usize)
             .map(|start| {
-                let length = size.min(n - start);
-                let part = x.narrow(0, start, length);
-                if length == size {
-                    return run(&part, size);
-                }
-                // The last ones, filled up with copies of one of them.
-                let mut shape = part.size();
-                shape[0] = size - length;
-                let filling = part.narrow(0, 0, 1).expand(shape, false);
-                run(&Tensor::cat(&[part, filling], 0), size).narrow(0, 0, length)
+                let part = x.narrow(0, start, size.min(n - start));
+                filled_up_to(size, &part, |part| run(part, size))
             })
             .collect();
         Tensor::cat(&parts, 0)

@@ -60,3 +60,15 @@ fn a_network_whose_images_meet_is_refused_with_the_reason() {
         assert!(error.contains("depends on the other images of its batch"), "{error}");
     }
 }
+
+#[test]
+fn a_head_that_would_be_repeated_over_too_many_places_is_refused_before_it_takes_memory() {
+    let model = Model { side: 1024, ..Model::default() };
+    let model = model.stem("images").head("GlobalMaxPool", "r", "scores");
+    let folder = tempfile::tempdir().unwrap();
+    let path = model.write(folder.path(), "large");
+    let layer = Some("r".to_owned());
+    let error = hook(&path, &Hook { layer, ..Hook::default() }).unwrap_err().to_string();
+    assert!(error.contains("has 256 x 256 places"), "{error}");
+    assert!(error.contains("name a later layer of fewer places"), "{error}");
+}

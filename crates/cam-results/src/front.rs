@@ -27,6 +27,14 @@ impl Price {
         }
     }
 
+    /// Whether two are one price: seconds are measured, and passes are counted.
+    pub(crate) fn is_same(self, a: f64, b: f64) -> bool {
+        match self {
+            Self::Secs => a.max(b) <= 1.1 * a.min(b),
+            Self::Passes | Self::Executed => (a - b).abs() < 0.5,
+        }
+    }
+
     /// The same as it is drawn: prices differ by factors, and an axis of factors has no 0.
     pub(crate) fn drawn(self, cost: &MeanCost) -> f64 {
         let least = match self {
@@ -37,23 +45,44 @@ impl Price {
     }
 }
 
-/// The methods that are worth their price by a metric, as places among a contrast's items, the cheapest first: the best
-/// of the cheapest, and every one that is shown to be better than all of these that cost no more. Controls aside, and what
-/// has no mean or no price.
-pub(crate) fn worth(summary: &Summary, contrast: &Contrast, price: Price) -> Vec<usize> {
+/// What is worth its price, of all that cost the same.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Worth {
+    /// In passes or in seconds.
+    pub(crate) cost: f64,
+    /// The best method's name, and those of others that cannot be told from it.
+    pub(crate) methods: Vec<String>,
+}
+
+/// The methods that are worth their price by a metric, the cheapest first: the best of the cheapest, and the best of those
+/// that are shown to be better than everything that is cheaper and worth its price. Controls aside, and what has too few
+/// images, no mean or no price.
+pub(crate) fn worth(summary: &Summary, contrast: &Contrast, price: Price) -> Vec<Worth> {
+    let contrast = &contrast.with_enough_images();
     let mut priced = priced(summary, contrast, price);
-    // The better of those that cost the same stay before the others.
     priced.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let mut worth: Vec<usize> = vec![];
-    for (method, _) in priced {
-        if worth.iter().all(|cheaper| contrast.is_better(method, *cheaper)) {
-            worth.push(method);
-        }
+    let mut worth: Vec<Worth> = vec![];
+    let mut bests: Vec<usize> = vec![];
+    for group in priced.chunk_by(|a, b| price.is_same(a.1, b.1)) {
+        let is_better = |method: usize| bests.iter().all(|best| contrast.is_better(method, *best));
+        let order =
+            contrast.order_of(|i| group.iter().any(|(method, _)| *method == i) && is_better(i));
+        let Some(&best) = order.first() else { continue };
+        let is_alike = |other: &usize| {
+            *other == best
+                || contrast.difference(best, *other).is_some() && !contrast.is_better(best, *other)
+        };
+        let alike = order.into_iter().filter(is_alike);
+        worth.push(Worth {
+            cost: group[0].1,
+            methods: alike.map(|method| contrast.items[method].name.clone()).collect(),
+        });
+        bests.push(best);
     }
     worth
 }
 
-/// The methods that have a mean and a price, best means first, with what they cost.
+/// The methods that have a mean and a price, with what they cost.
 pub(crate) fn priced(summary: &Summary, contrast: &Contrast, price: Price) -> Vec<(usize, f64)> {
     let cost = |method: usize| {
         let name = &contrast.items[method].name;
@@ -96,9 +125,8 @@ mod tests {
         for (cell, (passes, _)) in summary.cells.iter_mut().zip(offers) {
             cell.cost = Some(cost(passes));
         }
-        let drop = &summary.methods[0];
-        let worth = worth(&summary, drop, Price::Passes).into_iter();
-        worth.map(|place| drop.items[place].name.clone()).collect()
+        let worth = worth(&summary, &summary.methods[0], Price::Passes).into_iter();
+        worth.map(|worth| worth.methods.join(" or ")).collect()
     }
 
     #[test]
@@ -108,11 +136,40 @@ mod tests {
         assert_eq!(worth([(1.0, 0.4), (500.0, 0.2), (50.0, 0.1)]), ["cam", "recipro_cam"]);
         assert_eq!(worth([(1.0, 0.1), (500.0, 0.2), (50.0, 0.3)]), ["cam"]);
         assert_eq!(worth([(1.0, 0.4), (1.0, 0.2), (1.0, 0.3)]), ["rise"], "the best at one price");
+        assert_eq!(worth([(1.0, 0.4), (1.0, 0.2), (1.0, 0.2)]), ["rise or recipro_cam"], "alike");
+        // At one price the better mean is first, whatever an expensive method says of either.
+        assert_eq!(worth([(1.0, 0.4), (9.0, 0.1), (9.0, 0.3)]), ["cam", "rise"]);
     }
 
     #[test]
     fn what_is_better_by_chance_alone_is_not_worth_more() {
         assert_eq!(worth_of([(1.0, 0.4), (500.0, 0.399), (50.0, 0.4)], |_| {}), ["cam"]);
+    }
+
+    #[test]
+    fn a_method_of_few_images_is_aside_and_keeps_no_other_off() {
+        let (manifest, mut records) = many_images(40);
+        for record in &mut records {
+            let place: usize = record.image[..5].parse().unwrap();
+            let drop = if record.method == "rise" { 0.2 } else { 0.4 };
+            record.metrics[0] = Some(drop + (place as f64).sin() / 50.0);
+            if record.method == "cam" && place >= 12 {
+                record.status = crate::Status::Failed;
+            }
+        }
+        let mut summary = summarize(&manifest, &records);
+        for (cell, passes) in summary.cells.iter_mut().zip([1.0, 500.0, 50.0]) {
+            cell.cost = Some(cost(passes));
+        }
+        let worth = worth(&summary, &summary.methods[0], Price::Passes);
+        let first: Vec<&str> = worth.iter().map(|worth| worth.methods[0].as_str()).collect();
+        assert_eq!(first, ["recipro_cam", "rise"]);
+    }
+
+    #[test]
+    fn seconds_within_a_tenth_are_one_price_and_passes_are_counted() {
+        assert!(Price::Secs.is_same(1.0, 1.09) && !Price::Secs.is_same(1.0, 1.2));
+        assert!(Price::Passes.is_same(50.0, 50.0) && !Price::Passes.is_same(50.0, 51.0));
     }
 
     #[test]

@@ -26,7 +26,7 @@ type ModelRows<'a> = (&'a ModelEntry, Vec<(&'a MethodEntry, &'a Cell)>);
 /// a table for each family.
 ///
 /// The best value of a column is bold and the second underlined only where the paired test, corrected for the whole
-/// table, separates it from all that follow in its model. What is wider than the text is scaled to it; many columns are
+/// table, separates it from all other methods that follow in its model, controls aside. What is wider than the text is scaled to it; many columns are
 /// continued below, many models in further tables.
 pub fn table_tex(manifest: &RunManifest, summary: &Summary, preset: Preset) -> String {
     let models: Vec<ModelRows<'_>> = manifest
@@ -208,7 +208,7 @@ pub fn table_md(manifest: &RunManifest, summary: &Summary, preset: Preset) -> St
     head.extend(columns.iter().map(|column| column.heading.clone()));
     head.push("n".into());
     let mut md = format!(
-        "{}, class explained: {}. {} Bold: better than every other method of its model by the paired test.\n\n",
+        "{}, class explained: {}. {} Bold: better than every other method of its model by the paired test, controls aside.\n\n",
         report::escape(&manifest.dataset.name),
         manifest.target,
         preset.unit(if summary.by_class { "classes" } else { "images" })
@@ -306,14 +306,14 @@ fn caption(
         manifest.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let units = if summary.by_class { "classes" } else { "images" };
     let controls = if rows.iter().any(|(method, _)| method.is_control()) {
-        " Italic: controls, which know nothing of the network."
+        " Italic: controls, which know nothing of the network, or nothing of what it learned."
     } else {
         ""
     };
     escape(&format!(
         "{}; {images} of {}; explained class: {}; protocols: {}; seed {}. {} Bold: better than every other method of its \
-         model by the paired sign-flip test, corrected for the whole table (Holm); underlined: better than every one but \
-         that.{controls} cambench {}, {}.",
+         model, controls aside, by the paired sign-flip test, corrected for the whole table (Holm); underlined: better \
+         than every one but that.{controls} cambench {}, {}.",
         models.join("; "),
         manifest.dataset.name,
         manifest.target,

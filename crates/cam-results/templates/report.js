@@ -205,6 +205,7 @@
       .filter((method) => meanOf(model, method, metric) !== null)
       .sort((a, b) => metrics[metric].better * (meanOf(model, b, metric) - meanOf(model, a, metric)));
   }
+  const methodsFirst = (order) => [...order].sort((a, b) => methods[a].control - methods[b].control);
   const metricOptions = metrics
     .map((metric, i) => [i, metric.heading])
     .filter(([i]) => data.means.some((means) => means[i] !== null));
@@ -363,8 +364,8 @@
     const few = rows.some(({ pair }) => pair.n < data.few);
     const answer = { better: one, worse: other, same: "cannot be told" };
     const mean = (metric, method) => points(meanOf(model, method, metric));
+    $("two-said").textContent = [few && a !== b ? "So few images support no conclusion." : "", ...sentences].filter(Boolean).join(" ");
     $("two-answer").replaceChildren(
-      el("p", { class: "answer" }, few && a !== b ? "So few images support no conclusion. " : "", sentences.filter(Boolean).join(" ")),
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Two methods by every metric" }, el("table", {},
         el("caption", { class: "hidden" }, `${one} and ${other} by every metric`),
         el("thead", {}, el("tr", {}, ["Metric", "Better", "Difference", "p", one, other].map((text, i) =>
@@ -387,7 +388,7 @@
   attempt("two", () => {
     if (!isCompared) return remove("two");
     const redraw = () => drawTwo(model(), one(), other());
-    const [best, next] = new Set([...ordered(0, lead), ...methods.keys()]);
+    const [best, next] = new Set([...methodsFirst(ordered(0, lead)), ...methods.keys()]);
     const options = methods.map((method, i) => [i, method.label]);
     const model = modelChoice("two", redraw);
     const one = choice("two", "Is", options, best, redraw);
@@ -405,7 +406,7 @@
     };
     const model = modelChoice("differences", redraw);
     const metric = choice("differences", "Metric", metricOptions, lead, redraw);
-    const reference = choice("differences", "Minus", methods.map((method, i) => [i, method.label]), ordered(0, lead)[0], redraw);
+    const reference = choice("differences", "Minus", methods.map((method, i) => [i, method.label]), methodsFirst(ordered(0, lead))[0], redraw);
     drawn("differences", redraw);
   });
 
@@ -523,8 +524,11 @@
         }
       }
       parts.push(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, byOptions.find(([value]) => value === by())[1]));
-      const front = data.fronts[model()][metric()][by()].flatMap((method) => here.filter((p) => p.method === method));
-      if (front.length > 1) parts.push(svg("path", { class: "front", d: `M${front.map((p) => `${x(Math.log10(p.at))},${y(p.score)}`).join("L")}` }));
+      // Of those that cost the same and are alike, the line goes through the best.
+      const worth = data.fronts[model()][metric()][by()];
+      const front = worth.flat().flatMap((method) => here.filter((p) => p.method === method));
+      const bests = front.filter((p) => worth.some(([best]) => best === p.method));
+      if (bests.length > 1) parts.push(svg("path", { class: "front", d: `M${bests.map((p) => `${x(Math.log10(p.at))},${y(p.score)}`).join("L")}` }));
       // A label goes beside its point, or a little above or below; where there is no room, pointing at it must do.
       const placed = here.map(({ at, score }) => ({ x: x(Math.log10(at)) - 6, y: y(score), size: 12 }));
       const place = (cx, cy, size) => [0, -13, 13, -26, 26, -39, 39].map((step) => cy + step).find((ty) =>
@@ -541,7 +545,7 @@
           ty === undefined ? "" : svg("text", { class: "name", x: cx + 10, y: ty + 4, "font-weight": isFront ? 600 : 400 }, methods[method].label));
       }
       chart.replaceChildren(drawing(width, height,
-        `${metrics[metric()].heading} over cost. Worth their price: ${front.map((p) => methods[p.method].label).join(", ")}`, parts.flat().filter(Boolean)),
+        `${metrics[metric()].heading} over cost.${front.length ? ` Worth their price: ${front.map((p) => methods[p.method].label).join(", ")}` : ""}`, parts.flat().filter(Boolean)),
         ...(outside.length ? [note(`Off this scale: ${outside.map((p) => `${methods[p.method].label} (${points(p.score)})`).join(", ")}.`)] : []));
     };
     const byOptions = [["passes", "passes that the definition needs"], ["executed", "passes really run"], ["secs", "seconds"]];
@@ -597,6 +601,7 @@
     };
     const show = () => {
       const shown = here()[open];
+      $("image-name").textContent = shown?.image ?? "";
       if (!shown) return $("image").replaceChildren(note("This model has no scored image to choose from."));
       [...$("image-list").children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === open)));
       // Pointing at a map shows which curve is its.
@@ -617,7 +622,6 @@
         method.curves.filter((curve) => curve.metric === kind).map((curve) => ({ method: i, mean: curve.values })))));
       const columns = metrics.map((_, i) => i).filter((i) => shown.methods.some((method) => method.values?.[i] !== null && method.values));
       $("image").replaceChildren(
-        el("h3", {}, shown.image),
         el("p", { class: "note" }, `Chosen because: ${shown.rules.join(", ")}. ${classText(shown)}`),
         el("div", { class: "tiles" }, tile(shown.photo, "The photograph", "Photograph", "as the network sees it", "the photograph is not at hand"), tiles),
         el("p", { class: "scale", "aria-hidden": "true" }, "least", el("i"), "most important"),

@@ -182,18 +182,21 @@ fn costs(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Valu
     json!(costs)
 }
 
-/// `[model][metric]`, ADCC last: by every price the methods that are worth it, the cheapest first.
+/// `[model][metric]`, ADCC last: by every price the methods that are worth it, the cheapest first; those of one price and
+/// alike together, the best first.
 fn fronts(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Value {
     let metrics = manifest.metrics.iter().map(|metric| &*metric.name).chain(["adcc"]);
-    let of = |model: &str, metric: &str, price: Price| -> Vec<usize> {
+    let of = |model: &str, metric: &str, price: Price| -> Vec<Vec<usize>> {
         let mut contrasts = summary.methods.iter();
         let Some(contrast) = contrasts.find(|c| c.within == model && c.metric == metric) else {
             return vec![];
         };
-        let worth = worth(summary, contrast, price).into_iter();
-        worth.filter_map(|item| places.methods.get(&*contrast.items[item].name).copied()).collect()
+        let places = |methods: Vec<String>| {
+            methods.iter().filter_map(|name| places.methods.get(&**name).copied()).collect()
+        };
+        worth(summary, contrast, price).into_iter().map(|worth| places(worth.methods)).collect()
     };
-    let of_model = |model: &str| -> Vec<BTreeMap<&'static str, Vec<usize>>> {
+    let of_model = |model: &str| -> Vec<BTreeMap<&'static str, Vec<Vec<usize>>>> {
         let by_price = |metric| Price::ALL.map(|(name, price)| (name, of(model, metric, price)));
         metrics.clone().map(|metric| BTreeMap::from(by_price(metric))).collect()
     };

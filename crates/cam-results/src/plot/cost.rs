@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Estimate, MethodEntry, RunManifest, Summary,
-    front::{Price, worth},
+    front::{Price, Worth, worth},
     report,
 };
 
@@ -26,10 +26,14 @@ pub fn cost_plot(manifest: &RunManifest, summary: &Summary) -> Option<Plot> {
     let colors = colors(manifest);
     let scale = scale(&points);
     let entry = |method: &MethodEntry| {
-        let mut of_method = points.iter().filter(|point| point.method == method.name).peekable();
-        let is_off =
-            of_method.peek().is_some() && of_method.all(|point| !scale.contains(&point.adcc.mean));
-        let off = if is_off { " (off the scale)" } else { "" };
+        let of_method = points.iter().filter(|point| point.method == method.name);
+        let (drawn, off): (Vec<&Point>, Vec<&Point>) =
+            of_method.partition(|point| scale.contains(&point.adcc.mean));
+        let off = match (drawn.len(), off.len()) {
+            (_, 0) => "",
+            (0, _) => " (off the scale)",
+            _ => " (partly off the scale)",
+        };
         (format!("{}{off}", report::label(method)), colors[&*method.name])
     };
     let mut legend: Vec<(String, RGBColor)> = manifest.methods.iter().map(entry).collect();
@@ -84,8 +88,9 @@ fn front_of(
     let Some(adcc) = contrasts.find(|c| c.within == *within && c.metric == "adcc") else {
         return vec![];
     };
-    let place = |item: usize| {
-        let is_it = |point: &Point| (point.model, &point.method) == (model, &adcc.items[item].name);
+    let place = |worth: Worth| {
+        let is_it =
+            |point: &Point| point.model == model && worth.methods.first() == Some(&point.method);
         points.iter().position(is_it)
     };
     worth(summary, adcc, Price::Passes).into_iter().filter_map(place).collect()
@@ -211,7 +216,7 @@ mod tests {
     use super::*;
     use crate::{
         MeanCost, Record, summarize,
-        testing::{manifest, rows},
+        testing::{manifest, many_images, rows},
     };
 
     fn summary(manifest: &RunManifest) -> Summary {
@@ -221,8 +226,8 @@ mod tests {
 
     #[test]
     fn what_is_free_stands_first_at_one_pass() {
-        let manifest = manifest();
-        let mut summary = summary(&manifest);
+        let (manifest, records) = many_images(40);
+        let mut summary = summarize(&manifest, &records);
         for (cell, (forwards, mean)) in
             summary.cells.iter_mut().zip([(1.0, 0.5), (500.0, 0.9), (0.0, 0.7)])
         {

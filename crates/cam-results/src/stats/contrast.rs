@@ -104,10 +104,11 @@ impl Contrast {
 
     /// The same of the methods alone, as if there were no controls.
     pub(crate) fn methods_in_order(&self) -> Vec<usize> {
-        self.order_of(|item| !item.is_control)
+        self.order_of(|i| !self.items[i].is_control)
     }
 
-    fn order_of(&self, is_meant: impl Fn(&Item) -> bool) -> Vec<usize> {
+    /// The same of some of them, as if there were no others.
+    pub(crate) fn order_of(&self, is_meant: impl Fn(usize) -> bool) -> Vec<usize> {
         let goodness = |i: usize| {
             self.items[i].estimate.map(|estimate| match self.better {
                 Better::Higher => estimate.mean,
@@ -115,7 +116,7 @@ impl Contrast {
             })
         };
         let mut order: Vec<(usize, f64)> = (0..self.items.len())
-            .filter(|i| is_meant(&self.items[*i]))
+            .filter(|i| is_meant(*i))
             .filter_map(|i| Some((i, goodness(i)?)))
             .collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));

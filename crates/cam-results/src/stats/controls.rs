@@ -1,4 +1,4 @@
-//! Methods beside the controls, which know nothing of the network.
+//! Methods beside the controls, which know nothing of the network, or nothing of what it learned.
 
 use super::{Contrast, Difference, words::listed};
 
@@ -58,9 +58,13 @@ pub(crate) fn unbeaten(contrast: &Contrast, method: usize) -> Vec<&str> {
         .collect()
 }
 
-/// How a method stands beside the controls that were scored: which are better, and which cannot be told from it. `None`
-/// without controls.
-pub(crate) fn beside_controls(contrast: &Contrast, method: usize) -> Option<String> {
+/// How a method stands beside the controls of a contrast: which are better, and which cannot be told from it, as far as
+/// they are compared in what is left of it with enough images. `None` without controls.
+pub(crate) fn beside_controls(
+    whole: &Contrast,
+    contrast: &Contrast,
+    method: usize,
+) -> Option<String> {
     let compared: Vec<usize> = places(contrast, true)
         .filter(|control| contrast.difference(method, *control).is_some())
         .collect();
@@ -80,12 +84,14 @@ pub(crate) fn beside_controls(contrast: &Contrast, method: usize) -> Option<Stri
     if !alike.is_empty() {
         parts.push(format!("{} cannot be told from it", listed(&alike)));
     }
+    let has_all = compared.len() == places(whole, true).count();
     match (compared.len(), parts.is_empty()) {
         (0, _) => None,
-        (1, true) => {
-            Some(format!("Better than the control, {}.", contrast.items[compared[0]].label))
+        (2.., true) if has_all => Some("Better than every control.".to_owned()),
+        (n, true) => {
+            let controls = if n == 1 { "control" } else { "controls" };
+            Some(format!("Better than the {controls} {}.", listed(&named(&|_any| true))))
         }
-        (_, true) => Some("Better than every control.".to_owned()),
         _ => Some(format!("Of the controls, {}.", parts.join(", and "))),
     }
 }
@@ -188,7 +194,7 @@ mod tests {
         let drop = &summary(cam, rise, control).methods[0];
         ["CAM", "RISE"].map(|label| {
             let place = drop.items.iter().position(|item| item.label == label).unwrap();
-            beside_controls(drop, place).unwrap()
+            beside_controls(drop, drop, place).unwrap()
         })
     }
 
@@ -198,7 +204,7 @@ mod tests {
         assert_eq!(
             beside(0.2, 0.6, 0.4),
             [
-                format!("Better than the control, {control}."),
+                format!("Better than the control {control}."),
                 format!("Of the controls, {control} is better.")
             ]
         );
@@ -210,7 +216,7 @@ mod tests {
     fn without_a_control_there_is_nothing_to_say() {
         let (manifest, records) = many_images(60);
         let methods = summarize(&manifest, &records).methods;
-        assert_eq!(beside_controls(&methods[0], 0), None);
+        assert_eq!(beside_controls(&methods[0], &methods[0], 0), None);
         assert_eq!(beaten(&methods, false), []);
     }
 

@@ -35,9 +35,8 @@ pub(crate) fn conclusions_md(md: &mut String, summary: &Summary) {
     }
     md.push_str(
         "\nDifferences are paired, image by image; a claim has a p-value below 0.05 after correction for all comparisons \
-         of its kind, between methods or between models, in this report. Controls know nothing of the network and are not \
-         among the best; where one is as good as the best method, that metric alone does not show that the method \
-         explains anything.\n\n",
+         of its kind, between methods or between models, in this report. Controls are never the best: where one is as good \
+         as the best method, that metric alone does not show that the method explains anything.\n\n",
     );
 }
 

@@ -43,7 +43,9 @@ pub use ranks::Ranks;
 pub(crate) use scores::{ROUNDING, Scores, Statistic, Values};
 pub use test::Difference;
 pub(crate) use test::{Paired, corrected};
-pub(crate) use words::{Best, best, equal, listed, no_method_above, nothing, too_few, worth};
+pub(crate) use words::{
+    Best, best, between_networks, equal, listed, no_method_above, nothing, too_few, worth,
+};
 pub use words::{Topic, conclusions};
 
 /// How often an interval is to hold the truth.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Summary,
-    front::{self, Price, priced},
+    front::{self, Price, Worth},
     report::{counted, number},
     summary::FEW_IMAGES,
 };
@@ -43,11 +43,10 @@ pub fn conclusions(summary: &Summary) -> Vec<Topic> {
             sentences,
         });
     }
-    // The layers of one network have a section of their own.
-    if summary.n_networks() > 1 {
-        topics
-            .push(Topic { title: Some("Between models".to_owned()), sentences: between(summary) });
-    }
+    topics.push(Topic {
+        title: Some("Between models".to_owned()),
+        sentences: between(&between_networks(summary)),
+    });
     let mut of_all: Vec<String> = no_method_above(&summary.methods).into_iter().collect();
     of_all.extend(equal(&summary.methods));
     of_all.extend(too_few(summary));
@@ -110,11 +109,11 @@ pub(crate) struct Best {
 }
 
 /// Who is best of those with enough images, and with whom.
-pub(crate) fn best(contrast: &Contrast) -> Option<Best> {
-    let contrast = &contrast.with_enough_images();
+pub(crate) fn best(whole: &Contrast) -> Option<Best> {
+    let contrast = &whole.with_enough_images();
     let order = contrast.methods_in_order();
     let (&best, rest) = order.split_first()?;
-    let beside = beside_controls(contrast, best);
+    let beside = beside_controls(whole, contrast, best);
     let label = |i: usize| contrast.items[i].label.as_str();
     let percent = |i: usize| contrast.items[i].estimate.map_or(f64::NAN, |e| 100.0 * e.mean);
     let Some(&next) = rest.first() else {
@@ -124,49 +123,65 @@ pub(crate) fn best(contrast: &Contrast) -> Option<Best> {
     };
     if contrast.first().is_some() {
         let difference = contrast.difference(best, next)?;
-        let has_all = [best, next].iter().all(|i| contrast.items[*i].n == difference.n);
-        let which = if has_all {
-            String::new()
-        } else {
-            format!(" on the {} images of both", difference.n)
-        };
         let sentence = format!(
-            "{} is best with {:.1}, ahead of {} with {:.1} by {}{which}.",
+            "{} is best with {:.1}, ahead of {} with {:.1} by {}{}.",
             label(best),
             percent(best),
             label(next),
             percent(next),
             size(&difference),
+            common(contrast, best, next),
         );
         return Some(Best { sentence, beside });
     }
-    let with_best: Vec<usize> =
-        rest.iter().copied().filter(|other| !contrast.is_better(best, *other)).collect();
-    let others = match with_best.len() {
-        n if n <= FEW => listed(&with_best.iter().map(|i| label(*i)).collect::<Vec<_>>()),
-        n if n == rest.len() => format!("any of the {n} others"),
-        n => format!("{n} of the {} others", rest.len()),
-    };
-    let who = format!(
-        "{} has the best mean, {:.1}, and cannot be told from {others}",
-        label(best),
-        percent(best)
-    );
-    let detectable = with_best
-        .iter()
-        .filter_map(|other| contrast.difference(best, *other))
-        .map(|difference| difference.detectable)
-        .filter(|points| *points > ROUNDING && points.is_finite());
-    let (least, most) =
-        detectable.fold((f64::INFINITY, 0.0_f64), |(lo, hi), d| (lo.min(d), hi.max(d)));
-    let seen = if most > 0.0 {
-        let points = points(least, most);
-        let a = if points.contains(" to ") { "Differences" } else { "A difference" };
-        format!(" {a} of {points} would have been seen four times out of five.")
+    let (compared, apart): (Vec<usize>, Vec<usize>) =
+        rest.iter().copied().partition(|other| contrast.difference(best, *other).is_some());
+    let alike: Vec<usize> =
+        compared.iter().copied().filter(|other| !contrast.is_better(best, *other)).collect();
+    let names = |places: &[usize]| listed(&places.iter().map(|i| label(*i)).collect::<Vec<_>>());
+    let mut parts = vec![];
+    if !alike.is_empty() {
+        let others = match alike.len() {
+            n if n <= FEW => names(&alike),
+            n if n == rest.len() => format!("any of the {n} others"),
+            n => format!("{n} of the {} others", rest.len()),
+        };
+        let all_have = |other: &usize| common(contrast, best, *other).is_empty();
+        let which = if alike.iter().all(all_have) { "" } else { " on the images that both have" };
+        parts.push(format!("cannot be told from {others}{which}"));
+    }
+    if !apart.is_empty() {
+        let others =
+            if apart.len() <= FEW { names(&apart) } else { format!("{} others", apart.len()) };
+        parts.push(format!("has too few images in common with {others}"));
+    }
+    // What would have been seen of any of them.
+    let detectable = alike.iter().filter_map(|other| contrast.difference(best, *other));
+    let most = detectable.map(|difference| difference.detectable).fold(0.0, f64::max);
+    let seen = if most > ROUNDING && most.is_finite() {
+        let who = if alike.len() > 1 { " from any of them" } else { "" };
+        let size = points(most, most);
+        format!(" A difference of {size}{who} would have been seen four times out of five.")
     } else {
         String::new()
     };
-    Some(Best { sentence: format!("{who}.{seen}"), beside })
+    let sentence = format!(
+        "{} has the best mean, {:.1}, and {}.{seen}",
+        label(best),
+        percent(best),
+        parts.join(", and ")
+    );
+    Some(Best { sentence, beside })
+}
+
+/// Which images two items are compared on, where one has others, too.
+fn common(contrast: &Contrast, a: usize, b: usize) -> String {
+    match contrast.difference(a, b) {
+        Some(Difference { n, .. }) if [a, b].iter().any(|i| contrast.items[*i].n != n) => {
+            format!(" on the {n} images of both")
+        }
+        _ => String::new(),
+    }
 }
 
 /// A difference's 95 % interval as a size, whichever way it goes.
@@ -191,44 +206,56 @@ fn points(least: f64, most: f64) -> String {
     if least == most { format!("{most} points") } else { format!("{least} to {most} points") }
 }
 
-/// Which methods are worth their price in each model, by ADCC, else by the first metric: the best of the cheapest, and
-/// every one that is shown to be better than all of these that cost no more. Names of models with a sentence each.
+/// Which methods are worth their price in each model, by ADCC, else by the first metric. Names of models with a sentence
+/// each.
 pub(crate) fn worth(summary: &Summary) -> Vec<(String, String)> {
     let of_model = |of_model: &[Contrast]| {
         let by = of_model.iter().find(|contrast| contrast.metric == "adcc").or(of_model.first())?;
         let contrast = by.with_enough_images();
-        let priced = priced(summary, &contrast, Price::Passes);
-        let passes = |method: usize| {
-            priced.iter().find(|(other, _)| *other == method).map(|(_, passes)| *passes)
-        };
-        let worth = front::worth(summary, &contrast, Price::Passes);
-        if priced.len() < 2 {
+        let n_priced = front::priced(summary, &contrast, Price::Passes).len();
+        if n_priced < 2 {
             return None;
         }
-        let part = |(place, method): (usize, &usize)| {
-            let Item { label, estimate, .. } = &contrast.items[*method];
-            let passes = passes(*method)?;
+        let worth = front::worth(summary, by, Price::Passes);
+        let place = |name: &String| contrast.items.iter().position(|item| item.name == *name);
+        let bests: Vec<usize> =
+            worth.iter().filter_map(|worth| place(worth.methods.first()?)).collect();
+        let part = |(i, Worth { cost, methods }): (usize, &Worth)| {
+            let best = bests[i];
+            let Item { label, estimate, .. } = &contrast.items[best];
             let mut said = vec![format!("{:.1}", estimate.map_or(f64::NAN, |e| 100.0 * e.mean))];
-            if let Some(before) = place.checked_sub(1).map(|before| worth[before])
-                && let Some(difference) = contrast.difference(*method, before)
+            if let Some(before) = i.checked_sub(1).map(|before| bests[before])
+                && let Some(difference) = contrast.difference(best, before)
             {
-                let before = &contrast.items[before].label;
-                said.push(format!("better than {before} by {}", size(&difference)));
+                let (by, which) = (size(&difference), common(&contrast, best, before));
+                said.push(format!("better than {} by {by}{which}", contrast.items[before].label));
             }
-            let unbeaten = unbeaten(&contrast, *method);
+            let unbeaten = unbeaten(&contrast, best);
             if !unbeaten.is_empty() {
                 said.push(format!("not shown to be better than {}, a control", listed(&unbeaten)));
             }
-            let noun = if passes > 1.0 { "passes" } else { "pass" };
-            Some(format!("{label} for {} {noun} an image ({})", number(passes), said.join("; ")))
+            let alike: Vec<&str> = methods[1..]
+                .iter()
+                .filter_map(|name| Some(contrast.items[place(name)?].label.as_str()))
+                .collect();
+            let or = match alike.len() {
+                0 => String::new(),
+                n if n <= FEW => format!(" (or {}, which cannot be told from it)", listed(&alike)),
+                n => format!(" (or any of {n} others that cannot be told from it)"),
+            };
+            let noun = if *cost > 1.0 { "passes" } else { "pass" };
+            format!("{label}{or} for {} {noun} an image ({})", number(*cost), said.join("; "))
         };
-        let parts: Vec<String> = worth.iter().enumerate().filter_map(part).collect();
-        let (its, rest) = match (worth.len(), priced.len() - worth.len()) {
-            (1, _) => ("its", " No other method is shown to be better."),
-            (_, 0) => ("their", ""),
+        let parts: Vec<String> = worth.iter().enumerate().map(part).collect();
+        let n_worth: usize = worth.iter().map(|worth| worth.methods.len()).sum();
+        let known =
+            if n_priced < contrast.methods_in_order().len() { " of known cost" } else { "" };
+        let (its, rest) = match (worth.len(), n_priced - n_worth) {
+            (1, 0) | (_, 0) => (if n_worth > 1 { "their" } else { "its" }, String::new()),
+            (1, _) => ("its", format!(" No other method{known} is shown to be better.")),
             _ => (
                 "their",
-                " Of the others, none is shown to be better than all of these that cost no more.",
+                format!(" No other method{known} is shown to be better than all that is cheaper."),
             ),
         };
         let heading = &contrast.heading;
@@ -238,36 +265,54 @@ pub(crate) fn worth(summary: &Summary) -> Vec<(String, String)> {
     summary.methods.chunk_by(|a, b| a.within == b.within).filter_map(of_model).collect()
 }
 
-/// Which model is best, by every metric: under each method, or under how many of them where there are more than a few.
-fn between(summary: &Summary) -> Vec<String> {
+/// The models under every method that is no control; none where all are layers of one network, which have a section of
+/// their own.
+pub(crate) fn between_networks(summary: &Summary) -> Vec<Contrast> {
     let is_control = |name: &str| {
         let items = summary.methods.iter().flat_map(|contrast| &contrast.items);
         items.filter(|item| item.is_control).any(|item| item.name == name)
     };
-    let mut headings: Vec<&str> = vec![];
-    for contrast in &summary.models {
-        if !headings.contains(&contrast.heading.as_str()) {
-            headings.push(&contrast.heading);
+    let models = summary.models.iter().filter(|contrast| !is_control(&contrast.within));
+    models.filter(|_| summary.n_networks() > 1).cloned().collect()
+}
+
+/// Which model is best, by every metric: under each method, or under how many of them where there are more than a few.
+fn between(models: &[Contrast]) -> Vec<String> {
+    // Models that are not comparable are in sets of their own.
+    let of = |contrast: &Contrast| {
+        let names = contrast.items.iter().map(|item| item.label.clone());
+        (names.collect::<Vec<_>>(), contrast.heading.clone())
+    };
+    let mut sets: Vec<((Vec<String>, String), Vec<Contrast>)> = vec![];
+    for contrast in models {
+        let enough = contrast.with_enough_images();
+        if enough.order().len() < 2 {
+            continue;
+        }
+        let set = of(contrast);
+        match sets.iter_mut().find(|(known, _)| *known == set) {
+            Some((_, under)) => under.push(enough),
+            None => sets.push((set, vec![enough])),
         }
     }
-    let (mut sentences, mut undecided, mut most) = (vec![], vec![], 0);
-    for heading in headings {
-        let under: Vec<Contrast> = summary
-            .models
-            .iter()
-            .filter(|contrast| contrast.heading == heading && !is_control(&contrast.within))
-            .map(Contrast::with_enough_images)
-            .filter(|contrast| contrast.order().len() > 1)
-            .collect();
+    let n_sets = {
+        let mut names: Vec<&Vec<String>> = sets.iter().map(|((names, _), _)| names).collect();
+        names.dedup();
+        names.len()
+    };
+    let mut sentences = vec![];
+    for ((names, heading), under) in &sets {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let among = if n_sets > 1 { format!(", among {}", listed(&names)) } else { String::new() };
         if under.len() <= FEW {
             sentences.extend(under.iter().filter_map(|contrast| {
                 let Best { sentence, .. } = best(contrast)?;
-                Some(format!("{heading} under {}: {sentence}", contrast.within))
+                Some(format!("{heading} under {}{among}: {sentence}", contrast.within))
             }));
             continue;
         }
         let mut firsts: Vec<(&str, usize)> = vec![];
-        for contrast in &under {
+        for contrast in under {
             let Some(first) = contrast.first() else { continue };
             let name = contrast.items[first].label.as_str();
             match firsts.iter_mut().find(|(known, _)| *known == name) {
@@ -275,23 +320,21 @@ fn between(summary: &Summary) -> Vec<String> {
                 None => firsts.push((name, 1)),
             }
         }
-        most = most.max(under.len());
-        if firsts.is_empty() {
-            undecided.push(heading);
-            continue;
-        }
         firsts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-        let firsts: Vec<String> =
+        let n_none = under.len() - firsts.iter().map(|(_, n)| n).sum::<usize>();
+        let mut parts: Vec<String> =
             firsts.iter().map(|(name, n)| format!("{name} under {n}")).collect();
-        sentences.push(format!(
-            "{heading}: of {} methods, the best model is {}.",
-            under.len(),
-            firsts.join(", ")
-        ));
-    }
-    if !undecided.is_empty() {
-        let by = listed(&undecided);
-        sentences.push(format!("By {by} no model is best under any of {most} methods."));
+        match (parts.len(), n_none) {
+            (_, 0) => {}
+            (0, n) => parts.push(format!("none is shown to be, under any of {n} methods")),
+            (_, n) => parts.push(format!("none is shown to be under the other {n}")),
+        }
+        let of = if n_none == under.len() {
+            String::new()
+        } else {
+            format!(" of {} methods", under.len())
+        };
+        sentences.push(format!("{heading}{among}, the best model{of}: {}.", parts.join(", ")));
     }
     sentences
 }
@@ -328,7 +371,7 @@ pub(crate) fn equal(methods: &[Contrast]) -> Vec<String> {
 /// How many methods are named in a sentence; more are counted.
 const FEW: usize = 3;
 
-/// The metrics by which no method of any model is shown to be better than some control.
+/// The metrics by which no method of any model is shown to be better than a certain control.
 pub(crate) fn no_method_above(methods: &[Contrast]) -> Option<String> {
     let mut metrics: Vec<(String, Vec<String>)> = vec![];
     for Beaten { heading, control, by, .. } in beaten(methods, false) {
@@ -340,18 +383,21 @@ pub(crate) fn no_method_above(methods: &[Contrast]) -> Option<String> {
             None => metrics.push((heading, vec![control])),
         }
     }
-    let of_metric = |(heading, controls): &(String, Vec<String>)| {
-        let controls: Vec<&str> = controls.iter().map(String::as_str).collect();
-        format!("{heading} ({})", listed(&controls))
+    let of_metric = |(i, (heading, controls)): (usize, &(String, Vec<String>))| {
+        let controls = controls.join(" or ");
+        if i == 0 {
+            format!("By {heading} no method is shown to be better than {controls}")
+        } else {
+            format!("by {heading}, than {controls}")
+        }
     };
-    let metrics: Vec<String> = metrics.iter().map(of_metric).collect();
-    let metrics: Vec<&str> = metrics.iter().map(String::as_str).collect();
+    let metrics: Vec<String> = metrics.iter().enumerate().map(of_metric).collect();
     let these = if metrics.len() == 1 { "this metric does" } else { "these metrics do" };
     (!metrics.is_empty()).then(|| {
         format!(
-            "No method is shown to be better than some control, which knows nothing of the network, by {}: alone, \
-             {these} not show that a method explains anything.",
-            listed(&metrics)
+            "{}. Alone, {these} not show that a method explains anything: a control knows nothing of the network, or \
+             nothing of what it learned.",
+            metrics.join("; ")
         )
     })
 }
@@ -398,7 +444,7 @@ mod tests {
             ),
             "{text}"
         );
-        let equal = "and cannot be told from CAM and Recipro-CAM. Differences of";
+        let equal = "and cannot be told from CAM and Recipro-CAM. A difference of";
         assert!(text.contains(equal), "{text}");
     }
 
@@ -435,16 +481,14 @@ mod tests {
 
     #[test]
     fn the_best_is_a_method_and_how_it_stands_beside_the_controls_is_said() {
-        let none = "No method is shown to be better than some control, which knows nothing of the network, by ";
-        let drop = "Drop ↓ (Recipro-CAM (recipro_cam))";
-        let is_said =
-            |text: &str| text.lines().any(|line| line.starts_with(none) && line.contains(drop));
+        let none = "By Drop ↓ no method is shown to be better than Recipro-CAM (recipro_cam)";
+        let is_said = |text: &str| text.lines().any(|line| line.starts_with(none));
         let text = beside_a_control(0.5, 0.7);
         let best = "Drop ↓: CAM is best with 55.2, ahead of RISE with 75.2 by 20.0 points. Of the controls, Recipro-CAM (recipro_cam) is better.";
         assert!(text.contains(best), "{text}");
         assert!(is_said(&text), "{text}");
         let text = beside_a_control(0.2, 0.7);
-        let best = "by 50.0 points. Better than the control, Recipro-CAM (recipro_cam).";
+        let best = "by 50.0 points. Better than the control Recipro-CAM (recipro_cam).";
         assert!(text.contains(best), "{text}");
         assert!(!is_said(&text), "{text}");
     }
@@ -478,13 +522,12 @@ mod tests {
         assert_eq!(
             worth_with(0.1, 0.5),
             "Worth their price by Drop ↓: CAM for 1 pass an image (40.0); RISE for 4000 passes an image (10.0; better \
-             than CAM by 30.0 points). Of the others, none is shown to be better than all of these that cost no more."
+             than CAM by 30.0 points). No other method is shown to be better than all that is cheaper."
         );
         assert_eq!(
             worth_with(0.3, 0.2),
             "Worth their price by Drop ↓: CAM for 1 pass an image (40.0); Recipro-CAM for 50 passes an image (20.0; \
-             better than CAM by 20.0 points). Of the others, none is shown to be better than all of these that cost no \
-             more."
+             better than CAM by 20.0 points). No other method is shown to be better than all that is cheaper."
         );
         assert_eq!(
             worth_with(0.4, 0.4),
@@ -538,7 +581,7 @@ mod tests {
             record.metrics = vec![Some(if is_better { 0.2 } else { 0.4 } + noise); 4];
         }
         let text = text(&summarize(&manifest, &records));
-        let counted = "Drop ↓: of 5 methods, the best model is two under 3.";
+        let counted = "Drop ↓, the best model of 5 methods: two under 3, none is shown to be under the other 2.";
         assert!(text.contains(counted), "{text}");
         assert!(!text.contains(" under m0:"), "{text}");
     }
