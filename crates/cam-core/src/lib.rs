@@ -46,7 +46,8 @@ pub use method::{About, FeatureShape, Method, Requirement};
 pub use metric::{Better, Explained, Metric, Score};
 pub use output::Output;
 pub use preprocessing::{
-    IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Preprocessing, Resize,
+    IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Preprocessing, PreprocessingChoice,
+    Resize,
 };
 pub use probe::{Order, Probe};
 pub use random::rng;

@@ -23,6 +23,70 @@ pub struct Preprocessing {
     pub std: [f64; 3],
 }
 
+/// What is said of a network's preprocessing; the rest is its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreprocessingChoice {
+    /// See [`Preprocessing::resize`].
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_resize")]
+    pub resize: Option<Resize>,
+    /// See [`Preprocessing::crop`].
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_side")]
+    pub crop: Option<u32>,
+    /// See [`Preprocessing::interpolation`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<Interpolation>,
+    /// See [`Preprocessing::mean`].
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_mean")]
+    pub mean: Option<[f64; 3]>,
+    /// See [`Preprocessing::std`].
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_std")]
+    pub std: Option<[f64; 3]>,
+}
+
+impl PreprocessingChoice {
+    /// The network's own preprocessing with what is said here in its place.
+    pub fn over(&self, own: &Preprocessing) -> Preprocessing {
+        Preprocessing {
+            resize: self.resize.unwrap_or(own.resize),
+            crop: self.crop.unwrap_or(own.crop),
+            interpolation: self.interpolation.unwrap_or(own.interpolation),
+            mean: self.mean.unwrap_or(own.mean),
+            std: self.std.unwrap_or(own.std),
+        }
+    }
+}
+
+impl Preprocessing {
+    /// torchvision's for ImageNet, its proportions kept for images of another side.
+    pub fn imagenet(side: u32) -> Self {
+        Self {
+            resize: Resize::Shorter((side * 256).div_ceil(224)),
+            crop: side,
+            interpolation: Interpolation::Bilinear,
+            mean: IMAGENET_MEAN,
+            std: IMAGENET_STD,
+        }
+    }
+
+    /// Whether there is a center to be cut out.
+    ///
+    /// # Errors
+    /// Where the photograph is made smaller than that.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { resize, crop, .. } = self;
+        let (Resize::Shorter(least) | Resize::Exact([least, _])) = *resize;
+        let least = if let Resize::Exact([_, width]) = *resize { least.min(width) } else { least };
+        if *crop > least {
+            return Err(format!(
+                "a center of {crop} x {crop} pixels cannot be cut out of a photograph that is made {least} long; \
+                 `resize` is at least `crop`"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// How large a photograph is made before its center is cut out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a number of pixels for the shorter side, or [height, width]")]
@@ -93,6 +157,69 @@ fn above_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[f64; 3], D:
         None => Ok(values),
         Some(value) => {
             Err(D::Error::custom(format!("`{value}` where a number is needed that is more than 0")))
+        }
+    }
+}
+
+fn some_resize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Resize>, D::Error> {
+    resize(deserializer).map(Some)
+}
+
+fn some_side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    side(deserializer).map(Some)
+}
+
+/// The commonest slip is a mean of pixels from 0 to 255.
+fn some_mean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[f64; 3]>, D::Error> {
+    let values = finite(deserializer)?;
+    match values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+        None => Ok(Some(values)),
+        Some(value) => Err(D::Error::custom(format!(
+            "mean: `{value}` where a mean of pixels in [0, 1] is needed; divide by 255 what is of pixels up to 255"
+        ))),
+    }
+}
+
+fn some_std<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[f64; 3]>, D::Error> {
+    above_zero(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(text: &str) -> PreprocessingChoice {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_said_is_the_networks_own() {
+        let own = Preprocessing {
+            interpolation: Interpolation::Bicubic,
+            mean: [0.5; 3],
+            ..Preprocessing::imagenet(224)
+        };
+        let larger = choice(r#"{ "resize": 512, "crop": 448 }"#).over(&own);
+        let expected = Preprocessing { resize: Resize::Shorter(512), crop: 448, ..own.clone() };
+        assert_eq!(larger, expected);
+        assert_eq!(choice("{}").over(&own), own);
+    }
+
+    #[test]
+    fn a_mean_of_pixels_up_to_255_is_an_error() {
+        let error =
+            serde_json::from_str::<PreprocessingChoice>(r#"{ "mean": [123.7, 116.3, 103.5] }"#);
+        assert!(error.unwrap_err().to_string().contains("divide by 255"));
+    }
+
+    #[test]
+    fn a_center_larger_than_the_photograph_is_an_error() {
+        let own = Preprocessing::imagenet(224);
+        assert_eq!(own.check(), Ok(()));
+        assert_eq!(choice(r#"{ "resize": [256, 300], "crop": 256 }"#).over(&own).check(), Ok(()));
+        for text in [r#"{ "crop": 448 }"#, r#"{ "resize": [256, 200] }"#] {
+            let error = choice(text).over(&own).check().unwrap_err();
+            assert!(error.ends_with("`resize` is at least `crop`"), "{error}");
         }
     }
 }

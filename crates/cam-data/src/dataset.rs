@@ -14,7 +14,7 @@ use crate::{Bounds, Collage, DataError, Grid, Orientation, collage, expand_varia
 
 /// The form of a data set's manifest, a YAML file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`key: value` lines, with a space behind the colon")]
 pub struct DatasetManifest {
     /// Its name in results; the file's name where left out.
     #[serde(default)]

@@ -37,7 +37,7 @@ pub enum DataError {
         source: UnsetVariable,
     },
     /// What a manifest names cannot be used.
-    #[error("{source} (named in {})", manifest.display())]
+    #[error("{source} (of the data set {})", manifest.display())]
     Named {
         /// The manifest.
         manifest: PathBuf,

@@ -97,7 +97,7 @@ fn folders_with_and_without_wordnet_ids_are_refused() {
     assert_eq!(
         folder.error(),
         "set/images: the folder `n01440764` is a class of ImageNet and `thumbnails` is none, so labels cannot be \
-         told; name all folders by WordNet ids or none (named in set/set.yaml)"
+         told; name all folders by WordNet ids or none (of the data set set/set.yaml)"
     );
 }
 
@@ -256,9 +256,9 @@ fn mistakes_in_a_manifest_are_named_with_their_line_and_the_nearest_word() {
             "set/set.yaml: `per_class` needs labels, and a.png has none",
         ),
         ("root: nowhere\nlayout: files\n", "cannot read set/nowhere: "),
-        ("root: nowhere\nlayout: files\n", " (named in set/set.yaml)"),
+        ("root: nowhere\nlayout: files\n", " (of the data set set/set.yaml)"),
         ("root: set.yaml\nlayout: folders\n", "cannot read set/set.yaml: "),
-        ("root: /gone-images\nlayout: files\n", " (named in set/set.yaml)"),
+        ("root: /gone-images\nlayout: files\n", " (of the data set set/set.yaml)"),
         (
             "root: ${CAMBENCH_TEST_UNSET}/val\nlayout: files\n",
             "set/set.yaml: the environment variable CAMBENCH_TEST_UNSET is not set",
@@ -273,7 +273,7 @@ fn mistakes_in_a_manifest_are_named_with_their_line_and_the_nearest_word() {
 
 #[test]
 fn a_data_set_without_images_says_what_is_there_instead() {
-    let named = " (named in set/set.yaml)";
+    let named = " (of the data set set/set.yaml)";
     let empty = Folder::new(FILES, &[]);
     let files = "no image in set/images: `layout: files` takes .jpg, .jpeg and .png files in the folder itself; there are ";
     assert_eq!(empty.error(), format!("{files}0 other files and 0 folders{named}"));

@@ -72,6 +72,14 @@ pub enum Error {
         /// The run's folder.
         folder: PathBuf,
     },
+    /// The folder holds other things, and no run.
+    #[error("{} holds `{file}` and no run; give a new or empty folder with --out", folder.display())]
+    OtherFiles {
+        /// The folder.
+        folder: PathBuf,
+        /// One of the files.
+        file: String,
+    },
     /// Another process is at work.
     #[error("another process is writing the run in {}; wait for it, or stop it", folder.display())]
     Locked {

@@ -178,6 +178,17 @@ pub(crate) fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
             ));
         }
     }
+    for accuracy in of_networks(&summary.accuracies) {
+        let is_seeded =
+            manifest.models.iter().any(|m| m.name == accuracy.model && m.weights.seeded);
+        if accuracy.n > 0 && accuracy.n_right == 0 && !is_seeded {
+            cautions.push(format!(
+                "{} classifies no image as it is labeled. Labels may be of other classes: folders that are not named by \
+                 WordNet ids count as classes 0, 1, 2 in their order.",
+                accuracy.network()
+            ));
+        }
+    }
     let planned = manifest.models.iter().flat_map(|model| cells_of(manifest, summary, &model.name));
     // What has no row yet is said above.
     let planned: Vec<&Cell> =

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
     thread,
@@ -89,6 +89,10 @@ impl Store {
                 return Err(Error::NoManifest { folder: folder.to_owned() });
             }
             None => {
+                // Plots among photographs would be photographs the next time.
+                if let Some(file) = other_file(folder)? {
+                    return Err(Error::OtherFiles { folder: folder.to_owned(), file });
+                }
                 let new = RunManifest { status: RunStatus::Running, finished: None, ..manifest };
                 new.write(folder)?;
                 if let Some(parent) = folder.parent() {
@@ -395,9 +399,20 @@ impl Layouts<'_> {
     }
 }
 
+/// A file or folder that is there where a new run is to be, by its name; what is hidden does not count.
+fn other_file(folder: &Path) -> Result<Option<String>> {
+    let entries = fs::read_dir(folder).map_err(|source| Error::read(folder, source))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    names.sort();
+    Ok(names.into_iter().next())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{fs, process::Command, sync::LazyLock};
+    use std::{process::Command, sync::LazyLock};
 
     use polars::prelude::{ParquetReader, SerReader};
     use proptest::prelude::*;
@@ -445,6 +460,17 @@ mod tests {
             files(folder.path())
         });
         FILES.clone()
+    }
+
+    #[test]
+    fn a_run_is_not_begun_among_other_files_and_leaves_them_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("cat.jpg"), "a photograph").unwrap();
+        let error = Store::create_or_continue(folder.path(), manifest()).map(drop).unwrap_err();
+        assert!(error.to_string().contains("holds `cat.jpg` and no run"), "{error}");
+        assert!(!folder.path().join(MANIFEST).exists());
+        fs::rename(folder.path().join("cat.jpg"), folder.path().join(".hidden")).unwrap();
+        complete(folder.path());
     }
 
     /// A folder with an unfinished run of all rows, and its journal.

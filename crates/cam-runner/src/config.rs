@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use cam_core::{Method, Preprocessing, Upsampling, read_yaml_file, shortened, with_suggestion};
+use cam_core::{
+    Method, Preprocessing, PreprocessingChoice, Upsampling, read_yaml_file, shortened,
+    with_suggestion,
+};
 use cam_methods::{AnyMethod, Randomized};
 use cam_metrics::AnyMetric;
 use cam_runtimes::Runtime;
@@ -55,7 +58,7 @@ pub struct Sweep {
 
 /// The form of a sweep file, before its protocol is filled in.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`key: value` lines, with a space behind the colon")]
 struct Form {
     name: String,
     dataset: DatasetChoice,
@@ -73,7 +76,7 @@ struct Form {
 
 /// A data set's manifest, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`{ manifest: FILE }`")]
 pub struct DatasetChoice {
     /// The manifest file.
     pub manifest: PathBuf,
@@ -110,7 +113,7 @@ impl fmt::Display for TargetRule {
 
 /// A network with its weights and the layers under explanation: one of the zoo, or one from an ONNX file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "`{ name: NETWORK }` or `{ onnx: FILE }`")]
 pub struct ModelChoice {
     /// Its name in the zoo, e.g. `resnet50`; empty where it comes from a file.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -135,9 +138,9 @@ pub struct ModelChoice {
     /// A text file of class names, one a line in the order of the logits; ImageNet's where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<PathBuf>,
-    /// How images become inputs; that of the weights where left out.
+    /// How images become inputs; what is left out is that of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub preprocessing: Option<Preprocessing>,
+    pub preprocessing: Option<PreprocessingChoice>,
     /// The number format of the network.
     #[serde(default)]
     pub precision: Precision,

@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cam_core::{
-    Classifier, IMAGENET_MEAN, IMAGENET_STD, Interpolation, Preprocessing, Resize, hex,
-};
+use cam_core::{Classifier, Preprocessing, hex};
 use cam_models::{ModelError, UnknownLayer};
 use cam_onnx::{Network, OnnxError, UnknownTensor};
 use cam_results::WeightsEntry;
@@ -96,40 +94,33 @@ impl<N> FileModel<N> {
         path: &Path,
         network: N,
         [height, width]: [i64; 2],
-        preprocessing: Option<Preprocessing>,
         sha256: String,
     ) -> Result<Self, FileModelError> {
         let path = path.to_path_buf();
         if height != width {
             return Err(FileModelError::NotSquare { path, height, width });
         }
-        let preprocessing = preprocessing.unwrap_or_else(|| imagenet(width as u32));
+        let preprocessing = Preprocessing::imagenet(width as u32);
         Ok(Self { path, network, preprocessing, sha256 })
     }
 }
 
 impl OnnxModel {
-    /// Reads a file. Without preprocessing images are resized and normalized as torchvision does for ImageNet, at the
-    /// file's size.
+    /// Reads a file. Its own preprocessing is torchvision's for ImageNet, at the file's size.
     ///
     /// # Errors
     ///
     /// The file cannot be used.
-    pub fn open(
-        path: &Path,
-        preprocessing: Option<Preprocessing>,
-        options: &cam_onnx::Options,
-    ) -> Result<Self, FileModelError> {
-        let input_side = preprocessing.as_ref().map(|preprocessing| i64::from(preprocessing.crop));
-        let network = Network::open(path, &cam_onnx::Options { input_side, ..options.clone() })?;
+    pub fn open(path: &Path, options: &cam_onnx::Options) -> Result<Self, FileModelError> {
+        let network = Network::open(path, options)?;
         let size = network.input_size();
         let sha256 = hash_of_all(network.files())?;
-        Self::new(path, network, size, preprocessing, sha256)
+        Self::new(path, network, size, sha256)
     }
 }
 
 impl DeployedModel {
-    /// Opens a file in a runtime. Without preprocessing, see [`OnnxModel::open`].
+    /// Opens a file in a runtime. Its preprocessing is that of [`OnnxModel::open`].
     ///
     /// # Errors
     ///
@@ -137,11 +128,8 @@ impl DeployedModel {
     pub fn open(
         path: &Path,
         runtime: Runtime,
-        preprocessing: Option<Preprocessing>,
         options: &cam_runtimes::Options,
     ) -> Result<Self, FileModelError> {
-        let input_side = preprocessing.as_ref().map(|preprocessing| i64::from(preprocessing.crop));
-        let options = cam_runtimes::Options { input_side, ..options.clone() };
         // The file first: what is not there is not the runtime's fault, and a runtime's words say less.
         let mut files = vec![path.to_path_buf()];
         let weights = path.with_extension("bin");
@@ -151,9 +139,9 @@ impl DeployedModel {
             files.push(weights);
         }
         let sha256 = hash_of_all(&files)?;
-        let network = Deployed::open(path, runtime, &options)?;
+        let network = Deployed::open(path, runtime, options)?;
         let size = network.input_size();
-        Self::new(path, network, size, preprocessing, sha256)
+        Self::new(path, network, size, sha256)
     }
 }
 
@@ -165,17 +153,6 @@ fn hash_of_all(files: &[PathBuf]) -> Result<String, ModelError> {
         [hash] => hash.clone(),
         hashes => hex(&Sha256::digest(hashes.join("\n"))),
     })
-}
-
-/// torchvision's preprocessing, its proportions kept for images of another side.
-fn imagenet(side: u32) -> Preprocessing {
-    Preprocessing {
-        resize: Resize::Shorter((side * 256).div_ceil(224)),
-        crop: side,
-        interpolation: Interpolation::Bilinear,
-        mean: IMAGENET_MEAN,
-        std: IMAGENET_STD,
-    }
 }
 
 impl Model {

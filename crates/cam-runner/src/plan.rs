@@ -7,7 +7,8 @@ use std::{
 };
 
 use cam_core::{
-    Better, FeatureShape, MAX_TEXT, Method, Preprocessing, Requirement, hex, read_text_file,
+    Better, FeatureShape, MAX_TEXT, Method, Preprocessing, PreprocessingChoice, Requirement, hex,
+    read_text_file,
 };
 use cam_data::{DataError, Dataset, Item, Limits, imagenet};
 use cam_models::{DeviceChoice, DeviceError, ModelError, Options, WeightsChoice};
@@ -122,8 +123,8 @@ pub struct ModelSpec {
     pub layer: Option<String>,
     /// Names of its classes, in the order of the logits; ImageNet's where `None`.
     pub classes: Option<Vec<String>>,
-    /// Preprocessing; that of the weights where `None`.
-    pub preprocessing: Option<Preprocessing>,
+    /// Preprocessing; what is not said is that of the weights.
+    pub preprocessing: PreprocessingChoice,
     /// The number format.
     pub precision: Precision,
 }
@@ -140,6 +141,20 @@ pub enum PlanError {
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// There is nothing to compute.
+    #[error("{}: no method is left for any model; see what `except` takes away", sweep.display())]
+    NoRows {
+        /// The sweep file.
+        sweep: PathBuf,
+    },
+    /// How photographs are made a network's input.
+    #[error("model `{model}`: preprocessing: {message}")]
+    Preprocessing {
+        /// Its name in results.
+        model: String,
+        /// What cannot be.
+        message: String,
+    },
     /// A network.
     #[error("model `{model}`: {source}")]
     Model {
@@ -359,7 +374,7 @@ impl ModelSpec {
                 model: choice.label().to_string(),
                 message,
             })?,
-            preprocessing: choice.preprocessing.clone(),
+            preprocessing: choice.preprocessing.clone().unwrap_or_default(),
             precision: choice.precision,
         })
     }
@@ -395,10 +410,7 @@ impl ModelSpec {
             },
             memory_bytes: memory.0,
             classes: self.classes.as_ref().map(|names| names.len() as i64),
-            input_side: self
-                .preprocessing
-                .as_ref()
-                .map(|preprocessing| i64::from(preprocessing.crop)),
+            input_side: self.input_side(),
         };
         let caches = cam_models::Caches::from_env();
         let mut on_download =
@@ -408,6 +420,11 @@ impl ModelSpec {
             .map_err(|source| PlanError::Model { model: label.to_string(), source })
     }
 
+    /// The side of the images, where it is said.
+    fn input_side(&self) -> Option<i64> {
+        self.preprocessing.crop.map(i64::from)
+    }
+
     fn load_onnx(
         &self,
         path: &Path,
@@ -415,11 +432,12 @@ impl ModelSpec {
         device: Device,
         memory: Bytes,
     ) -> Result<Model, PlanError> {
-        let options = cam_onnx::Options { device, memory_bytes: memory.0, input_side: None };
-        let model =
-            OnnxModel::open(path, self.preprocessing.clone(), &options).map_err(|source| {
-                PlanError::File { model: label.to_string(), source: Box::new(source) }
-            })?;
+        let options =
+            cam_onnx::Options { device, memory_bytes: memory.0, input_side: self.input_side() };
+        let model = OnnxModel::open(path, &options).map_err(|source| PlanError::File {
+            model: label.to_string(),
+            source: Box::new(source),
+        })?;
         self.named(path, label, Model::Onnx(Box::new(model)))
     }
 
@@ -432,9 +450,10 @@ impl ModelSpec {
         let options = cam_runtimes::Options {
             threads: tch::get_num_threads() as usize,
             is_bf16: self.precision == Precision::Bf16,
+            input_side: self.input_side(),
             ..cam_runtimes::Options::default()
         };
-        let model = DeployedModel::open(path, runtime, self.preprocessing.clone(), &options);
+        let model = DeployedModel::open(path, runtime, &options);
         let model = model.map_err(|source| PlanError::File {
             model: label.to_string(),
             source: Box::new(source),
@@ -637,6 +656,9 @@ impl Plan {
             tables: BTreeMap::new(),
             joined: JoinedRuns::default(),
         };
+        if manifest.n_rows() == 0 {
+            return Err(PlanError::NoRows { sweep: path.to_path_buf() });
+        }
         Ok(Self { sweep, dataset, models, device, threads, manifest })
     }
 
@@ -845,10 +867,11 @@ impl PlannedModel {
                 });
             }
         }
-        let preprocessing = spec
-            .preprocessing
-            .clone()
-            .unwrap_or_else(|| sweep.protocol.preprocessing(model.preprocessing()));
+        let own = sweep.protocol.preprocessing(model.preprocessing());
+        let preprocessing = spec.preprocessing.over(&own);
+        preprocessing
+            .check()
+            .map_err(|message| PlanError::Preprocessing { model: name.clone(), message })?;
         let side = i64::from(preprocessing.crop);
         // Whether the network takes images of that size, and whether there is memory for one, shows here.
         let shape = guard(|| {

@@ -213,8 +213,12 @@ impl Sweep {
         let is_reframed = |model: &ModelChoice| {
             model.preprocessing.as_ref().is_some_and(|own| {
                 // That of weights which nobody published is what comes with them.
-                let published = model.published_preprocessing().unwrap_or(own);
-                protocol.preprocessing(published) != *own
+                let published = model
+                    .published_preprocessing()
+                    .cloned()
+                    .unwrap_or_else(|| own.over(&Preprocessing::imagenet(own.crop.unwrap_or(224))));
+                let meant = protocol.preprocessing(&published);
+                own.over(&meant) != meant
             })
         };
         if self.models.iter().any(is_reframed) {

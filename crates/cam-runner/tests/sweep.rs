@@ -314,6 +314,36 @@ fn a_missing_or_shapeless_imported_map_is_a_failed_row_that_names_the_file() {
 }
 
 #[test]
+fn preprocessing_that_is_not_said_is_that_of_the_weights() {
+    let workshop = Workshop::with_photographs(1);
+    let sweep = |preprocessing: &str| {
+        let sweep = format!(
+            "name: own\ndataset: {{ manifest: made.yaml }}\nmodels:\n  - {{ name: tf_efficientnet_lite0, weights: seeded, \
+             preprocessing: {{ {preprocessing} }} }}\nmethods: [grad_cam]\nmetrics: [drop]\n"
+        );
+        workshop.try_plan(&sweep, &Overrides::default())
+    };
+    let plan = sweep("resize: 512, crop: 448").unwrap();
+    let made = &plan.manifest().models[0].preprocessing;
+    assert_eq!((&made["resize"], &made["crop"]), (&512.into(), &448.into()));
+    assert_eq!(made["interpolation"], "bicubic");
+    assert_eq!(made["mean"][0], 127.0 / 255.0);
+    let error = sweep("crop: 448").map(drop).unwrap_err().to_string();
+    assert!(error.contains("`resize` is at least `crop`"), "{error}");
+    let error = sweep("mean: [123.7, 116.3, 103.5]").map(drop).unwrap_err().to_string();
+    assert!(error.contains("divide by 255"), "{error}");
+}
+
+#[test]
+fn a_sweep_that_leaves_no_method_for_any_model_is_an_error() {
+    let workshop = Workshop::with_photographs(1);
+    let sweep = "name: none\ndataset: { manifest: made.yaml }\nmodels:\n  - { name: resnet18, weights: seeded }\n\
+                 methods: [{ name: grad_cam, except: [resnet18] }]\nmetrics: [drop]\n";
+    let error = workshop.try_plan(sweep, &Overrides::default()).map(drop).unwrap_err().to_string();
+    assert!(error.contains("no method is left for any model"), "{error}");
+}
+
+#[test]
 fn a_model_of_ones_own_has_its_classes_and_its_preprocessing() {
     let workshop = Workshop::with_photographs(1);
     fs::write(workshop.path("classes.txt"), "cat\ndog\nbird\n").unwrap();

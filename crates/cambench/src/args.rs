@@ -312,7 +312,7 @@ pub(crate) struct GateArgs {
     /// Which significant changes are too small to count
     #[arg(long, value_name = "SIZE", default_value = "2%")]
     pub(crate) noise: Threshold,
-    /// What the command fails on
+    /// What the command fails on, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["regressed", "missing", "degenerate"])]
     pub(crate) fail_on: Vec<FailOn>,
     /// Write the comparison as Markdown, for a comment on a pull request; `-` is the standard output
@@ -502,7 +502,7 @@ pub(crate) struct ShardArgs {
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  cambench submit sweep.yaml --slurm partition=long --slurm cpus_per_task=8 --slurm time=01:00:00 --dry-run
+  cambench submit sweep.yaml --slurm partition=long --slurm time=01:00:00 --dry-run
   cambench submit sweep.yaml --class big=vgg16 --slurm cpus_per_task=8 --slurm big.mem=64G --wait
   srun --gres=gpu:1 cambench submit sweep.yaml --slurm gres=gpu:1 --slurm cpus_per_task=8
   cambench submit results/table1/2026-11-24-1a2b3c4d --resume

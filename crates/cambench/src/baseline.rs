@@ -21,6 +21,8 @@ pub(crate) fn baseline(command: &BaselineCommand) -> Result<Exit> {
                 .collect::<Result<Vec<Value>>>()?;
             if *json {
                 println!("{}", serde_json::to_string_pretty(&rows)?);
+            } else if rows.is_empty() {
+                println!("there are none; `cambench baseline save NAME RUN` makes one");
             } else {
                 table::print(&rows);
             }

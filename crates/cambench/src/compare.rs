@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use cam_results::{
-    Error, Run,
-    gate::{self, Baselines, Change, Comparison, Fault, Limits, Side, Verdict},
+    Error, Run, RunManifest,
+    gate::{self, Baselines, Change, Comparison, Fault, Limits, Side, Threshold, Verdict},
     write_bytes,
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     args::{CompareArgs, FailOn, GateArgs},
-    exit::{Exit, Unusable},
+    exit::{Exit, Unusable, Usage},
     table,
 };
 
@@ -29,10 +29,8 @@ pub(crate) fn gate(base: &str, new: &str, args: &GateArgs, as_json: bool) -> Res
             "`{base}` cannot be a baseline before its run is finished; finish it, or give another one"
         )
     })?;
-    let limits = Limits {
-        noise: args.noise,
-        max_drop: args.max_drop.iter().map(|drop| (drop.metric.clone(), drop.size)).collect(),
-    };
+    let limits = limits(args);
+    check_sizes(&limits, &old_run)?;
     let comparison = gate::compare(Side::of(base, &old_run), Side::of(new, &new_run), &limits)?;
     let fails = faults(&args.fail_on);
     let exit = exit(&comparison, &fails);
@@ -54,6 +52,48 @@ pub(crate) fn gate(base: &str, new: &str, args: &GateArgs, as_json: bool) -> Res
     Ok(exit)
 }
 
+/// That a run of this plan could be compared, before it is computed for nothing.
+pub(crate) fn check(base: &str, new: &RunManifest, args: &GateArgs) -> Result<()> {
+    let run = Run::read(&find(base, &args.baselines)?)?;
+    let limits = limits(args);
+    check_sizes(&limits, &run)?;
+    gate::check(run.manifest(), new, &limits)?;
+    Ok(())
+}
+
+fn limits(args: &GateArgs) -> Limits {
+    let max_drop = args.max_drop.iter().map(|drop| (drop.metric.clone(), drop.size));
+    Limits { noise: args.noise, max_drop: max_drop.collect() }
+}
+
+/// That no limit allows whatever scores in [0, 1] can do: `1` is a hundred points, and `1%` was meant.
+fn check_sizes(limits: &Limits, base: &Run) -> Result<()> {
+    let metrics = &base.manifest().metrics;
+    let is_share = |i: usize| {
+        let values = base.records().iter().filter_map(|record| record.metrics.get(i).copied()?);
+        values.into_iter().all(|value| (0.0..=1.0).contains(&value))
+    };
+    let allows_all = |size: &Threshold| matches!(size, Threshold::Absolute(size) if *size >= 1.0);
+    let too_large = limits.max_drop.iter().find(|(metric, size)| {
+        let place = metrics.iter().position(|entry| entry.name == **metric);
+        allows_all(size) && (*metric == "adcc" || place.is_some_and(is_share))
+    });
+    let of_all = allows_all(&limits.noise) && (0..metrics.len()).all(is_share);
+    let (option, size) = match too_large {
+        Some((metric, size)) => (format!("--max-drop {metric}"), size),
+        None if of_all => ("--noise".to_owned(), &limits.noise),
+        None => return Ok(()),
+    };
+    let Threshold::Absolute(size) = size else { return Ok(()) };
+    Err(Usage(format!(
+        "{option}: {size} is {} points, and no score in [0, 1] can change by more; {size}% is a share of the baseline's \
+         mean, and {} so many points",
+        100.0 * size,
+        size / 100.0
+    ))
+    .into())
+}
+
 /// The folder of a run, or of the baseline of that name.
 pub(crate) fn find(name: &str, baselines: &Path) -> Result<PathBuf> {
     let folder = PathBuf::from(name);
@@ -68,7 +108,7 @@ pub(crate) fn find(name: &str, baselines: &Path) -> Result<PathBuf> {
     let known = if names.is_empty() {
         "there are none; `cambench baseline save NAME RUN` makes one".to_owned()
     } else {
-        format!("there are {}", names.join(", "))
+        format!("baselines are {}", names.join(", "))
     };
     Err(Unusable(format!("`{name}` is neither a run's folder nor a baseline; {known}")).into())
 }
@@ -141,4 +181,7 @@ fn print(comparison: &Comparison) {
         .map(|verdict| format!("{} {}", comparison.count(verdict), verdict.as_str()))
         .collect();
     println!("{}", counts.join(", "));
+    if let Some(sentence) = comparison.blind_spot() {
+        println!("{sentence}");
+    }
 }

@@ -86,10 +86,8 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
     }
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot create the folder {}", args.out.display()))?;
-    let preprocessing = spec
-        .preprocessing
-        .clone()
-        .unwrap_or_else(|| protocol.preprocessing(loaded.preprocessing()));
+    let preprocessing = spec.preprocessing.over(&protocol.preprocessing(loaded.preprocessing()));
+    preprocessing.check().map_err(|message| Usage(format!("--preprocessing: {message}")))?;
     let orientation = if args.exif { Orientation::Apply } else { Orientation::Ignore };
 
     // One file that cannot be read costs nothing but itself.

@@ -41,6 +41,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let mut progress = Progress::new();
     let threads = args.jobs.map(cluster::threads_of_each);
     let plan = plan(&sweep, &args.how, threads, args.jobs.unwrap_or(1), &mut progress)?;
+    if let Some(base) = &args.baseline {
+        compare::check(base, plan.manifest(), &args.gate)?;
+    }
     // Until here nothing is lost by stopping at once.
     let stop = stop_on_interrupt()?;
     let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));

@@ -1,7 +1,7 @@
 //! `cambench verify`.
 
 use anyhow::Result;
-use cam_results::Run;
+use cam_results::{Run, counted};
 use cam_runner::Verification;
 
 use crate::{args::VerifyArgs, exit::Exit, progress::Progress};
@@ -32,10 +32,10 @@ fn print(found: &Verification) {
     }
     let how = if found.is_exact { "bit for bit" } else { "to within rounding" };
     println!(
-        "{} rows checked, {} of them computed again and compared {how}: {} differences",
+        "{} rows checked, {} of them computed again and compared {how}: {}",
         found.n_rows,
         found.n_sampled,
-        found.mismatches.len()
+        counted(found.mismatches.len(), "difference")
     );
     for sentence in &found.differences {
         println!("other than when it was made: {sentence}");

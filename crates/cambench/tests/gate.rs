@@ -128,10 +128,13 @@ fn worse(record: &mut Record) {
 #[test]
 fn the_gate_from_baseline_to_exit_code() {
     let workshop = Workshop::with_run(N_IMAGES);
-    assert!(workshop.is(0, &["baseline", "list"]).is_empty());
+    assert!(workshop.is(0, &["baseline", "list"]).starts_with("there are none"));
     workshop.is(0, &["baseline", "save", "main", "base"]);
     assert!(workshop.is(0, &["baseline", "list"]).contains("main"));
     workshop.is(3, &["baseline", "save", "main", "base"]);
+    // A hundred points are not one percent.
+    workshop.is(2, &["compare", "main", "base", "--max-drop", "adcc=1"]);
+    workshop.is(2, &["compare", "main", "base", "--noise", "2"]);
     workshop.is(0, &["baseline", "save", "main", "base", "--replace"]);
     let mut files: Vec<_> = fs::read_dir(workshop.path("results/baselines/main"))
         .unwrap()
@@ -203,7 +206,7 @@ fn the_gate_from_baseline_to_exit_code() {
     workshop.is(2, &["compare", "main", "worse", "--noise", "much"]);
     workshop.is(2, &["compare", "main", "worse", "--max-drop", "adc=1%"]);
     let said = workshop.is(3, &["compare", "nobody", "worse"]);
-    assert!(said.contains("there are main"), "{said}");
+    assert!(said.contains("baselines are main"), "{said}");
     workshop.is(3, &["baseline", "save", "../up", "base"]);
 }
 

@@ -68,8 +68,11 @@ pub fn junit(comparison: &Comparison, fails: &[Fault]) -> String {
             };
             let _ = writeln!(xml, ">{inner}</testcase>");
         }
-        xml.push_str(
-            "    <system-out></system-out>\n    <system-err></system-err>\n  </testsuite>\n",
+        // What might not have been seen is about all of them, and read where a suite is.
+        let _ = writeln!(
+            xml,
+            "    <system-out>{}</system-out>\n    <system-err></system-err>\n  </testsuite>",
+            escape(&comparison.blind_spot().unwrap_or_default())
         );
     }
     xml.push_str("</testsuites>\n");

@@ -40,22 +40,8 @@ pub fn markdown(comparison: &Comparison) -> String {
     if !comparison.losses.is_empty() {
         losses(&mut md, &comparison.losses);
     }
-    if let Some(Change { metric, method, difference: Some(difference), noise, .. }) =
-        comparison.blindest()
-    {
-        let from = 100.0 * difference.detectable;
-        let seen = if from.is_finite() {
-            format!("is seen four times out of five only from {from:.2} points on")
-        } else {
-            "cannot be seen at all".to_owned()
-        };
-        let _ = writeln!(
-            md,
-            "So few images may hide something: a change of {} under {} {seen}, and {:.2} are allowed.\n",
-            escape(metric),
-            escape(method),
-            100.0 * noise
-        );
+    if let Some(sentence) = comparison.blind_spot() {
+        let _ = writeln!(md, "{}\n", escape(&sentence));
     }
     if !rest.is_empty() {
         let _ = writeln!(

@@ -182,6 +182,8 @@ pub struct Change {
     pub model: String,
     /// The method's name in the sweep.
     pub method: String,
+    /// Whether the method is a control.
+    pub is_control: bool,
     /// The metric's name in the sweep, or `adcc`.
     pub metric: String,
     /// Which direction is good.
@@ -265,16 +267,28 @@ impl Comparison {
             || self.losses.iter().any(|loss| loss.faults().contains(&fault))
     }
 
-    /// The smallest change that would have been seen four times out of five, of the metric where that is largest
-    /// compared with what is allowed; `None` where every change beyond noise would have been seen.
-    pub fn blindest(&self) -> Option<&Change> {
+    /// In a sentence, which change beyond noise might not have been seen: of the method and metric, controls aside, where
+    /// the smallest that is seen four times out of five is largest compared with what is allowed. `None` where every one
+    /// would have been seen.
+    pub fn blind_spot(&self) -> Option<String> {
         let blindness = |change: &&Change| {
             change.difference.map_or(0.0, |difference| difference.detectable / change.noise)
         };
-        self.changes
+        let Change { metric, method, difference, noise, .. } = self
+            .changes
             .iter()
-            .filter(|change| blindness(change) > 1.0)
-            .max_by(|a, b| blindness(a).total_cmp(&blindness(b)))
+            .filter(|change| !change.is_control && blindness(change) > 1.0)
+            .max_by(|a, b| blindness(a).total_cmp(&blindness(b)))?;
+        let from = 100.0 * difference.as_ref()?.detectable;
+        let seen = if from.is_finite() {
+            format!("is seen four times out of five only from {from:.2} points on")
+        } else {
+            "cannot be seen at all".to_owned()
+        };
+        Some(format!(
+            "So few images may hide something: a change of {metric} under {method} {seen}, and {:.2} are allowed.",
+            100.0 * noise
+        ))
     }
 }
 
@@ -294,6 +308,14 @@ impl<'a> Side<'a> {
     pub fn of(name: &'a str, run: &'a Run) -> Self {
         Self { name, manifest: run.manifest(), records: run.records() }
     }
+}
+
+/// Checks that the numbers of two runs mean the same, before the second is made.
+///
+/// # Errors
+/// Where they are not about the same thing, or a limit is on a metric that there is not.
+pub fn check(base: &RunManifest, new: &RunManifest, limits: &Limits) -> Result<(), NotComparable> {
+    comparable::check(base, new, limits)
 }
 
 /// Compares a new run with a baseline.
@@ -360,6 +382,7 @@ pub fn compare(
                 changes.push(Change {
                     model: model.name.clone(),
                     method: method.name.clone(),
+                    is_control: method.is_control(),
                     metric: (*metric).to_owned(),
                     better: *better,
                     verdict: Verdict::Missing,

@@ -163,9 +163,14 @@ struct Verdicts {
 #[derive(Serialize)]
 struct ControlTable {
     controls: Vec<String>,
-    /// A metric as it heads a column, with a cell per control: a count, and the names of the few.
-    rows: Vec<(String, Vec<Option<(String, Option<String>)>>)>,
+    rows: Vec<ControlRow>,
 }
+
+/// A metric as it heads a column, with a cell per control.
+type ControlRow = (String, Vec<Option<ControlCell>>);
+
+/// How many methods are better, and the names of the few.
+type ControlCell = (String, Option<String>);
 
 impl ControlTable {
     fn of(beaten: &[Beaten]) -> Option<Self> {

@@ -185,12 +185,16 @@ impl Drawing for Cost {
 }
 
 impl Cost {
-    /// Where a point is drawn. Those of one cost stand side by side: each a twentieth, a few pixels, right of the last.
+    /// Where a point is drawn. Those of one cost stand side by side: each a twentieth, a few pixels, right of the last, and
+    /// many closer, so that none is drawn at another cost.
     fn x(&self, i: usize) -> f64 {
         let passes = self.points[i].passes;
-        let before = &self.points[..i];
-        let n_same = before.iter().filter(|other| (other.passes - passes).abs() < 0.5).count();
-        passes * 1.05_f64.powi(n_same as i32)
+        let is_beside = |other: &Point| {
+            (other.passes - passes).abs() < 0.5 && self.scale.contains(&other.adcc.mean)
+        };
+        let n_before = self.points[..i].iter().filter(|other| is_beside(other)).count();
+        let n = self.points.iter().filter(|other| is_beside(other)).count().max(1);
+        passes * 1.05_f64.min(1.3_f64.powf(1.0 / n as f64)).powi(n_before as i32)
     }
 }
 

@@ -251,7 +251,7 @@ pub(crate) fn worth(summary: &Summary) -> Vec<(String, String)> {
         let known =
             if n_priced < contrast.methods_in_order().len() { " of known cost" } else { "" };
         let (its, rest) = match (worth.len(), n_priced - n_worth) {
-            (1, 0) | (_, 0) => (if n_worth > 1 { "their" } else { "its" }, String::new()),
+            (_, 0) => (if n_worth > 1 { "their" } else { "its" }, String::new()),
             (1, _) => ("its", format!(" No other method{known} is shown to be better.")),
             _ => (
                 "their",
@@ -276,14 +276,17 @@ pub(crate) fn between_networks(summary: &Summary) -> Vec<Contrast> {
     models.filter(|_| summary.n_networks() > 1).cloned().collect()
 }
 
+/// Models that are compared, as they are printed, and the metric as it heads a column.
+type Set = (Vec<String>, String);
+
 /// Which model is best, by every metric: under each method, or under how many of them where there are more than a few.
 fn between(models: &[Contrast]) -> Vec<String> {
     // Models that are not comparable are in sets of their own.
-    let of = |contrast: &Contrast| {
+    let of = |contrast: &Contrast| -> Set {
         let names = contrast.items.iter().map(|item| item.label.clone());
         (names.collect::<Vec<_>>(), contrast.heading.clone())
     };
-    let mut sets: Vec<((Vec<String>, String), Vec<Contrast>)> = vec![];
+    let mut sets: Vec<(Set, Vec<Contrast>)> = vec![];
     for contrast in models {
         let enough = contrast.with_enough_images();
         if enough.order().len() < 2 {
