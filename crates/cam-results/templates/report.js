@@ -363,6 +363,9 @@
     ];
     const few = rows.some(({ pair }) => pair.n < data.few);
     const answer = { better: one, worse: other, same: "cannot be told" };
+    const counts = rows.map(({ pair }) => pair.n);
+    const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
+    const images = !rows.length ? "images" : fewest === most ? `${most} images` : `${fewest} to ${most} images`;
     const mean = (metric, method) => points(meanOf(model, method, metric));
     $("two-said").textContent = [few && a !== b ? "So few images support no conclusion." : "", ...sentences].filter(Boolean).join(" ");
     $("two-answer").replaceChildren(
@@ -380,7 +383,7 @@
             el("td", {}, pText(pair.p)),
             el("td", {}, mean(metric, a)), el("td", {}, mean(metric, b)));
         })))),
-      note(`Points of percent, image by image on the same images, with the difference's 95 % interval. p is the chance of at least such a difference if there were none, corrected for all comparisons of this report: below 0.05 a method is called better. The interval is of this comparison alone, so it may exclude 0 where p is not below 0.05.`));
+      note(`Points of percent, image by image on the ${images} that both have, with the difference's 95 % interval. p is the chance of at least such a difference if there were none, corrected for all comparisons of this report: below 0.05 a method is called better. The interval is of this comparison alone, so it may exclude 0 where p is not below 0.05.`));
   }
 
   const isCompared = contrasts.length > 0 && metricOptions.length > 0;
@@ -530,19 +533,22 @@
       const bests = front.filter((p) => worth.some(([best]) => best === p.method));
       if (bests.length > 1) parts.push(svg("path", { class: "front", d: `M${bests.map((p) => `${x(Math.log10(p.at))},${y(p.score)}`).join("L")}` }));
       // A label goes beside its point, or a little above or below; where there is no room, pointing at it must do.
+      // Where the drawing ends it stands left of its point.
       const placed = here.map(({ at, score }) => ({ x: x(Math.log10(at)) - 6, y: y(score), size: 12 }));
-      const place = (cx, cy, size) => [0, -13, 13, -26, 26, -39, 39].map((step) => cy + step).find((ty) =>
-        ty > top && ty < height - bottom - 4 && !placed.some((p) => Math.abs(p.y - ty) < 12 && cx + 8 < p.x + p.size && p.x < cx + 8 + size));
+      const place = (begin, cy, size) => [0, -13, 13, -26, 26, -39, 39].map((step) => cy + step).find((ty) =>
+        ty > top && ty < height - bottom - 4 && !placed.some((p) => Math.abs(p.y - ty) < 12 && begin < p.x + p.size && p.x < begin + size));
       for (const { method, cost, at, score } of [...front, ...here.filter((p) => !front.includes(p))]) {
         const [cx, cy] = [x(Math.log10(at)), y(score)];
         const size = 7 * methods[method].label.length;
-        const ty = place(cx, cy, size);
-        if (ty !== undefined) placed.push({ x: cx + 8, y: ty, size });
+        const isLeft = cx + 10 + size > width;
+        const begin = isLeft ? cx - 8 - size : cx + 8;
+        const ty = place(begin, cy, size);
+        if (ty !== undefined) placed.push({ x: begin, y: ty, size });
         const isFront = front.some((p) => p.method === method);
-        if (ty !== undefined && ty !== cy) parts.push(svg("line", { class: "grid", x1: cx, y1: cy, x2: cx + 9, y2: ty }));
+        if (ty !== undefined && ty !== cy) parts.push(svg("line", { class: "grid", x1: cx, y1: cy, x2: isLeft ? cx - 9 : cx + 9, y2: ty }));
         parts.push(svg("circle", { cx, cy, r: isFront ? 6 : 4.5, fill: isFront ? color(method) : "var(--paper)", stroke: color(method), "stroke-width": 2 },
             svg("title", {}, `${methods[method].label}: ${points(score)} at ${Number(cost.toPrecision(3))}`)),
-          ty === undefined ? "" : svg("text", { class: "name", x: cx + 10, y: ty + 4, "font-weight": isFront ? 600 : 400 }, methods[method].label));
+          ty === undefined ? "" : svg("text", { class: "name", x: isLeft ? cx - 10 : cx + 10, y: ty + 4, "text-anchor": isLeft ? "end" : "start", "font-weight": isFront ? 600 : 400 }, methods[method].label));
       }
       chart.replaceChildren(drawing(width, height,
         `${metrics[metric()].heading} over cost.${front.length ? ` Worth their price: ${front.map((p) => methods[p.method].label).join(", ")}` : ""}`, parts.flat().filter(Boolean)),
