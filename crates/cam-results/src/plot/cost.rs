@@ -190,7 +190,7 @@ impl Cost {
     fn x(&self, i: usize) -> f64 {
         let passes = self.points[i].passes;
         let is_beside = |other: &Point| {
-            (other.passes - passes).abs() < 0.5 && self.scale.contains(&other.adcc.mean)
+            Price::Passes.is_same(other.passes, passes) && self.scale.contains(&other.adcc.mean)
         };
         let n_before = self.points[..i].iter().filter(|other| is_beside(other)).count();
         let n = self.points.iter().filter(|other| is_beside(other)).count().max(1);

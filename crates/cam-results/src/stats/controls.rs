@@ -170,28 +170,12 @@ pub(crate) fn beaten(methods: &[Contrast], with_model: bool) -> Vec<Beaten> {
 mod tests {
     use super::*;
     use crate::{
-        Summary, summarize,
-        testing::{many_images, model, rows},
+        summarize,
+        testing::{beside_a_control, many_images, model, rows},
     };
 
-    /// CAM and RISE beside a control, by drop: so much each, but for what belongs to the image.
-    fn summary(cam: f64, rise: f64, control: f64) -> Summary {
-        let (mut manifest, mut records) = many_images(60);
-        manifest.methods[2].method = "random".into();
-        for record in &mut records {
-            let of_image = f64::from(record.image.as_bytes()[4]) / 1000.0;
-            let drop = match &*record.method {
-                "cam" => cam,
-                "rise" => rise,
-                _ => control,
-            };
-            record.metrics[0] = Some(drop + of_image);
-        }
-        summarize(&manifest, &records)
-    }
-
     fn beside(cam: f64, rise: f64, control: f64) -> [String; 2] {
-        let drop = &summary(cam, rise, control).methods[0];
+        let drop = &beside_a_control(cam, rise, control).methods[0];
         ["CAM", "RISE"].map(|label| {
             let place = drop.items.iter().position(|item| item.label == label).unwrap();
             beside_controls(drop, drop, place).unwrap()
@@ -223,7 +207,7 @@ mod tests {
     #[test]
     fn methods_that_beat_a_control_are_counted_and_the_shorter_side_is_named() {
         let of = |cam, rise, control| {
-            let all = beaten(&summary(cam, rise, control).methods, false);
+            let all = beaten(&beside_a_control(cam, rise, control).methods, false);
             let drop = all.iter().find(|beaten| beaten.heading == "Drop ↓").unwrap();
             (drop.count(), drop.names())
         };

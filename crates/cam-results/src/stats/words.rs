@@ -419,7 +419,7 @@ mod tests {
     use super::*;
     use crate::{
         Record, summarize,
-        testing::{many_images, model, rows},
+        testing::{beside_a_control, many_images, model, rows},
     };
 
     /// What is concluded of 60 images whose scores were changed.
@@ -466,31 +466,15 @@ mod tests {
         assert!(!text.contains("CAM and RISE have"), "{text}");
     }
 
-    /// CAM and RISE beside a control, by drop: so much each, but for what belongs to the image.
-    fn beside_a_control(cam: f64, rise: f64) -> String {
-        let (mut manifest, mut records) = many_images(60);
-        manifest.methods[2].method = "random".into();
-        for record in &mut records {
-            let of_image = f64::from(record.image.as_bytes()[4]) / 1000.0;
-            let drop = match &*record.method {
-                "cam" => cam,
-                "rise" => rise,
-                _ => 0.4,
-            };
-            record.metrics[0] = Some(drop + of_image);
-        }
-        text(&summarize(&manifest, &records))
-    }
-
     #[test]
     fn the_best_is_a_method_and_how_it_stands_beside_the_controls_is_said() {
         let none = "By Drop ↓ no method is shown to be better than Recipro-CAM (recipro_cam)";
         let is_said = |text: &str| text.lines().any(|line| line.starts_with(none));
-        let text = beside_a_control(0.5, 0.7);
+        let text = self::text(&beside_a_control(0.5, 0.7, 0.4));
         let best = "Drop ↓: CAM is best with 55.2, ahead of RISE with 75.2 by 20.0 points. Of the controls, Recipro-CAM (recipro_cam) is better.";
         assert!(text.contains(best), "{text}");
         assert!(is_said(&text), "{text}");
-        let text = beside_a_control(0.2, 0.7);
+        let text = self::text(&beside_a_control(0.2, 0.7, 0.4));
         let best = "by 50.0 points. Better than the control Recipro-CAM (recipro_cam).";
         assert!(text.contains(best), "{text}");
         assert!(!is_said(&text), "{text}");
