@@ -74,10 +74,12 @@ impl Preprocessing {
     /// # Errors
     /// Where the photograph is made smaller than that.
     pub fn check(&self) -> Result<(), String> {
-        let Self { resize, crop, .. } = self;
-        let (Resize::Shorter(least) | Resize::Exact([least, _])) = *resize;
-        let least = if let Resize::Exact([_, width]) = *resize { least.min(width) } else { least };
-        if *crop > least {
+        let crop = self.crop;
+        let least = match self.resize {
+            Resize::Shorter(side) => side,
+            Resize::Exact([height, width]) => height.min(width),
+        };
+        if crop > least {
             return Err(format!(
                 "a center of {crop} x {crop} pixels cannot be cut out of a photograph that is made {least} long; \
                  `resize` is at least `crop`"
