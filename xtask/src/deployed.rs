@@ -1,11 +1,12 @@
 //! `cargo xtask onnx-deployed`: explanations of a deployed network, where it runs, compared with the original's.
 //!
-//! EfficientNet-Lite0 with its real weights is hooked, quantized to int8, and run by `configs/deployed.yaml` in ONNX Runtime
-//! and OpenVINO, in every number format that each has. The first of these is the baseline, with which `cambench compare`
+//! EfficientNet-Lite0 with its real weights is hooked, converted to fp16, quantized to int8, and run by
+//! `configs/deployed.yaml` in ONNX Runtime and OpenVINO, in every number format that each has. The first of these is the baseline, with which `cambench compare`
 //! compares the others: the hook's map may lose one percent of its ADCC. Runs are kept below `results/onnx/runs`, so an
 //! interrupted command continues.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -28,10 +29,12 @@ const FILE: &str = "onnx: hooked.onnx";
 const RUNTIME: &str = "runtime: onnxruntime";
 
 /// Name of the run, which file, and what runs it how. The first is what the others are compared with.
-const VARIANTS: [(&str, &str, &str); 5] = [
+const VARIANTS: [(&str, &str, &str); 7] = [
     ("onnxruntime-f32", "hooked", "runtime: onnxruntime"),
     ("openvino-f32", "hooked", "runtime: openvino"),
     ("openvino-bf16", "hooked", "runtime: openvino\n    precision: bf16"),
+    ("onnxruntime-fp16", "fp16", "runtime: onnxruntime"),
+    ("openvino-fp16", "fp16", "runtime: openvino"),
     ("onnxruntime-int8", "int8", "runtime: onnxruntime"),
     ("openvino-int8", "int8", "runtime: openvino"),
 ];
@@ -49,25 +52,18 @@ pub(crate) fn command() -> Result<ExitCode> {
     ensure!(export.exists(), "there is no {}; `cargo xtask onnx-zoo` makes it", export.display());
     let folder = checkout::root().join("results/onnx/runs");
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let [hooked, int8] = ["hooked", "int8"].map(|name| folder.join(format!("{name}.onnx")));
+    let [hooked, fp16, int8] =
+        ["hooked", "fp16", "int8"].map(|name| folder.join(format!("{name}.onnx")));
     if !hooked.exists() {
         let mut hook = Command::new(&binary);
         hook.arg("hook").arg(&export).args(["--scale", "none", "-o"]).arg(&hooked);
         ensure!(hook.status()?.success(), "{} cannot be hooked", export.display());
     }
-    let unfinished = folder.join("unfinished.onnx");
-    if !int8.exists() {
-        let status = Command::new(python)
-            .arg(checkout::root().join("xtask/onnx/quantize.py"))
-            .arg(&hooked)
-            .arg(cache.join("photographs"))
-            .args(["224", "256", "0.498", "0.502"])
-            .arg(&unfinished)
-            .stdin(Stdio::null())
-            .status();
-        ensure!(status.context("starting Python")?.success(), "the network cannot be quantized");
-        fs::rename(&unfinished, &int8)?;
-    }
+    let photographs = cache.join("photographs");
+    converted(&python, "halve.py", &[hooked.as_os_str()], &fp16)?;
+    let framing = ["224", "256", "0.498", "0.502"].map(OsStr::new);
+    let quantized = [&[hooked.as_os_str(), photographs.as_os_str()], &framing[..]].concat();
+    converted(&python, "quantize.py", &quantized, &int8)?;
     let sweep = fs::read_to_string(checkout::root().join("configs/deployed.yaml"))?;
     ensure!(
         sweep.contains(FILE) && sweep.contains(RUNTIME),
@@ -93,6 +89,22 @@ pub(crate) fn command() -> Result<ExitCode> {
     print!("{text}");
     write("deployed.md", &text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The network as one of `xtask/onnx`'s scripts converts it, unless it is there.
+fn converted(python: &Path, script: &str, arguments: &[&OsStr], out: &Path) -> Result<()> {
+    if out.exists() {
+        return Ok(());
+    }
+    let unfinished = out.with_file_name("unfinished.onnx");
+    let status = Command::new(python)
+        .arg(checkout::root().join("xtask/onnx").join(script))
+        .args(arguments)
+        .arg(&unfinished)
+        .stdin(Stdio::null())
+        .status();
+    ensure!(status.context("starting Python")?.success(), "{script} cannot make {}", out.display());
+    fs::rename(&unfinished, out).with_context(|| format!("making {}", out.display()))
 }
 
 /// A variant, and what is known of it.
@@ -145,9 +157,9 @@ fn lines_in(summary: &str) -> Vec<Columns> {
 fn table(rows: &[Row]) -> String {
     let mut text = format!(
         "# Deployed\n\nMade by `cargo xtask onnx-deployed`: EfficientNet-Lite0 with its real weights, hooked by `cambench hook` \
-         and run where it would be deployed, by `configs/deployed.yaml` on 100 images. int8 is the hooked graph quantized by \
-         ONNX Runtime's own tools, weights by channel, activations by the range that the demo's eight photographs make. Scores \
-         are percent with 95 % intervals; the ratio is that of the hook's mean ADCC to the first row's. `compare` is the exit code \
+         and run where it would be deployed, by `configs/deployed.yaml` on 100 images. fp16 is the hooked graph converted by \
+         ONNX Runtime's own tools, and int8 quantized by them, weights by channel, activations by the range that the demo's \
+         eight photographs make. Scores are percent with 95 % intervals; the ratio is that of the hook's mean ADCC to the first row's. `compare` is the exit code \
          of `cambench compare` with the first row, with `--max-drop {MOST} --fail-on regressed`: 0 passes, 10 fails. `hooks.md` has \
          times.\n\n\
          | runtime | numbers | top-1 | ADCC of the hook | ratio | drop | deletion | insertion | ADCC of RISE | ADCC of a \
