@@ -27,6 +27,11 @@ pub trait Metric {
         vec![]
     }
 
+    /// Whether it is defined only for images of which a list says where the object is.
+    fn needs_region(&self) -> bool {
+        false
+    }
+
     /// Which direction is good.
     fn better(&self) -> Better;
 

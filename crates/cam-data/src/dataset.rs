@@ -10,7 +10,10 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bounds, Collage, DataError, Grid, Orientation, collage, expand_variables, layout};
+use crate::{
+    Bounds, Collage, DataError, Grid, Orientation, collage, expand_variables,
+    layout::{self, Listed},
+};
 
 /// The form of a data set's manifest, a YAML file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +86,10 @@ pub struct Dataset {
     pub items: Vec<Item>,
     /// Whether photographs are turned upright.
     pub exif: Orientation,
+    /// How the images lie in the folder.
+    pub layout: Layout,
+    /// Photographs of the folder that are left out, as they are neither JPEG nor PNG by their names.
+    pub left_out: Vec<String>,
 }
 
 /// An image of a data set.
@@ -149,7 +156,7 @@ impl Dataset {
             (_, Some(_)) => return invalid("`grid` goes with `layout: grid` only"),
             (layout, None) => layout,
         };
-        let items = match (of, list) {
+        let listed = match (of, list) {
             (Layout::Folders, None) => layout::folders(&root),
             (Layout::Files, None) => layout::files(&root),
             (Layout::Csv, Some(list)) => layout::csv(&root, &list),
@@ -157,7 +164,7 @@ impl Dataset {
             (Layout::Grid, _) => return invalid("a grid is `of` folders, files or csv"),
             (_, Some(_)) => return invalid("`csv` goes with `layout: csv` only"),
         };
-        let mut items = items.map_err(|source| DataError::Named {
+        let Listed { mut items, left_out } = listed.map_err(|source| DataError::Named {
             manifest: manifest.to_path_buf(),
             source: Box::new(source),
         })?;
@@ -180,7 +187,22 @@ impl Dataset {
             root_as_given: form.root,
             items,
             exif: form.exif,
+            layout: of,
+            left_out,
         })
+    }
+
+    /// Whether what is made at a path would be taken for a class the next time.
+    pub fn would_list(&self, path: &Path) -> bool {
+        let full = |path: &Path| std::path::absolute(path).ok();
+        let (Some(path), Some(root)) = (full(path), full(&self.root)) else { return false };
+        // What is there already may be reached by a link.
+        let there = path.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+        let is_below = path.starts_with(&root)
+            || there
+                .zip(root.canonicalize().ok())
+                .is_some_and(|(there, root)| there.starts_with(root));
+        self.layout == Layout::Folders && is_below
     }
 }
 

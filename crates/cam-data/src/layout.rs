@@ -15,15 +15,24 @@ use crate::{
     imagenet::{class_index, wordnet_id},
 };
 
+/// The images of a folder.
+pub(crate) struct Listed {
+    pub(crate) items: Vec<Item>,
+    /// Photographs by their names, of kinds that are not read.
+    pub(crate) left_out: Vec<String>,
+}
+
 /// One folder a class.
-pub(crate) fn folders(root: &Path) -> Result<Vec<Item>, DataError> {
+pub(crate) fn folders(root: &Path) -> Result<Listed, DataError> {
     let Entries { folders, files } = entries(root)?;
     let labels =
         class_labels(&folders).map_err(|message| DataError::invalid(root, None, message))?;
-    let (mut items, mut n_files) = (vec![], 0);
+    let (mut items, mut left_out, mut n_files) = (vec![], vec![], 0);
     for (class, label) in folders.iter().zip(labels) {
         let images = entries(&class.path)?.files;
         n_files += images.len();
+        let others = images.iter().filter(|file| file.is_of_another_kind());
+        left_out.extend(others.map(|file| format!("{}/{}", class.name, file.name)));
         items.extend(images.into_iter().filter(Entry::is_image).map(|Entry { name, path }| Item {
             image: format!("{}/{name}", class.name),
             path,
@@ -44,7 +53,7 @@ pub(crate) fn folders(root: &Path) -> Result<Vec<Item>, DataError> {
             "`layout: folders` takes {IMAGES} in its folders; there are {n_folders} folders with {n_files} files{beside}"
         )
     };
-    non_empty(items, root, hint)
+    non_empty(Listed { items, left_out }, root, hint)
 }
 
 /// The classes of folders: ImageNet's by `WordNet` ids, else counted.
@@ -63,9 +72,11 @@ fn class_labels(folders: &[Entry]) -> Result<Vec<i64>, String> {
 }
 
 /// All in one folder.
-pub(crate) fn files(root: &Path) -> Result<Vec<Item>, DataError> {
+pub(crate) fn files(root: &Path) -> Result<Listed, DataError> {
     let Entries { folders, files } = entries(root)?;
     let n_files = files.len();
+    let others = files.iter().filter(|file| file.is_of_another_kind());
+    let left_out = others.map(|file| file.name.clone()).collect();
     let items = files.into_iter().filter(Entry::is_image).map(|Entry { name, path }| Item {
         label: wordnet_id(&name).and_then(class_index),
         image: name,
@@ -80,20 +91,20 @@ pub(crate) fn files(root: &Path) -> Result<Vec<Item>, DataError> {
             "`layout: files` takes {IMAGES} in the folder itself; there are {n_files} other files and {n_folders} folders"
         )
     };
-    non_empty(items.collect(), root, hint)
+    non_empty(Listed { items: items.collect(), left_out }, root, hint)
 }
 
 const IMAGES: &str = ".jpg, .jpeg and .png files";
 
 fn non_empty(
-    items: Vec<Item>,
+    listed: Listed,
     root: &Path,
     hint: impl FnOnce() -> String,
-) -> Result<Vec<Item>, DataError> {
-    if items.is_empty() {
+) -> Result<Listed, DataError> {
+    if listed.items.is_empty() {
         return Err(DataError::Empty { root: root.to_path_buf(), hint: hint() });
     }
-    Ok(items)
+    Ok(listed)
 }
 
 /// What a folder holds, without hidden entries, ordered by name.
@@ -128,9 +139,19 @@ fn entries(folder: &Path) -> Result<Entries, DataError> {
 impl Entry {
     /// Whether it is one by its name.
     fn is_image(&self) -> bool {
+        self.has_extension(&["jpg", "jpeg", "png"])
+    }
+
+    /// Whether it is a photograph by its name, and none that is read.
+    fn is_of_another_kind(&self) -> bool {
+        self.has_extension(&[
+            "avif", "bmp", "gif", "heic", "heif", "jp2", "ppm", "tif", "tiff", "webp",
+        ])
+    }
+
+    fn has_extension(&self, known: &[&str]) -> bool {
         let extension = self.path.extension().map(OsStr::to_ascii_lowercase);
-        extension
-            .is_some_and(|extension| ["jpg", "jpeg", "png"].iter().any(|known| extension == *known))
+        extension.is_some_and(|extension| known.iter().any(|known| extension == *known))
     }
 }
 
@@ -138,7 +159,7 @@ impl Entry {
 const MAX_LIST: u64 = 1 << 30;
 
 /// Listed in a file.
-pub(crate) fn csv(root: &Path, list: &Path) -> Result<Vec<Item>, DataError> {
+pub(crate) fn csv(root: &Path, list: &Path) -> Result<Listed, DataError> {
     let text = read_text_file(list, MAX_LIST).map_err(DataError::read(list))?;
     let text = text.trim_start_matches('\u{feff}');
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
@@ -157,7 +178,8 @@ pub(crate) fn csv(root: &Path, list: &Path) -> Result<Vec<Item>, DataError> {
         });
         items.push(item.map_err(|message| invalid(record.position(), message))?);
     }
-    non_empty(items, root, || format!("the list {} has no line but its first", list.display()))
+    let listed = Listed { items, left_out: vec![] };
+    non_empty(listed, root, || format!("the list {} has no line but its first", list.display()))
 }
 
 /// The line of a record, counted from 1. The reader's own count stands before the line ends that it has yet to skip.

@@ -18,5 +18,5 @@ pub use collage::{Collage, Grid};
 pub use dataset::{Dataset, DatasetManifest, Item, Layout, Limits};
 pub use error::DataError;
 pub use photo::{Orientation, Photo};
-pub use prefetch::{Loaded, Prefetch, prefetch};
+pub use prefetch::{FileFacts, Loaded, Prefetch, prefetch};
 pub use variables::{UnsetVariable, expand_variables};

@@ -176,6 +176,14 @@ fn decode(bytes: &[u8], path: &Path, orientation: Orientation) -> Result<RgbImag
     })
 }
 
+/// Whether the EXIF tag of a file's bytes says that its pixels are to be turned or mirrored.
+pub(crate) fn is_turned(bytes: &[u8]) -> bool {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let turn =
+        reader.map_err(ImageError::from).and_then(|reader| reader.into_decoder()?.orientation());
+    turn.is_ok_and(|turn| turn != image::metadata::Orientation::NoTransforms)
+}
+
 /// The high byte of every 16-bit sample, transparency dropped.
 fn high_bytes(image: &DynamicImage) -> RgbImage {
     let wide = image.to_rgb16();

@@ -12,7 +12,11 @@ use sha2::{Digest, Sha256};
 use tch::Tensor;
 use tracing::info_span;
 
-use crate::{Collage, DataError, Item, Orientation, Photo, PixelBox, bounds::region, photo::read};
+use crate::{
+    Collage, DataError, Item, Orientation, Photo, PixelBox,
+    bounds::region,
+    photo::{is_turned, read},
+};
 
 /// A decoded image, and what its file is.
 pub struct Loaded {
@@ -31,19 +35,34 @@ impl Loaded {
     }
 }
 
-impl Item {
+/// What is known of an image from its file's bytes, or from those of all files of a collage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFacts {
     /// The SHA-256 that [`Loaded::sha256`] will have.
+    pub sha256: String,
+    /// Whether a viewer would turn or mirror a photograph by its EXIF tag.
+    pub is_turned: bool,
+}
+
+impl Item {
+    /// What its file is, or its files are.
     ///
     /// # Errors
     /// [`DataError`] where a file cannot be read.
-    pub fn digest(&self) -> Result<String, DataError> {
-        let of = |path: &PathBuf| Ok(digest(&read(path)?));
+    pub fn file_facts(&self) -> Result<FileFacts, DataError> {
+        let of = |path: &PathBuf| {
+            let bytes = read(path)?;
+            Ok(FileFacts { sha256: digest(&bytes), is_turned: is_turned(&bytes) })
+        };
         match &self.collage {
             None => of(&self.path),
             Some(collage) => {
-                let digests: Vec<String> =
+                let facts: Vec<FileFacts> =
                     collage.paths.iter().map(of).collect::<Result<_, DataError>>()?;
-                Ok(digest_of_all(digests.into_iter()))
+                Ok(FileFacts {
+                    is_turned: facts.iter().any(|facts| facts.is_turned),
+                    sha256: digest_of_all(facts.into_iter().map(|facts| facts.sha256)),
+                })
             }
         }
     }

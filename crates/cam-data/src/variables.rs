@@ -1,4 +1,4 @@
-//! `${NAME}` in paths.
+//! `${NAME}` and `~/` in paths.
 
 use std::env;
 
@@ -14,7 +14,8 @@ pub struct UnsetVariable {
     pub name: String,
 }
 
-/// `text` with every `${NAME}` replaced by that environment variable; `CAMBENCH_CACHE` has a value even if unset.
+/// `text` with every `${NAME}` replaced by that environment variable; `CAMBENCH_CACHE` has a value even if unset, and `~/` at
+/// the beginning is `${HOME}/`, as in a shell.
 ///
 /// # Errors
 /// Where a variable is not set, or empty.
@@ -28,7 +29,8 @@ pub fn expand_variables(text: &str) -> Result<String, UnsetVariable> {
 
 fn expand(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, UnsetVariable> {
     let mut expanded = String::new();
-    let mut rest = text;
+    let at_home = text.strip_prefix("~/").map(|rest| format!("${{HOME}}/{rest}"));
+    let mut rest = at_home.as_deref().unwrap_or(text);
     while let Some((before, from_name)) = rest.split_once("${") {
         let Some((name, after)) = from_name.split_once('}') else { break };
         expanded += before;
@@ -48,5 +50,8 @@ mod tests {
         assert_eq!(expand("${ROOT}/val/${ROOT}", value).unwrap(), "/data/val//data");
         assert_eq!(expand("plain $ROOT ${", value).unwrap(), "plain $ROOT ${");
         assert_eq!(expand("a/${NOPE}", value).unwrap_err().name, "NOPE");
+        let home = |name: &str| (name == "HOME").then(|| "/home/ada".to_string());
+        assert_eq!(expand("~/photos", home).unwrap(), "/home/ada/photos");
+        assert_eq!(expand("a/~/b", home).unwrap(), "a/~/b");
     }
 }

@@ -491,7 +491,7 @@ fn a_collage_has_its_images_in_its_cells_and_the_region_of_one() {
         };
         for (index, loaded) in prefetch(items.clone(), &preprocessing, Orientation::Ignore) {
             let (loaded, item) = (loaded.unwrap(), &items[index]);
-            assert_eq!(loaded.sha256, item.digest().unwrap());
+            assert_eq!(loaded.sha256, item.file_facts().unwrap().sha256);
             assert_eq!((loaded.photo.width, loaded.photo.height), (crop, crop));
             let region = Vec::<bool>::try_from(loaded.region().unwrap().view(-1)).unwrap();
             let half = crop / 2;

@@ -21,6 +21,10 @@ impl Metric for EnergyPointingGame {
         Some(inside.double_value(&[]).clamp(0.0, 1.0).into())
     }
 
+    fn needs_region(&self) -> bool {
+        true
+    }
+
     fn better(&self) -> Better {
         Better::Higher
     }

@@ -31,6 +31,10 @@ impl Metric for PointingGame {
         Some((count(&maxima.logical_and(&goal)) / count(&maxima)).into())
     }
 
+    fn needs_region(&self) -> bool {
+        true
+    }
+
     fn better(&self) -> Better {
         Better::Higher
     }

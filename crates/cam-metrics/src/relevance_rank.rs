@@ -21,6 +21,10 @@ impl Metric for RelevanceRank {
         Some((n_hits.int64_value(&[]) as f64 / n_inside.int64_value(&[]) as f64).into())
     }
 
+    fn needs_region(&self) -> bool {
+        true
+    }
+
     fn better(&self) -> Better {
         Better::Higher
     }

@@ -269,6 +269,23 @@ fn equal_confidence_is_no_increase() {
 }
 
 #[test]
+fn a_metric_that_needs_to_know_where_the_object_is_has_no_score_without() {
+    let (toy, image) = (Toy::network_a(), Toy::waves(4, 6));
+    let with = subject(&toy, &image);
+    let without = Subject::new(&toy, image.shallow_clone(), Target::Class(0), 0);
+    let map = map_of(&[0.1, 0.9, 0.4, 0.2].repeat(4));
+    let method = Fixed { image: image.shallow_clone(), first: map.shallow_clone(), then: map };
+    for metric in AnyMetric::all() {
+        let has_score = |subject: &Subject<'_>| {
+            let map = Map::made_by(&method, &method.first, subject.size()).unwrap();
+            metric.score(&Explained::new(subject, &map, Some(&method))).is_some()
+        };
+        assert!(has_score(&with), "{}", metric.name());
+        assert_eq!(has_score(&without), !metric.needs_region(), "{}", metric.name());
+    }
+}
+
+#[test]
 fn metrics_say_which_direction_is_good() {
     let lower: Vec<_> = AnyMetric::all()
         .iter()

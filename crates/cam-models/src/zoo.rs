@@ -69,12 +69,21 @@ pub enum Source {
 
 /// A model's name that the zoo does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown model `{name}`{}; models are {}", crate::plan::hint(*.nearest), ZOO.iter().map(|row| row.name).collect::<Vec<_>>().join(", "))]
+#[error("unknown model `{name}`{}", what_else(.name, *.nearest))]
 pub struct UnknownModel {
     /// As asked for.
     pub name: String,
     /// The most similar name.
     pub nearest: Option<&'static str>,
+}
+
+/// What may have been meant by a name that is none.
+fn what_else(name: &str, nearest: Option<&'static str>) -> String {
+    if let Some(".onnx" | ".xml") = name.rfind('.').map(|dot| &name[dot..]) {
+        return format!("; a file is `onnx: {name}` in place of `name`");
+    }
+    let names: Vec<&str> = ZOO.iter().map(|row| row.name).collect();
+    format!("{}; models are {}", crate::plan::hint(nearest), names.join(", "))
 }
 
 /// The backbone of that name; timm's suffixes for the same weights (`.tv_in1k`, `.in1k`) are accepted.
@@ -453,6 +462,10 @@ mod tests {
         assert_eq!(
             by_name("efficientnet_lite0").unwrap_err().nearest,
             Some("tf_efficientnet_lite0")
+        );
+        assert_eq!(
+            by_name("../mine.onnx").unwrap_err().to_string(),
+            "unknown model `../mine.onnx`; a file is `onnx: ../mine.onnx` in place of `name`"
         );
         let error = by_name("resnet5O").unwrap_err().to_string();
         assert!(

@@ -41,6 +41,48 @@ impl Part {
     pub(crate) fn metric(&self, metric: &str) -> String {
         new(&self.metrics, metric)
     }
+
+    /// Which of its models, methods and metrics get the run's name among those of the runs before it, a sentence each.
+    fn shown_apart(
+        &self,
+        label: &str,
+        before: &RunManifest,
+        cells: &HashSet<(String, String)>,
+    ) -> Vec<String> {
+        let own = self.run.manifest();
+        let models = own.models.iter().filter_map(|model| {
+            let shown = self.models.get(&model.name)?;
+            let is_other = before.models.iter().all(|known| !is_same(known, model));
+            let why = if is_other {
+                "has other weights, preprocessing, precision or classes than before".to_owned()
+            } else {
+                let methods = own.methods.iter().map(|method| new(&self.methods, &method.name));
+                let twice =
+                    methods.filter(|method| cells.contains(&(model.name.clone(), method.clone())));
+                format!("has rows by {} once more", twice.collect::<Vec<_>>().join(", "))
+            };
+            Some(format!("{} of {label} {why}; it is shown as {shown}.", model.name))
+        });
+        let others =
+            own.methods.iter().filter_map(|method| self.methods.get_key_value(&method.name));
+        let others = others.chain(
+            own.metrics.iter().filter_map(|metric| self.metrics.get_key_value(&metric.name)),
+        );
+        let others = others.map(|(name, shown)| {
+            format!(
+                "{name} of {label} has other options or another protocol; it is shown as {shown}."
+            )
+        });
+        models.chain(others).collect()
+    }
+
+    /// What an image of a joined model is called in this run, if both are of it.
+    pub(crate) fn image_of(&self, model: &str, image: &str) -> Option<&str> {
+        let manifest = self.run.manifest();
+        let has_model = manifest.models.iter().any(|own| new(&self.models, &own.name) == model);
+        let mut images = manifest.images.iter().filter(|_| has_model).map(|own| &*own.image);
+        images.find(|own| self.images.get(*own).map_or(*own, |new| new) == image)
+    }
 }
 
 fn new(names: &HashMap<String, String>, name: &str) -> String {
@@ -69,13 +111,15 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
     let none = HashMap::new;
     let mut parts = vec![part(first, none(), none(), none(), none())];
     let mut cells: HashSet<(String, String)> = parts[0].cells().collect();
+    // Of the runs that share tables.
+    let mut n_images = BTreeSet::from([manifest.images.len()]);
     for (run, label) in runs {
         let other = run.manifest();
         let named = |name: &str| format!("{name} [{label}]");
         let apart = incomparable(&manifest, other);
         if let Some(why) = &apart {
             cautions.push(format!(
-                "{label} and {first_label} are not comparable ({why}); {label} has tables of its own."
+                "{first_label} and {label} are not comparable ({why}); {label} has tables of its own."
             ));
         }
         let metrics =
@@ -111,6 +155,10 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
             .collect();
 
         let part = part(run, models, methods, metrics, images);
+        if apart.is_none() {
+            cautions.extend(part.shown_apart(&label, &manifest, &cells));
+            n_images.insert(part.run.manifest().images.len());
+        }
         extend(&mut manifest, &part);
         if apart.is_some() {
             let models = part.run.manifest().models.iter();
@@ -133,7 +181,7 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
             manifest.protocol.name
         ));
     }
-    if differ(&|manifest| manifest.images.len().to_string()) {
+    if n_images.len() > 1 {
         cautions.push(
             "The runs have different numbers of images; n stands beside every mean, and paired differences are over the images that both have.".into(),
         );
@@ -397,11 +445,45 @@ mod tests {
             runs.run("after", |m| m.models[0].weights.sha256 = None),
         ]);
         assert_eq!(names(&joined).0, ["resnet18", "resnet18 [after]"]);
+        let caution = "resnet18 of after has other weights, preprocessing, precision or classes than before; it is shown as \
+                       resnet18 [after].";
+        assert_eq!(joined.cautions(), [caution]);
         let summary = joined.summarize();
         assert_eq!(summary.cells.len(), 6);
         assert!(!summary.models.is_empty(), "the two are compared under every method");
         let twice = Run::join(vec![runs.run("x", |_| ()), runs.run("x", |_| ())]);
         assert_eq!(names(&twice).0.len(), 2);
+        let [caution] = twice.cautions() else { panic!("{:?}", twice.cautions()) };
+        assert!(caution.contains("has rows by cam, rise, recipro_cam once more"), "{caution}");
+    }
+
+    #[test]
+    fn an_image_of_joined_runs_is_looked_for_in_the_run_that_it_is_of() {
+        let runs = Runs::new();
+        let other = |manifest: &mut RunManifest| {
+            manifest.images.truncate(2);
+            manifest.images[0].sha256 = Some("another file".into());
+            manifest.images[1].image = "other.jpg".into();
+        };
+        let joined = Run::join(vec![runs.run("a", |_| ()), runs.run("b", other)]);
+        let first = joined.manifest().images[0].image.clone();
+        let source = |model: &str, image: &str| {
+            let (run, own) = joined.source(model, image)?;
+            Some((run.manifest().sweep.clone(), own.to_owned()))
+        };
+        assert_eq!(source("resnet18", &first), Some(("a".into(), first.clone())));
+        let renamed = format!("{first} [b]");
+        assert_eq!(source("resnet18 [b]", &renamed), Some(("b".into(), first.clone())));
+        assert_eq!(source("resnet18 [b]", "other.jpg"), Some(("b".into(), "other.jpg".into())));
+        assert_eq!(source("resnet18", "other.jpg"), None);
+        assert!(
+            joined
+                .cautions()
+                .iter()
+                .all(|caution| !caution.contains("different numbers of images")),
+            "no table holds both: {:?}",
+            joined.cautions()
+        );
     }
 
     #[test]

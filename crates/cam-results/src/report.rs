@@ -144,7 +144,7 @@ fn warnings(md: &mut String, run: &Run, summary: &Summary) {
 }
 
 /// What weakens the numbers of a run, one sentence or two each; plain text.
-pub(crate) fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
+pub fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
     let manifest = run.manifest();
     let mut cautions = run.cautions().to_vec();
     if run.n_missing() > 0 {

@@ -117,6 +117,15 @@ impl Run {
         }
     }
 
+    /// The run that an image of a model is of, among those that this one was joined from, and what the image is called
+    /// there; `None` if no run has it.
+    pub fn source<'a>(&'a self, model: &str, image: &'a str) -> Option<(&'a Self, &'a str)> {
+        if self.parts.is_empty() {
+            return Some((self, image));
+        }
+        self.parts.iter().find_map(|part| Some((&part.run, part.image_of(model, image)?)))
+    }
+
     /// The folder; of joined runs the first one's.
     pub fn folder(&self) -> &Path {
         &self.folder

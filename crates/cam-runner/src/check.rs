@@ -45,6 +45,8 @@ pub struct CellEstimate {
     pub method: String,
     /// Forwards an image, by definition: of the method and of all metrics.
     pub forwards_per_image: u64,
+    /// Passes through the head alone an image, by definition: of the method.
+    pub head_forwards_per_image: u64,
     /// Seconds of the image that was tried, metrics included.
     pub secs_per_image: f64,
     /// What became of the image that was tried, where it is not scored.
@@ -98,8 +100,9 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
                 });
                 let start = Instant::now();
                 let row = cell.compute(&prepared, method);
-                let method_cost = |method: &dyn Method| method.cost(model.shape).forwards;
-                let own = method.source.method().map_or(0, method_cost);
+                let cost = |method: &dyn Method| method.cost(model.shape);
+                let cost = method.source.method().map(cost).unwrap_or_default();
+                let own = cost.forwards;
                 let metrics: u64 =
                     plan.sweep.metrics.iter().map(|metric| metric.metric.forwards(own)).sum();
                 let is_failed = row.record.status == Status::Failed;
@@ -112,6 +115,7 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
                     layer: model.layer.clone(),
                     method: method.label().to_string(),
                     forwards_per_image: own + metrics,
+                    head_forwards_per_image: cost.head_forwards,
                     secs_per_image: start.elapsed().as_secs_f64(),
                     problem,
                     is_failed,

@@ -637,7 +637,7 @@ pub(crate) fn line_of_word(text: &str, start: usize, message: &str) -> Option<us
     lines
         .filter(|(line, _)| !line.trim_start().starts_with('#'))
         .find(|(line, _)| {
-            line.split(|c: char| !(c.is_alphanumeric() || "-_.@".contains(c)))
+            line.split(|c: char| !(c.is_alphanumeric() || "-_.@/".contains(c)))
                 .any(|word| word == wanted)
         })
         .map(|(_, number)| number)

@@ -18,6 +18,8 @@ pub enum Event<'a> {
         /// Lines of the journal that were cut off or damaged, and whose rows are made again.
         n_dropped: usize,
     },
+    /// Something of the sweep is most likely not what was meant, a sentence.
+    Caution(&'a str),
     /// Published weights are being downloaded.
     Downloading(cam_models::Progress<'a>),
     /// A network is being loaded.

@@ -10,11 +10,11 @@ use cam_core::{
     Better, FeatureShape, MAX_TEXT, Method, Preprocessing, PreprocessingChoice, Requirement, hex,
     read_text_file,
 };
-use cam_data::{DataError, Dataset, Item, Limits, imagenet};
+use cam_data::{DataError, Dataset, FileFacts, Item, Limits, Orientation, imagenet};
 use cam_models::{DeviceChoice, DeviceError, ModelError, Options, WeightsChoice};
 use cam_results::{
     DatasetEntry, ImageEntry, JoinedRuns, Key, MethodEntry, MetricEntry, ModelEntry, ProtocolEntry,
-    RunManifest, RunStatus, SCHEMA, network_of,
+    RunManifest, RunStatus, SCHEMA, counted, network_of,
 };
 use cam_runtimes::Runtime;
 use rayon::prelude::*;
@@ -25,8 +25,8 @@ use tracing::info_span;
 use crate::{
     Event, clock,
     config::{
-        Bytes, ConfigError, MapSource, MethodChoice, ModelChoice, NETWORK, Precision, Sweep,
-        TargetRule, line_of_word, names, randomized_network,
+        Bytes, ConfigError, MapSource, MethodChoice, MetricChoice, ModelChoice, NETWORK, Precision,
+        Sweep, TargetRule, line_of_word, names, randomized_network,
     },
     guard::guard,
     model::{DeployedModel, FileModelError, LayerError, Model, OnnxModel},
@@ -138,6 +138,15 @@ pub enum PlanError {
     /// The data set.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A data set's manifest that is not there.
+    #[error(
+        "there is no `{}`: it is looked for in the working folder, then beside the sweep file",
+        path.display()
+    )]
+    NoDataset {
+        /// As the sweep names it.
+        path: PathBuf,
+    },
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -583,40 +592,23 @@ impl Plan {
             per_class: sweep.dataset.per_class,
             seed: sweep.dataset.seed,
         };
+        if !sweep.dataset.manifest.exists() {
+            return Err(PlanError::NoDataset { path: sweep.dataset.manifest });
+        }
         let dataset = Dataset::load(&sweep.dataset.manifest, &limits)?;
         check_target(sweep.target, &dataset)?;
 
-        let mut models = vec![];
-        let mut entries = vec![];
-        let mut networks = Networks::default();
-        for choice in &sweep.models {
-            let mut places: Vec<(String, String)> = vec![];
-            for (name, layer) in choice.cuts() {
-                let spec = ModelSpec::new(choice, layer, locate)?;
-                let network = networks.get(&spec, choice.label(), device, memory, on_event)?;
-                let (model, entry) = PlannedModel::new(
-                    name, spec, network, &sweep, &dataset, device, memory, on_event,
-                )?;
-                if choice.layer.0.len() > 1 {
-                    let place = network.resolved(&model.layer).expect("it was just cut there");
-                    if let Some((_, other)) = places.iter().find(|(there, _)| *there == place) {
-                        return Err(PlanError::OneLayer {
-                            model: choice.label().to_string(),
-                            first: other.clone(),
-                            second: model.layer,
-                        });
-                    }
-                    places.push((place, model.layer.clone()));
-                }
-                models.push(model);
-                entries.push(entry);
-            }
-        }
+        let (models, entries) = planned_models(&sweep, &dataset, device, memory, locate, on_event)?;
         let reference = sweep
             .reference
             .as_deref()
             .map(|path| reference::read(path, &sweep, &entries, dataset.items.len()));
         let reference = reference.transpose()?;
+        let (images, turned) = hashed(&dataset);
+        let cautions = [left_out_caution(&dataset), boxes_caution(&sweep, &dataset), turned];
+        for caution in cautions.into_iter().flatten() {
+            on_event(Event::Caution(&caution));
+        }
         let manifest = RunManifest {
             schema: SCHEMA,
             status: RunStatus::Running,
@@ -637,7 +629,7 @@ impl Plan {
                 root: dataset.root_as_given.clone(),
                 n_images: dataset.items.len(),
             },
-            images: hashed(&dataset),
+            images,
             protocol: ProtocolEntry {
                 name: sweep.protocol.name.to_string(),
                 version: sweep.protocol.version,
@@ -726,6 +718,8 @@ impl Plan {
             root_as_given: self.dataset.root_as_given.clone(),
             items: items.cloned().collect(),
             exif: self.dataset.exif,
+            layout: self.dataset.layout,
+            left_out: self.dataset.left_out.clone(),
         };
         let (device, threads, manifest) = (self.device, self.threads, manifest.clone());
         Self { sweep, dataset, models, device, threads, manifest }
@@ -1086,12 +1080,91 @@ fn check_target(target: TargetRule, dataset: &Dataset) -> Result<(), PlanError> 
 }
 
 /// Every image with the hash of its file.
-fn hashed(dataset: &Dataset) -> Vec<ImageEntry> {
+/// The networks of a sweep, each cut where it says, with what the manifest says of them.
+fn planned_models(
+    sweep: &Sweep,
+    dataset: &Dataset,
+    device: Device,
+    memory: Bytes,
+    locate: impl Fn(&Path) -> PathBuf,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<(Vec<PlannedModel>, Vec<ModelEntry>), PlanError> {
+    let mut models = vec![];
+    let mut entries = vec![];
+    let mut networks = Networks::default();
+    for choice in &sweep.models {
+        let mut places: Vec<(String, String)> = vec![];
+        for (name, layer) in choice.cuts() {
+            let spec = ModelSpec::new(choice, layer, &locate)?;
+            let network = networks.get(&spec, choice.label(), device, memory, on_event)?;
+            let (model, entry) =
+                PlannedModel::new(name, spec, network, sweep, dataset, device, memory, on_event)?;
+            if choice.layer.0.len() > 1 {
+                let place = network.resolved(&model.layer).expect("it was just cut there");
+                if let Some((_, other)) = places.iter().find(|(there, _)| *there == place) {
+                    return Err(PlanError::OneLayer {
+                        model: choice.label().to_string(),
+                        first: other.clone(),
+                        second: model.layer,
+                    });
+                }
+                places.push((place, model.layer.clone()));
+            }
+            models.push(model);
+            entries.push(entry);
+        }
+    }
+    Ok((models, entries))
+}
+
+/// That photographs are left out.
+fn left_out_caution(dataset: &Dataset) -> Option<String> {
+    let first = dataset.left_out.first()?;
+    Some(format!(
+        "{} of {} left out, as only JPEG and PNG files are read ({first}{}); convert what is wanted.",
+        counted(dataset.left_out.len(), "image"),
+        dataset.root.display(),
+        if dataset.left_out.len() > 1 { ", ..." } else { "" },
+    ))
+}
+
+/// That metrics will have no score, as nothing says where objects are.
+fn boxes_caution(sweep: &Sweep, dataset: &Dataset) -> Option<String> {
+    let has_region = |item: &Item| !item.boxes.is_empty() || item.collage.is_some();
+    if dataset.items.iter().any(has_region) {
+        return None;
+    }
+    let metrics = sweep.metrics.iter().filter(|metric| metric.metric.needs_region());
+    let names: Vec<&str> = metrics.map(MetricChoice::label).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} will have no score: no image of {} comes with a box of its object. A list (`layout: csv`) with the columns \
+             xmin, ymin, xmax, ymax gives boxes.",
+            names.join(", "),
+            dataset.name
+        )
+    })
+}
+
+/// The images of the manifest; and that some are turned, where nothing says whether that is known.
+fn hashed(dataset: &Dataset) -> (Vec<ImageEntry>, Option<String>) {
     let _span = info_span!("hash images", n_images = dataset.items.len()).entered();
-    let entry = |item: &Item| ImageEntry {
+    // A file that cannot be read becomes failed rows; the plan stands without its hash.
+    let facts: Vec<Option<FileFacts>> =
+        dataset.items.par_iter().map(|item| item.file_facts().ok()).collect();
+    let n_turned = facts.iter().flatten().filter(|facts| facts.is_turned).count();
+    let caution = (n_turned > 0 && dataset.exif == Orientation::Ignore).then(|| {
+        format!(
+            "{n_turned} of {} of {} {} to be turned by EXIF, which is ignored, as torchvision does; `exif: apply` in the \
+             data set's manifest turns photographs upright.",
+            counted(dataset.items.len(), "image"),
+            dataset.name,
+            if n_turned == 1 { "is" } else { "are" },
+        )
+    });
+    let entry = |(item, facts): (&Item, Option<FileFacts>)| ImageEntry {
         image: item.image.clone(),
-        // A file that cannot be read becomes failed rows; the plan stands without its hash.
-        sha256: item.digest().ok(),
+        sha256: facts.map(|facts| facts.sha256),
         label: item.label,
         boxes: item
             .boxes
@@ -1099,10 +1172,10 @@ fn hashed(dataset: &Dataset) -> Vec<ImageEntry> {
             .map(|bounds| [bounds.xmin, bounds.ymin, bounds.xmax, bounds.ymax])
             .collect(),
     };
-    dataset.items.par_iter().map(entry).collect()
+    (dataset.items.iter().zip(facts).map(entry).collect(), caution)
 }
 
-fn metric_entry(choice: &crate::config::MetricChoice, sweep: &Sweep) -> MetricEntry {
+fn metric_entry(choice: &MetricChoice, sweep: &Sweep) -> MetricEntry {
     MetricEntry {
         name: choice.label().to_string(),
         metric: choice.metric.name().to_string(),

@@ -172,17 +172,16 @@ fn figures(run: &Run, folder: &Path) -> Vec<Figure> {
     figures
 }
 
-/// The first photographs of a run with their maps; why not, where the photographs are not to be had any more.
+/// The first photographs of a model with their maps; why not, where the photographs are not to be had any more.
 fn grid(run: &Run, model: &ModelEntry) -> Result<std::result::Result<Vec<GridRow>, String>> {
-    let unread: BTreeSet<&str> = run
+    let read: BTreeSet<&str> = run
         .records()
         .iter()
-        .filter(|record| record.predicted.is_none())
+        .filter(|record| record.model == model.name && record.predicted.is_some())
         .map(|record| &*record.image)
         .collect();
     let images = run.manifest().images.iter().map(|image| &*image.image);
-    let images: Vec<&str> =
-        images.filter(|image| !unread.contains(image)).take(GRID_ROWS).collect();
+    let images: Vec<&str> = images.filter(|image| read.contains(image)).take(GRID_ROWS).collect();
     let photos = match photos(run, model, &images) {
         Ok(photos) => photos,
         Err(why) => return Ok(Err(why)),
@@ -321,12 +320,34 @@ fn photos(
     model: &ModelEntry,
     images: &[&str],
 ) -> std::result::Result<Vec<Picture>, String> {
-    let has_model =
-        |run: &&&Run| run.manifest().models.iter().any(|own| own.weights == model.weights);
-    let parts = run.parts();
-    let manifest = parts.iter().find(has_model).map_or(run.manifest(), |part| part.manifest());
     let preprocessing: Preprocessing =
         serde_json::from_value(model.preprocessing.clone()).map_err(|error| error.to_string())?;
+    // Joined runs may be of several data sets.
+    let mut of_runs: Vec<(&Run, Vec<&str>, Vec<usize>)> = vec![];
+    for (place, image) in images.iter().enumerate() {
+        let (part, own) = run.source(&model.name, image).ok_or("no run has them")?;
+        match of_runs.iter_mut().find(|(known, ..)| known.folder() == part.folder()) {
+            Some((_, names, places)) => {
+                names.push(own);
+                places.push(place);
+            }
+            None => of_runs.push((part, vec![own], vec![place])),
+        }
+    }
+    let mut photos = vec![];
+    for (part, names, places) in of_runs {
+        photos.extend(places.into_iter().zip(photos_of(part.manifest(), &preprocessing, &names)?));
+    }
+    photos.sort_by_key(|(place, _)| *place);
+    Ok(photos.into_iter().map(|(_, photo)| photo).collect())
+}
+
+/// The photographs of some images of one run's data set.
+fn photos_of(
+    manifest: &RunManifest,
+    preprocessing: &Preprocessing,
+    images: &[&str],
+) -> std::result::Result<Vec<Picture>, String> {
     let path = manifest.config_resolved["dataset"]["manifest"]
         .as_str()
         .ok_or("the run does not say which data set it is of")?;
@@ -347,7 +368,7 @@ fn photos(
             sha256: hashes.get(image).copied().cloned().flatten(),
         })
         .collect();
-    prefetch(items, &preprocessing, form.exif)
+    prefetch(items, preprocessing, form.exif)
         .map(|(_, loaded)| {
             let photo = loaded.map_err(|error| error.to_string())?.photo;
             Ok(Picture::new(photo.width, photo.height, photo.rgb))

@@ -25,8 +25,8 @@ pub(crate) fn read(
     n_images: usize,
 ) -> Result<Reference, PlanError> {
     let wrong = |message: String| PlanError::Reference { path: path.to_path_buf(), message };
-    let sha256 = cam_models::sha256(path).map_err(|error| wrong(error.to_string()))?;
     let text = read_text_file(path, MAX_TEXT).map_err(|error| wrong(error.to_string()))?;
+    let sha256 = cam_models::sha256(path).map_err(|error| wrong(error.to_string()))?;
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let head = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
     let mut rows = vec![];

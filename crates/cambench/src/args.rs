@@ -1,6 +1,6 @@
 //! What can be said on the command line.
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use cam_models::DeviceChoice;
 use cam_results::gate::Threshold;
@@ -121,7 +121,7 @@ pub(crate) struct CheckArgs {
 pub(crate) struct HowArgs {
     /// At most so many images
     #[arg(long, value_name = "N")]
-    pub(crate) limit: Option<usize>,
+    pub(crate) limit: Option<NonZeroUsize>,
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
@@ -207,7 +207,7 @@ Examples:
   cambench report --splice README.md
 
 Several runs become one report: in one table where they are comparable, apart where they are not.
-`--splice` writes a table below each line `<!-- begin cambench report RUN... [--table NAME] -->` of a file, up to the
+`--splice` writes a table below each line `<!-- begin cambench report RUN... [--table NAME] -->` of a file, up to the \
 line `<!-- end cambench report -->`.")]
 pub(crate) struct ReportArgs {
     /// Folders of runs, finished or not
@@ -286,8 +286,8 @@ Examples:
   cambench compare main results/table1/new --max-drop adcc=1% --noise 2% --fail-on regressed
   cambench compare results/a results/b --markdown comment.md --junit gate.xml --json
 
-A change counts if it is significant (its paired 95 % interval excludes 0 and its p-value is below 5 % after
-Holm's correction for all cells) and larger than --noise. A share (2%) is one of the baseline's mean, a plain
+A change counts if it is significant (its paired 95 % interval excludes 0 and its p-value is below 5 % after \
+Holm's correction for all cells) and larger than --noise. A share (2%) is one of the baseline's mean, a plain \
 number (0.01) is the metric's own unit.
 Exit codes: 10 regressed, 5 missing, 11 degenerate, as far as --fail-on asks; 6 not comparable.")]
 pub(crate) struct CompareArgs {
@@ -403,7 +403,7 @@ Examples:
   cambench verify results/table1/2026-11-24-1a2b3c4d
   cambench verify results/table1/2026-11-24-1a2b3c4d --sample 5% --seed 7
 
-All rows are checked against what follows from them (ADCC, areas of curves, summary.csv); the sampled ones are
+All rows are checked against what follows from them (ADCC, areas of curves, summary.csv); the sampled ones are \
 computed again, from the weights and images that the manifest names by their hashes. Exit code 7 if anything differs.")]
 pub(crate) struct VerifyArgs {
     /// The run's folder
@@ -460,7 +460,7 @@ Examples:
   cambench plan sweep.yaml --images-per-shard 20
   cambench plan sweep.yaml --class big=vgg16 --json
 
-Prints how any engine that starts processes can compute the shards. A run is cut once: given again, the shards stay as
+Prints how any engine that starts processes can compute the shards. A run is cut once: given again, the shards stay as \
 they are. The batch sizes are planned for the device of this machine; where only others have a GPU, plan there.")]
 pub(crate) struct PlanArgs {
     /// The sweep file (YAML)
@@ -483,7 +483,7 @@ Examples:
   cambench shard --run results/table1/2026-11-24-1a2b3c4d --index 12
   seq 0 311 | parallel -j 4 cambench shard --run results/table1/2026-11-24-1a2b3c4d --index {}
 
-Exit code 0 says that the shard is committed, by this process or before. Any number of processes may compute any shard
+Exit code 0 says that the shard is committed, by this process or before. Any number of processes may compute any shard \
 at any time: the first one to commit wins, and what a killed one has made is taken over.
 On SIGINT, SIGTERM and SIGUSR1 it ends after the row in hand; on SIGUSR1 in a Slurm array it has itself queued again.")]
 pub(crate) struct ShardArgs {
@@ -507,18 +507,18 @@ Examples:
   srun --gres=gpu:1 cambench submit sweep.yaml --slurm gres=gpu:1 --slurm cpus_per_task=8
   cambench submit results/table1/2026-11-24-1a2b3c4d --resume
 
-Every --slurm KEY=VALUE is an option of sbatch (`partition`, `account`, `qos`, `time`, `gres`, `mem`, `constraint`,
-`exclude`, `mail-user` ...); KEY alone is one without a value, CLASS.KEY=VALUE is for one class of machine, and
-merge.KEY=VALUE for the job that merges. The names of submitit are known too (timeout_min, mem_gb, gpus_per_node,
+Every --slurm KEY=VALUE is an option of sbatch (`partition`, `account`, `qos`, `time`, `gres`, `mem`, `constraint`, \
+`exclude`, `mail-user` ...); KEY alone is one without a value, CLASS.KEY=VALUE is for one class of machine, and \
+merge.KEY=VALUE for the job that merges. The names of submitit are known too (timeout_min, mem_gb, gpus_per_node, \
 cpus_per_task, array_parallelism, signal_delay_s, max_num_timeout). Further keys:
   throttle=N       at most so many tasks of an array at once [64]
-  signal-secs=N    seconds before the time limit at which a task ends cleanly and has itself queued again [120]
+  signal-secs=N    seconds before the time limit at which a task ends and is queued again [120]
   max-timeouts=N   how often it does [20]
-  setup=LINE       a line of the script before the command, e.g. `module load cuda`; may be given several times
-  launcher=WORDS   what the command is started by, that of the merge as well, e.g. srun, or `apptainer exec image.sif`
+  setup=LINE       a line of the script before the command; may be given several times
+  launcher=WORDS   what starts the command and the merge, e.g. `apptainer exec image.sif`
 A run has one number of threads: the fewest cpus_per_task of its classes, unless --threads says another.
 Given again, it submits nothing twice; shards whose jobs have ended without a part only with --resume.
-Where only the cluster's nodes have a GPU, plan there, as in the third example: a run that is planned for the processor is
+Where only the cluster's nodes have a GPU, plan there, as in the third example: a run that is planned for the processor is \
 not submitted with GPUs, unless --device cpu is given.")]
 #[expect(
     clippy::struct_excessive_bools,
@@ -574,8 +574,8 @@ Examples:
   cambench merge results/table1/2026-11-24-1a2b3c4d
   cambench merge results/table1/2026-11-24-1a2b3c4d --partial
 
-The rows stand in the order of the plan, whoever made them: the same as those of `cambench run`. Damaged parts are set
-aside. Exit code 5 where shards are missing; with --partial the tables of what is there are written, and the run stays
+The rows stand in the order of the plan, whoever made them: the same as those of `cambench run`. Damaged parts are set \
+aside. Exit code 5 where shards are missing; with --partial the tables of what is there are written, and the run stays \
 unfinished.")]
 pub(crate) struct MergeArgs {
     /// The run's folder
@@ -641,7 +641,7 @@ Examples:
   cambench hook model.onnx -o hooked.onnx
   cambench hook model.onnx --layer relu_48 --scale none --class 281 -o hooked.onnx
 
-The new output `saliency_map` [N, classes, h, w] is Recipro-CAM's maps; the others stay as they are, bit by bit. The graph
+The new output `saliency_map` [N, classes, h, w] is Recipro-CAM's maps; the others stay as they are, bit by bit. The graph \
 runs wherever ONNX does, with no code of cambench's. A file that has the output already is written as it is.")]
 pub(crate) struct HookArgs {
     /// The ONNX file

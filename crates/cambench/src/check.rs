@@ -3,8 +3,9 @@
 use anyhow::Result;
 use cam_results::{counted, network_of};
 use cam_runner::{Estimate, config::Bytes};
+use serde_json::json;
 
-use crate::{args::CheckArgs, exit::Exit, progress::Progress, run::plan};
+use crate::{args::CheckArgs, exit::Exit, progress::Progress, run::plan, table};
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Exit> {
     let mut progress = Progress::new();
@@ -22,21 +23,20 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit> {
 }
 
 fn print(estimate: &Estimate) {
-    println!(
-        "{:<26} {:<16} {:<22} {:>14} {:>12}",
-        "model", "layer", "method", "forwards/image", "secs/image"
-    );
+    let rows = estimate.cells.iter().map(|cell| {
+        json!({
+            "model": network_of(&cell.model, &cell.layer),
+            "layer": cell.layer,
+            "method": cell.method,
+            "forwards/image": cell.forwards_per_image,
+            "head passes/image": cell.head_forwards_per_image,
+            "secs/image": format!("{:.2}", cell.secs_per_image),
+        })
+    });
+    table::print(&rows.collect::<Vec<_>>());
     for cell in &estimate.cells {
-        println!(
-            "{:<26} {:<16} {:<22} {:>14} {:>12.2}",
-            network_of(&cell.model, &cell.layer),
-            cell.layer,
-            cell.method,
-            cell.forwards_per_image,
-            cell.secs_per_image
-        );
         if let Some(problem) = &cell.problem {
-            println!("    {problem}");
+            println!("{} · {}: {problem}", cell.model, cell.method);
         }
     }
     let memory =

@@ -21,6 +21,7 @@ use tch::{Kind, Tensor};
 use crate::{
     args::ExplainArgs,
     exit::{Exit, Unusable, Usage},
+    hook::no_network_of_the_zoo,
     progress::Progress,
 };
 
@@ -207,6 +208,9 @@ fn model(args: &ExplainArgs) -> Result<ModelChoice> {
         .map_err(|error| Usage(format!("--preprocessing: {error}")))?;
     let is_onnx = Path::new(&args.model).extension().is_some_and(|extension| extension == "onnx");
     let is_file = is_onnx || args.runtime.is_some();
+    if args.runtime.is_some() {
+        no_network_of_the_zoo(Path::new(&args.model))?;
+    }
     Ok(ModelChoice {
         name: if is_file { String::new() } else { args.model.clone() },
         onnx: is_file.then(|| PathBuf::from(&args.model)),

@@ -1,5 +1,7 @@
 //! `cambench hook`.
 
+use std::path::Path;
+
 use anyhow::Result;
 use cam_results::write_bytes;
 
@@ -8,10 +10,25 @@ use crate::{
     exit::{Exit, Unusable, Usage},
 };
 
+/// Where a file is wanted, the name of a network of the zoo is none.
+pub(crate) fn no_network_of_the_zoo(path: &Path) -> Result<()> {
+    let is_name = path.to_str().is_some_and(|name| cam_models::by_name(name).is_ok());
+    if is_name && !path.exists() {
+        return Err(Usage(format!(
+            "{} is a network of `cambench list models`, and a file is wanted; export it to ONNX, or leave out what asks \
+             for a file",
+            path.display()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
 pub(crate) fn hook(args: &HookArgs) -> Result<Exit> {
+    no_network_of_the_zoo(&args.model)?;
     let unusable = |error: &dyn std::fmt::Display| Unusable(error.to_string());
-    let folder = |path: &std::path::Path| path.canonicalize().ok();
-    let parent = |path: &std::path::Path| {
+    let folder = |path: &Path| path.canonicalize().ok();
+    let parent = |path: &Path| {
         let parent = path.parent().unwrap_or(path);
         folder(if parent.as_os_str().is_empty() { ".".as_ref() } else { parent })
     };

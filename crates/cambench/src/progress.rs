@@ -43,7 +43,7 @@ impl Progress {
     /// Shows an event.
     pub(crate) fn on(&mut self, event: &Event<'_>) {
         match event {
-            Event::Started { .. } if self.is_worker => {}
+            Event::Started { .. } | Event::Caution(_) if self.is_worker => {}
             Event::Started { folder, n_rows, n_done, n_dropped } => {
                 self.say(&format!("{}: {n_done} of {n_rows} rows are there", folder.display()));
                 if *n_dropped > 0 {
@@ -54,6 +54,7 @@ impl Progress {
                 self.bar.reset_eta();
                 self.bar.enable_steady_tick(Duration::from_millis(500));
             }
+            Event::Caution(sentence) => self.say(&format!("caution: {sentence}")),
             Event::Downloading(download) => {
                 let size = |bytes| HumanBytes(bytes).to_string();
                 let total = download.total.map_or("unknown size".to_owned(), size);

@@ -71,6 +71,7 @@ fn splice(file: &Path) -> Result<Exit> {
     let mut exit = Exit::Done;
     let (mut new, mut n) = (String::new(), 0);
     let mut lines = text.lines();
+    let beside = file.parent().unwrap_or(Path::new(""));
     while let Some(line) = lines.next() {
         new.push_str(line);
         new.push('\n');
@@ -86,12 +87,11 @@ fn splice(file: &Path) -> Result<Exit> {
         let args = Spliced::try_parse_from(words).map_err(|error| {
             Usage(format!("{}: `{}`: {}", file.display(), line.trim(), error.render()))
         })?;
-        let runs = args
-            .runs
-            .iter()
-            .map(|folder| Run::read(folder))
-            .collect::<cam_results::Result<Vec<_>>>()?;
-        let run = Run::join(runs);
+        let read = |folder: &PathBuf| {
+            Run::read(&cam_runner::locate(folder, beside))
+                .with_context(|| format!("{}: `{}`", file.display(), line.trim()))
+        };
+        let run = Run::join(args.runs.iter().map(read).collect::<Result<_>>()?);
         if ended(&run) == Exit::Incomplete {
             exit = Exit::Incomplete;
         }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use cam_results::{Better, Estimate, Run, RunManifest, RunStatus, Store, summarize};
+use cam_results::{Better, Estimate, Run, RunManifest, RunStatus, Store, cautions, summarize};
 use cam_runner::{Outcome, Overrides, Plan, Provenance, Sweep};
 use serde_json::{Map, Value};
 
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     }
     // Until here nothing is lost by stopping at once.
     let stop = stop_on_interrupt()?;
-    let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
+    let folder = folder_of(&plan, args.out.as_deref())?;
     let was_finished = is_finished(&folder);
     let was_published = was_finished && Store::has_report(&folder);
     if let Some(jobs) = args.jobs.filter(|_| !was_finished)
@@ -90,11 +90,25 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     }
 }
 
+/// The folder of a run: as given, else below `results`.
+pub(crate) fn folder_of(plan: &Plan, out: Option<&Path>) -> Result<PathBuf> {
+    let folder = out.map_or_else(|| plan.folder(Path::new("results")), Path::to_path_buf);
+    if plan.dataset.would_list(&folder) {
+        return Err(Usage(format!(
+            "{} is among the folders of {}, and would be a class of its own the next time; write elsewhere with --out",
+            folder.display(),
+            plan.dataset.name
+        ))
+        .into());
+    }
+    Ok(folder)
+}
+
 fn is_finished(folder: &Path) -> bool {
     RunManifest::read(folder).is_ok_and(|manifest| manifest.status == RunStatus::Finished)
 }
 
-/// The means in percent; their intervals are in the report.
+/// The means in percent, and what weakens them; their intervals are in the report.
 pub(crate) fn print_means(run: &Run) {
     let manifest = run.manifest();
     let summary = summarize(manifest, run.records());
@@ -121,14 +135,14 @@ pub(crate) fn print_means(run: &Run) {
     });
     table::print(&rows.collect::<Vec<_>>());
     println!();
+    for caution in cautions(run, &summary) {
+        eprintln!("caution: {caution}");
+    }
 }
 
 /// Says how it ended.
 pub(crate) fn conclude(max_failed: ShareOrRows, json: bool, outcome: &Outcome) -> Exit {
-    let Outcome { folder, n_rows, n_done, n_failed, n_degenerate, network_busy, .. } = outcome;
-    if let Some(busy) = network_busy {
-        eprintln!("network busy {:.1} %", 100.0 * busy);
-    }
+    let Outcome { folder, n_rows, n_done, n_failed, n_degenerate, .. } = outcome;
     if !outcome.is_finished {
         eprintln!(
             "stopped with {n_done} of {n_rows} rows in {}; the same command continues",
@@ -161,7 +175,7 @@ pub(crate) fn plan(
 ) -> Result<Plan> {
     let (parsed, text) = Sweep::read(sweep)?;
     let overrides = Overrides {
-        limit: how.limit,
+        limit: how.limit.map(usize::from),
         device: how.device,
         threads: how.threads.map(usize::from).or(threads),
         memory: how.memory,

@@ -93,6 +93,8 @@ fn title(comparison: &Comparison) -> &'static str {
         "Explanations are missing"
     } else if comparison.has(Fault::Degenerate) {
         "More maps are degenerate"
+    } else if comparison.blind_spot().is_some() {
+        "Explanations did not get worse, as far as these images can show"
     } else {
         "Explanations did not get worse"
     }

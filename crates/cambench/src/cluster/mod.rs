@@ -187,7 +187,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<Exit> {
     let mut progress = Progress::new();
     let plan = run::plan(&args.sweep, &args.how, None, 1, &mut progress)?;
     progress.finish();
-    let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
+    let folder = run::folder_of(&plan, args.out.as_deref())?;
     let cut = Cut::make(&plan, &folder, &args.cut, IMAGES_PER_SHARD, false)?;
     let lists = if cut.is_finished() { vec![] } else { write_lists(&cut)? };
     if args.json {

@@ -118,7 +118,7 @@ fn opened(args: &SubmitArgs) -> Result<Cut> {
             "--slurm cpus_per_task=N is not given: each task asks for as many processors as there are here, {threads}"
         );
     }
-    let folder = args.out.clone().unwrap_or_else(|| plan.folder(Path::new("results")));
+    let folder = run::folder_of(&plan, args.out.as_deref())?;
     check_shared(&absolute(&folder)?)?;
     Cut::make(&plan, &folder, &args.cut, IMAGES_PER_SHARD, args.dry_run)
 }
