@@ -374,6 +374,11 @@ impl Summary {
         networks.len()
     }
 
+    /// The methods of a model compared by a metric, or by `adcc`.
+    pub(crate) fn methods_by(&self, model: &str, metric: &str) -> Option<&Contrast> {
+        self.methods.iter().find(|contrast| contrast.within == model && contrast.metric == metric)
+    }
+
     /// Writes `summary.csv` into a run's folder.
     ///
     /// # Errors

@@ -70,8 +70,9 @@ fn limits(args: &GateArgs) -> Limits {
 fn check_sizes(limits: &Limits, base: &Run) -> Result<()> {
     let metrics = &base.manifest().metrics;
     let is_share = |i: usize| {
-        let values = base.records().iter().filter_map(|record| record.metrics.get(i).copied()?);
-        values.into_iter().all(|value| (0.0..=1.0).contains(&value))
+        let mut values =
+            base.records().iter().filter_map(|record| record.metrics.get(i).copied()?);
+        values.all(|value| (0.0..=1.0).contains(&value))
     };
     let allows_all = |size: &Threshold| matches!(size, Threshold::Absolute(size) if *size >= 1.0);
     let too_large = limits.max_drop.iter().find(|(metric, size)| {

@@ -187,10 +187,7 @@ fn costs(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Valu
 fn fronts(manifest: &RunManifest, summary: &Summary, places: &Places<'_>) -> Value {
     let metrics = manifest.metrics.iter().map(|metric| &*metric.name).chain(["adcc"]);
     let of = |model: &str, metric: &str, price: Price| -> Vec<Vec<usize>> {
-        let mut contrasts = summary.methods.iter();
-        let Some(contrast) = contrasts.find(|c| c.within == model && c.metric == metric) else {
-            return vec![];
-        };
+        let Some(contrast) = summary.methods_by(model, metric) else { return vec![] };
         let places = |methods: Vec<String>| {
             methods.iter().filter_map(|name| places.methods.get(&**name).copied()).collect()
         };

@@ -83,9 +83,7 @@ fn front_of(
     summary: &Summary,
     model: usize,
 ) -> Vec<usize> {
-    let within = &manifest.models[model].name;
-    let mut contrasts = summary.methods.iter();
-    let Some(adcc) = contrasts.find(|c| c.within == *within && c.metric == "adcc") else {
+    let Some(adcc) = summary.methods_by(&manifest.models[model].name, "adcc") else {
         return vec![];
     };
     let place = |worth: Worth| {

@@ -1,0 +1,233 @@
+//! A network of the plan, cut at its layer.
+
+use std::path::{Path, PathBuf};
+
+use cam_core::{FeatureShape, Method, Preprocessing, Requirement};
+use cam_data::Dataset;
+use cam_results::{ModelEntry, network_of};
+use tch::{Device, Kind, Tensor};
+
+use super::{ModelSpec, Networks, PlanError};
+use crate::{
+    Event,
+    config::{Bytes, MapSource, ModelChoice, Precision, Sweep, TargetRule},
+    guard::guard,
+    model::Model,
+    rounding::rounding,
+};
+
+/// A network of the plan; loaded when its turn comes.
+#[derive(Clone)]
+pub struct PlannedModel {
+    /// Its name in results, with its layer where the sweep names several.
+    pub name: String,
+    /// The layer under explanation, as resolved.
+    pub layer: String,
+    /// `[K, h, w]` at the layer.
+    pub shape: FeatureShape,
+    /// How images become inputs.
+    pub preprocessing: Preprocessing,
+    /// Images a forward.
+    pub batch: i64,
+    /// Activations a forward of the head.
+    pub head_batch: i64,
+    /// Of the weights file, where there is one.
+    sha256: Option<String>,
+    spec: ModelSpec,
+}
+
+impl PlannedModel {
+    #[expect(clippy::too_many_arguments, reason = "all that a plan depends on")]
+    fn new(
+        name: String,
+        spec: ModelSpec,
+        model: &Model,
+        sweep: &Sweep,
+        dataset: &Dataset,
+        device: Device,
+        memory: Bytes,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(Self, ModelEntry), PlanError> {
+        let network = network_of(&name, spec.layer.as_deref().unwrap_or_default()).to_owned();
+        let layer_error = |source| PlanError::Layer { model: network.clone(), source };
+        let layer = match &spec.layer {
+            Some(layer) => layer.clone(),
+            None => model.layer().map_err(layer_error)?.to_string(),
+        };
+        let cut = model.cut(&layer, None).map_err(layer_error)?;
+        for method in sweep.methods.iter().filter(|method| method.runs_on(&name)) {
+            let needs = method.source.method().map_or(Requirement::Any, Method::requirement);
+            if !needs.met_by(&*cut) {
+                return Err(PlanError::Impossible {
+                    needs,
+                    remedy: needs.remedy(&*cut),
+                    method: method.label().to_string(),
+                    model: name,
+                    layer,
+                });
+            }
+        }
+        let randomized = sweep.methods.iter().find_map(|method| match &method.source {
+            MapSource::Randomized(randomized) if method.runs_on(&name) => {
+                Some((method, randomized.seed))
+            }
+            _ => None,
+        });
+        if let Some((method, seed)) = randomized
+            && cut.randomized(1.0, seed).is_none()
+        {
+            let method = method.label().to_string();
+            return Err(PlanError::NotRandomizable { method, model: name });
+        }
+        let n_classes = model.n_classes();
+        if sweep.target == TargetRule::Label {
+            let too_large = dataset
+                .items
+                .iter()
+                .find(|item| item.label.is_some_and(|label| label >= n_classes));
+            if let Some(item) = too_large {
+                return Err(PlanError::LabelTooLarge {
+                    image: item.image.clone(),
+                    label: item.label.unwrap_or_default(),
+                    model: name,
+                    n_classes,
+                });
+            }
+        }
+        let own = sweep.protocol.preprocessing(model.preprocessing());
+        let preprocessing = spec.preprocessing.over(&own);
+        preprocessing
+            .check()
+            .map_err(|message| PlanError::Preprocessing { model: name.clone(), message })?;
+        let side = i64::from(preprocessing.crop);
+        // Whether the network takes images of that size, and whether there is memory for one, shows here.
+        let shape = guard(|| {
+            let _no_grad = tch::no_grad_guard();
+            let blank = Tensor::zeros([1, 3, side, side], (Kind::Float, device));
+            FeatureShape::of(&cut.features(&blank))
+        })
+        .map_err(|message| PlanError::Size { model: name.clone(), side, message })?;
+        let rounding = match spec.precision {
+            Precision::Bf16 => {
+                let exact = ModelSpec { precision: Precision::F32, ..spec.clone() };
+                let exact = exact.load(&name, device, memory, on_event)?;
+                let exact = exact.cut(&layer, None).expect("the same network has the same layers");
+                Some(rounding(&*cut, &*exact, dataset, &preprocessing, device))
+            }
+            // TF32 is switched for the whole process, so there is no exact network to compare with.
+            Precision::F32 | Precision::Tf32 => None,
+        };
+        let weights = model.weights(spec.weights_path());
+        let sha256 = weights.sha256.clone();
+        let entry = ModelEntry {
+            name: name.clone(),
+            architecture: model.architecture(),
+            layer: layer.clone(),
+            weights,
+            precision: spec.precision.to_string(),
+            rounding,
+            batch: cut.batch(),
+            head_batch: cut.head_batch(),
+            n_classes,
+            classes: spec.classes.clone().unwrap_or_default(),
+            preprocessing: serde_json::to_value(&preprocessing)
+                .expect("preprocessing is plain data"),
+            feature_shape: [shape.channels, shape.height, shape.width],
+            published_top1: model.published_top1(),
+        };
+        let planned = Self {
+            name,
+            layer,
+            shape,
+            preprocessing,
+            batch: cut.batch(),
+            head_batch: cut.head_batch(),
+            sha256,
+            spec,
+        };
+        Ok((planned, entry))
+    }
+
+    /// From what a run's manifest says of it, without loading it.
+    pub(super) fn planned(
+        choice: &ModelChoice,
+        layer: Option<&str>,
+        entry: &ModelEntry,
+    ) -> Result<Self, PlanError> {
+        let preprocessing =
+            serde_json::from_value(entry.preprocessing.clone()).map_err(|error| {
+                PlanError::Manifest {
+                    message: format!("`preprocessing` of {}: {error}", entry.name),
+                }
+            })?;
+        let [channels, height, width] = entry.feature_shape;
+        Ok(Self {
+            name: entry.name.clone(),
+            layer: entry.layer.clone(),
+            shape: FeatureShape { channels, height, width },
+            preprocessing,
+            batch: entry.batch,
+            head_batch: entry.head_batch,
+            sha256: entry.weights.sha256.clone(),
+            spec: ModelSpec::new(choice, layer, Path::to_path_buf)?,
+        })
+    }
+
+    /// The network, loaded where it is not there from the last time.
+    ///
+    /// # Errors
+    /// As when it was planned; and where its weights are others than then.
+    pub fn load<'a>(
+        &self,
+        networks: &'a mut Networks,
+        device: Device,
+        memory: Bytes,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<&'a Model, PlanError> {
+        let model = networks.get(&self.spec, &self.name, device, memory, on_event)?;
+        let found = model.weights(self.spec.weights_path()).sha256;
+        if found == self.sha256 {
+            Ok(model)
+        } else {
+            let [planned, found] = [self.sha256.clone(), found].map(Option::unwrap_or_default);
+            Err(PlanError::OtherWeights { model: self.name.clone(), planned, found })
+        }
+    }
+}
+
+/// The networks of a sweep, each cut where it says, with what the manifest says of them.
+pub(super) fn planned_models(
+    sweep: &Sweep,
+    dataset: &Dataset,
+    device: Device,
+    memory: Bytes,
+    locate: impl Fn(&Path) -> PathBuf,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<(Vec<PlannedModel>, Vec<ModelEntry>), PlanError> {
+    let mut models = vec![];
+    let mut entries = vec![];
+    let mut networks = Networks::default();
+    for choice in &sweep.models {
+        let mut places: Vec<(String, String)> = vec![];
+        for (name, layer) in choice.cuts() {
+            let spec = ModelSpec::new(choice, layer, &locate)?;
+            let network = networks.get(&spec, choice.label(), device, memory, on_event)?;
+            let (model, entry) =
+                PlannedModel::new(name, spec, network, sweep, dataset, device, memory, on_event)?;
+            if choice.layer.0.len() > 1 {
+                let place = network.resolved(&model.layer).expect("it was just cut there");
+                if let Some((_, other)) = places.iter().find(|(there, _)| *there == place) {
+                    return Err(PlanError::OneLayer {
+                        model: choice.label().to_string(),
+                        first: other.clone(),
+                        second: model.layer,
+                    });
+                }
+                places.push((place, model.layer.clone()));
+            }
+            models.push(model);
+            entries.push(entry);
+        }
+    }
+    Ok((models, entries))
+}
