@@ -82,6 +82,12 @@ fn what_else(name: &str, nearest: Option<&'static str>) -> String {
     if let Some(".onnx" | ".xml") = name.rfind('.').map(|dot| &name[dot..]) {
         return format!("; a file is `onnx: {name}` in place of `name`");
     }
+    if let Some(".pth" | ".pt" | ".bin" | ".safetensors") = name.rfind('.').map(|dot| &name[dot..])
+    {
+        return format!(
+            "; a file of weights is `weights: {name}` of one of the models that have names"
+        );
+    }
     let names: Vec<&str> = ZOO.iter().map(|row| row.name).collect();
     format!("{}; models are {}", crate::plan::hint(nearest), names.join(", "))
 }

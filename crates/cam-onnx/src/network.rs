@@ -56,6 +56,7 @@ pub struct Network {
     /// Names in the file of values that stand for others.
     aliases: BTreeMap<String, Value>,
     softmax: Option<String>,
+    sigmoid: Option<String>,
     n_classes: i64,
     options: Options,
 }
@@ -147,6 +148,7 @@ impl Network {
         let stands_for = analysis::remove_identities(&mut graph);
         analysis::fold_constants(&mut graph)?;
         let smallest = fixed.unwrap_or(1);
+        let sigmoid = last_sigmoid(&graph);
         let softmax = cut_softmax(&mut graph, input.value, &image, smallest)?;
         graph.prune();
         let (batches, first, second) =
@@ -170,6 +172,13 @@ impl Network {
                 )));
             }
         };
+        if n_classes < 2 {
+            return Err(Problem::Interface(format!(
+                "its output `{}` has one number an image; a classifier has a logit for each of two classes or more (one \
+                 logit x says what the two logits 0 and x do)",
+                graph.names[output]
+            )));
+        }
         let doubled = second.as_ref().map(|second| &second.shapes);
         let points = points(&graph, input.value, smallest, &first.shapes, doubled);
         if points.len() < 2 {
@@ -193,6 +202,7 @@ impl Network {
             default,
             aliases,
             softmax,
+            sigmoid,
             n_classes,
             options: options.clone(),
             graph,
@@ -213,6 +223,12 @@ impl Network {
     /// [`Network::default_layer`], and why it is that one.
     pub fn default(&self) -> Option<&DefaultLayer> {
         self.default.as_ref()
+    }
+
+    /// The sigmoid that the output comes from, by its node's name: the network gives every class a probability of its own,
+    /// and a softmax of those is no probability.
+    pub fn sigmoid(&self) -> Option<&str> {
+        self.sigmoid.as_deref()
     }
 
     /// The softmax over the classes that stood behind the logits and was cut away, by its node's name. One over anything else
@@ -665,6 +681,21 @@ fn cut_softmax(
         graph.outputs[0] = logits;
     }
     Ok(is_over_classes.then_some(name))
+}
+
+/// The sigmoid that the output comes from, by its node's name. Only reshaping may follow it.
+fn last_sigmoid(graph: &Graph) -> Option<String> {
+    let mut value = graph.outputs[0];
+    loop {
+        let maker = graph.nodes.iter().find(|node| node.outputs.contains(&Some(value)))?;
+        match &*maker.op {
+            Op::Unary(Unary::Sigmoid) => return Some(maker.name.clone()),
+            Op::Cast(Kind::Float | Kind::Double) | Op::Unary(Unary::Identity) => {}
+            op if is_reshaping(op) => {}
+            _ => return None,
+        }
+        value = maker.inputs.first().copied().flatten()?;
+    }
 }
 
 /// Whether an operator leaves all numbers as they are, in their order.

@@ -269,6 +269,29 @@ fn a_softmax_is_cut_away_and_named() {
 }
 
 #[test]
+fn a_sigmoid_at_the_end_is_named_and_left() {
+    let logits = || Model::default().stem("images").head("GlobalMaxPool", "r", "logits");
+    let network = built(&logits().node("Sigmoid", "logits", "scores", &[]));
+    assert!(network.sigmoid().is_some());
+    assert_eq!((network.softmax(), network.logits_name()), (None, "scores"));
+    assert_eq!(built(&logits().node("Identity", "logits", "scores", &[])).sigmoid(), None);
+}
+
+#[test]
+fn one_number_an_image_is_no_classifier() {
+    let model = Model::default()
+        .stem("images")
+        .head("GlobalMaxPool", "r", "logits")
+        .weight("last", &whole(&[-1]))
+        .node("ReduceSum", "logits last", "scores", &[("keepdims", Int(1))]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = model.write(folder.path(), "one");
+    let options = Options { input_side: Some(model.side), ..Options::default() };
+    let error = Network::open(&path, &options).unwrap_err().to_string();
+    assert!(error.contains("one number an image"), "{error}");
+}
+
+#[test]
 fn a_softmax_over_anything_but_the_classes_is_left() {
     let logits = || Model::default().stem("images").head("GlobalMaxPool", "r", "logits");
     let groups = logits()

@@ -156,6 +156,17 @@ fn hash_of_all(files: &[PathBuf]) -> Result<String, ModelError> {
 }
 
 impl Model {
+    /// What of it is most likely not meant, a sentence.
+    pub(crate) fn caution(&self) -> Option<String> {
+        let Self::Onnx(model) = self else { return None };
+        let node = model.network.sigmoid()?;
+        Some(format!(
+            "{} ends in the sigmoid {node}: its numbers are taken for logits, and a softmax of them is no probability; \
+             export it without.",
+            model.path.display()
+        ))
+    }
+
     /// The network cut at a layer, with batches of the planned sizes or of these.
     ///
     /// # Errors

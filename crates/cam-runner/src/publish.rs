@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use cam_core::{Map, Preprocessing, Upsampling};
@@ -10,14 +10,12 @@ use cam_data::{Collage, Dataset, DatasetManifest, Item, Layout, Limits, imagenet
 use cam_methods::AnyMethod;
 use cam_results::{
     Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, RawMap, Record, Result, Run,
-    RunManifest, Section, Shown, Status, Summary, chosen_images, cost_plot, curves_plot, grid_plot,
+    Section, Shown, Status, Summary, chosen_images, cost_plot, curves_plot, grid_plot,
     metrics_plot, ranks_plot, report_html, report_md, report_tex, write_bytes,
 };
 use serde::Deserialize;
 use tch::Tensor;
 use tracing::info_span;
-
-use crate::config::DatasetChoice;
 
 /// How many photographs a grid shows: the first ones of the run.
 const GRID_ROWS: usize = 6;
@@ -336,7 +334,7 @@ fn photos(
     }
     let mut photos = vec![];
     for (part, names, places) in of_runs {
-        photos.extend(places.into_iter().zip(photos_of(part.manifest(), &preprocessing, &names)?));
+        photos.extend(places.into_iter().zip(photos_of(part, &preprocessing, &names)?));
     }
     photos.sort_by_key(|(place, _)| *place);
     Ok(photos.into_iter().map(|(_, photo)| photo).collect())
@@ -344,16 +342,18 @@ fn photos(
 
 /// The photographs of some images of one run's data set.
 fn photos_of(
-    manifest: &RunManifest,
+    run: &Run,
     preprocessing: &Preprocessing,
     images: &[&str],
 ) -> std::result::Result<Vec<Picture>, String> {
+    let manifest = run.manifest();
     let path = manifest.config_resolved["dataset"]["manifest"]
         .as_str()
         .ok_or("the run does not say which data set it is of")?;
-    let form = DatasetManifest::read(Path::new(path)).map_err(|error| error.to_string())?;
-    let root = form.root(Path::new(path)).map_err(|error| error.to_string())?;
-    let collages = if form.layout == Layout::Grid { collages(manifest)? } else { BTreeMap::new() };
+    let path = from_where_it_started(run, Path::new(path));
+    let form = DatasetManifest::read(&path).map_err(|error| error.to_string())?;
+    let root = form.root(&path).map_err(|error| error.to_string())?;
+    let collages = if form.layout == Layout::Grid { collages(&path)? } else { BTreeMap::new() };
     let hashes: BTreeMap<&str, &Option<String>> =
         manifest.images.iter().map(|image| (&*image.image, &image.sha256)).collect();
     let items: Vec<Item> = images
@@ -376,12 +376,18 @@ fn photos_of(
         .collect()
 }
 
-/// What the collages of a run are put together of, by their names.
-fn collages(manifest: &RunManifest) -> std::result::Result<BTreeMap<String, Collage>, String> {
-    let choice = manifest.config_resolved["dataset"].clone();
-    let choice: DatasetChoice =
-        serde_json::from_value(choice).map_err(|error| error.to_string())?;
-    let dataset = Dataset::load(&choice.manifest, &Limits::default());
+/// A path that a run's manifest names, which counts from where the run was started: most often here, else one of the
+/// folders that the run lies in.
+fn from_where_it_started(run: &Run, path: &Path) -> PathBuf {
+    let folder = run.folder().canonicalize().unwrap_or_default();
+    let mut above = folder.ancestors().map(|ancestor| ancestor.join(path));
+    if path.exists() { None } else { above.find(|path| path.exists()) }
+        .unwrap_or_else(|| path.to_path_buf())
+}
+
+/// What the collages of a data set are put together of, by their names.
+fn collages(path: &Path) -> std::result::Result<BTreeMap<String, Collage>, String> {
+    let dataset = Dataset::load(path, &Limits::default());
     let items = dataset.map_err(|error| error.to_string())?.items;
     Ok(items.into_iter().filter_map(|item| Some((item.image, item.collage?))).collect())
 }

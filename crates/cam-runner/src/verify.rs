@@ -169,7 +169,7 @@ fn planned_again(run: &Run, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Plan,
     let provenance =
         Provenance { version: env!("CARGO_PKG_VERSION").to_owned(), ..Provenance::default() };
     // Paths in the manifest count from where the run was started, as this command is.
-    Ok(Plan::new(sweep, &text, Path::new(""), &overrides, &provenance, on_event)?)
+    Ok(Plan::new(sweep, &text, Path::new("manifest.json"), &overrides, &provenance, on_event)?)
 }
 
 /// A card adds up gradients in the order in which its blocks happen to end.

@@ -42,6 +42,12 @@ pub(crate) fn hook(args: &HookArgs) -> Result<Exit> {
         ))
         .into());
     }
+    if folder(&args.out).is_some_and(|out| folder(&args.model) == Some(out)) {
+        let out = args.out.display();
+        return Err(
+            Usage(format!("{out} is the model itself, which is kept; name another file")).into()
+        );
+    }
     let hook = cam_onnx::Hook {
         layer: args.layer.clone(),
         gaussian: args.gaussian,
@@ -54,6 +60,16 @@ pub(crate) fn hook(args: &HookArgs) -> Result<Exit> {
         input_side: args.side.map(i64::from),
     };
     let hooked = cam_onnx::hook(&args.model, &hook).map_err(|error| unusable(&error))?;
+    let asks =
+        args.layer.is_some() || args.gaussian || args.class.is_some() || args.scale != Scale::U8;
+    if hooked.layer.is_none() && asks {
+        return Err(Usage(format!(
+            "{} has its `{}` already, which stays as it was made; hook the file that it was made from",
+            args.model.display(),
+            cam_onnx::OUTPUT
+        ))
+        .into());
+    }
     write_bytes(&args.out, &hooked.bytes)?;
     match &hooked.layer {
         Some(layer) => println!(

@@ -50,10 +50,14 @@ fn of_file(network: &Network) -> (Value, Vec<Value>) {
                  `input` for the pixels"
             .to_owned(),
     };
-    let softmax = network.softmax().map_or_else(
-        || "none; the output is taken for logits".to_owned(),
-        |node| format!("{node} (cut away: scores are its input)"),
-    );
+    let softmax = match (network.softmax(), network.sigmoid()) {
+        (Some(node), _) => format!("{node} (cut away: scores are its input)"),
+        (None, Some(node)) => format!(
+            "none; the output is that of the sigmoid {node} and is taken for logits, which it is not: export the network \
+             without it"
+        ),
+        (None, None) => "none; the output is taken for logits".to_owned(),
+    };
     let batch = network.fixed_batch().map_or_else(
         || "any number of images".to_owned(),
         |n| format!("{n} at a time, as the file insists; others are run one after another"),

@@ -346,6 +346,14 @@ fn what_is_most_likely_not_meant_is_said_before_anything_is_computed() {
         ended.is(2, &["would be a class of its own"]);
     }
     assert!(!workshop.path("photos/try").exists());
+    fs::rename(workshop.path("photos/n01440764"), workshop.path("photos/dog")).unwrap();
+    fs::write(workshop.path("classes.txt"), "cat\nDog\n").unwrap();
+    let own = sweep.replace("weights: seeded", "weights: seeded, classes: classes.txt");
+    fs::write(workshop.path("own.yaml"), own).unwrap();
+    workshop.output(&["check", "own.yaml"]).is(3, &["so that `dog` would be labeled `cat`"]);
+    fs::create_dir(workshop.path("photos/cat")).unwrap();
+    workshop.output(&["check", "own.yaml"]).is(0, &[]);
+
     fs::remove_file(workshop.path("data.yaml")).unwrap();
     workshop
         .output(&["check", "sweep.yaml"])

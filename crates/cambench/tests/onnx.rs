@@ -144,5 +144,10 @@ fn a_hooked_file_has_recipro_cams_maps_beside_outputs_that_are_as_they_were() {
     let twice = folder.path().join("twice.onnx").display().to_string();
     let (code, text) = said(&cambench(&["hook", &once, "-o", &twice]));
     assert!(code == Some(0) && text.contains("already"), "{text}");
-    assert_eq!(fs::read(once).unwrap(), fs::read(twice).unwrap());
+    assert_eq!(fs::read(&once).unwrap(), fs::read(&twice).unwrap());
+    // But what is asked of it is not passed over, and no model is lost.
+    let (code, text) = said(&cambench(&["hook", &once, "--class", "99", "-o", &twice]));
+    assert!(code == Some(2) && text.contains("hook the file that it was made from"), "{text}");
+    let (code, text) = said(&cambench(&["hook", &once, "-o", &once]));
+    assert!(code == Some(2) && text.contains("is the model itself"), "{text}");
 }

@@ -69,7 +69,8 @@ impl Contrast {
         Some(if pair.a == a {
             pair.difference
         } else {
-            Difference { mean: -mean, lo: -hi, hi: -lo, ..pair.difference }
+            // 0 minus, as the negative of 0 is printed with its sign.
+            Difference { mean: 0.0 - mean, lo: 0.0 - hi, hi: 0.0 - lo, ..pair.difference }
         })
     }
 

@@ -173,10 +173,11 @@ fn pairs(md: &mut String, contrast: &Contrast) {
         escape(&contrast.within)
     );
     if let Some(ranks) = &contrast.ranks {
+        let p = p_value(ranks.friedman_p);
+        let is = if p.starts_with('<') { "" } else { "= " };
         let _ = writeln!(
             md,
-            "Friedman's test of equal ranks: p = {}. Average ranks {:.2} apart can be told apart (Nemenyi).\n",
-            p_value(ranks.friedman_p),
+            "Friedman's test of equal ranks: p {is}{p}. Average ranks {:.2} apart can be told apart (Nemenyi).\n",
             ranks.critical_difference
         );
     }

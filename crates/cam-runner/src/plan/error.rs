@@ -229,6 +229,19 @@ pub enum PlanError {
         /// As found.
         found: String,
     },
+    /// Folders that are counted in another order than the classes.
+    #[error(
+        "model `{model}`: folders are counted in the order of their names, so that `{folder}` would be labeled `{class}`; \
+         list the images with their labels (`layout: csv`), or name the folders so that they sort as `classes` does"
+    )]
+    ClassOrder {
+        /// The network's name in results.
+        model: String,
+        /// The first such folder.
+        folder: String,
+        /// The class at that place.
+        class: String,
+    },
     /// A label that is no class.
     #[error("{image} is labeled {label}, and model `{model}` has only {n_classes} classes")]
     LabelTooLarge {

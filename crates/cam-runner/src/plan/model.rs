@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cam_core::{FeatureShape, Method, Preprocessing, Requirement};
-use cam_data::Dataset;
+use cam_data::{Dataset, Layout};
 use cam_results::{ModelEntry, network_of};
 use tch::{Device, Kind, Tensor};
 
@@ -80,20 +80,7 @@ impl PlannedModel {
             return Err(PlanError::NotRandomizable { method, model: name });
         }
         let n_classes = model.n_classes();
-        if sweep.target == TargetRule::Label {
-            let too_large = dataset
-                .items
-                .iter()
-                .find(|item| item.label.is_some_and(|label| label >= n_classes));
-            if let Some(item) = too_large {
-                return Err(PlanError::LabelTooLarge {
-                    image: item.image.clone(),
-                    label: item.label.unwrap_or_default(),
-                    model: name,
-                    n_classes,
-                });
-            }
-        }
+        check_labels(&name, &spec, n_classes, sweep, dataset)?;
         let own = sweep.protocol.preprocessing(model.preprocessing());
         let preprocessing = spec.preprocessing.over(&own);
         preprocessing
@@ -195,6 +182,44 @@ impl PlannedModel {
     }
 }
 
+/// Whether the labels are classes of a network.
+fn check_labels(
+    name: &str,
+    spec: &ModelSpec,
+    n_classes: i64,
+    sweep: &Sweep,
+    dataset: &Dataset,
+) -> Result<(), PlanError> {
+    let model = name.to_owned();
+    let other = spec.classes.as_deref().and_then(|classes| other_class(dataset, classes));
+    if let Some((folder, class)) = other {
+        return Err(PlanError::ClassOrder { model, folder, class });
+    }
+    let is_label = sweep.target == TargetRule::Label;
+    let mut labeled = dataset.items.iter().filter_map(|item| Some((item, item.label?)));
+    match labeled.find(|(_, label)| is_label && *label >= n_classes) {
+        Some((item, label)) => {
+            let image = item.image.clone();
+            Err(PlanError::LabelTooLarge { image, label, model, n_classes })
+        }
+        None => Ok(()),
+    }
+}
+
+/// A folder whose images are labeled with a class of another name, while one of the classes has the folder's.
+fn other_class(dataset: &Dataset, classes: &[String]) -> Option<(String, String)> {
+    if dataset.layout != Layout::Folders {
+        return None;
+    }
+    let is = |class: &str, folder: &str| class.eq_ignore_ascii_case(folder);
+    dataset.items.iter().find_map(|item| {
+        let (folder, _) = item.image.split_once('/')?;
+        let class = classes.get(usize::try_from(item.label?).ok()?)?;
+        let is_another = !is(class, folder) && classes.iter().any(|class| is(class, folder));
+        is_another.then(|| (folder.to_owned(), class.clone()))
+    })
+}
+
 /// The networks of a sweep, each cut where it says, with what the manifest says of them.
 pub(super) fn planned_models(
     sweep: &Sweep,
@@ -212,6 +237,9 @@ pub(super) fn planned_models(
         for (name, layer) in choice.cuts() {
             let spec = ModelSpec::new(choice, layer, &locate)?;
             let network = networks.get(&spec, choice.label(), device, memory, on_event)?;
+            if let Some(caution) = network.caution().filter(|_| places.is_empty()) {
+                on_event(Event::Caution(&caution));
+            }
             let (model, entry) =
                 PlannedModel::new(name, spec, network, sweep, dataset, device, memory, on_event)?;
             if choice.layer.0.len() > 1 {
