@@ -129,10 +129,37 @@ impl Photo {
 /// Pixels of a JPEG or PNG file as Pillow's `convert("RGB")` gives them, but for 16-bit samples, which are scaled where
 /// Pillow cuts them off; transparency is dropped.
 fn decode(bytes: &[u8], path: &Path, orientation: Orientation) -> Result<RgbImage, DataError> {
-    let failed = |error: ImageError| DataError::Decode {
-        path: path.to_path_buf(),
-        message: error.to_string(),
+    let failed = undecodable(path);
+    let mut decoder = decoder(bytes, path)?;
+    let turn = match orientation {
+        Orientation::Apply => Some(decoder.orientation().map_err(&failed)?),
+        Orientation::Ignore => None,
     };
+    let mut image = DynamicImage::from_decoder(decoder).map_err(&failed)?;
+    if let Some(turn) = turn {
+        image.apply_orientation(turn);
+    }
+    Ok(match image.color() {
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
+            high_bytes(&image)
+        }
+        _ => image.into_rgb8(),
+    })
+}
+
+/// Whether the EXIF tag of a file's bytes says that its pixels are to be turned or mirrored; not, where it cannot be read.
+pub(crate) fn is_turned(bytes: &[u8], path: &Path) -> bool {
+    let turn = decoder(bytes, path).map(|mut decoder| decoder.orientation());
+    matches!(turn, Ok(Ok(turn)) if turn != image::metadata::Orientation::NoTransforms)
+}
+
+fn undecodable(path: &Path) -> impl Fn(ImageError) -> DataError {
+    |error| DataError::Decode { path: path.to_path_buf(), message: error.to_string() }
+}
+
+/// What reads the pixels of a whole JPEG or PNG file that is not too large.
+fn decoder<'a>(bytes: &'a [u8], path: &Path) -> Result<impl ImageDecoder + use<'a>, DataError> {
+    let failed = undecodable(path);
     if bytes.is_empty() {
         return Err(DataError::EmptyFile { path: path.to_path_buf() });
     }
@@ -147,7 +174,7 @@ fn decode(bytes: &[u8], path: &Path, orientation: Orientation) -> Result<RgbImag
         });
     }
     let mut decoder =
-        ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(failed)?;
+        ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(&failed)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(DataError::TooLarge {
@@ -160,28 +187,7 @@ fn decode(bytes: &[u8], path: &Path, orientation: Orientation) -> Result<RgbImag
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_PIXELS * 8);
     decoder.set_limits(limits).map_err(failed)?;
-    let turn = match orientation {
-        Orientation::Apply => Some(decoder.orientation().map_err(failed)?),
-        Orientation::Ignore => None,
-    };
-    let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
-    if let Some(turn) = turn {
-        image.apply_orientation(turn);
-    }
-    Ok(match image.color() {
-        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
-            high_bytes(&image)
-        }
-        _ => image.into_rgb8(),
-    })
-}
-
-/// Whether the EXIF tag of a file's bytes says that its pixels are to be turned or mirrored.
-pub(crate) fn is_turned(bytes: &[u8]) -> bool {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-    let turn =
-        reader.map_err(ImageError::from).and_then(|reader| reader.into_decoder()?.orientation());
-    turn.is_ok_and(|turn| turn != image::metadata::Orientation::NoTransforms)
+    Ok(decoder)
 }
 
 /// The high byte of every 16-bit sample, transparency dropped.

@@ -52,7 +52,7 @@ impl Item {
     pub fn file_facts(&self) -> Result<FileFacts, DataError> {
         let of = |path: &PathBuf| {
             let bytes = read(path)?;
-            Ok(FileFacts { sha256: digest(&bytes), is_turned: is_turned(&bytes) })
+            Ok(FileFacts { sha256: digest(&bytes), is_turned: is_turned(&bytes, path) })
         };
         match &self.collage {
             None => of(&self.path),

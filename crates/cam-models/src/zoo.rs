@@ -79,14 +79,14 @@ pub struct UnknownModel {
 
 /// What may have been meant by a name that is none.
 fn what_else(name: &str, nearest: Option<&'static str>) -> String {
-    if let Some(".onnx" | ".xml") = name.rfind('.').map(|dot| &name[dot..]) {
-        return format!("; a file is `onnx: {name}` in place of `name`");
-    }
-    if let Some(".pth" | ".pt" | ".bin" | ".safetensors") = name.rfind('.').map(|dot| &name[dot..])
-    {
-        return format!(
-            "; a file of weights is `weights: {name}` of one of the models that have names"
-        );
+    match name.rfind('.').map(|dot| &name[dot..]) {
+        Some(".onnx" | ".xml") => return format!("; a file is `onnx: {name}` in place of `name`"),
+        Some(".pth" | ".pt" | ".bin" | ".safetensors") => {
+            return format!(
+                "; a file of weights is `weights: {name}` of one of the models that have names"
+            );
+        }
+        _ => {}
     }
     let names: Vec<&str> = ZOO.iter().map(|row| row.name).collect();
     format!("{}; models are {}", crate::plan::hint(nearest), names.join(", "))

@@ -12,6 +12,7 @@ use cam_core::{
     Method, Preprocessing, PreprocessingChoice, Upsampling, read_yaml_file, shortened,
     with_suggestion,
 };
+use cam_data::{DataError, Dataset, Limits};
 use cam_methods::{AnyMethod, Randomized};
 use cam_metrics::AnyMetric;
 use cam_runtimes::Runtime;
@@ -89,6 +90,17 @@ pub struct DatasetChoice {
     /// Draw the images instead of taking the first ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+}
+
+impl DatasetChoice {
+    /// Lists the images.
+    ///
+    /// # Errors
+    /// As [`Dataset::load`].
+    pub(crate) fn load(&self) -> Result<Dataset, DataError> {
+        let Self { limit, per_class, seed, .. } = *self;
+        Dataset::load(&self.manifest, &Limits { limit, per_class, seed })
+    }
 }
 
 /// Which class is explained.

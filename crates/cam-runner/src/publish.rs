@@ -17,6 +17,8 @@ use serde::Deserialize;
 use tch::Tensor;
 use tracing::info_span;
 
+use crate::plan::locate;
+
 /// How many photographs a grid shows: the first ones of the run.
 const GRID_ROWS: usize = 6;
 
@@ -380,9 +382,8 @@ fn photos_of(
 /// folders that the run lies in.
 fn from_where_it_started(run: &Run, path: &Path) -> PathBuf {
     let folder = run.folder().canonicalize().unwrap_or_default();
-    let mut above = folder.ancestors().map(|ancestor| ancestor.join(path));
-    if path.exists() { None } else { above.find(|path| path.exists()) }
-        .unwrap_or_else(|| path.to_path_buf())
+    let mut places = folder.ancestors().map(|above| locate(path, above));
+    places.find(|place| place.exists()).unwrap_or_else(|| path.to_path_buf())
 }
 
 /// What the collages of a data set are put together of, by their names.

@@ -27,10 +27,10 @@ pub(crate) fn no_network_of_the_zoo(path: &Path) -> Result<()> {
 pub(crate) fn hook(args: &HookArgs) -> Result<Exit> {
     no_network_of_the_zoo(&args.model)?;
     let unusable = |error: &dyn std::fmt::Display| Unusable(error.to_string());
-    let folder = |path: &Path| path.canonicalize().ok();
+    let full = |path: &Path| path.canonicalize().ok();
     let parent = |path: &Path| {
         let parent = path.parent().unwrap_or(path);
-        folder(if parent.as_os_str().is_empty() { ".".as_ref() } else { parent })
+        full(if parent.as_os_str().is_empty() { ".".as_ref() } else { parent })
     };
     let is_external =
         !cam_onnx::external_files(&args.model).map_err(|error| unusable(&error))?.is_empty();
@@ -42,7 +42,7 @@ pub(crate) fn hook(args: &HookArgs) -> Result<Exit> {
         ))
         .into());
     }
-    if folder(&args.out).is_some_and(|out| folder(&args.model) == Some(out)) {
+    if full(&args.out).is_some_and(|out| full(&args.model) == Some(out)) {
         let out = args.out.display();
         return Err(
             Usage(format!("{out} is the model itself, which is kept; name another file")).into()

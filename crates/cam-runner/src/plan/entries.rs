@@ -6,8 +6,8 @@ use std::{
 };
 
 use cam_core::{Better, Method, hex};
-use cam_data::{Dataset, FileFacts, Item, Orientation};
-use cam_results::{ImageEntry, MethodEntry, MetricEntry, counted};
+use cam_data::{Dataset, FileFacts, Item};
+use cam_results::{ImageEntry, MethodEntry, MetricEntry};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tracing::info_span;
@@ -17,22 +17,13 @@ use crate::config::{
     MapSource, MethodChoice, MetricChoice, NETWORK, Sweep, names, randomized_network,
 };
 
-/// The images of the manifest; and that some are turned, where nothing says whether that is known.
-pub(super) fn hashed(dataset: &Dataset) -> (Vec<ImageEntry>, Option<String>) {
+/// The images of the manifest; and how many of them EXIF says to turn.
+pub(super) fn hashed(dataset: &Dataset) -> (Vec<ImageEntry>, usize) {
     let _span = info_span!("hash images", n_images = dataset.items.len()).entered();
     // A file that cannot be read becomes failed rows; the plan stands without its hash.
     let facts: Vec<Option<FileFacts>> =
         dataset.items.par_iter().map(|item| item.file_facts().ok()).collect();
     let n_turned = facts.iter().flatten().filter(|facts| facts.is_turned).count();
-    let caution = (n_turned > 0 && dataset.exif == Orientation::Ignore).then(|| {
-        format!(
-            "{n_turned} of {} of {} {} to be turned by EXIF, which is ignored, as torchvision does; `exif: apply` in the \
-             data set's manifest turns photographs upright.",
-            counted(dataset.items.len(), "image"),
-            dataset.name,
-            if n_turned == 1 { "is" } else { "are" },
-        )
-    });
     let entry = |(item, facts): (&Item, Option<FileFacts>)| ImageEntry {
         image: item.image.clone(),
         sha256: facts.map(|facts| facts.sha256),
@@ -43,7 +34,7 @@ pub(super) fn hashed(dataset: &Dataset) -> (Vec<ImageEntry>, Option<String>) {
             .map(|bounds| [bounds.xmin, bounds.ymin, bounds.xmax, bounds.ymax])
             .collect(),
     };
-    (dataset.items.iter().zip(facts).map(entry).collect(), caution)
+    (dataset.items.iter().zip(facts).map(entry).collect(), n_turned)
 }
 
 /// What the manifest says of a method.

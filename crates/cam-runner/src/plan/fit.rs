@@ -1,6 +1,6 @@
 //! Whether a sweep and its images fit together.
 
-use cam_data::{Dataset, Item};
+use cam_data::{Dataset, Item, Orientation};
 use cam_results::counted;
 
 use super::PlanError;
@@ -59,6 +59,19 @@ pub(super) fn boxes_caution(sweep: &Sweep, dataset: &Dataset) -> Option<String> 
              xmin, ymin, xmax, ymax gives boxes.",
             names.join(", "),
             dataset.name
+        )
+    })
+}
+
+/// That photographs are turned, where nothing says whether that is known.
+pub(super) fn turned_caution(dataset: &Dataset, n_turned: usize) -> Option<String> {
+    (n_turned > 0 && dataset.exif == Orientation::Ignore).then(|| {
+        format!(
+            "{n_turned} of {} of {} {} to be turned by EXIF, which is ignored, as torchvision does; `exif: apply` in the \
+             data set's manifest turns photographs upright.",
+            counted(dataset.items.len(), "image"),
+            dataset.name,
+            if n_turned == 1 { "is" } else { "are" },
         )
     })
 }

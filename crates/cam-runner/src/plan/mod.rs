@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_data::{Dataset, Limits};
+use cam_data::Dataset;
 use cam_models::{DeviceChoice, WeightsChoice};
 use cam_results::{DatasetEntry, JoinedRuns, Key, ProtocolEntry, RunManifest, RunStatus, SCHEMA};
 use tch::Device;
@@ -20,7 +20,7 @@ use tracing::info_span;
 
 use self::{
     entries::{hashed, method_entry, metric_entry},
-    fit::{boxes_caution, check_imported, check_target, left_out_caution},
+    fit::{boxes_caution, check_imported, check_target, left_out_caution, turned_caution},
     model::planned_models,
     network::weights_choice,
 };
@@ -152,15 +152,10 @@ impl Plan {
 
         let sweep = sweep.located(locate, overrides.limit, memory);
         check_imported(&sweep)?;
-        let limits = Limits {
-            limit: sweep.dataset.limit,
-            per_class: sweep.dataset.per_class,
-            seed: sweep.dataset.seed,
-        };
         if !sweep.dataset.manifest.exists() {
             return Err(PlanError::NoDataset { path: sweep.dataset.manifest });
         }
-        let dataset = Dataset::load(&sweep.dataset.manifest, &limits)?;
+        let dataset = sweep.dataset.load()?;
         check_target(sweep.target, &dataset)?;
 
         let (models, entries) = planned_models(&sweep, &dataset, device, memory, locate, on_event)?;
@@ -169,8 +164,12 @@ impl Plan {
             .as_deref()
             .map(|path| reference::read(path, &sweep, &entries, dataset.items.len()));
         let reference = reference.transpose()?;
-        let (images, turned) = hashed(&dataset);
-        let cautions = [left_out_caution(&dataset), boxes_caution(&sweep, &dataset), turned];
+        let (images, n_turned) = hashed(&dataset);
+        let cautions = [
+            left_out_caution(&dataset),
+            boxes_caution(&sweep, &dataset),
+            turned_caution(&dataset, n_turned),
+        ];
         for caution in cautions.into_iter().flatten() {
             on_event(Event::Caution(&caution));
         }
@@ -241,12 +240,7 @@ impl Plan {
         if let Some(difference) = manifest.difference(&now) {
             return Err(PlanError::OtherProgram { difference });
         }
-        let limits = Limits {
-            limit: sweep.dataset.limit,
-            per_class: sweep.dataset.per_class,
-            seed: sweep.dataset.seed,
-        };
-        let dataset = Dataset::load(&sweep.dataset.manifest, &limits)?;
+        let dataset = sweep.dataset.load()?;
         let listed = dataset.items.iter().map(|item| (&item.image, item.label));
         let planned = manifest.images.iter().map(|image| (&image.image, image.label));
         if !listed.eq(planned) {
