@@ -182,8 +182,15 @@ fn some_mean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[f64; 
     }
 }
 
+/// As for the mean: pixels in [0, 1] deviate by half of that at most, and 1 leaves them as they are.
 fn some_std<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[f64; 3]>, D::Error> {
-    above_zero(deserializer).map(Some)
+    let values = above_zero(deserializer)?;
+    match values.iter().find(|value| **value > 1.0) {
+        None => Ok(Some(values)),
+        Some(value) => Err(D::Error::custom(format!(
+            "std: `{value}` where pixels are in [0, 1]; divide by 255 what is of pixels up to 255"
+        ))),
+    }
 }
 
 #[cfg(test)]
@@ -208,10 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_of_pixels_up_to_255_is_an_error() {
-        let error =
-            serde_json::from_str::<PreprocessingChoice>(r#"{ "mean": [123.7, 116.3, 103.5] }"#);
-        assert!(error.unwrap_err().to_string().contains("divide by 255"));
+    fn a_mean_or_deviation_of_pixels_up_to_255_is_an_error() {
+        for text in [r#"{ "mean": [123.7, 116.3, 103.5] }"#, r#"{ "std": [58.4, 57.1, 57.4] }"#] {
+            let error = serde_json::from_str::<PreprocessingChoice>(text).unwrap_err();
+            assert!(error.to_string().contains("divide by 255"), "{error}");
+        }
+        assert_eq!(choice(r#"{ "std": [1, 1, 1] }"#).std, Some([1.0; 3]));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Bounds, Collage, DataError, Grid, Orientation, collage, expand_variables,
     layout::{self, Listed},
+    read_classes,
 };
 
 /// The form of a data set's manifest, a YAML file.
@@ -29,6 +30,10 @@ pub struct DatasetManifest {
     /// The list of images, for `layout: csv`; relative to the manifest.
     #[serde(default)]
     pub csv: Option<String>,
+    /// A text file of class names, one a line in the order of the logits: what folders or labels of the list are called.
+    /// Relative to the manifest.
+    #[serde(default)]
+    pub classes: Option<String>,
     /// How collages are made, for `layout: grid`.
     #[serde(default)]
     pub grid: Option<Grid>,
@@ -50,12 +55,12 @@ pub struct DatasetManifest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// One folder a class. Named by `WordNet` ids, they are ImageNet's classes; else classes are counted in the order of
-    /// the folders' names, as torchvision's `ImageFolder` does.
+    /// One folder a class. Named by `WordNet` ids, they are ImageNet's classes; else by the manifest's
+    /// `classes`, or counted in the order of the folders' names, as torchvision's `ImageFolder` does.
     Folders,
     /// All in one folder; the label is the `WordNet` id at the start of the name, or none.
     Files,
-    /// Listed in a file with the column `path` and optionally `label`, `sha256` and a box's `xmin,ymin,xmax,ymax`, or in Kaggle's
+    /// Listed in a file with the column `path` and optionally `label` (an index, a `WordNet` id, or one of `classes`), `sha256` and a box's `xmin,ymin,xmax,ymax`, or in Kaggle's
     /// `LOC_val_solution.csv`, boxes included.
     Csv,
     /// Collages of images of different classes that lie in one of the other ways; see [`Grid`].
@@ -156,18 +161,27 @@ impl Dataset {
             (_, Some(_)) => return invalid("`grid` goes with `layout: grid` only"),
             (layout, None) => layout,
         };
+        let classes = form.classes.as_deref().map(|file| read_classes(&resolve(file, manifest)?));
+        let named = |source| DataError::Named {
+            manifest: manifest.to_path_buf(),
+            source: Box::new(source),
+        };
+        let classes = classes.transpose().map_err(named)?;
+        let classes = classes.as_deref();
         let listed = match (of, list) {
-            (Layout::Folders, None) => layout::folders(&root),
+            (Layout::Files, _) if classes.is_some() => {
+                return invalid(
+                    "`classes` says what folders or labels of a list are called, and files have neither",
+                );
+            }
+            (Layout::Folders, None) => layout::folders(&root, classes),
             (Layout::Files, None) => layout::files(&root),
-            (Layout::Csv, Some(list)) => layout::csv(&root, &list),
+            (Layout::Csv, Some(list)) => layout::csv(&root, &list, classes),
             (Layout::Csv, None) => return invalid("`layout: csv` needs `csv`, the list of images"),
             (Layout::Grid, _) => return invalid("a grid is `of` folders, files or csv"),
             (_, Some(_)) => return invalid("`csv` goes with `layout: csv` only"),
         };
-        let Listed { mut items, left_out } = listed.map_err(|source| DataError::Named {
-            manifest: manifest.to_path_buf(),
-            source: Box::new(source),
-        })?;
+        let Listed { mut items, left_out } = listed.map_err(named)?;
         items.sort_by(|a, b| a.image.cmp(&b.image));
         if let Some(grid) = form.grid {
             items = collage::collages(grid, items)

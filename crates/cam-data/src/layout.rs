@@ -11,7 +11,7 @@ use cam_core::read_text_file;
 use csv::{Position, StringRecord};
 
 use crate::{
-    Bounds, DataError, Item,
+    Bounds, DataError, Item, class_named, class_of,
     imagenet::{class_index, wordnet_id},
 };
 
@@ -23,10 +23,10 @@ pub(crate) struct Listed {
 }
 
 /// One folder a class.
-pub(crate) fn folders(root: &Path) -> Result<Listed, DataError> {
+pub(crate) fn folders(root: &Path, classes: Option<&[String]>) -> Result<Listed, DataError> {
     let Entries { folders, files } = entries(root)?;
-    let labels =
-        class_labels(&folders).map_err(|message| DataError::invalid(root, None, message))?;
+    let labels = class_labels(&folders, classes)
+        .map_err(|message| DataError::invalid(root, None, message))?;
     let (mut items, mut left_out, mut n_files) = (vec![], vec![], 0);
     for (class, label) in folders.iter().zip(labels) {
         let images = entries(&class.path)?.files;
@@ -56,8 +56,12 @@ pub(crate) fn folders(root: &Path) -> Result<Listed, DataError> {
     non_empty(Listed { items, left_out }, root, hint)
 }
 
-/// The classes of folders: ImageNet's by `WordNet` ids, else counted.
-fn class_labels(folders: &[Entry]) -> Result<Vec<i64>, String> {
+/// The classes of folders: by the names of a list, or ImageNet's by `WordNet` ids, else counted.
+fn class_labels(folders: &[Entry], classes: Option<&[String]>) -> Result<Vec<i64>, String> {
+    if let Some(classes) = classes {
+        let of = |folder: &Entry| class_named(&folder.name, classes);
+        return folders.iter().map(of).collect();
+    }
     let indices = || folders.iter().map(|folder| (&folder.name, class_index(&folder.name)));
     let named = indices().find(|(_, index)| index.is_some());
     let unnamed = indices().find(|(_, index)| index.is_none());
@@ -159,7 +163,11 @@ impl Entry {
 const MAX_LIST: u64 = 1 << 30;
 
 /// Listed in a file.
-pub(crate) fn csv(root: &Path, list: &Path) -> Result<Listed, DataError> {
+pub(crate) fn csv(
+    root: &Path,
+    list: &Path,
+    classes: Option<&[String]>,
+) -> Result<Listed, DataError> {
     let text = read_text_file(list, MAX_LIST).map_err(DataError::read(list))?;
     let text = text.trim_start_matches('\u{feff}');
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
@@ -172,7 +180,7 @@ pub(crate) fn csv(root: &Path, list: &Path) -> Result<Listed, DataError> {
     let mut seen = BTreeSet::new();
     for record in reader.records() {
         let record = record.map_err(|error| invalid(error.position(), error.to_string()))?;
-        let item = columns.item(&record, root).and_then(|item| {
+        let item = columns.item(&record, root, classes).and_then(|item| {
             let is_new = seen.insert(item.image.clone());
             if is_new { Ok(item) } else { Err(format!("`{}` is listed twice", item.image)) }
         });
@@ -233,11 +241,16 @@ impl Columns {
         ))
     }
 
-    fn item(&self, record: &StringRecord, root: &Path) -> Result<Item, String> {
+    fn item(
+        &self,
+        record: &StringRecord,
+        root: &Path,
+        classes: Option<&[String]>,
+    ) -> Result<Item, String> {
         let field = |at: usize| record.get(at).filter(|field| !field.is_empty());
         let name = field(self.path).ok_or("no path")?;
         let image = inside(name)? + if self.is_kaggle { ".JPEG" } else { "" };
-        let label = self.label.and_then(field).map(|text| self.class(text)).transpose()?;
+        let label = self.label.and_then(field).map(|text| self.class(text, classes)).transpose()?;
         let sha256 = self.sha256.and_then(field).map(str::to_ascii_lowercase);
         let path = root.join(&image);
         if !path.is_file() {
@@ -266,15 +279,19 @@ impl Columns {
         Ok(vec![Bounds::parse(&fields)?])
     }
 
-    /// A class's index from its index or `WordNet` id; Kaggle's string goes on with a box.
-    fn class(&self, text: &str) -> Result<i64, String> {
+    /// A class's index from its name in a list, its index or `WordNet` id; Kaggle's string goes on with a box.
+    fn class(&self, text: &str, classes: Option<&[String]>) -> Result<i64, String> {
+        if let Some(classes) = classes {
+            return class_of(text, classes);
+        }
         let word =
             if self.is_kaggle { text.split_whitespace().next().unwrap_or_default() } else { text };
         class_index(word)
             .or_else(|| word.parse().ok().filter(|&index: &i64| index >= 0))
             .ok_or_else(|| {
                 format!(
-                    "the label `{word}` is neither a class's index nor a WordNet id of ImageNet"
+                    "the label `{word}` is neither a class's index nor a WordNet id of ImageNet; names of other classes \
+                     are looked up in a list, `classes: FILE` of the data set"
                 )
             })
     }

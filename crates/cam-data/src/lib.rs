@@ -4,6 +4,7 @@
 //! [`Photo::open`] decodes one, resizes and crops it; [`prefetch`] does so ahead of a consumer, on rayon's threads.
 
 mod bounds;
+mod classes;
 mod collage;
 mod dataset;
 mod error;
@@ -14,6 +15,7 @@ mod prefetch;
 mod variables;
 
 pub use bounds::{Bounds, PixelBox};
+pub use classes::{class_named, class_of, read_classes};
 pub use collage::{Collage, Grid};
 pub use dataset::{Dataset, DatasetManifest, Item, Layout, Limits};
 pub use error::DataError;

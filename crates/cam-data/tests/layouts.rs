@@ -68,6 +68,34 @@ const FILES: &str = "root: images\nlayout: files\n";
 const CSV: &str = "root: images\nlayout: csv\ncsv: list.csv\n";
 
 #[test]
+fn a_list_of_classes_says_what_folders_and_labels_are_called() {
+    let images = ["zebra/a.png", "ant/b.png"];
+    let folder = Folder::new(&format!("{FOLDERS}classes: classes.txt\n"), &images);
+    folder.write("classes.txt", "zebra\nlion\nant\n");
+    let expected = [("ant/b.png", Some(2)), ("zebra/a.png", Some(0))];
+    assert_eq!(folder.labeled(), labeled(&expected));
+    folder.write("images/lino/c.png", "");
+    assert_eq!(
+        folder.error(),
+        "set/images: no class is called `lino`; did you mean `lion`? (of the data set set/set.yaml)"
+    );
+
+    let listed = Folder::new(&format!("{CSV}classes: classes.txt\n"), &images);
+    listed.write("classes.txt", "zebra\nlion\nant\n");
+    listed.write("list.csv", "path,label\nzebra/a.png,Zebra\nant/b.png,2\n");
+    assert_eq!(listed.labeled(), labeled(&expected));
+    listed.write("list.csv", "path,label\nzebra/a.png,3\n");
+    assert_eq!(
+        listed.error(),
+        "set/list.csv:2: there is no class 3; there are 0 to 2 (of the data set set/set.yaml)"
+    );
+
+    let files = Folder::new(&format!("{FILES}classes: classes.txt\n"), &["a.png"]);
+    files.write("classes.txt", "zebra\n");
+    assert!(files.error().contains("files have neither"), "{}", files.error());
+}
+
+#[test]
 fn folders_of_wordnet_ids_are_classes_of_imagenet() {
     let folder = Folder::new(FOLDERS, &["n01443537/b.JPEG", "n01443537/a.jpg", "n01440764/c.PNG"]);
     let expected =

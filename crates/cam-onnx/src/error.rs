@@ -16,9 +16,18 @@ pub struct OnnxError {
 /// Why an ONNX model cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// The file, or one that it keeps its weights in, cannot be read.
+    /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
+    /// A file beside it that it keeps weights in cannot be read.
+    #[error("its weights are in {}, which cannot be read ({source}); that file belongs beside the model, under the name that it \
+             was exported with", file.display())]
+    Weights {
+        /// That file.
+        file: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The bytes are no ONNX model.
     #[error("is no ONNX model, or is damaged ({0}); export or copy it again")]
     Damaged(String),

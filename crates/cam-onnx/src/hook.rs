@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use cam_core::Classifier;
+use cam_core::{Classifier, SALIENCY_MAP};
 use prost::Message as _;
 use prost::bytes::Bytes;
 use tch::{Device, Kind, Tensor};
@@ -27,9 +27,6 @@ use crate::proto::{
 };
 use crate::tensors::ExternalData;
 
-/// The name of the new output.
-pub const OUTPUT: &str = "saliency_map";
-
 /// How many numbers a tensor of a repeated head may have, for one image: a gigabyte of `f32`.
 const MAX_REPEATED: i64 = 1 << 28;
 
@@ -46,6 +43,8 @@ pub struct Hook {
     pub class: Option<i64>,
     /// Side of the images in pixels, where the file takes any.
     pub input_side: Option<i64>,
+    /// The output that logits are read from; `None`: by [`cam_core::logits_output`].
+    pub logits: Option<String>,
 }
 
 /// How maps are scaled.
@@ -95,11 +94,13 @@ pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
     let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
     let bytes = cam_core::read_file(path, MAX_BYTES).map_err(|error| file(Problem::Io(error)))?;
     let mut model = graph::decode(bytes.clone()).map_err(file)?;
-    let has_output = |graph: &GraphProto| graph.output.iter().any(|output| output.name() == OUTPUT);
+    let has_output =
+        |graph: &GraphProto| graph.output.iter().any(|output| output.name() == SALIENCY_MAP);
     if model.graph.as_ref().is_some_and(has_output) {
         return Ok(Hooked { bytes, layer: None, shape: vec![] });
     }
-    let options = Options { input_side: hook.input_side, ..Options::default() };
+    let options =
+        Options { input_side: hook.input_side, logits: hook.logits.clone(), ..Options::default() };
     let network = Network::open(path, &options)?;
     let layer = match (&hook.layer, network.default_layer()) {
         (Some(layer), _) => layer.clone(),
@@ -289,7 +290,7 @@ impl Surgeon<'_> {
                 && (network.takes_one() || images.contains(shape))
                 && let Some(sides) = network.shape_for_any(output)
             {
-                let name = format!("{OUTPUT}/{output}_shape");
+                let name = format!("{SALIENCY_MAP}/{output}_shape");
                 shapes.push(initializer(&name, &Tensor::from_slice(&sides)));
                 *shape = name;
             }
@@ -306,13 +307,15 @@ impl Surgeon<'_> {
                 }
             }
             for output in copy.output.iter_mut().filter(|output| !output.is_empty()) {
-                let name = format!("{OUTPUT}/{output}");
+                let name = format!("{SALIENCY_MAP}/{output}");
                 renamed.insert(output.clone(), name.clone());
                 *output = name;
             }
             // Nodes without names are many.
-            copy.name =
-                copy.name.filter(|name| !name.is_empty()).map(|name| format!("{OUTPUT}/{name}"));
+            copy.name = copy
+                .name
+                .filter(|name| !name.is_empty())
+                .map(|name| format!("{SALIENCY_MAP}/{name}"));
             added.push(copy);
         }
         self.graph.node.extend(added);
@@ -353,14 +356,14 @@ impl Surgeon<'_> {
         };
         self.graph.node.push(NodeProto {
             input: vec![last],
-            output: vec![OUTPUT.to_owned()],
-            name: Some(OUTPUT.to_owned()),
+            output: vec![SALIENCY_MAP.to_owned()],
+            name: Some(SALIENCY_MAP.to_owned()),
             op_type: Some("Identity".to_owned()),
             ..NodeProto::default()
         });
         let batch = self.graph.output.first().and_then(batch_of).unwrap_or_default();
         let sides = vec![batch, fixed(n_maps), fixed(height), fixed(width)];
-        self.graph.output.push(value_info(OUTPUT, kind as i32, sides));
+        self.graph.output.push(value_info(SALIENCY_MAP, kind as i32, sides));
     }
 
     /// Names all weights among the inputs, as files had to until IR version 3.
@@ -421,7 +424,7 @@ impl Surgeon<'_> {
 
     /// A node of one output: the output's name.
     fn node(&mut self, operator: &str, inputs: &[&str], attributes: &[AttributeProto]) -> String {
-        let name = format!("{OUTPUT}/{operator}_{}", self.graph.node.len());
+        let name = format!("{SALIENCY_MAP}/{operator}_{}", self.graph.node.len());
         self.graph.node.push(NodeProto {
             input: inputs.iter().map(|input| (*input).to_owned()).collect(),
             output: vec![name.clone()],
@@ -435,7 +438,7 @@ impl Surgeon<'_> {
 
     /// A constant: its name.
     fn constant(&mut self, name: &str, tensor: &Tensor) -> String {
-        let name = format!("{OUTPUT}/{name}");
+        let name = format!("{SALIENCY_MAP}/{name}");
         self.graph.initializer.push(initializer(&name, tensor));
         name
     }

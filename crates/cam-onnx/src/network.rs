@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cam_core::{Biases, Classifier, PooledLinear, filled_up, filled_up_to, usual_batch};
+use cam_core::{
+    Biases, Classifier, ImageInput, PooledLinear, Port, SALIENCY_MAP, filled_up, filled_up_to,
+    logits_output, usual_batch,
+};
 use tch::{Device, Kind, Tensor};
 
 use crate::analysis::{self, Batches};
@@ -13,7 +16,7 @@ use crate::budget::Careful;
 use crate::cuts;
 use crate::error::{OnnxError, Problem, UnknownTensor};
 use crate::forms::Form;
-use crate::graph::{Graph, Node, Value};
+use crate::graph::{Graph, Input, Node, Value};
 use crate::ops::{Op, Reduction, Unary};
 use crate::passes;
 use crate::program::Program;
@@ -27,11 +30,13 @@ pub struct Options {
     pub memory_bytes: u64,
     /// Side of the images, in pixels; `None`: the file's, or 224 where any size is possible.
     pub input_side: Option<i64>,
+    /// The output that logits are read from; `None`: by [`cam_core::logits_output`].
+    pub logits: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { device: Device::Cpu, memory_bytes: 2 << 30, input_side: None }
+        Self { device: Device::Cpu, memory_bytes: 2 << 30, input_side: None, logits: None }
     }
 }
 
@@ -43,6 +48,8 @@ impl Default for Options {
 pub struct Network {
     graph: Graph,
     input: Value,
+    output: String,
+    other_outputs: Vec<String>,
     /// An image's, without the batch: `[3, H, W]`, or `[H, W, 3]`.
     image: Vec<i64>,
     /// Whether the file wants `[N, H, W, 3]`.
@@ -122,37 +129,31 @@ impl Network {
 
     fn new(mut graph: Graph, options: &Options) -> Result<Self, Problem> {
         let _careful = Careful::new();
-        let [input] = &graph.inputs[..] else {
-            let names: Vec<&str> =
-                graph.inputs.iter().map(|input| graph.names[input.value].as_str()).collect();
-            return Err(Problem::Interface(format!(
-                "a classifier takes one tensor, and this model takes {} ({})",
-                names.len(),
-                names.join(", ")
-            )));
+        let port = |input: &Input| Port {
+            name: graph.names[input.value].clone(),
+            shape: input.shape.clone(),
+            is_float: input.kind == Kind::Float,
         };
-        let input = input.clone();
-        let (image, is_channels_last, fixed) =
-            image_shape(&graph.names[input.value], input.shape.as_deref(), options)?;
-        if !matches!(input.kind, Kind::Float) {
-            return Err(Problem::Interface(format!(
-                "its input `{}` is of type {:?}; images are of 32-bit floats",
-                graph.names[input.value], input.kind
-            )));
-        }
-        if graph.outputs.is_empty() {
-            return Err(Problem::Interface("it has no output; a classifier has one".into()));
-        }
-        graph.outputs.truncate(1);
+        let ports: Vec<Port> = graph.inputs.iter().map(port).collect();
+        let images = ImageInput::new(&ports, options.input_side).map_err(Problem::Interface)?;
+        let ImageInput { is_channels_last, batch: fixed, .. } = images;
+        let image = images.shape(1)[1..].to_vec();
+        let input = graph.inputs[0].value;
+        let outputs: Vec<&str> = graph.outputs.iter().map(|&value| &*graph.names[value]).collect();
+        let place = logits_output(&outputs, options.logits.as_deref());
+        let place = place.map_err(Problem::Interface)?;
+        let mut other_outputs: Vec<String> = outputs.into_iter().map(str::to_owned).collect();
+        let output_name = other_outputs.remove(place);
+        other_outputs.retain(|name| name != SALIENCY_MAP);
+        graph.outputs = vec![graph.outputs[place]];
         graph.prune();
         let stands_for = analysis::remove_identities(&mut graph);
         analysis::fold_constants(&mut graph)?;
         let smallest = fixed.unwrap_or(1);
         let sigmoid = last_sigmoid(&graph);
-        let softmax = cut_softmax(&mut graph, input.value, &image, smallest)?;
+        let softmax = cut_softmax(&mut graph, input, &image, smallest)?;
         graph.prune();
-        let (batches, first, second) =
-            analysis::open_batch(&mut graph, input.value, &image, fixed)?;
+        let (batches, first, second) = analysis::open_batch(&mut graph, input, &image, fixed)?;
         graph.prune();
         let output = graph.outputs[0];
         // One axis of classes, and others of one entry.
@@ -180,7 +181,7 @@ impl Network {
             )));
         }
         let doubled = second.as_ref().map(|second| &second.shapes);
-        let points = points(&graph, input.value, smallest, &first.shapes, doubled);
+        let points = points(&graph, input, smallest, &first.shapes, doubled);
         if points.len() < 2 {
             return Err(Problem::Interface("its output does not depend on the image".into()));
         }
@@ -192,7 +193,9 @@ impl Network {
             .map(|(name, value)| (graph.names[name].clone(), value))
             .collect();
         Ok(Self {
-            input: input.value,
+            input,
+            output: output_name,
+            other_outputs,
             image,
             is_channels_last,
             batches,
@@ -240,6 +243,16 @@ impl Network {
     /// The name of the tensor that the logits are.
     pub fn logits_name(&self) -> &str {
         &self.graph.names[self.graph.outputs[0]]
+    }
+
+    /// The name of the output that logits are read from.
+    pub fn output(&self) -> &str {
+        &self.output
+    }
+
+    /// Names of the outputs that are left out, but for a hook's.
+    pub fn other_outputs(&self) -> &[String] {
+        &self.other_outputs
     }
 
     /// Number of classes.
@@ -604,48 +617,6 @@ impl Classifier for Cut<'_> {
     fn pooled_linear_head(&self) -> Option<&PooledLinear> {
         self.pooled.as_deref()
     }
-}
-
-/// An image's shape, whether channels come last, and the batch that the file fixes.
-fn image_shape(
-    name: &str,
-    shape: Option<&[Option<i64>]>,
-    options: &Options,
-) -> Result<(Vec<i64>, bool, Option<i64>), Problem> {
-    let wrong = || {
-        let sides = |shape: &[Option<i64>]| {
-            let sides: Vec<String> = shape
-                .iter()
-                .map(|side| side.map_or("?".to_owned(), |side| side.to_string()))
-                .collect();
-            format!("[{}]", sides.join(", "))
-        };
-        Problem::Interface(format!(
-            "its input `{name}` has the shape {}; images are [N, 3, H, W] or [N, H, W, 3]",
-            shape.map_or_else(|| "?".to_owned(), sides)
-        ))
-    };
-    let Some([batch, one, two, three]) = shape else { return Err(wrong()) };
-    let (is_channels_last, [height, width]) = match (one, three) {
-        (Some(3) | None, _) if *three != Some(3) || *one == Some(3) => (false, [*two, *three]),
-        (_, Some(3)) => (true, [*one, *two]),
-        _ => return Err(wrong()),
-    };
-    let side = |own: Option<i64>| -> Result<i64, Problem> {
-        match (own, options.input_side) {
-            (Some(own), Some(wanted)) if own != wanted => Err(Problem::Interface(format!(
-                "its images have {own} pixels along a side, and the preprocessing makes {wanted}; set `crop: {own}`"
-            ))),
-            (Some(own), _) => Ok(own),
-            (None, wanted) => Ok(wanted.unwrap_or(224)),
-        }
-    };
-    let (height, width) = (side(height)?, side(width)?);
-    if height > 1 << 13 || width > 1 << 13 || batch.is_some_and(|batch| batch > 64) {
-        return Err(wrong());
-    }
-    let image = if is_channels_last { vec![height, width, 3] } else { vec![3, height, width] };
-    Ok((image, is_channels_last, *batch))
 }
 
 /// Makes what goes into a softmax over the classes the output: the softmax's name. Only reshaping may follow it. A softmax

@@ -72,7 +72,7 @@ pub(crate) fn tensor(proto: &TensorProto, external: &ExternalData) -> Result<Ten
     };
     let (bytes, stored): (Cow<'_, [u8]>, _) = if proto.data_location() == DataLocation::External {
         let size = n as u64 * element_bytes(data_type) as u64;
-        let bytes = external.read(&proto.external_data, size).map_err(|what| wrong(&what))?;
+        let bytes = external.read(&proto.external_data, size, &wrong)?;
         (Cow::Owned(bytes), data_type)
     } else if let Some(raw) = &proto.raw_data {
         (Cow::Borrowed(&raw[..]), data_type)
@@ -161,12 +161,17 @@ fn from_bytes(bytes: &[u8], shape: &[i64], data_type: DataType) -> Result<Tensor
 }
 
 impl ExternalData {
-    /// `size` bytes of a file inside the model's folder.
-    fn read(&self, entries: &[StringStringEntryProto], size: u64) -> Result<Vec<u8>, String> {
+    /// `size` bytes of a file inside the model's folder; what the model says of it is `wrong` where it cannot be.
+    fn read(
+        &self,
+        entries: &[StringStringEntryProto],
+        size: u64,
+        wrong: &dyn Fn(&str) -> Problem,
+    ) -> Result<Vec<u8>, Problem> {
         let entry = |key: &str| entries.iter().find(|entry| entry.key() == key);
         let number = |key: &str| match entry(key).map(|entry| entry.value().parse::<u64>()) {
             Some(Ok(number)) => Ok(Some(number)),
-            Some(Err(_)) => Err(format!("the `{key}` of its external data is no number")),
+            Some(Err(_)) => Err(wrong(&format!("the `{key}` of its external data is no number"))),
             None => Ok(None),
         };
         let location = entry("location").map(StringStringEntryProto::value).unwrap_or_default();
@@ -175,37 +180,41 @@ impl ExternalData {
             && relative
                 .components()
                 .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        let folder = self.folder.as_ref().ok_or("its data are in another file")?;
+        let outside =
+            || wrong(&format!("its data are at `{location}`, outside of the model's folder"));
+        let folder = self.folder.as_ref().ok_or_else(|| wrong("its data are in another file"))?;
         if !stays_inside {
-            return Err(format!("its data are at `{location}`, outside of the model's folder"));
+            return Err(outside());
         }
         let path = folder.join(relative);
-        let explain = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
+        let unreadable = |source| Problem::Weights { file: path.clone(), source };
         // A link must not lead out either.
-        let real = path.canonicalize().map_err(explain)?;
-        if !real.starts_with(folder.canonicalize().map_err(explain)?) {
-            return Err(format!("its data are at `{location}`, outside of the model's folder"));
+        let real = path.canonicalize().map_err(unreadable)?;
+        if !real.starts_with(folder.canonicalize().map_err(unreadable)?) {
+            return Err(outside());
         }
-        let mut file = File::open(&real).map_err(explain)?;
-        let metadata = file.metadata().map_err(explain)?;
+        let mut file = File::open(&real).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
-            return Err(format!("{} is no file", path.display()));
+            return Err(wrong(&format!("{} is no file", path.display())));
         }
         let offset = number("offset")?.unwrap_or(0);
         let length = number("length")?.unwrap_or(size);
         if length != size {
-            return Err(format!("its shape needs {size} bytes, and {length} are said to be there"));
+            return Err(wrong(&format!(
+                "its shape needs {size} bytes, and {length} are said to be there"
+            )));
         }
         if offset.checked_add(size).is_none_or(|end| end > metadata.len()) {
-            return Err(format!(
+            return Err(wrong(&format!(
                 "{} has {} bytes, and {size} from byte {offset} on are needed; was it copied whole?",
                 path.display(),
                 metadata.len()
-            ));
+            )));
         }
-        file.seek(SeekFrom::Start(offset)).map_err(explain)?;
+        file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
         let mut bytes = vec![0; size as usize];
-        file.read_exact(&mut bytes).map_err(explain)?;
+        file.read_exact(&mut bytes).map_err(unreadable)?;
         self.files.borrow_mut().insert(path.clone());
         Ok(bytes)
     }

@@ -263,6 +263,45 @@ fn the_default_layer_is_the_last_map_before_pooling_and_a_pooled_linear_head_is_
 }
 
 #[test]
+fn of_several_outputs_the_one_that_is_named_holds_the_logits() {
+    let heads = |outputs: [&'static str; 3]| {
+        let model =
+            Model { outputs: outputs.map(|name| (name, FLOAT)).to_vec(), ..Model::default() };
+        model
+            .stem("images")
+            .head("GlobalAveragePool", "r", "main")
+            .node("Neg", "main", "logits", &[])
+            .node("Abs", "main", "aux", &[])
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let image = waves(&[1, 3, 16, 16]);
+    let _no_grad = tch::no_grad_guard();
+    let logits = |model: &Model, logits: Option<&str>| {
+        let options = Options {
+            input_side: Some(16),
+            logits: logits.map(str::to_owned),
+            ..Options::default()
+        };
+        let path = model.write(folder.path(), "heads");
+        let network = Network::open(&path, &options)?;
+        let said = (network.output().to_owned(), network.other_outputs().join(" "));
+        Ok::<_, cam_onnx::OnnxError>((network.cut("r").unwrap().logits(&image), said))
+    };
+    let named = heads(["main", "aux", "logits"]);
+    let (by_name, said) = logits(&named, None).unwrap();
+    assert_eq!(said, ("logits".to_owned(), "main aux".to_owned()));
+    let (main, _) = logits(&named, Some("main")).unwrap();
+    assert_eq!(by_name, -&main);
+    let (aux, _) = logits(&named, Some("aux")).unwrap();
+    assert_eq!(aux, main.abs());
+    // A tensor that is no output cannot be asked for, and without a telling name the first is taken.
+    let error = logits(&named, Some("r")).unwrap_err().to_string();
+    assert!(error.contains("there is no output `r`"), "{error}");
+    let (first, said) = logits(&heads(["aux", "main", "c"]), None).unwrap();
+    assert_eq!((first, said), (aux, ("aux".to_owned(), "main c".to_owned())));
+}
+
+#[test]
 fn a_softmax_is_cut_away_and_named() {
     assert!(open("residual_softmax").softmax().is_some());
     assert_eq!(open("residual").softmax(), None);

@@ -69,7 +69,7 @@ fn messages_say_what_is_wrong_and_where() {
         ("climbs_out", "outside of the model's folder"),
         ("hides_climbing", "outside of the model's folder"),
         ("absolute_path", "outside of the model's folder"),
-        ("no_such_data", "cannot read"),
+        ("no_such_data", "that file belongs beside the model"),
         ("text", "is no ONNX model, or is damaged"),
     ];
     for (name, expected) in cases {

@@ -147,6 +147,9 @@ pub struct ModelChoice {
     /// The layers under explanation; the network's default where there is none.
     #[serde(default, skip_serializing_if = "Layers::is_empty")]
     pub layer: Layers,
+    /// The output of the file that logits are read from; the one of this name, or the first, where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logits: Option<String>,
     /// A text file of class names, one a line in the order of the logits; ImageNet's where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<PathBuf>,
@@ -253,6 +256,9 @@ impl ModelChoice {
             if let Some(runtime) = self.runtime {
                 return Err(format!("`runtime: {runtime}` runs a file; name it with `onnx`"));
             }
+            if self.logits.is_some() {
+                return Err("`logits` names an output of a file; name the file with `onnx`".into());
+            }
             if self.name.is_empty() {
                 return Err("an entry needs a `name`, which is a network of the zoo, or `onnx`, which is a file".into());
             }
@@ -263,6 +269,13 @@ impl ModelChoice {
             return Err(format!(
                 "`{}` has a `name` and an `onnx` file ({file}); use `as` to name it in results",
                 self.name
+            ));
+        }
+        let extension = onnx.extension().and_then(OsStr::to_str).unwrap_or_default();
+        if ["pth", "pt", "safetensors", "ckpt"].contains(&extension) {
+            return Err(format!(
+                "{file} holds weights and no graph; give it as `weights` of a network of the zoo (`name`), or export the \
+                 network to ONNX"
             ));
         }
         if self.weights.is_some() {

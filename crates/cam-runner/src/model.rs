@@ -156,15 +156,35 @@ fn hash_of_all(files: &[PathBuf]) -> Result<String, ModelError> {
 }
 
 impl Model {
-    /// What of it is most likely not meant, a sentence.
-    pub(crate) fn caution(&self) -> Option<String> {
-        let Self::Onnx(model) = self else { return None };
-        let node = model.network.sigmoid()?;
-        Some(format!(
-            "{} ends in the sigmoid {node}: its numbers are taken for logits, and a softmax of them is no probability; \
-             export it without.",
-            model.path.display()
-        ))
+    /// What of it is most likely not meant, in sentences; `logits` is the output that was asked for.
+    pub(crate) fn cautions(&self, logits: Option<&str>) -> Vec<String> {
+        let (path, output, others, sigmoid) = match self {
+            Self::Zoo(_) => return vec![],
+            Self::Onnx(model) => {
+                let network = &model.network;
+                (&model.path, network.output(), network.other_outputs(), network.sigmoid())
+            }
+            Self::Deployed(model) => {
+                let network = &model.network;
+                (&model.path, network.output(), network.other_outputs(), None)
+            }
+        };
+        let file = path.display();
+        let is_guess = logits.is_none() && output != "logits" && !others.is_empty();
+        let outputs = is_guess.then(|| {
+            format!(
+                "{file} has several outputs, and its logits are taken to be the first, `{output}`; `logits: NAME` takes \
+                 another one ({}).",
+                others.join(", ")
+            )
+        });
+        let sigmoid = sigmoid.map(|node| {
+            format!(
+                "{file} ends in the sigmoid {node}: its numbers are taken for logits, and a softmax of them is no \
+                 probability; export it without."
+            )
+        });
+        outputs.into_iter().chain(sigmoid).collect()
     }
 
     /// The network cut at a layer, with batches of the planned sizes or of these.

@@ -2,20 +2,13 @@
 
 use std::{cell::RefCell, fmt, path::Path};
 
-use cam_core::Classifier;
+use cam_core::{Classifier, ImageInput, Port, SALIENCY_MAP, logits_output};
 use tch::{Device, Kind, Tensor};
 
 use crate::{Problem, Runtime, RuntimeError, onnxruntime::OnnxRuntime, openvino::OpenVino};
 
 /// The only place at which a deployed network can be cut, as a layer's name: the image itself.
 pub const INPUT: &str = "input";
-
-/// The output of a hooked graph that holds its maps.
-pub const MAPS: &str = "saliency_map";
-
-/// The most rows or columns of an image, and the most images that a file may insist on.
-const MAX_SIDE: i64 = 1 << 13;
-const MAX_BATCH: i64 = 64;
 
 /// How a network is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,23 +19,16 @@ pub struct Options {
     pub batch: i64,
     /// Side of the images, in pixels; `None`: the file's, or 224 where any size is possible.
     pub input_side: Option<i64>,
+    /// The output that logits are read from; `None`: by [`cam_core::logits_output`].
+    pub logits: Option<String>,
     /// Whether floats are multiplied as bf16; OpenVINO alone has a choice.
     pub is_bf16: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: 1, batch: 16, input_side: None, is_bf16: false }
+        Self { threads: 1, batch: 16, input_side: None, logits: None, is_bf16: false }
     }
-}
-
-/// An input or output of a network.
-pub(crate) struct Outlet {
-    pub(crate) name: String,
-    /// `None` where it is no tensor, or of unknown rank; in it `None` for a side of any length.
-    pub(crate) shape: Option<Vec<Option<i64>>>,
-    /// Whether its numbers are of 32-bit floats.
-    pub(crate) is_float: bool,
 }
 
 /// The result of a forward.
@@ -51,15 +37,12 @@ pub(crate) struct Output {
     pub(crate) values: Vec<f32>,
 }
 
-/// The images that a network takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Input {
-    size: [i64; 2],
-    is_channels_last: bool,
-    /// Images a forward, as the file insists.
-    fixed: Option<i64>,
-    /// Images a forward, where it does not.
-    batch: i64,
+/// The images that a network takes, and how many at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Batches {
+    pub(crate) images: ImageInput,
+    /// Images a forward, where the file does not insist on a number.
+    usual: i64,
 }
 
 /// A runtime's side of a network: one file a runtime.
@@ -67,82 +50,34 @@ pub(crate) trait Runner {
     /// Of the runtime.
     fn version(&self) -> &str;
 
-    fn inputs(&self) -> Result<Vec<Outlet>, String>;
+    fn inputs(&self) -> Result<Vec<Port>, String>;
 
-    fn outputs(&self) -> Result<Vec<Outlet>, String>;
+    fn outputs(&self) -> Result<Vec<Port>, String>;
 
-    /// Makes ready for [`Input::batches`] of these images.
-    fn prepare(&mut self, input: &Input) -> Result<(), String>;
+    /// Makes ready for batches of these sizes.
+    fn prepare(&mut self, batches: &Batches) -> Result<(), String>;
 
     /// One output, by its place, for images of one of these batches.
     fn run(&mut self, shape: &[i64], values: &[f32], output: usize) -> Result<Output, String>;
 }
 
-impl Input {
-    fn new(inputs: &[Outlet], options: &Options) -> Result<Self, String> {
-        let [input] = inputs else {
-            let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
-            return Err(format!(
-                "a classifier takes one tensor, and this network takes {} ({})",
-                names.len(),
-                names.join(", ")
-            ));
-        };
-        let name = &input.name;
-        if !input.is_float {
-            return Err(format!("its input `{name}` is not of 32-bit floats, as images are"));
-        }
-        let (fixed, is_channels_last, sides) = match input.shape.as_deref() {
-            Some(&[fixed, channels @ (Some(3) | None), height, width])
-                if width != Some(3) || channels == Some(3) =>
-            {
-                (fixed, false, [height, width])
-            }
-            Some(&[fixed, height, width, Some(3)]) => (fixed, true, [height, width]),
-            _ => {
-                return Err(format!(
-                    "its input `{name}` is no tensor of images, [N, 3, H, W] or [N, H, W, 3]"
-                ));
-            }
-        };
-        let [height, width] = sides.map(|side| side.or(options.input_side).unwrap_or(224));
-        if height > MAX_SIDE || width > MAX_SIDE || fixed.is_some_and(|batch| batch > MAX_BATCH) {
-            return Err(format!(
-                "its input `{name}` is of {} images of {height} × {width} pixels; at most {MAX_BATCH} of {MAX_SIDE} × \
-                 {MAX_SIDE} are taken",
-                fixed.unwrap_or(options.batch)
-            ));
-        }
-        if let Some(wanted) = options.input_side.filter(|&side| [height, width] != [side, side]) {
-            return Err(format!(
-                "its images have {height} × {width} pixels, and the preprocessing makes {wanted} × {wanted}; set `crop`"
-            ));
-        }
-        Ok(Self { size: [height, width], is_channels_last, fixed, batch: options.batch })
-    }
-
+impl Batches {
     /// How many images a forward may have.
-    pub(crate) fn batches(&self) -> Vec<i64> {
-        match self.fixed {
+    pub(crate) fn sizes(&self) -> Vec<i64> {
+        match self.images.batch {
             Some(batch) => vec![batch],
-            None if self.batch == 1 => vec![1],
-            None => vec![self.batch, 1],
+            None if self.usual == 1 => vec![1],
+            None => vec![self.usual, 1],
         }
-    }
-
-    /// The tensor's shape for so many images.
-    pub(crate) fn shape(&self, batch: i64) -> [i64; 4] {
-        let [height, width] = self.size;
-        if self.is_channels_last { [batch, height, width, 3] } else { [batch, 3, height, width] }
     }
 
     /// How `n` images are parted: the sizes of forwards, and how many images of each count; the rest of it is filled up.
     fn parts(&self, n: i64) -> Vec<(i64, i64)> {
-        let largest = self.batches()[0];
+        let largest = self.sizes()[0];
         let mut parts = vec![(largest, largest); (n / largest) as usize];
         let rest = n % largest;
         // Filling up costs as much as a whole batch does, and single images somewhat more than their share.
-        if self.fixed.is_none() && rest <= largest / 4 {
+        if self.images.batch.is_none() && rest <= largest / 4 {
             parts.extend(vec![(1, 1); rest as usize]);
         } else if rest > 0 {
             parts.push((largest, rest));
@@ -153,16 +88,18 @@ impl Input {
 
 /// A network in a runtime.
 ///
-/// Where its first output is a softmax over the classes, which shows on an image of zeros and one of noise, its logarithm is
+/// Where its logits are a softmax over the classes, which shows on an image of zeros and one of noise, its logarithm is
 /// taken: a softmax of that gives the probabilities again, so that logits are logits for every method and metric, up to a
 /// constant. Of a softmax over anything else its results are the scores, as in `cam-onnx`.
 pub struct Deployed {
     runner: RefCell<Box<dyn Runner>>,
     runtime: Runtime,
     version: String,
-    input: Input,
+    batches: Batches,
     n_classes: i64,
     is_softmax: bool,
+    output: String,
+    other_outputs: Vec<String>,
     logits: usize,
     maps: Option<usize>,
 }
@@ -172,7 +109,7 @@ impl fmt::Debug for Deployed {
         f.debug_struct("Deployed")
             .field("runtime", &self.runtime)
             .field("version", &self.version)
-            .field("input", &self.input)
+            .field("batches", &self.batches)
             .field("n_classes", &self.n_classes)
             .finish_non_exhaustive()
     }
@@ -200,12 +137,17 @@ impl Deployed {
     ) -> Result<Self, Problem> {
         let failed = |message| Problem::Failed { runtime, message };
         let inputs = runner.inputs().map_err(failed)?;
-        let input = Input::new(&inputs, options).map_err(Problem::Interface)?;
+        let images = ImageInput::new(&inputs, options.input_side).map_err(Problem::Interface)?;
+        let batches = Batches { images, usual: options.batch };
         let outputs = runner.outputs().map_err(failed)?;
-        let maps = outputs.iter().position(|output| output.name == MAPS);
-        let logits = outputs.iter().position(|output| output.name != MAPS);
-        let logits = logits.ok_or_else(|| Problem::Interface("it has no logits".into()))?;
-        runner.prepare(&input).map_err(failed)?;
+        let names: Vec<&str> = outputs.iter().map(|output| &*output.name).collect();
+        let maps = names.iter().position(|name| *name == SALIENCY_MAP);
+        let logits = logits_output(&names, options.logits.as_deref());
+        let logits = logits.map_err(Problem::Interface)?;
+        let output = names[logits].to_owned();
+        let is_other = |name: &&str| **name != *SALIENCY_MAP && **name != *output;
+        let other_outputs = names.into_iter().filter(is_other).map(str::to_owned).collect();
+        runner.prepare(&batches).map_err(failed)?;
         let version = runner.version().to_owned();
         let mut deployed = Self {
             runner: RefCell::new(runner),
@@ -213,11 +155,13 @@ impl Deployed {
             version,
             n_classes: 0,
             is_softmax: false,
+            output,
+            other_outputs,
             logits,
             maps,
-            input,
+            batches,
         };
-        let [height, width] = deployed.input.size;
+        let [height, width] = deployed.batches.images.size;
         let line = Tensor::arange(3 * height * width, (Kind::Float, Device::Cpu));
         let noise = (line * 12.9898).sin().view([1, 3, height, width]) * 2.0;
         let images = Tensor::cat(&[noise.zeros_like(), noise], 0);
@@ -227,7 +171,8 @@ impl Deployed {
         let n_classes = scores.numel() as i64 / 2;
         if n_long > 1 || n_classes < 2 {
             return Err(Problem::Interface(format!(
-                "its first output has the shape {:?} for two images; a classifier has logits [N, classes]",
+                "its output `{}` has the shape {:?} for two images; a classifier has logits [N, classes]",
+                deployed.output,
                 scores.size()
             )));
         }
@@ -242,7 +187,7 @@ impl Deployed {
             let maps = deployed.run(&images, maps).map_err(failed)?.size();
             if maps.len() != 4 || maps[1] != n_classes {
                 return Err(Problem::Interface(format!(
-                    "its `{MAPS}` has the shape {maps:?} for two images; a hook for all classes has [N, {n_classes}, h, w]"
+                    "its `{SALIENCY_MAP}` has the shape {maps:?} for two images; a hook for all classes has [N, {n_classes}, h, w]"
                 )));
             }
         }
@@ -254,9 +199,19 @@ impl Deployed {
         format!("{} {}", self.runtime.title(), self.version)
     }
 
+    /// The name of the output that logits are read from.
+    pub fn output(&self) -> &str {
+        &self.output
+    }
+
+    /// Names of the outputs that are left out, but for a hook's.
+    pub fn other_outputs(&self) -> &[String] {
+        &self.other_outputs
+    }
+
     /// `[H, W]` of its images.
     pub fn input_size(&self) -> [i64; 2] {
-        self.input.size
+        self.batches.images.size
     }
 
     /// Number of classes.
@@ -273,7 +228,7 @@ impl Deployed {
     fn run(&self, images: &Tensor, output: usize) -> Result<Tensor, String> {
         let mut runner = self.runner.borrow_mut();
         let mut start = 0;
-        let parts = self.input.parts(images.size()[0]).into_iter().map(|(batch, counted)| {
+        let parts = self.batches.parts(images.size()[0]).into_iter().map(|(batch, counted)| {
             let part = images.narrow(0, start, counted);
             start += counted;
             let part = if batch == counted {
@@ -282,11 +237,16 @@ impl Deployed {
                 let filling = part.narrow(0, 0, 1).repeat([batch - counted, 1, 1, 1]);
                 Tensor::cat(&[part, filling], 0)
             };
-            let part = if self.input.is_channels_last { part.permute([0, 2, 3, 1]) } else { part };
+            let part = if self.batches.images.is_channels_last {
+                part.permute([0, 2, 3, 1])
+            } else {
+                part
+            };
             let part = part.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
             let part = part.flatten(0, -1);
             let values = Vec::<f32>::try_from(&part).map_err(|error| error.to_string())?;
-            let Output { shape, values } = runner.run(&self.input.shape(batch), &values, output)?;
+            let Output { shape, values } =
+                runner.run(&self.batches.images.shape(batch), &values, output)?;
             if shape.first() != Some(&batch) {
                 return Err(format!("for {batch} images it gave an output of the shape {shape:?}"));
             }
@@ -315,7 +275,7 @@ impl Classifier for &Deployed {
     }
 
     fn batch(&self) -> i64 {
-        self.input.batches()[0]
+        self.batches.sizes()[0]
     }
 
     fn has_gradients(&self) -> bool {
@@ -335,59 +295,23 @@ impl Classifier for &Deployed {
 mod tests {
     use super::*;
 
-    fn outlet(shape: &[Option<i64>]) -> Outlet {
-        Outlet { name: "x".into(), shape: Some(shape.to_vec()), is_float: true }
+    fn port(shape: &[Option<i64>]) -> Port {
+        Port { name: "x".into(), shape: Some(shape.to_vec()), is_float: true }
     }
 
-    fn input(shape: &[Option<i64>]) -> Result<Input, String> {
-        Input::new(&[outlet(shape)], &Options::default())
-    }
-
-    #[test]
-    fn the_shape_of_the_input_says_how_images_lie_in_it() {
-        let first = input(&[None, Some(3), Some(240), Some(240)]).unwrap();
-        assert_eq!(
-            (first.size, first.is_channels_last, first.batches()),
-            ([240, 240], false, vec![16, 1])
-        );
-        let last = input(&[Some(2), Some(224), Some(224), Some(3)]).unwrap();
-        assert_eq!((last.shape(2), last.batches()), ([2, 224, 224, 3], vec![2]));
-        // Three channels come first, even where there are as few columns.
-        let narrow = input(&[None, Some(3), Some(8), Some(3)]).unwrap();
-        assert_eq!((narrow.size, narrow.is_channels_last), ([8, 3], false));
-        let open = input(&[None, None, None, None]).unwrap();
-        assert_eq!(open.shape(1), [1, 3, 224, 224]);
-    }
-
-    #[test]
-    fn an_input_of_something_else_is_an_error_that_says_what_images_are() {
-        let error = input(&[None, Some(10)]).unwrap_err();
-        assert_eq!(error, "its input `x` is no tensor of images, [N, 3, H, W] or [N, H, W, 3]");
-        let two = [outlet(&[None]), outlet(&[None])];
-        let error = Input::new(&two, &Options::default()).unwrap_err();
-        assert_eq!(error, "a classifier takes one tensor, and this network takes 2 (x, x)");
-        let integers = Outlet { is_float: false, ..outlet(&[None, Some(3), None, None]) };
-        let error = Input::new(&[integers], &Options::default()).unwrap_err();
-        assert_eq!(error, "its input `x` is not of 32-bit floats, as images are");
-        let options = Options { input_side: Some(224), ..Options::default() };
-        let error = Input::new(&[outlet(&[None, Some(3), Some(240), Some(240)])], &options);
-        assert!(error.unwrap_err().starts_with("its images have 240 × 240 pixels"));
-    }
-
-    #[test]
-    fn absurd_sizes_are_refused_before_anything_is_made_of_them() {
-        for [batch, side] in [[1, 1 << 40], [1 << 40, 8]] {
-            let error = input(&[Some(batch), Some(3), Some(side), Some(8)]).unwrap_err();
-            assert!(error.ends_with("at most 64 of 8192 × 8192 are taken"), "{error}");
-        }
+    fn batches(batch: Option<i64>) -> Batches {
+        let images = ImageInput::new(&[port(&[batch, Some(3), None, None])], None).unwrap();
+        Batches { images, usual: 16 }
     }
 
     #[test]
     fn images_are_parted_into_whole_batches_single_ones_and_one_that_is_filled_up() {
-        let open = input(&[None, Some(3), None, None]).unwrap();
+        let open = batches(None);
+        assert_eq!(open.sizes(), [16, 1]);
         assert_eq!(open.parts(34), [(16, 16), (16, 16), (1, 1), (1, 1)]);
         assert_eq!(open.parts(21), [(16, 16), (16, 5)]);
-        let fixed = input(&[Some(4), Some(3), None, None]).unwrap();
+        let fixed = batches(Some(4));
+        assert_eq!(fixed.sizes(), [4]);
         assert_eq!(fixed.parts(5), [(4, 4), (4, 1)]);
     }
 
@@ -406,16 +330,16 @@ mod tests {
             "1"
         }
 
-        fn inputs(&self) -> Result<Vec<Outlet>, String> {
-            Ok(vec![outlet(&[Some(2), Some(3), Some(2), Some(2)])])
+        fn inputs(&self) -> Result<Vec<Port>, String> {
+            Ok(vec![port(&[Some(2), Some(3), Some(2), Some(2)])])
         }
 
-        fn outputs(&self) -> Result<Vec<Outlet>, String> {
-            let named = |name: &str| Outlet { name: name.into(), ..outlet(&[None, None]) };
-            Ok(vec![named(MAPS), named("logits")])
+        fn outputs(&self) -> Result<Vec<Port>, String> {
+            let named = |name: &str| Port { name: name.into(), ..port(&[None, None]) };
+            Ok(vec![named(SALIENCY_MAP), named("logits")])
         }
 
-        fn prepare(&mut self, _: &Input) -> Result<(), String> {
+        fn prepare(&mut self, _: &Batches) -> Result<(), String> {
             Ok(())
         }
 

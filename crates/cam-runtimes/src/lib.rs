@@ -15,7 +15,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-pub use deployed::{Deployed, INPUT, MAPS, Options};
+pub use deployed::{Deployed, INPUT, Options};
 pub use error::{Problem, RuntimeError};
 
 /// What runs a deployed network.

@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
+use cam_core::Port;
 use ort::{
     environment::Environment,
     session::Session,
@@ -13,7 +14,7 @@ use ort::{
 
 use crate::{
     Options, Problem, Runtime, RuntimeError,
-    deployed::{Input, Outlet, Output, Runner},
+    deployed::{Batches, Output, Runner},
     library,
 };
 
@@ -73,7 +74,7 @@ impl OnnxRuntime {
         Ok(Self { session, version: version()? })
     }
 
-    fn outlet(outlet: &ort::value::Outlet) -> Outlet {
+    fn port(outlet: &ort::value::Outlet) -> Port {
         let shape = match outlet.dtype() {
             ValueType::Tensor { shape, .. } => {
                 Some(shape.iter().map(|&side| (side > 0).then_some(side)).collect())
@@ -81,7 +82,7 @@ impl OnnxRuntime {
             _ => None,
         };
         let is_float = outlet.dtype().tensor_type() == Some(TensorElementType::Float32);
-        Outlet { name: outlet.name().to_owned(), shape, is_float }
+        Port { name: outlet.name().to_owned(), shape, is_float }
     }
 }
 
@@ -90,15 +91,15 @@ impl Runner for OnnxRuntime {
         &self.version
     }
 
-    fn inputs(&self) -> Result<Vec<Outlet>, String> {
-        Ok(self.session.inputs().iter().map(Self::outlet).collect())
+    fn inputs(&self) -> Result<Vec<Port>, String> {
+        Ok(self.session.inputs().iter().map(Self::port).collect())
     }
 
-    fn outputs(&self) -> Result<Vec<Outlet>, String> {
-        Ok(self.session.outputs().iter().map(Self::outlet).collect())
+    fn outputs(&self) -> Result<Vec<Port>, String> {
+        Ok(self.session.outputs().iter().map(Self::port).collect())
     }
 
-    fn prepare(&mut self, _: &Input) -> Result<(), String> {
+    fn prepare(&mut self, _: &Batches) -> Result<(), String> {
         Ok(())
     }
 

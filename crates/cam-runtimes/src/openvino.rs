@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cam_core::Port;
 use openvino::{
     CompiledModel, Core, DeviceType, ElementType, InferRequest, Model, Node, PartialShape,
     RwPropertyKey, Shape, Tensor,
@@ -9,7 +10,7 @@ use openvino::{
 
 use crate::{
     Options, Problem, Runtime, RuntimeError,
-    deployed::{Input, Outlet, Output, Runner},
+    deployed::{Batches, Output, Runner},
     library,
 };
 
@@ -53,7 +54,7 @@ impl OpenVino {
 }
 
 /// What a port takes or gives.
-fn outlet(node: &Node) -> Result<Outlet, String> {
+fn port(node: &Node) -> Result<Port, String> {
     let text = |error: openvino::InferenceError| error.to_string();
     let shape = node.get_partial_shape().map_err(text)?;
     let is_known = !shape.get_rank().is_dynamic();
@@ -62,7 +63,7 @@ fn outlet(node: &Node) -> Result<Outlet, String> {
         (!side.is_dynamic() && length > 0).then_some(length)
     };
     let is_float = node.get_element_type().map_err(text)? == ElementType::F32;
-    Ok(Outlet {
+    Ok(Port {
         name: node.get_name().map_err(text)?,
         shape: is_known.then(|| shape.get_dimensions().iter().map(side).collect()),
         is_float,
@@ -74,22 +75,22 @@ impl Runner for OpenVino {
         &self.version
     }
 
-    fn inputs(&self) -> Result<Vec<Outlet>, String> {
+    fn inputs(&self) -> Result<Vec<Port>, String> {
         let text = |error: openvino::InferenceError| error.to_string();
         let n = self.model.get_inputs_len().map_err(text)?;
-        (0..n).map(|i| outlet(&self.model.get_input_by_index(i).map_err(text)?)).collect()
+        (0..n).map(|i| port(&self.model.get_input_by_index(i).map_err(text)?)).collect()
     }
 
-    fn outputs(&self) -> Result<Vec<Outlet>, String> {
+    fn outputs(&self) -> Result<Vec<Port>, String> {
         let text = |error: openvino::InferenceError| error.to_string();
         let n = self.model.get_outputs_len().map_err(text)?;
-        (0..n).map(|i| outlet(&self.model.get_output_by_index(i).map_err(text)?)).collect()
+        (0..n).map(|i| port(&self.model.get_output_by_index(i).map_err(text)?)).collect()
     }
 
-    fn prepare(&mut self, input: &Input) -> Result<(), String> {
+    fn prepare(&mut self, batches: &Batches) -> Result<(), String> {
         let text = |error: openvino::InferenceError| error.to_string();
-        for batch in input.batches() {
-            let shape = PartialShape::new_static(4, &input.shape(batch)).map_err(text)?;
+        for batch in batches.sizes() {
+            let shape = PartialShape::new_static(4, &batches.images.shape(batch)).map_err(text)?;
             self.model.reshape_single_input(&shape).map_err(text)?;
             let mut compiled =
                 self.core.compile_model(&self.model, DeviceType::CPU).map_err(text)?;

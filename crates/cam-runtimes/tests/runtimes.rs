@@ -85,6 +85,33 @@ fn a_runtime_gives_the_logits_that_libtorch_gives_for_any_number_of_images() {
 }
 
 #[test]
+fn of_several_outputs_the_one_that_is_named_holds_the_logits() {
+    let outputs = ["main", "aux", "logits"].map(|name| (name, FLOAT)).to_vec();
+    let model = Model { outputs, ..Model::default() }
+        .stem("images")
+        .head("GlobalAveragePool", "r", "main")
+        .node("Neg", "main", "logits", &[])
+        .node("Abs", "main", "aux", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = model.write(folder.path(), "heads");
+    for runtime in RUNTIMES {
+        let Some(by_name) = deployed(&path, runtime) else { continue };
+        assert_eq!(
+            (by_name.output(), by_name.other_outputs().join(" ")),
+            ("logits", "main aux".into())
+        );
+        let asked = |name: &str| {
+            Deployed::open(&path, runtime, &Options { logits: Some(name.to_owned()), ..options() })
+        };
+        let main = asked("main").unwrap();
+        let [ours, theirs] = [&by_name, &main].map(|network| network.logits(&waves(2)));
+        assert_eq!(ours, -theirs);
+        let error = asked("mian").unwrap_err().to_string();
+        assert!(error.contains("did you mean `main`?"), "{error}");
+    }
+}
+
+#[test]
 fn the_map_of_a_hooked_graph_is_recipro_cams() {
     let folder = tempfile::tempdir().unwrap();
     for runtime in RUNTIMES {

@@ -159,12 +159,15 @@ pub(crate) struct ExplainArgs {
     /// Whose options of the method, framing of the image and upsampling of the map: a name of `cambench list protocols`
     #[arg(long, value_name = "NAME", default_value = "corrected")]
     pub(crate) protocol: String,
-    /// The class to explain, by its index [default: the predicted one]
+    /// The class to explain, by its index or its name [default: the predicted one]
     #[arg(long, value_name = "C")]
-    pub(crate) class: Option<i64>,
+    pub(crate) class: Option<String>,
     /// The layer under explanation [default: the model's]
     #[arg(long)]
     pub(crate) layer: Option<String>,
+    /// The output of an ONNX file that logits are read from [default: the one called logits, or the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) logits: Option<String>,
     /// A weights file, a published version, or `seeded`
     #[arg(long)]
     pub(crate) weights: Option<String>,
@@ -312,6 +315,9 @@ pub(crate) struct GateArgs {
     /// Which significant changes are too small to count
     #[arg(long, value_name = "SIZE", default_value = "2%")]
     pub(crate) noise: Threshold,
+    /// A model or layer of the baseline that the new run calls NEW, as another exporter does; may be given several times
+    #[arg(long, value_name = "OLD=NEW")]
+    pub(crate) renamed: Vec<Renamed>,
     /// What the command fails on, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["regressed", "missing", "degenerate"])]
     pub(crate) fail_on: Vec<FailOn>,
@@ -329,7 +335,10 @@ pub(crate) struct GateArgs {
 impl GateArgs {
     /// Whether something is given that means nothing without a comparison.
     pub(crate) fn asks_for_something(&self) -> bool {
-        !self.max_drop.is_empty() || self.markdown.is_some() || self.junit.is_some()
+        !self.max_drop.is_empty()
+            || !self.renamed.is_empty()
+            || self.markdown.is_some()
+            || self.junit.is_some()
     }
 }
 
@@ -362,6 +371,23 @@ impl std::str::FromStr for MaxDrop {
             .split_once('=')
             .ok_or_else(|| format!("`{text}` is not METRIC=SIZE, such as adcc=1%"))?;
         Ok(Self { metric: metric.trim().to_owned(), size: size.parse()? })
+    }
+}
+
+/// A name of the baseline, and that of the new run.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Renamed {
+    pub(crate) old: String,
+    pub(crate) new: String,
+}
+
+impl std::str::FromStr for Renamed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = text.split_once('=').filter(|(old, new)| !old.is_empty() && !new.is_empty());
+        let (old, new) = names.ok_or_else(|| format!("`{text}` is not OLD=NEW"))?;
+        Ok(Self { old: old.to_owned(), new: new.to_owned() })
     }
 }
 
@@ -630,6 +656,9 @@ pub(crate) struct InspectArgs {
     /// Side of the images in pixels, where the model takes any [default: 224, or that of the zoo]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) side: Option<u16>,
+    /// The output of the file that logits are read from [default: the one called logits, or the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) logits: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -661,6 +690,9 @@ pub(crate) struct HookArgs {
     /// Only this class's map, by its index [default: all classes]
     #[arg(long, value_name = "C")]
     pub(crate) class: Option<i64>,
+    /// The output of the file that logits are read from [default: the one called logits, or the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) logits: Option<String>,
     /// Side of the images in pixels, where the model takes any [default: 224]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) side: Option<u16>,

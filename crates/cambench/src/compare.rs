@@ -63,7 +63,8 @@ pub(crate) fn check(base: &str, new: &RunManifest, args: &GateArgs) -> Result<()
 
 fn limits(args: &GateArgs) -> Limits {
     let max_drop = args.max_drop.iter().map(|drop| (drop.metric.clone(), drop.size));
-    Limits { noise: args.noise, max_drop: max_drop.collect() }
+    let renamed = args.renamed.iter().map(|renamed| (renamed.old.clone(), renamed.new.clone()));
+    Limits { noise: args.noise, max_drop: max_drop.collect(), renamed: renamed.collect() }
 }
 
 /// That no limit allows whatever scores in [0, 1] can do: `1` is a hundred points, and `1%` was meant.

@@ -38,7 +38,9 @@ impl Exit {
         }
         match error.downcast_ref() {
             Some(NotComparable::Differ { .. }) => return Self::NotComparable,
-            Some(NotComparable::NoSuchMetric { .. }) => return Self::Usage,
+            Some(NotComparable::NoSuchMetric { .. } | NotComparable::NoSuchModel { .. }) => {
+                return Self::Usage;
+            }
             None => {}
         }
         if let Some(cam_results::Error::Incomplete { .. }) = error.downcast_ref() {

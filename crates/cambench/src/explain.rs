@@ -70,16 +70,11 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
         .into());
     }
     let n_classes = loaded.n_classes();
-    let target = match args.class {
+    let target = match &args.class {
         None => Target::Predicted,
-        Some(class) if (0..n_classes).contains(&class) => Target::Class(class),
         Some(class) => {
-            return Err(Usage(format!(
-                "--class {class}: {} tells {n_classes} classes apart, 0 to {}",
-                args.model,
-                n_classes - 1
-            ))
-            .into());
+            let index = spec.class(class, n_classes);
+            Target::Class(index.map_err(|message| Usage(format!("--class {class}: {message}")))?)
         }
     };
     if loaded.is_seeded() {
@@ -215,6 +210,7 @@ fn model(args: &ExplainArgs) -> Result<ModelChoice> {
         name: if is_file { String::new() } else { args.model.clone() },
         onnx: is_file.then(|| PathBuf::from(&args.model)),
         runtime: args.runtime,
+        logits: args.logits.clone(),
         weights: args.weights.clone(),
         classes: args.classes.clone(),
         preprocessing,

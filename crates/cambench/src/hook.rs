@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use cam_core::SALIENCY_MAP;
 use cam_results::write_bytes;
 
 use crate::{
@@ -58,27 +59,26 @@ pub(crate) fn hook(args: &HookArgs) -> Result<Exit> {
         },
         class: args.class,
         input_side: args.side.map(i64::from),
+        logits: args.logits.clone(),
     };
     let hooked = cam_onnx::hook(&args.model, &hook).map_err(|error| unusable(&error))?;
-    let asks =
-        args.layer.is_some() || args.gaussian || args.class.is_some() || args.scale != Scale::U8;
+    let asks = args.layer.is_some()
+        || args.gaussian
+        || args.class.is_some()
+        || args.logits.is_some()
+        || args.scale != Scale::U8;
     if hooked.layer.is_none() && asks {
         return Err(Usage(format!(
-            "{} has its `{}` already, which stays as it was made; hook the file that it was made from",
-            args.model.display(),
-            cam_onnx::OUTPUT
+            "{} has its `{SALIENCY_MAP}` already, which stays as it was made; hook the file that it was made from",
+            args.model.display()
         ))
         .into());
     }
     write_bytes(&args.out, &hooked.bytes)?;
+    let out = args.out.display();
     match &hooked.layer {
-        Some(layer) => println!(
-            "{}: `{}` {:?} of `{layer}`",
-            args.out.display(),
-            cam_onnx::OUTPUT,
-            hooked.shape
-        ),
-        None => println!("{}: has its `{}` already", args.out.display(), cam_onnx::OUTPUT),
+        Some(layer) => println!("{out}: `{SALIENCY_MAP}` {:?} of `{layer}`", hooked.shape),
+        None => println!("{out}: has its `{SALIENCY_MAP}` already"),
     }
     Ok(Exit::Done)
 }

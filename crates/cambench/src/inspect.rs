@@ -17,8 +17,8 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit> {
     let is_file = path.extension().is_some_and(|extension| extension == "onnx");
     let (facts, rows) = if is_file {
         let input_side = args.side.map(i64::from);
-        let network = Network::open(path, &Options { input_side, ..Options::default() })
-            .map_err(|error| Unusable(error.to_string()))?;
+        let options = Options { input_side, logits: args.logits.clone(), ..Options::default() };
+        let network = Network::open(path, &options).map_err(|error| Unusable(error.to_string()))?;
         of_file(&network)
     } else {
         of_zoo(args)?
@@ -63,6 +63,15 @@ fn of_file(network: &Network) -> (Value, Vec<Value>) {
         |n| format!("{n} at a time, as the file insists; others are run one after another"),
     );
     let [height, width] = network.input_size();
+    let others = match network.other_outputs() {
+        [] => String::new(),
+        others => format!(
+            " of the output {}; other outputs, which `logits` may name: {}",
+            network.output(),
+            others.join(", ")
+        ),
+    };
+    let logits = format!("{} ({} classes){others}", network.logits_name(), network.n_classes());
     let row = |point: &CutPoint| {
         json!({
             "layer": point.name,
@@ -75,7 +84,7 @@ fn of_file(network: &Network) -> (Value, Vec<Value>) {
     let facts = json!({
         "default layer": why,
         "images": format!("3 × {height} × {width}, {batch}"),
-        "logits": format!("{} ({} classes)", network.logits_name(), network.n_classes()),
+        "logits": logits,
         "softmax": softmax,
         "operators": format!("opset {}", network.opset()),
     });

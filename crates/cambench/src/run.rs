@@ -27,8 +27,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     match &args.baseline {
         Some(base) => drop(compare::find(base, &args.gate.baselines)?),
         None if args.gate.asks_for_something() => {
-            let message =
-                "--max-drop, --markdown and --junit are about a comparison; give --baseline";
+            let message = "--max-drop, --renamed, --markdown and --junit are about a comparison; give --baseline";
             return Err(Usage(message.into()).into());
         }
         None => {}

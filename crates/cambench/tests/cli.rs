@@ -722,6 +722,8 @@ fn explain_says_what_it_cannot_do() {
     explain(&["letter.jpg", "--model", "resnet18", "--method", "cam"]).is(3, &["letter.jpg"]);
     let class = ["photos/0.png", "--model", "resnet18", "--method", "cam", "--class", "1000"];
     explain(&class).is(2, &["--class 1000", "0 to 999"]);
+    let class = ["photos/0.png", "--model", "resnet18", "--method", "cam", "--class", "tnech"];
+    explain(&class).is(2, &["did you mean `tench`?"]);
     explain(&["photos/0.png", "data/0.png", "--model", "resnet18", "--method", "cam"])
         .is(2, &["two images are called 0"]);
     explain(&["photos/0.png", "--model", "resnet18", "--method", "rise", "--option", "n_masks"])

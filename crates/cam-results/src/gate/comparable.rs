@@ -1,6 +1,6 @@
 //! Whether two runs are about the same thing, and in what they may differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Limits, Side};
 use crate::{ImageEntry, ModelEntry, RunManifest, family};
@@ -20,6 +20,16 @@ pub enum NotComparable {
     /// A limit on a metric that the baseline does not have.
     #[error("there is no metric {name:?} in the baseline to limit; it has {}", known.join(", "))]
     NoSuchMetric {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// A model or layer that is said to have another name, and is not there under the one or the other.
+    #[error("{run} has no model or layer {name:?}, which `--renamed` speaks of; it has {}", known.join(", "))]
+    NoSuchModel {
+        /// Which of both runs.
+        run: &'static str,
         /// The name.
         name: String,
         /// The names that there are.
@@ -61,14 +71,29 @@ pub(super) fn check(
     if let Some(name) = limits.max_drop.keys().find(|name| !known.contains(name)) {
         return Err(NotComparable::NoSuchMetric { name: name.clone(), known });
     }
-    match difference(base, new) {
+    for (old, name) in &limits.renamed {
+        is_there("the baseline", base, old)?;
+        is_there("the new run", new, name)?;
+    }
+    match difference(base, new, limits) {
         Some(difference) => Err(NotComparable::Differ { difference }),
         None => Ok(()),
     }
 }
 
+/// Checks that a run has a model or a layer of this name.
+fn is_there(run: &'static str, manifest: &RunManifest, name: &str) -> Result<(), NotComparable> {
+    let names = manifest.models.iter().flat_map(|model| [&model.name, &model.layer]);
+    let known: BTreeSet<&str> = names.map(String::as_str).collect();
+    if known.contains(name) {
+        return Ok(());
+    }
+    let known = known.into_iter().map(str::to_owned).collect();
+    Err(NotComparable::NoSuchModel { run, name: name.to_owned(), known })
+}
+
 /// The first difference in what the numbers mean.
-fn difference(base: &RunManifest, new: &RunManifest) -> Option<String> {
+fn difference(base: &RunManifest, new: &RunManifest, limits: &Limits) -> Option<String> {
     differs("the class that is explained", &base.target, &new.target)
         .or_else(|| {
             let version =
@@ -77,8 +102,13 @@ fn difference(base: &RunManifest, new: &RunManifest) -> Option<String> {
         })
         .or_else(|| images(base, new))
         .or_else(|| {
-            models(base, new).find_map(|(old, new)| {
-                differs(&format!("the layer of {}", old.name), &old.layer, &new.layer)
+            models(base, new, limits).find_map(|(old, new)| {
+                let what = format!("the layer of {}", old.name);
+                let differs = differs(&what, &limits.new_name(&old.layer), &new.layer)?;
+                Some(format!(
+                    "{differs} (if that is one layer, which two exporters call otherwise, say so with `--renamed {}={}`)",
+                    old.layer, new.layer
+                ))
             })
         })
         .or_else(|| {
@@ -166,16 +196,18 @@ fn boxes(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
 }
 
 /// What two comparable runs differ in, one sentence each.
-pub(super) fn differences(base: &RunManifest, new: &RunManifest) -> Vec<String> {
-    let mut sentences = vec![];
+pub(super) fn differences(base: &RunManifest, new: &RunManifest, limits: &Limits) -> Vec<String> {
+    let mut sentences = absent(base, new, limits);
     let mut say = |what: String, old: &dyn ToString, new: &dyn ToString| {
         let (old, new) = (old.to_string(), new.to_string());
         if old != new {
             sentences.push(format!("{what}: {old}, now {new}"));
         }
     };
-    for (old, new) in models(base, new) {
+    for (old, new) in models(base, new, limits) {
         let name = &old.name;
+        say("model".to_owned(), name, &new.name);
+        say(format!("layer of {name}"), &old.layer, &new.layer);
         let hash = |hash: &Option<String>| {
             hash.as_deref().map_or("none".to_owned(), |hash| hash.chars().take(12).collect())
         };
@@ -197,21 +229,45 @@ pub(super) fn differences(base: &RunManifest, new: &RunManifest) -> Vec<String> 
     sentences
 }
 
+/// Models of the baseline that the new run lacks, with those that it has instead, one sentence each.
+fn absent(base: &RunManifest, new: &RunManifest, limits: &Limits) -> Vec<String> {
+    let is_compared = |name: &String| models(base, new, limits).any(|(_, new)| new.name == *name);
+    let spare = new.models.iter().map(|model| &model.name).filter(|name| !is_compared(name));
+    let spare: Vec<&str> = spare.map(String::as_str).collect();
+    let hint = |old: &str| match &spare[..] {
+        [] => String::new(),
+        spare => format!(
+            "; it has {}: if that is the same network, give it the old name (`as: {old}`), or say so here (`--renamed \
+             {old}={}`)",
+            spare.join(", "),
+            spare[0]
+        ),
+    };
+    let lacking = base.models.iter().filter(|old| counterpart(new, old, limits).is_none());
+    lacking.map(|old| format!("{} is not in the new run{}", old.name, hint(&old.name))).collect()
+}
+
 /// The model of a run that is compared with one of the baseline: that of the same name, or the same layer of the same
 /// network where only one of the two runs has several layers of it.
-pub(super) fn counterpart<'a>(run: &'a RunManifest, old: &ModelEntry) -> Option<&'a ModelEntry> {
-    let is_same_layer =
-        |new: &&ModelEntry| (new.network(), &new.layer) == (old.network(), &old.layer);
+pub(super) fn counterpart<'a>(
+    run: &'a RunManifest,
+    old: &ModelEntry,
+    limits: &Limits,
+) -> Option<&'a ModelEntry> {
+    let place = (limits.new_name(old.network()), limits.new_name(&old.layer));
+    let is_same_layer = |new: &&ModelEntry| (new.network(), &*new.layer) == place;
+    let name = limits.new_name(&old.name);
     let mut models = run.models.iter();
-    models.find(|new| new.name == old.name).or_else(|| run.models.iter().find(is_same_layer))
+    models.find(|new| new.name == name).or_else(|| run.models.iter().find(is_same_layer))
 }
 
 /// The models of the baseline that the new run has.
 fn models<'a>(
     base: &'a RunManifest,
     new: &'a RunManifest,
+    limits: &'a Limits,
 ) -> impl Iterator<Item = (&'a ModelEntry, &'a ModelEntry)> {
-    base.models.iter().filter_map(|old| Some((old, counterpart(new, old)?)))
+    base.models.iter().filter_map(|old| Some((old, counterpart(new, old, limits)?)))
 }
 
 /// Entries of the same name.

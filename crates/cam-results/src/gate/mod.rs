@@ -31,7 +31,7 @@ use crate::{
     summary::adcc_parts,
 };
 
-/// What counts as a change.
+/// What counts as a change, and what as the same.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Limits {
     /// A significant change up to this is within noise.
@@ -39,11 +39,24 @@ pub struct Limits {
     /// For some metrics, by their names in the sweep or `adcc`: a significant change for the worse up to this is within
     /// noise.
     pub max_drop: BTreeMap<String, Threshold>,
+    /// Models and layers of the baseline that the new run calls otherwise, as another exporter does: its names by the old ones.
+    pub renamed: BTreeMap<String, String>,
+}
+
+impl Limits {
+    /// What the new run calls a model or a layer of the baseline.
+    fn new_name<'a>(&'a self, old: &'a str) -> &'a str {
+        self.renamed.get(old).map_or(old, String::as_str)
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { noise: Threshold::Relative(0.02), max_drop: BTreeMap::new() }
+        Self {
+            noise: Threshold::Relative(0.02),
+            max_drop: BTreeMap::new(),
+            renamed: BTreeMap::new(),
+        }
     }
 }
 
@@ -335,7 +348,7 @@ pub fn compare(
         (old_manifest, base.records),
         (&with_metrics_of(new_manifest, old_manifest), &new_records),
     ]);
-    let lost = lost_values(base, new_manifest, &new_records);
+    let lost = lost_values(base, new_manifest, &new_records, limits);
     let n_methods = old_manifest.methods.len();
     let n_old = old_manifest.models.len() * n_methods;
     let mut metrics: Vec<(Statistic, &str, Better)> = old_manifest
@@ -347,7 +360,7 @@ pub fn compare(
     metrics.extend(
         adcc_parts(old_manifest).map(|parts| (Statistic::Adcc(parts), "adcc", Better::Higher)),
     );
-    let differences = comparable::differences(old_manifest, new_manifest);
+    let differences = comparable::differences(old_manifest, new_manifest, limits);
     let differ_in_seed = old_manifest.seed != new_manifest.seed && differences.len() == 1;
     let mut changes = vec![];
     let mut table: Vec<Paired> = vec![];
@@ -357,7 +370,8 @@ pub fn compare(
         for (k, method) in old_manifest.methods.iter().enumerate() {
             let old_cell = m * n_methods + k;
             // A name that is not there has no rows.
-            let name = comparable::counterpart(new_manifest, model).map_or("", |new| &*new.name);
+            let name =
+                comparable::counterpart(new_manifest, model, limits).map_or("", |new| &*new.name);
             let new_cell = place(new_manifest, name, &method.name).map(|i| n_old + i);
             let is_complete =
                 n_rows.get(&(name, &*method.name)) == Some(&new_manifest.images.len());
@@ -478,12 +492,15 @@ fn lost_values<'a>(
     base: Side<'a>,
     new: &RunManifest,
     new_records: &[Record],
+    limits: &Limits,
 ) -> BTreeSet<(&'a str, &'a str, usize)> {
     let fine = new_records.iter().filter(|record| record.status == Status::Ok);
     let fine: HashMap<(&str, &str, &str), &Record> =
         fine.map(|record| ((&*record.model, &*record.method, &*record.image), record)).collect();
     let names: HashMap<&str, &str> = (base.manifest.models.iter())
-        .filter_map(|model| Some((&*model.name, &*comparable::counterpart(new, model)?.name)))
+        .filter_map(|model| {
+            Some((&*model.name, &*comparable::counterpart(new, model, limits)?.name))
+        })
         .collect();
     let mut lost = BTreeSet::new();
     for record in base.records {
@@ -663,6 +680,43 @@ mod tests {
         let mut without_a_row = Made::new();
         without_a_row.records.remove(0);
         assert_eq!(verdict(&gate(&without_a_row), "cam", "drop"), Verdict::Missing);
+    }
+
+    #[test]
+    fn a_network_exported_again_is_compared_once_its_new_names_are_told() {
+        let base = Made::new();
+        let (name, layer) = {
+            let model = &base.manifest.models[0];
+            (model.name.clone(), model.layer.clone())
+        };
+        let mut again = Made::new();
+        "again".clone_into(&mut again.manifest.models[0].name);
+        again.records.iter_mut().for_each(|record| record.model = "again".into());
+        let comparison = gate(&again);
+        assert_eq!(comparison.count(Verdict::Missing), 15);
+        let hint = &comparison.differences[0];
+        assert!(hint.contains(&format!("`as: {name}`")), "{hint}");
+        assert!(hint.contains(&format!("`--renamed {name}=again`")), "{hint}");
+
+        "getitem_53".clone_into(&mut again.manifest.models[0].layer);
+        again.records.iter_mut().for_each(|record| record.layer = "getitem_53".into());
+        let mut limits = Limits::default();
+        limits.renamed.insert(name.clone(), "again".to_owned());
+        let compare = |limits: &Limits| compare(base.side("base"), again.side("new"), limits);
+        let error = compare(&limits).unwrap_err().to_string();
+        assert!(error.contains(&format!("`--renamed {layer}=getitem_53`")), "{error}");
+        limits.renamed.insert(layer.clone(), "getitem_53".to_owned());
+        let comparison = compare(&limits).unwrap();
+        assert_eq!(comparison.count(Verdict::Unchanged), 15);
+        let expected = [
+            format!("model: {name}, now again"),
+            format!("layer of {name}: {layer}, now getitem_53"),
+        ];
+        assert_eq!(comparison.differences, expected);
+
+        limits.renamed.insert("nothing".to_owned(), "again".to_owned());
+        let error = compare(&limits).unwrap_err().to_string();
+        assert!(error.contains("the baseline has no model or layer \"nothing\""), "{error}");
     }
 
     #[test]

@@ -232,7 +232,7 @@ pub enum PlanError {
     /// Folders that are counted in another order than the classes.
     #[error(
         "model `{model}`: folders are counted in the order of their names, so that `{folder}` would be labeled `{class}`; \
-         list the images with their labels (`layout: csv`), or name the folders so that they sort as `classes` does"
+         give the data set the same list of names (`classes: FILE` in its manifest)"
     )]
     ClassOrder {
         /// The network's name in results.

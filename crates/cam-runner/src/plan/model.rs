@@ -234,11 +234,12 @@ pub(super) fn planned_models(
     let mut networks = Networks::default();
     for choice in &sweep.models {
         let mut places: Vec<(String, String)> = vec![];
-        for (name, layer) in choice.cuts() {
+        for (i, (name, layer)) in choice.cuts().into_iter().enumerate() {
             let spec = ModelSpec::new(choice, layer, &locate)?;
             let network = networks.get(&spec, choice.label(), device, memory, on_event)?;
-            if let Some(caution) = network.caution().filter(|_| places.is_empty()) {
-                on_event(Event::Caution(&caution));
+            // Of the network, wherever it is cut.
+            for caution in network.cautions(choice.logits.as_deref()).iter().filter(|_| i == 0) {
+                on_event(Event::Caution(caution));
             }
             let (model, entry) =
                 PlannedModel::new(name, spec, network, sweep, dataset, device, memory, on_event)?;

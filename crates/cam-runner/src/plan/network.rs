@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use cam_core::{MAX_TEXT, PreprocessingChoice, read_text_file};
-use cam_data::imagenet;
+use cam_core::PreprocessingChoice;
+use cam_data::{class_of, imagenet, read_classes};
 use cam_models::{Options, WeightsChoice};
 use cam_runtimes::Runtime;
 use tch::Device;
@@ -25,6 +25,8 @@ pub struct ModelSpec {
     pub onnx: Option<PathBuf>,
     /// What runs the file; `None`: libtorch.
     pub runtime: Option<Runtime>,
+    /// The output of the file that logits are read from; by [`cam_core::logits_output`] where `None`.
+    pub logits: Option<String>,
     /// Which weights.
     pub weights: WeightsChoice,
     /// The layer under explanation; the zoo's default where `None`.
@@ -53,11 +55,12 @@ impl ModelSpec {
             name: choice.name.clone(),
             onnx: choice.onnx.as_deref().map(&locate),
             runtime: choice.runtime,
+            logits: choice.logits.clone(),
             weights,
             layer: layer.map(str::to_owned),
-            classes: classes.map_err(|message| PlanError::Classes {
+            classes: classes.map_err(|error| PlanError::Classes {
                 model: choice.label().to_string(),
-                message,
+                message: error.to_string(),
             })?,
             preprocessing: choice.preprocessing.clone().unwrap_or_default(),
             precision: choice.precision,
@@ -117,8 +120,12 @@ impl ModelSpec {
         device: Device,
         memory: Bytes,
     ) -> Result<Model, PlanError> {
-        let options =
-            cam_onnx::Options { device, memory_bytes: memory.0, input_side: self.input_side() };
+        let options = cam_onnx::Options {
+            device,
+            memory_bytes: memory.0,
+            input_side: self.input_side(),
+            logits: self.logits.clone(),
+        };
         let model = OnnxModel::open(path, &options).map_err(|source| PlanError::File {
             model: label.to_string(),
             source: Box::new(source),
@@ -136,6 +143,7 @@ impl ModelSpec {
             threads: tch::get_num_threads() as usize,
             is_bf16: self.precision == Precision::Bf16,
             input_side: self.input_side(),
+            logits: self.logits.clone(),
             ..cam_runtimes::Options::default()
         };
         let model = DeployedModel::open(path, runtime, &options);
@@ -170,6 +178,15 @@ impl ModelSpec {
         }
     }
 
+    /// The index of a class of so many, by its name or its index.
+    ///
+    /// # Errors
+    /// There is no such class: a sentence.
+    pub fn class(&self, text: &str, n_classes: i64) -> Result<i64, String> {
+        let name = |class| self.class_name(class, n_classes).unwrap_or_default();
+        class_of(text.trim(), &(0..n_classes).map(name).collect::<Vec<_>>())
+    }
+
     /// A class's name, where one is known.
     pub fn class_name(&self, class: i64, n_classes: i64) -> Option<String> {
         match &self.classes {
@@ -195,12 +212,6 @@ pub(super) fn weights_choice(
         Some(text) => seed(text)
             .map_or_else(|| WeightsChoice::Path(locate(Path::new(text))), WeightsChoice::Seeded),
     }
-}
-
-fn read_classes(path: &Path) -> Result<Vec<String>, String> {
-    let text = read_text_file(path, MAX_TEXT)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect())
 }
 
 /// The network that was used last: the layers of one follow each other, and so do shards, and load it once.

@@ -1,0 +1,178 @@
+//! What an exported classifier takes and gives, by its file's inputs and outputs.
+
+use crate::nearest;
+
+/// The output of a hooked graph that holds its maps, `[N, classes, h, w]`.
+pub const SALIENCY_MAP: &str = "saliency_map";
+
+/// The most rows or columns of an image, and the most images that a file may insist on.
+const MAX_SIDE: i64 = 1 << 13;
+const MAX_BATCH: i64 = 64;
+
+/// An input or output of an exported network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its name in the file.
+    pub name: String,
+    /// `None` where it is no tensor, or of unknown rank; in it `None` for a side of any length.
+    pub shape: Option<Vec<Option<i64>>>,
+    /// Whether its numbers are 32-bit floats.
+    pub is_float: bool,
+}
+
+/// The images that an exported network takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageInput {
+    /// `[H, W]`, in pixels.
+    pub size: [i64; 2],
+    /// Whether images are `[N, H, W, 3]`, and not `[N, 3, H, W]`.
+    pub is_channels_last: bool,
+    /// How many images a forward has, where the file insists on a number.
+    pub batch: Option<i64>,
+}
+
+impl ImageInput {
+    /// Of a network's inputs; `side` is that of the images in pixels, where it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// There are several inputs, or it is none of images, or one of images of another size.
+    pub fn new(inputs: &[Port], side: Option<i64>) -> Result<Self, String> {
+        let [Port { name, shape, is_float }] = inputs else {
+            let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+            return Err(format!(
+                "a classifier takes one tensor, and this model takes {} ({})",
+                names.len(),
+                names.join(", ")
+            ));
+        };
+        if !is_float {
+            return Err(format!("its input `{name}` is not of 32-bit floats, as images are"));
+        }
+        let (batch, is_channels_last, own) = match shape.as_deref() {
+            // Three channels come first, even where there are as few columns.
+            Some(&[batch, channels @ (Some(3) | None), height, width])
+                if width != Some(3) || channels == Some(3) =>
+            {
+                (batch, false, [height, width])
+            }
+            Some(&[batch, height, width, Some(3)]) => (batch, true, [height, width]),
+            _ => {
+                return Err(format!(
+                    "its input `{name}` has the shape {}; images are [N, 3, H, W] or [N, H, W, 3]",
+                    shape.as_deref().map_or_else(|| "?".to_owned(), shown)
+                ));
+            }
+        };
+        let size @ [height, width] = own.map(|own| own.or(side).unwrap_or(224));
+        if height > MAX_SIDE || width > MAX_SIDE || batch.is_some_and(|batch| batch > MAX_BATCH) {
+            return Err(format!(
+                "its input `{name}` has the shape {}; at most {MAX_BATCH} images of {MAX_SIDE} × {MAX_SIDE} pixels are taken",
+                shown(shape.as_deref().unwrap_or_default())
+            ));
+        }
+        match side.filter(|&side| size != [side, side]) {
+            Some(side) => Err(format!(
+                "it is for images of {height} × {width} pixels, and they would be {side} × {side}, as the preprocessing's \
+                 `crop` or `--side` says"
+            )),
+            None => Ok(Self { size, is_channels_last, batch }),
+        }
+    }
+
+    /// The tensor's shape for so many images.
+    pub fn shape(&self, n: i64) -> [i64; 4] {
+        let [height, width] = self.size;
+        if self.is_channels_last { [n, height, width, 3] } else { [n, 3, height, width] }
+    }
+}
+
+fn shown(shape: &[Option<i64>]) -> String {
+    let side = |side: &Option<i64>| side.map_or("?".to_owned(), |side| side.to_string());
+    let sides: Vec<String> = shape.iter().map(side).collect();
+    format!("[{}]", sides.join(", "))
+}
+
+/// The place of the output that logits are read from: the one of that name where one is wanted; else the one that is called
+/// `logits`, and else the first that is no hook's.
+///
+/// # Errors
+///
+/// There is no such output.
+pub fn logits_output(outputs: &[&str], wanted: Option<&str>) -> Result<usize, String> {
+    let place = |name: &str| outputs.iter().position(|output| *output == name);
+    let Some(wanted) = wanted else {
+        let first = outputs.iter().position(|output| *output != SALIENCY_MAP);
+        let found = place("logits").or(first);
+        return found.ok_or_else(|| "it has no output of logits".to_owned());
+    };
+    place(wanted).ok_or_else(|| {
+        let meant = nearest(wanted, outputs.iter().copied());
+        format!(
+            "there is no output `{wanted}`{}; it has {}",
+            meant.map_or_else(String::new, |meant| format!(" (did you mean `{meant}`?)")),
+            outputs.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(shape: &[Option<i64>]) -> Port {
+        Port { name: "x".into(), shape: Some(shape.to_vec()), is_float: true }
+    }
+
+    fn input(shape: &[Option<i64>], side: Option<i64>) -> Result<ImageInput, String> {
+        ImageInput::new(&[port(shape)], side)
+    }
+
+    #[test]
+    fn the_shape_of_the_input_says_how_images_lie_in_it() {
+        let first = input(&[None, Some(3), Some(240), Some(240)], None).unwrap();
+        assert_eq!(first, ImageInput { size: [240, 240], is_channels_last: false, batch: None });
+        let last = input(&[Some(2), Some(224), Some(200), Some(3)], None).unwrap();
+        assert_eq!((last.shape(2), last.batch), ([2, 224, 200, 3], Some(2)));
+        let narrow = input(&[None, Some(3), Some(8), Some(3)], None).unwrap();
+        assert_eq!((narrow.size, narrow.is_channels_last), ([8, 3], false));
+        let open = input(&[None, None, None, None], None).unwrap();
+        assert_eq!(open.shape(1), [1, 3, 224, 224]);
+        let open = input(&[None, None, None, None], Some(64)).unwrap();
+        assert_eq!(open.shape(1), [1, 3, 64, 64]);
+    }
+
+    #[test]
+    fn an_input_of_something_else_is_an_error_that_says_what_images_are() {
+        let error = input(&[None, Some(10)], None).unwrap_err();
+        assert_eq!(
+            error,
+            "its input `x` has the shape [?, 10]; images are [N, 3, H, W] or [N, H, W, 3]"
+        );
+        let error = ImageInput::new(&[port(&[None]), port(&[None])], None).unwrap_err();
+        assert_eq!(error, "a classifier takes one tensor, and this model takes 2 (x, x)");
+        let integers = Port { is_float: false, ..port(&[None, Some(3), None, None]) };
+        let error = ImageInput::new(&[integers], None).unwrap_err();
+        assert_eq!(error, "its input `x` is not of 32-bit floats, as images are");
+        let error = input(&[None, Some(3), Some(240), Some(240)], Some(224)).unwrap_err();
+        assert!(error.starts_with("it is for images of 240 × 240 pixels"), "{error}");
+        for shape in [[Some(65), Some(3), None, None], [None, Some(3), Some(8193), Some(8)]] {
+            let error = input(&shape, None).unwrap_err();
+            assert!(error.contains("at most 64 images of 8192 × 8192"), "{error}");
+        }
+    }
+
+    #[test]
+    fn logits_are_the_output_of_that_name_or_the_first_that_is_no_hooks() {
+        let of = |outputs: &[&str], wanted| logits_output(outputs, wanted);
+        assert_eq!(of(&["features", "logits"], None), Ok(1));
+        assert_eq!(of(&[SALIENCY_MAP, "main", "aux"], None), Ok(1));
+        assert_eq!(of(&["logits", "aux_logits"], Some("aux_logits")), Ok(1));
+        let error = of(&["logits", "aux_logits"], Some("aux_logit")).unwrap_err();
+        assert_eq!(
+            error,
+            "there is no output `aux_logit` (did you mean `aux_logits`?); it has logits, aux_logits"
+        );
+        assert!(of(&[SALIENCY_MAP], None).is_err());
+    }
+}
