@@ -65,7 +65,7 @@ pub(crate) const N_RESAMPLES: usize = 2000;
 pub const CONTROLS: [&str; 4] = ["random", "center_gaussian", "sobel", "all_ones"];
 
 /// Metrics, by their kind, that say yes or no of an image: their mean is a share.
-pub(crate) const YES_OR_NO: [&str; 2] = ["increase", "pointing_game"];
+pub const YES_OR_NO: [&str; 2] = ["increase", "pointing_game"];
 
 /// The quantile of sorted values, interpolated linearly between neighbors.
 pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
