@@ -1,7 +1,5 @@
 //! What the crate of results knows of methods and metrics by name, since it knows none of them, is what the registries hold.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::collections::BTreeSet;
 
 use cam_core::{About, Cost, Explained, FeatureShape, Map, Method, Subject, Target, toy::Toy};
