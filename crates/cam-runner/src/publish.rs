@@ -43,38 +43,39 @@ impl Format {
 }
 
 /// Writes files that people read into a folder, by custom the run's. Returns what had to be left out, one sentence each.
-/// Without `photographs` none is shown, only maps: for images that may not be handed on.
+/// `summary` is the run's ([`Run::summarize`]). Without `photographs` none is shown, only maps: for images that may not be
+/// handed on.
 ///
 /// # Errors
 /// Where the run cannot be read or a file cannot be written.
 pub fn publish(
     run: &Run,
+    summary: &Summary,
     folder: &Path,
     formats: &[Format],
     photographs: bool,
 ) -> Result<Vec<String>> {
-    let summary = info_span!("summary").in_scope(|| run.summarize());
     let mut left_out = vec![];
     // The report looks at which plots there are.
     for format in Format::ALL.into_iter().filter(|format| formats.contains(format)) {
         let _span = info_span!("publish", name = ?format).entered();
         match format {
-            Format::Plots => left_out = publish_plots(run, folder, &summary, photographs)?,
+            Format::Plots => left_out = publish_plots(run, folder, summary, photographs)?,
             Format::Csv => {
                 summary.write(folder)?;
                 summary.write_comparisons(folder)?;
             }
             Format::Md => {
-                let report = report_md(run, &summary, &figures(run, folder));
+                let report = report_md(run, summary, &figures(run, folder));
                 write_bytes(&folder.join("report.md"), report.as_bytes())?;
             }
             Format::Tex => {
-                let report = report_tex(run.manifest(), &summary);
+                let report = report_tex(run.manifest(), summary);
                 write_bytes(&folder.join("report.tex"), report.as_bytes())?;
             }
             Format::Html => {
                 let (shown, missing) = shown(run, photographs)?;
-                let report = report_html(run, &summary, &shown, &missing)?;
+                let report = report_html(run, summary, &shown, &missing)?;
                 write_bytes(&folder.join("report.html"), report.as_bytes())?;
             }
         }

@@ -364,7 +364,7 @@ fn a_model_of_ones_own_has_its_classes_and_its_preprocessing() {
     // The page calls the class by its own name, wherever the file with the names has gone.
     assert_eq!(model.classes, ["cat", "dog", "bird"]);
     fs::remove_file(workshop.path("classes.txt")).unwrap();
-    cam_runner::publish(&run, run.folder(), &[Format::Html], true).unwrap();
+    cam_runner::publish(&run, &run.summarize(), run.folder(), &[Format::Html], true).unwrap();
     let page = fs::read_to_string(run.folder().join("report.html")).unwrap();
     let target = usize::try_from(run.records()[0].target.unwrap()).unwrap();
     let class = format!("\"class\":\"{}\"", model.classes[target]);
@@ -450,7 +450,7 @@ fn the_grid_pointing_game_explains_the_class_of_each_cell_of_a_collage() {
     }
     // The report shows collages, too.
     let plots = [Format::Plots];
-    let left_out = cam_runner::publish(&run, run.folder(), &plots, true).unwrap();
+    let left_out = cam_runner::publish(&run, &run.summarize(), run.folder(), &plots, true).unwrap();
     assert!(left_out.is_empty(), "{left_out:?}");
 }
 

@@ -35,7 +35,8 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit> {
         || cam_runner::Format::ALL.to_vec(),
         |formats| formats.iter().map(|format| (*format).into()).collect(),
     );
-    let left_out = cam_runner::publish(&run, &folder, &formats, !args.no_photographs)?;
+    let photographs = !args.no_photographs;
+    let left_out = cam_runner::publish(&run, &run.summarize(), &folder, &formats, photographs)?;
     for sentence in left_out.iter().chain(run.cautions()) {
         eprintln!("{}: {sentence}", folder.display());
     }

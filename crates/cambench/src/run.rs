@@ -9,9 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use cam_results::{Better, Estimate, Run, RunManifest, RunStatus, Store, cautions, summarize};
+use cam_results::{Better, Estimate, Run, RunManifest, RunStatus, Store, Summary, cautions};
 use cam_runner::{Outcome, Overrides, Plan, Provenance, Sweep};
 use serde_json::{Map, Value};
+use tracing::info_span;
 
 use crate::{
     args::{HowArgs, RunArgs, ShareOrRows},
@@ -55,8 +56,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     }
     let outcome = cam_runner::run(&plan, &folder, &stop, &mut |event| progress.on(&event))?;
     let run = if outcome.is_finished { Some(Run::read(&folder)?) } else { None };
-    if let Some(run) = run.as_ref().filter(|_| !was_published) {
-        let left_out = cam_runner::publish(run, &folder, &cam_runner::Format::ALL, true)
+    // Seconds for a large run, and not needed where nothing is told.
+    let run = run.filter(|_| !(was_published && args.json));
+    let summarized = run.map(|run| {
+        let summary = info_span!("summary").in_scope(|| run.summarize());
+        (run, summary)
+    });
+    if let Some((run, summary)) = summarized.as_ref().filter(|_| !was_published) {
+        let left_out = cam_runner::publish(run, summary, &folder, &cam_runner::Format::ALL, true)
             .context("the run is finished, and its report cannot be written")?;
         for sentence in left_out {
             progress.say(&sentence);
@@ -74,8 +81,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     }
     if args.json {
         println!("{}", serde_json::to_string(&outcome)?);
-    } else if let Some(run) = &run {
-        print_means(run);
+    } else if let Some((run, summary)) = &summarized {
+        print_means(run, summary);
     }
     if args.jobs.is_some() && outcome.is_finished {
         cluster::tidy_up(&folder)?;
@@ -108,9 +115,8 @@ fn is_finished(folder: &Path) -> bool {
 }
 
 /// The means in percent, and what weakens them; their intervals are in the report.
-pub(crate) fn print_means(run: &Run) {
+pub(crate) fn print_means(run: &Run, summary: &Summary) {
     let manifest = run.manifest();
-    let summary = summarize(manifest, run.records());
     let percent = |estimate: Option<Estimate>| {
         estimate.map_or("–".to_owned(), |estimate| format!("{:.1}", 100.0 * estimate.mean))
     };
@@ -134,7 +140,7 @@ pub(crate) fn print_means(run: &Run) {
     });
     table::print(&rows.collect::<Vec<_>>());
     println!();
-    for caution in cautions(run, &summary) {
+    for caution in cautions(run, summary) {
         eprintln!("caution: {caution}");
     }
 }

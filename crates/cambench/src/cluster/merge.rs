@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use cam_results::Run;
+use cam_results::{Run, Summary};
 use cam_runner::{Format, Merged, Outcome};
 
 use super::Cut;
@@ -44,8 +44,9 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<Exit> {
         }
     }
     let run = Run::read(&cut.folder)?;
-    publish(&run)?;
-    run::print_means(&run);
+    let summary = run.summarize();
+    publish(&run, &summary)?;
+    run::print_means(&run, &summary);
     if n_done < n_rows {
         println!("{n_done} of {n_rows} rows: {}", cut.folder.join("report.md").display());
         return Ok(Exit::Done);
@@ -54,8 +55,8 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<Exit> {
 }
 
 /// Writes the report of a run into its folder.
-pub(super) fn publish(run: &Run) -> Result<()> {
-    let left_out = cam_runner::publish(run, run.folder(), &Format::ALL, true)
+pub(super) fn publish(run: &Run, summary: &Summary) -> Result<()> {
+    let left_out = cam_runner::publish(run, summary, run.folder(), &Format::ALL, true)
         .context("the tables are written, and the report cannot be")?;
     for sentence in left_out {
         eprintln!("{sentence}");

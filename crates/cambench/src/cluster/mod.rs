@@ -110,7 +110,7 @@ impl Cut {
         if !Store::has_report(&self.folder) {
             // The merge that finished the run did not come to it.
             self.enter()?;
-            merge::publish(&run)?;
+            merge::publish(&run, &run.summarize())?;
         }
         if !json {
             println!("the run is finished");
