@@ -1,27 +1,56 @@
 //! Tables on a terminal.
 
+use comfy_table::{ContentArrangement, Table, presets};
+use console::Term;
 use serde_json::{Map, Value};
 
-/// Columns as wide as their widest cell; all rows have the same keys.
+/// All rows have the same keys, which are the heading. On a terminal that is too narrow cells are wrapped; elsewhere a row
+/// is a line.
 pub(crate) fn print(rows: &[Value]) {
+    let terminal = Term::stdout();
+    let width = terminal.size_checked().filter(|_| terminal.is_term()).map(|(_, width)| width);
+    print!("{}", text(rows, width));
+}
+
+fn text(rows: &[Value], width: Option<u16>) -> String {
     let rows: Vec<&Map<String, Value>> = rows.iter().filter_map(Value::as_object).collect();
-    let Some(first) = rows.first() else { return };
-    let text = |value: Option<&Value>| match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-        None => String::new(),
-    };
-    let mut lines: Vec<String> = vec![String::new(); rows.len() + 1];
-    for key in first.keys() {
-        let cells: Vec<String> =
-            std::iter::once(key.clone()).chain(rows.iter().map(|row| text(row.get(key)))).collect();
-        let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
-        for (line, cell) in lines.iter_mut().zip(cells) {
-            line.push_str(&cell);
-            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
-        }
+    let Some(first) = rows.first() else { return String::new() };
+    let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(first.keys());
+    table.add_rows(rows.iter().map(|row| row.values().map(cell)));
+    if let Some(width) = width {
+        table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
     }
-    for line in lines {
-        println!("{}", line.trim_end());
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_a_line_unless_the_terminal_is_too_narrow() {
+        let rows = [
+            json!({ "name": "cam", "n": 3, "summary": "ReLU of the weighted channels" }),
+            json!({ "name": "grad_cam", "n": 12, "summary": "" }),
+        ];
+        let expected = "name      n   summary\n\
+                        cam       3   ReLU of the weighted channels\n\
+                        grad_cam  12\n";
+        assert_eq!(text(&rows, None), expected);
+        assert_eq!(text(&rows, Some(80)), expected);
+        let expected = "name      n   summary\n\
+                        cam       3   ReLU of the\n\
+                        \x20             weighted\n\
+                        \x20             channels\n\
+                        grad_cam  12\n";
+        assert_eq!(text(&rows, Some(27)), expected);
+        assert_eq!(text(&[], None), "");
     }
 }
