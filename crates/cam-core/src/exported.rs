@@ -67,8 +67,9 @@ impl ImageInput {
         let size @ [height, width] = own.map(|own| own.or(side).unwrap_or(224));
         if height > MAX_SIDE || width > MAX_SIDE || batch.is_some_and(|batch| batch > MAX_BATCH) {
             return Err(format!(
-                "its input `{name}` has the shape {}; at most {MAX_BATCH} images of {MAX_SIDE} × {MAX_SIDE} pixels are taken",
-                shown(shape.as_deref().unwrap_or_default())
+                "its input `{name}` would be {} images of {height} × {width} pixels; at most {MAX_BATCH} of {MAX_SIDE} × \
+                 {MAX_SIDE} are taken",
+                batch.map_or_else(|| "any".to_owned(), |batch| batch.to_string())
             ));
         }
         match side.filter(|&side| size != [side, side]) {
@@ -93,27 +94,79 @@ fn shown(shape: &[Option<i64>]) -> String {
     format!("[{}]", sides.join(", "))
 }
 
-/// The place of the output that logits are read from: the one of that name where one is wanted; else the one that is called
-/// `logits`, and else the first that is no hook's.
-///
-/// # Errors
-///
-/// There is no such output.
-pub fn logits_output(outputs: &[&str], wanted: Option<&str>) -> Result<usize, String> {
-    let place = |name: &str| outputs.iter().position(|output| *output == name);
-    let Some(wanted) = wanted else {
-        let first = outputs.iter().position(|output| *output != SALIENCY_MAP);
-        let found = place("logits").or(first);
-        return found.ok_or_else(|| "it has no output of logits".to_owned());
-    };
-    place(wanted).ok_or_else(|| {
-        let meant = nearest(wanted, outputs.iter().copied());
+/// The output that logits are read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogitsOutput {
+    /// Its name.
+    pub name: String,
+    /// Its place among the outputs.
+    pub place: usize,
+    /// Names of the other outputs, but for a hook's.
+    pub others: Vec<String>,
+    /// Whether it is only the first of several, of which none was asked for or is called `logits`.
+    pub is_guess: bool,
+}
+
+impl LogitsOutput {
+    /// Of a network's outputs: the `wanted` one; else the one that a hook's maps are of (`hooked`), the one that is called
+    /// `logits`, or the first that is no hook's.
+    ///
+    /// # Errors
+    ///
+    /// There is no such output.
+    pub fn new(
+        outputs: &[&str],
+        wanted: Option<&str>,
+        hooked: Option<&str>,
+    ) -> Result<Self, String> {
+        let at = |name: &str| outputs.iter().position(|output| *output == name);
+        let place = match wanted {
+            Some(wanted) => at(wanted).ok_or_else(|| {
+                let meant = nearest(wanted, outputs.iter().copied());
+                let meant = meant.map(|meant| format!(" (did you mean `{meant}`?)"));
+                format!(
+                    "there is no output `{wanted}`{}; it has {}",
+                    meant.unwrap_or_default(),
+                    outputs.join(", ")
+                )
+            })?,
+            None => hooked
+                .and_then(at)
+                .or_else(|| at("logits"))
+                .or_else(|| outputs.iter().position(|output| *output != SALIENCY_MAP))
+                .ok_or("it has no output of logits")?,
+        };
+        let is_other = |(other, name): &(usize, &&str)| *other != place && **name != SALIENCY_MAP;
+        let others = outputs.iter().enumerate().filter(is_other).map(|(_, name)| name);
+        let others: Vec<String> = others.map(|name| (*name).to_owned()).collect();
+        let name = outputs[place].to_owned();
+        let is_told = wanted.is_some() || hooked == Some(&*name) || name == "logits";
+        let is_guess = !is_told && !others.is_empty();
+        Ok(Self { name, place, others, is_guess })
+    }
+
+    /// That this is a guess, where it is one, in a sentence.
+    pub fn caution(&self) -> Option<String> {
+        let Self { name, others, .. } = self;
+        self.is_guess.then(|| {
+            format!(
+                "it has several outputs, and logits are read from the first, `{name}`; `logits` takes another one ({})",
+                others.join(", ")
+            )
+        })
+    }
+
+    /// What an error about its shape `[N, ...]` says.
+    pub fn wrong_shape(&self, shape: &[i64]) -> String {
+        let others = match &self.others[..] {
+            [] => String::new(),
+            others => format!("; `logits` takes another output ({})", others.join(", ")),
+        };
         format!(
-            "there is no output `{wanted}`{}; it has {}",
-            meant.map_or_else(String::new, |meant| format!(" (did you mean `{meant}`?)")),
-            outputs.join(", ")
+            "its output `{}` has the shape {shape:?}; a classifier's is [images, classes], two classes or more{others}",
+            self.name
         )
-    })
+    }
 }
 
 #[cfg(test)]
@@ -158,21 +211,29 @@ mod tests {
         assert!(error.starts_with("it is for images of 240 × 240 pixels"), "{error}");
         for shape in [[Some(65), Some(3), None, None], [None, Some(3), Some(8193), Some(8)]] {
             let error = input(&shape, None).unwrap_err();
-            assert!(error.contains("at most 64 images of 8192 × 8192"), "{error}");
+            assert!(error.ends_with("at most 64 of 8192 × 8192 are taken"), "{error}");
         }
     }
 
     #[test]
     fn logits_are_the_output_of_that_name_or_the_first_that_is_no_hooks() {
-        let of = |outputs: &[&str], wanted| logits_output(outputs, wanted);
-        assert_eq!(of(&["features", "logits"], None), Ok(1));
-        assert_eq!(of(&[SALIENCY_MAP, "main", "aux"], None), Ok(1));
-        assert_eq!(of(&["logits", "aux_logits"], Some("aux_logits")), Ok(1));
+        let of = |outputs: &[&str], wanted| LogitsOutput::new(outputs, wanted, None);
+        let place = |outputs: &[&str], wanted| {
+            let output = of(outputs, wanted).unwrap();
+            (output.place, output.others.join(" "), output.is_guess)
+        };
+        assert_eq!(place(&["features", "logits"], None), (1, "features".into(), false));
+        assert_eq!(place(&[SALIENCY_MAP, "main", "aux"], None), (1, "aux".into(), true));
+        assert_eq!(place(&["logits", "aux"], Some("aux")), (1, "logits".into(), false));
+        assert_eq!(place(&["scores", SALIENCY_MAP], None), (0, String::new(), false));
         let error = of(&["logits", "aux_logits"], Some("aux_logit")).unwrap_err();
         assert_eq!(
             error,
             "there is no output `aux_logit` (did you mean `aux_logits`?); it has logits, aux_logits"
         );
         assert!(of(&[SALIENCY_MAP], None).is_err());
+        let hooked = ["main", "aux", SALIENCY_MAP];
+        let hooked = LogitsOutput::new(&hooked, None, Some("aux")).unwrap();
+        assert_eq!((&*hooked.name, hooked.is_guess), ("aux", false));
     }
 }

@@ -38,7 +38,7 @@ pub use cache::cache_folder;
 pub use chunks::{filled_up, filled_up_to, head_in_chunks, logits_in_chunks, usual_batch};
 pub use classifier::{Classifier, Counted, PooledLinear};
 pub use cost::Cost;
-pub use exported::{ImageInput, Port, SALIENCY_MAP, logits_output};
+pub use exported::{ImageInput, LogitsOutput, Port, SALIENCY_MAP};
 pub use files::{MAX_TEXT, open_file, read_file, read_text_file, read_yaml_file};
 pub use fill::Fill;
 pub use fused::{Activation, Geometry, Packed, Shortcut, fused_convolution};

@@ -12,10 +12,11 @@ use crate::DataError;
 /// [`DataError`] where the file cannot be read.
 pub fn read_classes(path: &Path) -> Result<Vec<String>, DataError> {
     let text = read_text_file(path, MAX_TEXT).map_err(DataError::read(path))?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    let lines = text.trim_start_matches('\u{feff}').lines();
+    Ok(lines.map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
-/// The index of the class that a word names, whatever the case of its letters.
+/// The index of the class that has a name, whatever the case of its letters.
 ///
 /// # Errors
 /// No class has the name, or several have: a sentence.
@@ -25,15 +26,16 @@ pub fn class_named(word: &str, names: &[impl AsRef<str>]) -> Result<i64, String>
         (0..).zip(names()).filter(|(_, name)| is_it(name)).map(|(index, _)| index).collect()
     };
     let exactly = found(&|name| name == word);
+    let lower = word.to_lowercase();
     let found =
-        if exactly.is_empty() { found(&|name| name.eq_ignore_ascii_case(word)) } else { exactly };
+        if exactly.is_empty() { found(&|name| name.to_lowercase() == lower) } else { exactly };
     match &found[..] {
         [class] => Ok(*class),
         [] => {
             let meant = nearest(word, names()).map(|name| format!("; did you mean `{name}`?"));
             Err(format!("no class is called `{word}`{}", meant.unwrap_or_default()))
         }
-        several => Err(format!("the classes {several:?} are all called `{word}`; give an index")),
+        several => Err(format!("the classes {several:?} are all called `{word}`")),
     }
 }
 
@@ -66,7 +68,7 @@ mod tests {
         let error = class_of("dgo", &names).unwrap_err();
         assert_eq!(error, "no class is called `dgo`; did you mean `dog`?");
         let error = class_named("crane", &names).unwrap_err();
-        assert_eq!(error, "the classes [3, 4] are all called `crane`; give an index");
+        assert_eq!(error, "the classes [3, 4] are all called `crane`");
         assert!(class_named("2", &names).is_err());
     }
 }

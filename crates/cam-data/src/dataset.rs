@@ -55,12 +55,13 @@ pub struct DatasetManifest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// One folder a class. Named by `WordNet` ids, they are ImageNet's classes; else by the manifest's
-    /// `classes`, or counted in the order of the folders' names, as torchvision's `ImageFolder` does.
+    /// One folder a class, called as the manifest's `classes` are. Without these, folders named by `WordNet` ids are ImageNet's
+    /// classes, and others counted in the order of the folders' names, as torchvision's `ImageFolder` does.
     Folders,
     /// All in one folder; the label is the `WordNet` id at the start of the name, or none.
     Files,
-    /// Listed in a file with the column `path` and optionally `label` (an index, a `WordNet` id, or one of `classes`), `sha256` and a box's `xmin,ymin,xmax,ymax`, or in Kaggle's
+    /// Listed in a file with the column `path` and optionally `label` (one of `classes` where these are named, else a
+    /// `WordNet` id; or an index), `sha256` and a box's `xmin,ymin,xmax,ymax`, or in Kaggle's
     /// `LOC_val_solution.csv`, boxes included.
     Csv,
     /// Collages of images of different classes that lie in one of the other ways; see [`Grid`].
@@ -93,6 +94,8 @@ pub struct Dataset {
     pub exif: Orientation,
     /// How the images lie in the folder.
     pub layout: Layout,
+    /// What classes are called, by their indices, where labels are told by names.
+    pub classes: Option<Vec<String>>,
     /// Photographs of the folder that are left out, as they are neither JPEG nor PNG by their names.
     pub left_out: Vec<String>,
 }
@@ -166,8 +169,8 @@ impl Dataset {
             manifest: manifest.to_path_buf(),
             source: Box::new(source),
         };
-        let classes = classes.transpose().map_err(named)?;
-        let classes = classes.as_deref();
+        let names = classes.transpose().map_err(named)?;
+        let classes = names.as_deref();
         let listed = match (of, list) {
             (Layout::Files, _) if classes.is_some() => {
                 return invalid(
@@ -202,6 +205,7 @@ impl Dataset {
             items,
             exif: form.exif,
             layout: of,
+            classes: names,
             left_out,
         })
     }

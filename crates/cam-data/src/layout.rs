@@ -281,19 +281,18 @@ impl Columns {
 
     /// A class's index from its name in a list, its index or `WordNet` id; Kaggle's string goes on with a box.
     fn class(&self, text: &str, classes: Option<&[String]>) -> Result<i64, String> {
-        if let Some(classes) = classes {
-            return class_of(text, classes);
-        }
         let word =
             if self.is_kaggle { text.split_whitespace().next().unwrap_or_default() } else { text };
-        class_index(word)
-            .or_else(|| word.parse().ok().filter(|&index: &i64| index >= 0))
-            .ok_or_else(|| {
-                format!(
-                    "the label `{word}` is neither a class's index nor a WordNet id of ImageNet; names of other classes \
-                     are looked up in a list, `classes: FILE` of the data set"
-                )
-            })
+        if let Some(classes) = classes {
+            return class_of(word, classes);
+        }
+        let index = || word.parse().ok().filter(|&index: &i64| index >= 0);
+        class_index(word).or_else(index).ok_or_else(|| {
+            format!(
+                "the label `{word}` is neither a class's index nor a WordNet id of ImageNet; names of other classes are \
+                 looked up in a list, `classes: FILE` of the data set"
+            )
+        })
     }
 }
 

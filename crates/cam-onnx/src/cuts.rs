@@ -102,6 +102,7 @@ mod tests {
             outputs: vec![9],
             opset: 17,
             files: vec![],
+            hooked: None,
         }
     }
 

@@ -20,8 +20,9 @@ pub enum Problem {
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
     /// A file beside it that it keeps weights in cannot be read.
-    #[error("its weights are in {}, which cannot be read ({source}); that file belongs beside the model, under the name that it \
-             was exported with", file.display())]
+    #[error("its weights are in {}, which cannot be read: {source}{}", file.display(), if source.kind() == io::ErrorKind::NotFound {
+        "; that file belongs beside the model, under the name that it was exported with"
+    } else { "" })]
     Weights {
         /// That file.
         file: PathBuf,

@@ -39,6 +39,8 @@ pub(crate) struct Graph {
     pub(crate) opset: i64,
     /// Files that it was read from, the model first.
     pub(crate) files: Vec<PathBuf>,
+    /// The output whose maps a hook added.
+    pub(crate) hooked: Option<String>,
 }
 
 /// Whole numbers `per_image · N + fixed`: shapes of a batch of N.
@@ -85,6 +87,15 @@ const MAX_MESSAGES: usize = 1 << 18;
 /// The messages that count, by their numbers in the schema: the graph; in it nodes, weights, inputs, outputs and notes on other
 /// values; in nodes their attributes.
 const LEVELS: [&[usize]; 3] = [&[7], &[1, 5, 11, 12, 13], &[5]];
+
+/// The key under which a hook writes down which output its maps are of.
+pub(crate) const HOOKED: &str = "cambench.saliency_map.of";
+
+/// The output whose maps a hook added, as the file says.
+pub(crate) fn hooked_output(model: &ModelProto) -> Option<String> {
+    let entry = model.metadata_props.iter().find(|entry| entry.key() == HOOKED)?;
+    Some(entry.value().to_owned())
+}
 
 /// The model in a file's bytes, which are counted through before anything is made of them: an empty node has two bytes there.
 pub(crate) fn decode(bytes: Vec<u8>) -> Result<ModelProto, Problem> {
@@ -199,6 +210,7 @@ impl Graph {
             outputs: vec![],
             opset,
             files: vec![],
+            hooked: hooked_output(&model),
         };
         let mut values: BTreeMap<&str, Value> = BTreeMap::new();
         for (name, input) in &given {
@@ -431,6 +443,7 @@ impl Graph {
             outputs: self.outputs.clone(),
             opset: self.opset,
             files: self.files.clone(),
+            hooked: self.hooked.clone(),
         }
     }
 }

@@ -22,8 +22,8 @@ use crate::proto::attribute_proto::AttributeType;
 use crate::proto::tensor_proto::{DataLocation, DataType};
 use crate::proto::tensor_shape_proto::{Dimension, dimension};
 use crate::proto::{
-    AttributeProto, GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, type_proto,
+    AttributeProto, GraphProto, NodeProto, StringStringEntryProto, TensorProto, TensorShapeProto,
+    TypeProto, ValueInfoProto, type_proto,
 };
 use crate::tensors::ExternalData;
 
@@ -43,7 +43,7 @@ pub struct Hook {
     pub class: Option<i64>,
     /// Side of the images in pixels, where the file takes any.
     pub input_side: Option<i64>,
-    /// The output that logits are read from; `None`: by [`cam_core::logits_output`].
+    /// The output that logits are read from; `None`: by [`LogitsOutput::new`](cam_core::LogitsOutput::new).
     pub logits: Option<String>,
 }
 
@@ -152,10 +152,14 @@ pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
         }
     };
     let n_maps = if hook.class.is_some() { 1 } else { network.n_classes() };
-    surgeon.output(&maps, hook.scale, [n_maps, height, width]);
+    surgeon.output(&maps, hook.scale, [n_maps, height, width], &network.output().name);
     if lists_weights {
         surgeon.list_weights();
     }
+    model.metadata_props.push(StringStringEntryProto {
+        key: Some(graph::HOOKED.to_owned()),
+        value: Some(network.output().name.clone()),
+    });
     let hooked = model.encode_to_vec();
     check(path, &hooked, &network, hook, &masks, [cut.layer(), &maps])?;
     let layer = Some(cut.layer().to_owned());
@@ -326,7 +330,13 @@ impl Surgeon<'_> {
     }
 
     /// The new output, scaled.
-    fn output(&mut self, maps: &str, scale: Scale, [n_maps, height, width]: [i64; 3]) {
+    fn output(
+        &mut self,
+        maps: &str,
+        scale: Scale,
+        [n_maps, height, width]: [i64; 3],
+        logits: &str,
+    ) {
         let scaled = match scale {
             Scale::None => maps.to_owned(),
             Scale::F32 | Scale::U8 => {
@@ -361,7 +371,8 @@ impl Surgeon<'_> {
             op_type: Some("Identity".to_owned()),
             ..NodeProto::default()
         });
-        let batch = self.graph.output.first().and_then(batch_of).unwrap_or_default();
+        let logits = self.graph.output.iter().find(|output| output.name() == logits);
+        let batch = logits.and_then(batch_of).unwrap_or_default();
         let sides = vec![batch, fixed(n_maps), fixed(height), fixed(width)];
         self.graph.output.push(value_info(SALIENCY_MAP, kind as i32, sides));
     }
@@ -605,22 +616,34 @@ fn scaled(logits: &Tensor, scale: Scale) -> (Tensor, f64) {
     }
 }
 
-/// The other files in which a model keeps weights, in the order of their names; they are looked for in its own folder.
-///
-/// # Errors
-///
-/// The file cannot be read.
-pub fn external_files(path: &Path) -> Result<Vec<PathBuf>, OnnxError> {
-    let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
-    let bytes = cam_core::read_file(path, MAX_BYTES).map_err(|error| file(Problem::Io(error)))?;
-    let model = graph::decode(bytes).map_err(file)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let location = |tensor: &TensorProto| {
-        let is_external = tensor.data_location() == DataLocation::External;
-        let pair = tensor.external_data.iter().find(|pair| pair.key() == "location");
-        is_external.then(|| folder.join(pair.map_or("", |pair| pair.value())))
-    };
-    let tensors = model.graph.iter().flat_map(|graph| &graph.initializer);
-    let files: BTreeSet<PathBuf> = tensors.filter_map(location).collect();
-    Ok(files.into_iter().collect())
+/// What an ONNX file says of itself, without a look at its operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnnxFile {
+    /// The other files in which it keeps weights, in the order of their names; they are looked for in its own folder.
+    pub weights: Vec<PathBuf>,
+    /// The output whose maps a hook added.
+    pub hooked: Option<String>,
+}
+
+impl OnnxFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn read(path: &Path) -> Result<Self, OnnxError> {
+        let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
+        let bytes =
+            cam_core::read_file(path, MAX_BYTES).map_err(|error| file(Problem::Io(error)))?;
+        let model = graph::decode(bytes).map_err(file)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let location = |tensor: &TensorProto| {
+            let is_external = tensor.data_location() == DataLocation::External;
+            let pair = tensor.external_data.iter().find(|pair| pair.key() == "location");
+            is_external.then(|| folder.join(pair.map_or("", |pair| pair.value())))
+        };
+        let tensors = model.graph.iter().flat_map(|graph| &graph.initializer);
+        let weights: BTreeSet<PathBuf> = tensors.filter_map(location).collect();
+        Ok(Self { weights: weights.into_iter().collect(), hooked: graph::hooked_output(&model) })
+    }
 }

@@ -39,7 +39,7 @@ use std::ops::RangeInclusive;
 pub use error::{OnnxError, Problem, UnknownTensor};
 pub use evaluate::{Evaluator, operators, read_tensor};
 pub use forms::Form;
-pub use hook::{Hook, HookError, Hooked, Scale, external_files, hook};
+pub use hook::{Hook, HookError, Hooked, OnnxFile, Scale, hook};
 pub use network::{Cut, CutPoint, DefaultLayer, INPUT, Network, Options};
 
 /// Versions of the operators that are read.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use cam_core::{
-    Biases, Classifier, ImageInput, PooledLinear, Port, SALIENCY_MAP, filled_up, filled_up_to,
-    logits_output, usual_batch,
+    Biases, Classifier, ImageInput, LogitsOutput, PooledLinear, Port, filled_up, filled_up_to,
+    usual_batch,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -30,7 +30,7 @@ pub struct Options {
     pub memory_bytes: u64,
     /// Side of the images, in pixels; `None`: the file's, or 224 where any size is possible.
     pub input_side: Option<i64>,
-    /// The output that logits are read from; `None`: by [`cam_core::logits_output`].
+    /// The output that logits are read from; `None`: by [`LogitsOutput::new`].
     pub logits: Option<String>,
 }
 
@@ -48,8 +48,7 @@ impl Default for Options {
 pub struct Network {
     graph: Graph,
     input: Value,
-    output: String,
-    other_outputs: Vec<String>,
+    output: LogitsOutput,
     /// An image's, without the batch: `[3, H, W]`, or `[H, W, 3]`.
     image: Vec<i64>,
     /// Whether the file wants `[N, H, W, 3]`.
@@ -140,12 +139,9 @@ impl Network {
         let image = images.shape(1)[1..].to_vec();
         let input = graph.inputs[0].value;
         let outputs: Vec<&str> = graph.outputs.iter().map(|&value| &*graph.names[value]).collect();
-        let place = logits_output(&outputs, options.logits.as_deref());
-        let place = place.map_err(Problem::Interface)?;
-        let mut other_outputs: Vec<String> = outputs.into_iter().map(str::to_owned).collect();
-        let output_name = other_outputs.remove(place);
-        other_outputs.retain(|name| name != SALIENCY_MAP);
-        graph.outputs = vec![graph.outputs[place]];
+        let (wanted, hooked) = (options.logits.as_deref(), graph.hooked.as_deref());
+        let read = LogitsOutput::new(&outputs, wanted, hooked).map_err(Problem::Interface)?;
+        graph.outputs = vec![graph.outputs[read.place]];
         graph.prune();
         let stands_for = analysis::remove_identities(&mut graph);
         analysis::fold_constants(&mut graph)?;
@@ -162,22 +158,17 @@ impl Network {
             !sides.is_empty() && !sides.contains(&0) && n_long < 2
         };
         let n_classes = match first.shapes[output].as_deref() {
-            Some([n, sides @ ..]) if *n == smallest && is_row(sides) => {
-                sides.iter().product::<i64>()
-            }
+            Some([n, sides @ ..]) if *n == smallest && is_row(sides) => sides.iter().product(),
             shape => {
-                return Err(Problem::Interface(format!(
-                    "its output `{}` has the shape {:?}; a classifier's is [images, classes]",
-                    graph.names[output],
-                    shape.unwrap_or_default()
-                )));
+                let shape = shape.unwrap_or_default();
+                return Err(Problem::Interface(read.wrong_shape(shape)));
             }
         };
         if n_classes < 2 {
             return Err(Problem::Interface(format!(
                 "its output `{}` has one number an image; a classifier has a logit for each of two classes or more (one \
                  logit x says what the two logits 0 and x do)",
-                graph.names[output]
+                read.name
             )));
         }
         let doubled = second.as_ref().map(|second| &second.shapes);
@@ -194,8 +185,7 @@ impl Network {
             .collect();
         Ok(Self {
             input,
-            output: output_name,
-            other_outputs,
+            output: read,
             image,
             is_channels_last,
             batches,
@@ -245,14 +235,9 @@ impl Network {
         &self.graph.names[self.graph.outputs[0]]
     }
 
-    /// The name of the output that logits are read from.
-    pub fn output(&self) -> &str {
+    /// The output that logits are read from.
+    pub fn output(&self) -> &LogitsOutput {
         &self.output
-    }
-
-    /// Names of the outputs that are left out, but for a hook's.
-    pub fn other_outputs(&self) -> &[String] {
-        &self.other_outputs
     }
 
     /// Number of classes.

@@ -8,7 +8,7 @@ mod support;
 
 use std::fs;
 
-use cam_onnx::{Evaluator, Hook, Network, Options, Scale, hook};
+use cam_onnx::{Evaluator, Hook, Network, OnnxFile, Options, Scale, hook};
 use support::model::{FLOAT, HALF, Model, Value::Int, waves, whole};
 
 #[test]
@@ -40,6 +40,34 @@ fn maps_are_of_what_goes_into_the_softmax_whatever_its_result_becomes() {
         // Probabilities are never less than zero.
         assert!(outputs[1].min().double_value(&[]) < 0.0, "{name}");
     }
+}
+
+#[test]
+fn a_hooked_file_says_which_output_its_maps_are_of() {
+    let outputs = ["main", "aux"].map(|name| (name, FLOAT)).to_vec();
+    let model = Model { outputs, ..Model::default() }
+        .stem("images")
+        .head("GlobalAveragePool", "r", "main")
+        .node("Neg", "main", "aux", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = model.write(folder.path(), "heads");
+    let image = waves(&[1, 3, 16, 16]);
+    let hooked = |logits: Option<&str>| {
+        let logits = logits.map(str::to_owned);
+        let what = Hook { scale: Scale::None, input_side: Some(16), logits, ..Hook::default() };
+        let file = folder.path().join("hooked.onnx");
+        fs::write(&file, hook(&path, &what).unwrap().bytes).unwrap();
+        let maps = Evaluator::open(&file).unwrap().run(&[image.shallow_clone()]).unwrap().remove(2);
+        let options = Options { input_side: Some(16), ..Options::default() };
+        let output = Network::open(&file, &options).unwrap().output().clone();
+        assert_eq!(OnnxFile::read(&file).unwrap().hooked.as_ref(), Some(&output.name));
+        (output.name, output.is_guess, maps)
+    };
+    let (first, _, maps) = hooked(None);
+    let (named, is_guess, negative) = hooked(Some("aux"));
+    assert_eq!((&*first, &*named, is_guess), ("main", "aux", false));
+    assert!((maps + negative).abs().max().double_value(&[]) < 1e-5);
+    assert_eq!(OnnxFile::read(&path).unwrap().hooked, None);
 }
 
 #[test]

@@ -284,7 +284,8 @@ fn of_several_outputs_the_one_that_is_named_holds_the_logits() {
         };
         let path = model.write(folder.path(), "heads");
         let network = Network::open(&path, &options)?;
-        let said = (network.output().to_owned(), network.other_outputs().join(" "));
+        let output = network.output();
+        let said = (output.name.clone(), output.others.join(" "));
         Ok::<_, cam_onnx::OnnxError>((network.cut("r").unwrap().logits(&image), said))
     };
     let named = heads(["main", "aux", "logits"]);

@@ -191,6 +191,9 @@ pub struct ModelEntry {
     pub architecture: String,
     /// The layer under explanation.
     pub layer: String,
+    /// The output that logits are read from, of a file that has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     /// Where its parameters come from.
     pub weights: WeightsEntry,
     /// The number format that it runs in: `f32`, `bf16` or `tf32`.

@@ -183,8 +183,8 @@ pub fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
             manifest.models.iter().any(|m| m.name == accuracy.model && m.weights.seeded);
         if accuracy.n > 0 && accuracy.n_right == 0 && !is_seeded {
             cautions.push(format!(
-                "{} classifies no image as it is labeled. Labels may be of other classes: folders that are not named by \
-                 WordNet ids count as classes 0, 1, 2 in their order.",
+                "{} classifies no image as it is labeled. Labels may be of other classes: folders that are neither named by \
+                 WordNet ids nor by the data set's `classes` count as 0, 1, 2 in their order.",
                 accuracy.network()
             ));
         }

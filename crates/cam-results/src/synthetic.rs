@@ -136,6 +136,7 @@ fn manifest(n_images: usize, n_methods: usize) -> RunManifest {
             name: "net".into(),
             architecture: "net".into(),
             layer: "last".into(),
+            output: None,
             weights: WeightsEntry {
                 source: "nowhere".into(),
                 path: None,

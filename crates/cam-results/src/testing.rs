@@ -63,6 +63,7 @@ pub(crate) fn model(name: &str) -> ModelEntry {
         name: name.into(),
         architecture: "resnet18".into(),
         layer: "layer4".into(),
+        output: None,
         weights: WeightsEntry {
             source: "torchvision IMAGENET1K_V1".into(),
             path: Some("resnet18-f37072fd.pth".into()),

@@ -274,8 +274,8 @@ impl ModelChoice {
         let extension = onnx.extension().and_then(OsStr::to_str).unwrap_or_default();
         if ["pth", "pt", "safetensors", "ckpt"].contains(&extension) {
             return Err(format!(
-                "{file} holds weights and no graph; give it as `weights` of a network of the zoo (`name`), or export the \
-                 network to ONNX"
+                "{file} is no ONNX file by its name; export the network to ONNX, or give weights as `weights` of a network of the \
+                 zoo (`name`)"
             ));
         }
         if self.weights.is_some() {

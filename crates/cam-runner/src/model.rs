@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cam_core::{Classifier, Preprocessing, hex};
 use cam_models::{ModelError, UnknownLayer};
-use cam_onnx::{Network, OnnxError, UnknownTensor};
+use cam_onnx::{Network, OnnxError, OnnxFile, UnknownTensor};
 use cam_results::WeightsEntry;
 use cam_runtimes::{Deployed, Runtime, RuntimeError};
 use sha2::{Digest, Sha256};
@@ -132,14 +132,17 @@ impl DeployedModel {
     ) -> Result<Self, FileModelError> {
         // The file first: what is not there is not the runtime's fault, and a runtime's words say less.
         let mut files = vec![path.to_path_buf()];
+        let mut options = options.clone();
         let weights = path.with_extension("bin");
         if path.extension().is_none_or(|extension| extension != "xml") {
-            files.extend(cam_onnx::external_files(path)?);
+            let file = OnnxFile::read(path)?;
+            files.extend(file.weights);
+            options.hooked = file.hooked;
         } else if weights.exists() {
             files.push(weights);
         }
         let sha256 = hash_of_all(&files)?;
-        let network = Deployed::open(path, runtime, options)?;
+        let network = Deployed::open(path, runtime, &options)?;
         let size = network.input_size();
         Self::new(path, network, size, sha256)
     }
@@ -156,35 +159,31 @@ fn hash_of_all(files: &[PathBuf]) -> Result<String, ModelError> {
 }
 
 impl Model {
-    /// What of it is most likely not meant, in sentences; `logits` is the output that was asked for.
-    pub(crate) fn cautions(&self, logits: Option<&str>) -> Vec<String> {
-        let (path, output, others, sigmoid) = match self {
+    /// What of it is most likely not meant, in sentences.
+    pub fn cautions(&self) -> Vec<String> {
+        let (path, output, sigmoid) = match self {
             Self::Zoo(_) => return vec![],
-            Self::Onnx(model) => {
-                let network = &model.network;
-                (&model.path, network.output(), network.other_outputs(), network.sigmoid())
-            }
-            Self::Deployed(model) => {
-                let network = &model.network;
-                (&model.path, network.output(), network.other_outputs(), None)
-            }
+            Self::Onnx(model) => (&model.path, model.network.output(), model.network.sigmoid()),
+            Self::Deployed(model) => (&model.path, model.network.output(), None),
         };
-        let file = path.display();
-        let is_guess = logits.is_none() && output != "logits" && !others.is_empty();
-        let outputs = is_guess.then(|| {
-            format!(
-                "{file} has several outputs, and its logits are taken to be the first, `{output}`; `logits: NAME` takes \
-                 another one ({}).",
-                others.join(", ")
-            )
-        });
         let sigmoid = sigmoid.map(|node| {
             format!(
-                "{file} ends in the sigmoid {node}: its numbers are taken for logits, and a softmax of them is no \
-                 probability; export it without."
+                "it ends in the sigmoid {node}: its numbers are taken for logits, and a softmax of them is no \
+                 probability; export it without"
             )
         });
-        outputs.into_iter().chain(sigmoid).collect()
+        let cautions = output.caution().into_iter().chain(sigmoid);
+        cautions.map(|caution| format!("{}: {caution}.", path.display())).collect()
+    }
+
+    /// The output that logits are read from, of a file that has several.
+    pub(crate) fn output(&self) -> Option<&str> {
+        let output = match self {
+            Self::Zoo(_) => return None,
+            Self::Onnx(model) => model.network.output(),
+            Self::Deployed(model) => model.network.output(),
+        };
+        (!output.others.is_empty()).then_some(&*output.name)
     }
 
     /// The network cut at a layer, with batches of the planned sizes or of these.

@@ -53,6 +53,7 @@ fn metrics_that_say_yes_or_no_are_those_that_are_never_anything_between() {
         let map = Map::new(&method.explain(&subject), [4, 4]).unwrap();
         for metric in AnyMetric::all() {
             let score = metric.score(&Explained::new(&subject, &map, Some(&method))).unwrap();
+            assert!(score.value.is_finite(), "{}", metric.name());
             if ![0.0, 1.0].contains(&score.value) {
                 between.insert(metric.name());
             }

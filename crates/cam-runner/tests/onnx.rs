@@ -70,7 +70,7 @@ fn what_is_wrong_with_an_entry_is_said_with_its_line() {
         ),
         (format!("  - {{ onnx: {file}, {SMALL}, logits: aux }}\n"), "there is no output `aux`"),
         ("  - { name: resnet18, logits: aux }\n".to_string(), "name the file with `onnx`"),
-        ("  - { onnx: own.pth }\n".to_string(), "own.pth holds weights and no graph"),
+        ("  - { onnx: own.pth }\n".to_string(), "own.pth is no ONNX file by its name"),
         ("  - { as: nothing }\n".to_string(), "an entry needs a `name`"),
         ("  - { name: resnet18, runtime: openvino }\n".to_string(), "name it with `onnx`"),
         (

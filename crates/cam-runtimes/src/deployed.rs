@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, fmt, path::Path};
 
-use cam_core::{Classifier, ImageInput, Port, SALIENCY_MAP, logits_output};
+use cam_core::{Classifier, ImageInput, LogitsOutput, Port, SALIENCY_MAP};
 use tch::{Device, Kind, Tensor};
 
 use crate::{Problem, Runtime, RuntimeError, onnxruntime::OnnxRuntime, openvino::OpenVino};
@@ -19,15 +19,17 @@ pub struct Options {
     pub batch: i64,
     /// Side of the images, in pixels; `None`: the file's, or 224 where any size is possible.
     pub input_side: Option<i64>,
-    /// The output that logits are read from; `None`: by [`cam_core::logits_output`].
+    /// The output that logits are read from; `None`: by [`LogitsOutput::new`].
     pub logits: Option<String>,
+    /// The output that a hook's maps are of, where that is known.
+    pub hooked: Option<String>,
     /// Whether floats are multiplied as bf16; OpenVINO alone has a choice.
     pub is_bf16: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: 1, batch: 16, input_side: None, logits: None, is_bf16: false }
+        Self { threads: 1, batch: 16, input_side: None, logits: None, hooked: None, is_bf16: false }
     }
 }
 
@@ -98,9 +100,7 @@ pub struct Deployed {
     batches: Batches,
     n_classes: i64,
     is_softmax: bool,
-    output: String,
-    other_outputs: Vec<String>,
-    logits: usize,
+    output: LogitsOutput,
     maps: Option<usize>,
 }
 
@@ -141,12 +141,15 @@ impl Deployed {
         let batches = Batches { images, usual: options.batch };
         let outputs = runner.outputs().map_err(failed)?;
         let names: Vec<&str> = outputs.iter().map(|output| &*output.name).collect();
-        let maps = names.iter().position(|name| *name == SALIENCY_MAP);
-        let logits = logits_output(&names, options.logits.as_deref());
-        let logits = logits.map_err(Problem::Interface)?;
-        let output = names[logits].to_owned();
-        let is_other = |name: &&str| **name != *SALIENCY_MAP && **name != *output;
-        let other_outputs = names.into_iter().filter(is_other).map(str::to_owned).collect();
+        let hooked = options.hooked.as_deref();
+        let output = LogitsOutput::new(&names, options.logits.as_deref(), hooked);
+        let output = output.map_err(Problem::Interface)?;
+        // Of another output the maps would be another network's.
+        let is_other = |hooked: &str| names.contains(&hooked) && hooked != output.name;
+        let maps = names
+            .iter()
+            .position(|name| *name == SALIENCY_MAP)
+            .filter(|_| !hooked.is_some_and(is_other));
         runner.prepare(&batches).map_err(failed)?;
         let version = runner.version().to_owned();
         let mut deployed = Self {
@@ -156,8 +159,6 @@ impl Deployed {
             n_classes: 0,
             is_softmax: false,
             output,
-            other_outputs,
-            logits,
             maps,
             batches,
         };
@@ -165,16 +166,13 @@ impl Deployed {
         let line = Tensor::arange(3 * height * width, (Kind::Float, Device::Cpu));
         let noise = (line * 12.9898).sin().view([1, 3, height, width]) * 2.0;
         let images = Tensor::cat(&[noise.zeros_like(), noise], 0);
-        let scores = deployed.run(&images, deployed.logits).map_err(failed)?;
+        let scores = deployed.run(&images, deployed.output.place).map_err(failed)?;
         // One axis of classes, and others of one entry.
         let n_long = scores.size()[1..].iter().filter(|&&side| side != 1).count();
         let n_classes = scores.numel() as i64 / 2;
         if n_long > 1 || n_classes < 2 {
-            return Err(Problem::Interface(format!(
-                "its output `{}` has the shape {:?} for two images; a classifier has logits [N, classes]",
-                deployed.output,
-                scores.size()
-            )));
+            let shape = scores.size();
+            return Err(Problem::Interface(deployed.output.wrong_shape(&shape)));
         }
         deployed.n_classes = n_classes;
         let scores = scores.view([2, n_classes]);
@@ -199,14 +197,9 @@ impl Deployed {
         format!("{} {}", self.runtime.title(), self.version)
     }
 
-    /// The name of the output that logits are read from.
-    pub fn output(&self) -> &str {
+    /// The output that logits are read from.
+    pub fn output(&self) -> &LogitsOutput {
         &self.output
-    }
-
-    /// Names of the outputs that are left out, but for a hook's.
-    pub fn other_outputs(&self) -> &[String] {
-        &self.other_outputs
     }
 
     /// `[H, W]` of its images.
@@ -270,7 +263,7 @@ impl Classifier for &Deployed {
     }
 
     fn head(&self, features: &Tensor) -> Tensor {
-        let scores = self.ask(features, self.logits).view([-1, self.n_classes]);
+        let scores = self.ask(features, self.output.place).view([-1, self.n_classes]);
         if self.is_softmax { scores.clamp_min(f64::from(f32::MIN_POSITIVE)).log() } else { scores }
     }
 
@@ -392,6 +385,9 @@ mod tests {
     fn scores_along_two_axes_are_no_logits() {
         let runner = Box::new(Sums { is_softmax: false, step: 0.0, maps: 2, is_flat: false });
         let error = Deployed::new(runner, Runtime::OpenVino, &Options::default()).unwrap_err();
-        assert!(error.to_string().contains("has the shape [2, 2, 2] for two images"), "{error}");
+        assert!(
+            error.to_string().contains("has the shape [2, 2, 2]; a classifier's is"),
+            "{error}"
+        );
     }
 }

@@ -96,10 +96,8 @@ fn of_several_outputs_the_one_that_is_named_holds_the_logits() {
     let path = model.write(folder.path(), "heads");
     for runtime in RUNTIMES {
         let Some(by_name) = deployed(&path, runtime) else { continue };
-        assert_eq!(
-            (by_name.output(), by_name.other_outputs().join(" ")),
-            ("logits", "main aux".into())
-        );
+        let output = by_name.output();
+        assert_eq!((&*output.name, output.others.join(" ")), ("logits", "main aux".into()));
         let asked = |name: &str| {
             Deployed::open(&path, runtime, &Options { logits: Some(name.to_owned()), ..options() })
         };
@@ -108,6 +106,20 @@ fn of_several_outputs_the_one_that_is_named_holds_the_logits() {
         assert_eq!(ours, -theirs);
         let error = asked("mian").unwrap_err().to_string();
         assert!(error.contains("did you mean `main`?"), "{error}");
+
+        // The hook's own output is read, and beside another one its maps are none.
+        let hook = Hook { logits: Some("aux".into()), input_side: Some(16), ..Hook::default() };
+        let hooked = folder.path().join("hooked.onnx");
+        std::fs::write(&hooked, cam_onnx::hook(&path, &hook).unwrap().bytes).unwrap();
+        let of = |logits: Option<&str>| {
+            let hooked_of = Some("aux".to_owned());
+            let logits = logits.map(str::to_owned);
+            Deployed::open(&hooked, runtime, &Options { logits, hooked: hooked_of, ..options() })
+                .unwrap()
+        };
+        let (own, other) = (of(None), of(Some("main")));
+        assert_eq!((&*own.output().name, (&own).is_hooked()), ("aux", true));
+        assert_eq!((&*other.output().name, (&other).is_hooked()), ("main", false));
     }
 }
 

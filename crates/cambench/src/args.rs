@@ -315,7 +315,8 @@ pub(crate) struct GateArgs {
     /// Which significant changes are too small to count
     #[arg(long, value_name = "SIZE", default_value = "2%")]
     pub(crate) noise: Threshold,
-    /// A model or layer of the baseline that the new run calls NEW, as another exporter does; may be given several times
+    /// A network, or a layer of one (`NETWORK@LAYER`), that the new run calls NEW, as after another export; may be given several
+    /// times
     #[arg(long, value_name = "OLD=NEW")]
     pub(crate) renamed: Vec<Renamed>,
     /// What the command fails on, separated by commas

@@ -1,6 +1,9 @@
 //! `cambench compare`: the regression gate.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use cam_results::{
@@ -11,7 +14,7 @@ use cam_results::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    args::{CompareArgs, FailOn, GateArgs},
+    args::{CompareArgs, FailOn, GateArgs, Renamed},
     exit::{Exit, Unusable, Usage},
     table,
 };
@@ -29,7 +32,7 @@ pub(crate) fn gate(base: &str, new: &str, args: &GateArgs, as_json: bool) -> Res
             "`{base}` cannot be a baseline before its run is finished; finish it, or give another one"
         )
     })?;
-    let limits = limits(args);
+    let limits = limits(args)?;
     check_sizes(&limits, &old_run)?;
     let comparison = gate::compare(Side::of(base, &old_run), Side::of(new, &new_run), &limits)?;
     let fails = faults(&args.fail_on);
@@ -55,16 +58,21 @@ pub(crate) fn gate(base: &str, new: &str, args: &GateArgs, as_json: bool) -> Res
 /// That a run of this plan could be compared, before it is computed for nothing.
 pub(crate) fn check(base: &str, new: &RunManifest, args: &GateArgs) -> Result<()> {
     let run = Run::read(&find(base, &args.baselines)?)?;
-    let limits = limits(args);
+    let limits = limits(args)?;
     check_sizes(&limits, &run)?;
     gate::check(run.manifest(), new, &limits)?;
     Ok(())
 }
 
-fn limits(args: &GateArgs) -> Limits {
+fn limits(args: &GateArgs) -> Result<Limits> {
     let max_drop = args.max_drop.iter().map(|drop| (drop.metric.clone(), drop.size));
-    let renamed = args.renamed.iter().map(|renamed| (renamed.old.clone(), renamed.new.clone()));
-    Limits { noise: args.noise, max_drop: max_drop.collect(), renamed: renamed.collect() }
+    let mut renamed = BTreeMap::new();
+    for Renamed { old, new } in &args.renamed {
+        if renamed.insert(old.clone(), new.clone()).is_some_and(|other| other != *new) {
+            return Err(Usage(format!("--renamed gives {old} two names")).into());
+        }
+    }
+    Ok(Limits { noise: args.noise, max_drop: max_drop.collect(), renamed })
 }
 
 /// That no limit allows whatever scores in [0, 1] can do: `1` is a hundred points, and `1%` was meant.

@@ -38,7 +38,11 @@ impl Exit {
         }
         match error.downcast_ref() {
             Some(NotComparable::Differ { .. }) => return Self::NotComparable,
-            Some(NotComparable::NoSuchMetric { .. } | NotComparable::NoSuchModel { .. }) => {
+            Some(
+                NotComparable::NoSuchMetric { .. }
+                | NotComparable::NoSuchModel { .. }
+                | NotComparable::OneForTwo { .. },
+            ) => {
                 return Self::Usage;
             }
             None => {}

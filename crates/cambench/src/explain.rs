@@ -77,6 +77,9 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
             Target::Class(index.map_err(|message| Usage(format!("--class {class}: {message}")))?)
         }
     };
+    for caution in loaded.cautions() {
+        eprintln!("caution: {caution}");
+    }
     if loaded.is_seeded() {
         eprintln!("{} has random weights; its maps mean nothing", args.model);
     }
@@ -205,6 +208,9 @@ fn model(args: &ExplainArgs) -> Result<ModelChoice> {
     let is_file = is_onnx || args.runtime.is_some();
     if args.runtime.is_some() {
         no_network_of_the_zoo(Path::new(&args.model))?;
+    }
+    if !is_file && args.logits.is_some() {
+        return Err(Usage("--logits names an output of an ONNX file".into()).into());
     }
     Ok(ModelChoice {
         name: if is_file { String::new() } else { args.model.clone() },

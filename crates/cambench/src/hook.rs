@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use cam_core::SALIENCY_MAP;
+use cam_onnx::OnnxFile;
 use cam_results::write_bytes;
 
 use crate::{
@@ -34,7 +35,7 @@ pub(crate) fn hook(args: &HookArgs) -> Result<Exit> {
         full(if parent.as_os_str().is_empty() { ".".as_ref() } else { parent })
     };
     let is_external =
-        !cam_onnx::external_files(&args.model).map_err(|error| unusable(&error))?.is_empty();
+        !OnnxFile::read(&args.model).map_err(|error| unusable(&error))?.weights.is_empty();
     if is_external && parent(&args.model) != parent(&args.out) {
         return Err(Usage(format!(
             "{} keeps weights in a file beside it; write {} into the same folder",

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use anyhow::Result;
+use cam_core::LogitsOutput;
 use cam_onnx::{CutPoint, DefaultLayer, Form, Network, Options};
 use serde_json::{Value, json};
 
 use crate::{
     args::InspectArgs,
-    exit::{Exit, Unusable},
+    exit::{Exit, Unusable, Usage},
     table,
 };
 
@@ -63,13 +64,12 @@ fn of_file(network: &Network) -> (Value, Vec<Value>) {
         |n| format!("{n} at a time, as the file insists; others are run one after another"),
     );
     let [height, width] = network.input_size();
-    let others = match network.other_outputs() {
+    let LogitsOutput { name, others, .. } = network.output();
+    let others = match &others[..] {
         [] => String::new(),
-        others => format!(
-            " of the output {}; other outputs, which `logits` may name: {}",
-            network.output(),
-            others.join(", ")
-        ),
+        others => {
+            format!(" of the output {name}; `logits` takes another output ({})", others.join(", "))
+        }
     };
     let logits = format!("{} ({} classes){others}", network.logits_name(), network.n_classes());
     let row = |point: &CutPoint| {
@@ -105,6 +105,9 @@ fn note(point: &CutPoint) -> String {
 }
 
 fn of_zoo(args: &InspectArgs) -> Result<(Value, Vec<Value>)> {
+    if args.logits.is_some() {
+        return Err(Usage("--logits names an output of an ONNX file".into()).into());
+    }
     let backbone = cam_models::by_name(&args.model)
         .map_err(|error| Unusable(format!("{error}; a file of your own ends in `.onnx`")))?;
     let side = args.side.map_or_else(|| i64::from(backbone.preprocessing().crop), i64::from);

@@ -351,6 +351,20 @@ fn what_is_most_likely_not_meant_is_said_before_anything_is_computed() {
     let own = sweep.replace("weights: seeded", "weights: seeded, classes: classes.txt");
     fs::write(workshop.path("own.yaml"), own).unwrap();
     workshop.output(&["check", "own.yaml"]).is(3, &["so that `dog` would be labeled `cat`"]);
+    fs::write(workshop.path("data.yaml"), "root: photos\nlayout: folders\nclasses: names.txt\n")
+        .unwrap();
+    fs::write(workshop.path("names.txt"), "dog\ncat\n").unwrap();
+    workshop
+        .output(&["check", "own.yaml"])
+        .is(3, &["the label 0 is `dog` by the data set's `classes`, and `cat` by the model's"]);
+    fs::write(workshop.path("names.txt"), "cat\ndog\n").unwrap();
+    workshop.output(&["check", "own.yaml"]).is(0, &[]);
+    let labels = fs::read_to_string(workshop.path("sweep.yaml")).unwrap() + "target: label\n";
+    fs::write(workshop.path("labels.yaml"), labels).unwrap();
+    workshop
+        .output(&["check", "labels.yaml"])
+        .is(3, &["has 1000 classes, and the data set's `classes` names 2"]);
+    fs::write(workshop.path("data.yaml"), "root: photos\nlayout: folders\n").unwrap();
     fs::create_dir(workshop.path("photos/cat")).unwrap();
     workshop.output(&["check", "own.yaml"]).is(0, &[]);
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Limits, Side};
-use crate::{ImageEntry, ModelEntry, RunManifest, family};
+use crate::{ImageEntry, ModelEntry, RunManifest, family, manifest::name_at};
 
 /// Two runs whose numbers mean different things, or a limit on what was not measured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +25,8 @@ pub enum NotComparable {
         /// The names that there are.
         known: Vec<String>,
     },
-    /// A model or layer that is said to have another name, and is not there under the one or the other.
-    #[error("{run} has no model or layer {name:?}, which `--renamed` speaks of; it has {}", known.join(", "))]
+    /// A network or layer that is said to have another name, and is not there under the one or the other.
+    #[error("`--renamed`: {run} has no network or layer {name:?}; it has {}", known.join(", "))]
     NoSuchModel {
         /// Which of both runs.
         run: &'static str,
@@ -34,6 +34,16 @@ pub enum NotComparable {
         name: String,
         /// The names that there are.
         known: Vec<String>,
+    },
+    /// A model of the new run that two of the baseline would be compared with.
+    #[error("`--renamed`: {first} and {second} of the baseline would both be compared with {new}")]
+    OneForTwo {
+        /// The name in the new run.
+        new: String,
+        /// A name in the baseline.
+        first: String,
+        /// Another one.
+        second: String,
     },
 }
 
@@ -71,29 +81,15 @@ pub(super) fn check(
     if let Some(name) = limits.max_drop.keys().find(|name| !known.contains(name)) {
         return Err(NotComparable::NoSuchMetric { name: name.clone(), known });
     }
-    for (old, name) in &limits.renamed {
-        is_there("the baseline", base, old)?;
-        is_there("the new run", new, name)?;
-    }
-    match difference(base, new, limits) {
+    let pairs = Pairs::of(base, new, limits)?;
+    match difference(base, new, &pairs) {
         Some(difference) => Err(NotComparable::Differ { difference }),
         None => Ok(()),
     }
 }
 
-/// Checks that a run has a model or a layer of this name.
-fn is_there(run: &'static str, manifest: &RunManifest, name: &str) -> Result<(), NotComparable> {
-    let names = manifest.models.iter().flat_map(|model| [&model.name, &model.layer]);
-    let known: BTreeSet<&str> = names.map(String::as_str).collect();
-    if known.contains(name) {
-        return Ok(());
-    }
-    let known = known.into_iter().map(str::to_owned).collect();
-    Err(NotComparable::NoSuchModel { run, name: name.to_owned(), known })
-}
-
 /// The first difference in what the numbers mean.
-fn difference(base: &RunManifest, new: &RunManifest, limits: &Limits) -> Option<String> {
+fn difference(base: &RunManifest, new: &RunManifest, pairs: &Pairs<'_>) -> Option<String> {
     differs("the class that is explained", &base.target, &new.target)
         .or_else(|| {
             let version =
@@ -102,17 +98,13 @@ fn difference(base: &RunManifest, new: &RunManifest, limits: &Limits) -> Option<
         })
         .or_else(|| images(base, new))
         .or_else(|| {
-            models(base, new, limits).find_map(|(old, new)| {
-                let what = format!("the layer of {}", old.name);
-                let differs = differs(&what, &limits.new_name(&old.layer), &new.layer)?;
-                Some(format!(
-                    "{differs} (if that is one layer, which two exporters call otherwise, say so with `--renamed {}={}`)",
-                    old.layer, new.layer
-                ))
+            pairs.models().find_map(|(old, new)| {
+                let output = || output(old, new);
+                if pairs.is_renamed(old) { None } else { layer(old, new).or_else(output) }
             })
         })
         .or_else(|| {
-            pairs(&base.methods, &new.methods, |method| &method.name).find_map(|(old, new)| {
+            entries(&base.methods, &new.methods, |method| &method.name).find_map(|(old, new)| {
                 let name = &old.name;
                 let options =
                     || differs(&format!("the options of {name}"), &old.options, &new.options);
@@ -123,7 +115,7 @@ fn difference(base: &RunManifest, new: &RunManifest, limits: &Limits) -> Option<
             })
         })
         .or_else(|| {
-            pairs(&base.metrics, &new.metrics, |metric| &metric.name).find_map(|(old, new)| {
+            entries(&base.metrics, &new.metrics, |metric| &metric.name).find_map(|(old, new)| {
                 let name = &old.name;
                 protocol(name, &old.protocol, &new.protocol)
                     .or_else(|| differs(&format!("the metric {name}"), &old.metric, &new.metric))
@@ -132,6 +124,23 @@ fn difference(base: &RunManifest, new: &RunManifest, limits: &Limits) -> Option<
                     })
             })
         })
+}
+
+fn layer(old: &ModelEntry, new: &ModelEntry) -> Option<String> {
+    let differs = differs(&format!("the layer of {}", old.name), &old.layer, &new.layer)?;
+    // Exporters name tensors as they like; a layer of the zoo has one name.
+    let may_be_one = [old, new].iter().all(|model| model.architecture.starts_with("ONNX"))
+        && old.feature_shape == new.feature_shape;
+    let hint = || {
+        let [old, new] = [old, new].map(|model| name_at(model.network(), &model.layer));
+        format!(" (if two exporters call one layer so, `--renamed {old}={new}` says it)")
+    };
+    Some(differs + &if may_be_one { hint() } else { String::new() })
+}
+
+fn output(old: &ModelEntry, new: &ModelEntry) -> Option<String> {
+    let (before, now) = (old.output.as_ref()?, new.output.as_ref()?);
+    differs(&format!("the output of {} that logits are read from", old.name), before, now)
 }
 
 /// Both protocols of an entry, where they are not the same but for preprocessing, which may be another one.
@@ -195,19 +204,17 @@ fn boxes(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
         .then(|| format!("the boxes of {} were {:?}, are {:?}", old.image, old.boxes, new.boxes))
 }
 
-/// What two comparable runs differ in, one sentence each.
-pub(super) fn differences(base: &RunManifest, new: &RunManifest, limits: &Limits) -> Vec<String> {
-    let mut sentences = absent(base, new, limits);
+/// What two comparable runs differ in besides names, one sentence each.
+pub(super) fn differences(base: &RunManifest, new: &RunManifest, pairs: &Pairs<'_>) -> Vec<String> {
+    let mut sentences = vec![];
     let mut say = |what: String, old: &dyn ToString, new: &dyn ToString| {
-        let (old, new) = (old.to_string(), new.to_string());
-        if old != new {
-            sentences.push(format!("{what}: {old}, now {new}"));
-        }
+        sentences.extend(now(&what, old, new));
     };
-    for (old, new) in models(base, new, limits) {
+    for (old, new) in pairs.models() {
         let name = &old.name;
-        say("model".to_owned(), name, &new.name);
-        say(format!("layer of {name}"), &old.layer, &new.layer);
+        let output =
+            |model: &ModelEntry| model.output.clone().unwrap_or_else(|| "the only one".into());
+        say(format!("output of {name}"), &output(old), &output(new));
         let hash = |hash: &Option<String>| {
             hash.as_deref().map_or("none".to_owned(), |hash| hash.chars().take(12).collect())
         };
@@ -229,49 +236,127 @@ pub(super) fn differences(base: &RunManifest, new: &RunManifest, limits: &Limits
     sentences
 }
 
-/// Models of the baseline that the new run lacks, with those that it has instead, one sentence each.
-fn absent(base: &RunManifest, new: &RunManifest, limits: &Limits) -> Vec<String> {
-    let is_compared = |name: &String| models(base, new, limits).any(|(_, new)| new.name == *name);
-    let spare = new.models.iter().map(|model| &model.name).filter(|name| !is_compared(name));
-    let spare: Vec<&str> = spare.map(String::as_str).collect();
-    let hint = |old: &str| match &spare[..] {
-        [] => String::new(),
-        spare => format!(
-            "; it has {}: if that is the same network, give it the old name (`as: {old}`), or say so here (`--renamed \
-             {old}={}`)",
-            spare.join(", "),
-            spare[0]
-        ),
-    };
-    let lacking = base.models.iter().filter(|old| counterpart(new, old, limits).is_none());
-    lacking.map(|old| format!("{} is not in the new run{}", old.name, hint(&old.name))).collect()
+/// Both values of something that may differ, where they do.
+fn now(what: &str, old: &dyn ToString, new: &dyn ToString) -> Option<String> {
+    let (old, new) = (old.to_string(), new.to_string());
+    (old != new).then(|| format!("{what}: {old}, now {new}"))
 }
 
-/// The model of a run that is compared with one of the baseline: that of the same name, or the same layer of the same
-/// network where only one of the two runs has several layers of it.
-pub(super) fn counterpart<'a>(
+/// Which model of the new run is compared with which of the baseline.
+pub(super) struct Pairs<'a> {
+    /// Models of the baseline in its order, with that of the new run, where there is one.
+    counterparts: Vec<(&'a ModelEntry, Option<&'a ModelEntry>)>,
+    base: &'a RunManifest,
+    new: &'a RunManifest,
+    limits: &'a Limits,
+}
+
+impl<'a> Pairs<'a> {
+    /// A model's counterpart is the one of the same name, or the same layer of the same network where only one of the two runs
+    /// has several layers of it; of a network or layer that was renamed, the same by the new name.
+    pub(super) fn of(
+        base: &'a RunManifest,
+        new: &'a RunManifest,
+        limits: &'a Limits,
+    ) -> Result<Self, NotComparable> {
+        for (old, name) in &limits.renamed {
+            is_there("the baseline", base, old)?;
+            is_there("the new run", new, name)?;
+        }
+        let counterparts = base.models.iter().map(|old| (old, counterpart(new, old, limits)));
+        let pairs = Self { counterparts: counterparts.collect(), base, new, limits };
+        let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+        for (old, new) in pairs.models() {
+            if let Some(first) = taken.insert(&new.name, &old.name) {
+                let (new, first, second) = (new.name.clone(), first.to_owned(), old.name.clone());
+                return Err(NotComparable::OneForTwo { new, first, second });
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// The models of the baseline that the new run has.
+    fn models(&self) -> impl Iterator<Item = (&'a ModelEntry, &'a ModelEntry)> {
+        self.counterparts.iter().filter_map(|(old, new)| Some((*old, (*new)?)))
+    }
+
+    /// The model of the new run for one of the baseline.
+    pub(super) fn new_of(&self, old: &ModelEntry) -> Option<&'a ModelEntry> {
+        self.counterparts.iter().find(|(model, _)| model.name == old.name)?.1
+    }
+
+    /// Whether its layer is said to have another name.
+    fn is_renamed(&self, old: &ModelEntry) -> bool {
+        self.limits.renamed.contains_key(&layer_name(old))
+    }
+
+    /// What is called otherwise, and models of the baseline that the new run lacks, one sentence each.
+    pub(super) fn names(&self) -> Vec<String> {
+        let renamed = self.models().flat_map(|(old, new)| {
+            let layer = format!("layer of {}", old.name);
+            [now("network", &old.network(), &new.network()), now(&layer, &old.layer, &new.layer)]
+        });
+        renamed.flatten().chain(self.absent()).collect()
+    }
+
+    /// Models of the baseline that the new run lacks, with the network that it may have instead.
+    fn absent(&self) -> Vec<String> {
+        let networks = |run: &RunManifest| -> BTreeSet<String> {
+            run.models.iter().map(|model| model.network().to_owned()).collect()
+        };
+        let (before, now) = (networks(self.base), networks(self.new));
+        let gone: Vec<&String> = before.difference(&now).collect();
+        let added: Vec<&String> = now.difference(&before).collect();
+        let hint = match (&gone[..], &added[..]) {
+            ([gone], [added]) => format!(
+                "; if {added} is the same network, give it the old name (`as: {gone}`), or say so here (`--renamed \
+                 {gone}={added}`)"
+            ),
+            _ => String::new(),
+        };
+        let sentence = |old: &ModelEntry| {
+            let hint = if now.contains(old.network()) { "" } else { &hint };
+            format!("{} is not in the new run{hint}", old.name)
+        };
+        let lacking = self.counterparts.iter().filter(|(_, new)| new.is_none());
+        lacking.map(|(old, _)| sentence(old)).collect()
+    }
+}
+
+/// A layer's name among those of all networks, as `--renamed` takes it.
+fn layer_name(model: &ModelEntry) -> String {
+    name_at(model.network(), &model.layer)
+}
+
+/// Checks that a run has a network or a layer of this name.
+fn is_there(run: &'static str, manifest: &RunManifest, name: &str) -> Result<(), NotComparable> {
+    let names = manifest.models.iter().flat_map(|m| [m.network().to_owned(), layer_name(m)]);
+    let known: BTreeSet<String> = names.collect();
+    if known.contains(name) {
+        return Ok(());
+    }
+    let known = known.into_iter().collect();
+    Err(NotComparable::NoSuchModel { run, name: name.to_owned(), known })
+}
+
+fn counterpart<'a>(
     run: &'a RunManifest,
     old: &ModelEntry,
     limits: &Limits,
 ) -> Option<&'a ModelEntry> {
-    let place = (limits.new_name(old.network()), limits.new_name(&old.layer));
-    let is_same_layer = |new: &&ModelEntry| (new.network(), &*new.layer) == place;
-    let name = limits.new_name(&old.name);
-    let mut models = run.models.iter();
-    models.find(|new| new.name == name).or_else(|| run.models.iter().find(is_same_layer))
-}
-
-/// The models of the baseline that the new run has.
-fn models<'a>(
-    base: &'a RunManifest,
-    new: &'a RunManifest,
-    limits: &'a Limits,
-) -> impl Iterator<Item = (&'a ModelEntry, &'a ModelEntry)> {
-    base.models.iter().filter_map(|old| Some((old, counterpart(new, old, limits)?)))
+    let find = |is_it: &dyn Fn(&ModelEntry) -> bool| run.models.iter().find(|new| is_it(new));
+    if let Some(name) = limits.renamed.get(&layer_name(old)) {
+        return find(&|new| layer_name(new) == *name);
+    }
+    let network = limits.renamed.get(old.network()).map_or(old.network(), String::as_str);
+    let name =
+        if old.name == old.network() { network.to_owned() } else { name_at(network, &old.layer) };
+    find(&|new| new.name == name)
+        .or_else(|| find(&|new| (new.network(), &new.layer) == (network, &old.layer)))
 }
 
 /// Entries of the same name.
-fn pairs<'a, T>(
+fn entries<'a, T>(
     base: &'a [T],
     new: &'a [T],
     name: impl Fn(&T) -> &String + Copy,

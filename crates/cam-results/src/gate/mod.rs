@@ -22,6 +22,7 @@ use serde::{Serialize, Serializer};
 
 pub use baseline::{Baselines, is_run};
 pub use comparable::NotComparable;
+use comparable::Pairs;
 pub use junit::junit;
 pub use markdown::markdown;
 
@@ -39,15 +40,9 @@ pub struct Limits {
     /// For some metrics, by their names in the sweep or `adcc`: a significant change for the worse up to this is within
     /// noise.
     pub max_drop: BTreeMap<String, Threshold>,
-    /// Models and layers of the baseline that the new run calls otherwise, as another exporter does: its names by the old ones.
+    /// Networks, and layers (`network@layer`), of the baseline that the new run calls otherwise, as another exporter does: its
+    /// names by the old ones.
     pub renamed: BTreeMap<String, String>,
-}
-
-impl Limits {
-    /// What the new run calls a model or a layer of the baseline.
-    fn new_name<'a>(&'a self, old: &'a str) -> &'a str {
-        self.renamed.get(old).map_or(old, String::as_str)
-    }
 }
 
 impl Default for Limits {
@@ -343,12 +338,13 @@ pub fn compare(
     let (old_manifest, new_manifest) = (base.manifest, new.manifest);
     comparable::check(old_manifest, new_manifest, limits)?;
     comparable::check_whole(base)?;
+    let pairs = Pairs::of(old_manifest, new_manifest, limits)?;
     let new_records = with_values_of(new, old_manifest);
     let scores = Scores::of_runs([
         (old_manifest, base.records),
         (&with_metrics_of(new_manifest, old_manifest), &new_records),
     ]);
-    let lost = lost_values(base, new_manifest, &new_records, limits);
+    let lost = lost_values(base, &pairs, &new_records);
     let n_methods = old_manifest.methods.len();
     let n_old = old_manifest.models.len() * n_methods;
     let mut metrics: Vec<(Statistic, &str, Better)> = old_manifest
@@ -360,8 +356,9 @@ pub fn compare(
     metrics.extend(
         adcc_parts(old_manifest).map(|parts| (Statistic::Adcc(parts), "adcc", Better::Higher)),
     );
-    let differences = comparable::differences(old_manifest, new_manifest, limits);
+    let differences = comparable::differences(old_manifest, new_manifest, &pairs);
     let differ_in_seed = old_manifest.seed != new_manifest.seed && differences.len() == 1;
+    let differences = pairs.names().into_iter().chain(differences).collect();
     let mut changes = vec![];
     let mut table: Vec<Paired> = vec![];
     let mut losses = vec![];
@@ -370,8 +367,7 @@ pub fn compare(
         for (k, method) in old_manifest.methods.iter().enumerate() {
             let old_cell = m * n_methods + k;
             // A name that is not there has no rows.
-            let name =
-                comparable::counterpart(new_manifest, model, limits).map_or("", |new| &*new.name);
+            let name = pairs.new_of(model).map_or("", |new| &*new.name);
             let new_cell = place(new_manifest, name, &method.name).map(|i| n_old + i);
             let is_complete =
                 n_rows.get(&(name, &*method.name)) == Some(&new_manifest.images.len());
@@ -490,17 +486,14 @@ fn rows_by_cell(records: &[Record]) -> BTreeMap<(&str, &str), usize> {
 /// fine on both sides; by the baseline's names.
 fn lost_values<'a>(
     base: Side<'a>,
-    new: &RunManifest,
+    pairs: &Pairs<'_>,
     new_records: &[Record],
-    limits: &Limits,
 ) -> BTreeSet<(&'a str, &'a str, usize)> {
     let fine = new_records.iter().filter(|record| record.status == Status::Ok);
     let fine: HashMap<(&str, &str, &str), &Record> =
         fine.map(|record| ((&*record.model, &*record.method, &*record.image), record)).collect();
     let names: HashMap<&str, &str> = (base.manifest.models.iter())
-        .filter_map(|model| {
-            Some((&*model.name, &*comparable::counterpart(new, model, limits)?.name))
-        })
+        .filter_map(|model| Some((&*model.name, &*pairs.new_of(model)?.name)))
         .collect();
     let mut lost = BTreeSet::new();
     for record in base.records {
@@ -548,7 +541,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{manifest, many_images, model};
+    use crate::{
+        ModelEntry,
+        manifest::name_at,
+        testing::{manifest, many_images, model},
+    };
 
     /// A run of 60 images whose scores were moved.
     struct Made {
@@ -682,41 +679,96 @@ mod tests {
         assert_eq!(verdict(&gate(&without_a_row), "cam", "drop"), Verdict::Missing);
     }
 
+    /// A run of networks cut at these layers, each under its network's name alone where that has one layer.
+    fn of_layers(layers: &[(&str, &str)]) -> Made {
+        let mut made = Made::new();
+        let (model, rows) = (made.manifest.models[0].clone(), std::mem::take(&mut made.records));
+        made.manifest.models.clear();
+        for (network, layer) in layers {
+            let n = layers.iter().filter(|(other, _)| other == network).count();
+            let name = if n > 1 { name_at(network, layer) } else { (*network).to_owned() };
+            let architecture = "ONNX, opset 17".to_owned();
+            let layer = (*layer).to_owned();
+            made.records.extend(rows.iter().cloned().map(|row| Record {
+                model: (&*name).into(),
+                layer: (&*layer).into(),
+                ..row
+            }));
+            made.manifest.models.push(ModelEntry { name, architecture, layer, ..model.clone() });
+        }
+        made
+    }
+
+    fn renamed(
+        base: &Made,
+        new: &Made,
+        names: &[(&str, &str)],
+    ) -> Result<Comparison, NotComparable> {
+        let owned = |(old, new): &(&str, &str)| ((*old).to_owned(), (*new).to_owned());
+        let renamed = names.iter().map(owned).collect();
+        let limits = Limits { renamed, ..Limits::default() };
+        compare(base.side("base"), new.side("new"), &limits)
+    }
+
     #[test]
     fn a_network_exported_again_is_compared_once_its_new_names_are_told() {
-        let base = Made::new();
-        let (name, layer) = {
-            let model = &base.manifest.models[0];
-            (model.name.clone(), model.layer.clone())
-        };
-        let mut again = Made::new();
-        "again".clone_into(&mut again.manifest.models[0].name);
-        again.records.iter_mut().for_each(|record| record.model = "again".into());
-        let comparison = gate(&again);
-        assert_eq!(comparison.count(Verdict::Missing), 15);
-        let hint = &comparison.differences[0];
-        assert!(hint.contains(&format!("`as: {name}`")), "{hint}");
-        assert!(hint.contains(&format!("`--renamed {name}=again`")), "{hint}");
+        let base = of_layers(&[("net", "layer4")]);
+        let again = of_layers(&[("again", "getitem_53")]);
+        let lost = renamed(&base, &again, &[]).unwrap();
+        assert_eq!(lost.count(Verdict::Missing), 15);
+        let hint = &lost.differences[0];
+        assert!(hint.contains("`as: net`") && hint.contains("`--renamed net=again`"), "{hint}");
+        let error = renamed(&base, &again, &[("net", "again")]).unwrap_err().to_string();
+        assert!(error.contains("the layer of net was layer4, is getitem_53"), "{error}");
+        assert!(error.contains("`--renamed net@layer4=again@getitem_53`"), "{error}");
+        let told = renamed(&base, &again, &[("net@layer4", "again@getitem_53")]).unwrap();
+        assert_eq!(told.count(Verdict::Unchanged), 15);
+        let expected = ["network: net, now again", "layer of net: layer4, now getitem_53"];
+        assert_eq!(told.differences, expected);
+    }
 
-        "getitem_53".clone_into(&mut again.manifest.models[0].layer);
-        again.records.iter_mut().for_each(|record| record.layer = "getitem_53".into());
-        let mut limits = Limits::default();
-        limits.renamed.insert(name.clone(), "again".to_owned());
-        let compare = |limits: &Limits| compare(base.side("base"), again.side("new"), limits);
-        let error = compare(&limits).unwrap_err().to_string();
-        assert!(error.contains(&format!("`--renamed {layer}=getitem_53`")), "{error}");
-        limits.renamed.insert(layer.clone(), "getitem_53".to_owned());
-        let comparison = compare(&limits).unwrap();
-        assert_eq!(comparison.count(Verdict::Unchanged), 15);
-        let expected = [
-            format!("model: {name}, now again"),
-            format!("layer of {name}: {layer}, now getitem_53"),
-        ];
-        assert_eq!(comparison.differences, expected);
+    #[test]
+    fn a_renamed_network_keeps_its_layers_and_another_network_its_own() {
+        let base = of_layers(&[("net", "a"), ("net", "b"), ("other", "a")]);
+        let again = of_layers(&[("again", "a"), ("again", "b"), ("other", "a")]);
+        let told = renamed(&base, &again, &[("net", "again")]).unwrap();
+        assert_eq!(told.count(Verdict::Unchanged), 45);
+        let again = of_layers(&[("net", "q"), ("net", "b"), ("other", "a")]);
+        let told = renamed(&base, &again, &[("net@a", "net@q")]).unwrap();
+        assert_eq!(told.count(Verdict::Unchanged), 45);
+        let lost = renamed(&base, &again, &[]).unwrap();
+        assert_eq!((lost.count(Verdict::Missing), lost.differences.len()), (15, 1));
+        assert_eq!(lost.differences[0], "net@a is not in the new run");
+    }
 
-        limits.renamed.insert("nothing".to_owned(), "again".to_owned());
-        let error = compare(&limits).unwrap_err().to_string();
-        assert!(error.contains("the baseline has no model or layer \"nothing\""), "{error}");
+    #[test]
+    fn two_networks_cannot_become_one_and_names_must_be_there() {
+        let base = of_layers(&[("a", "x"), ("b", "x")]);
+        let new = of_layers(&[("b", "x")]);
+        let error = |names: &[(&str, &str)]| renamed(&base, &new, names).unwrap_err().to_string();
+        let both = error(&[("a", "b")]);
+        assert!(both.contains("a and b of the baseline would both be compared with b"), "{both}");
+        let unknown = error(&[("c", "b")]);
+        assert!(unknown.contains("the baseline has no network or layer \"c\""), "{unknown}");
+        let unknown = error(&[("a", "b@y")]);
+        assert!(unknown.contains("it has b, b@x"), "{unknown}");
+    }
+
+    #[test]
+    fn scores_of_another_output_are_not_compared() {
+        let mut base = Made::new();
+        base.manifest.models[0].output = Some("main".into());
+        let mut new = Made::new();
+        new.manifest.models[0].output = Some("aux".into());
+        let error = renamed(&base, &new, &[]).unwrap_err().to_string();
+        assert!(error.contains("that logits are read from was main, is aux"), "{error}");
+        // A baseline of a file with one output says no name.
+        base.manifest.models[0].output = None;
+        let said = renamed(&base, &new, &[]).unwrap().differences;
+        assert_eq!(
+            said,
+            [format!("output of {}: the only one, now aux", base.manifest.models[0].name)]
+        );
     }
 
     #[test]
@@ -942,7 +994,7 @@ mod tests {
         let two_layers = |made: &mut Made| {
             let renamed: crate::Name = "resnet18@layer4".into();
             made.manifest.models[0].name = renamed.to_string();
-            let inner = crate::ModelEntry {
+            let inner = ModelEntry {
                 name: "resnet18@layer3".into(),
                 layer: "layer3".into(),
                 ..made.manifest.models[0].clone()

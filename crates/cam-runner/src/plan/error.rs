@@ -242,6 +242,34 @@ pub enum PlanError {
         /// The class at that place.
         class: String,
     },
+    /// Names of classes that are not those of the network.
+    #[error(
+        "model `{model}`: the label {label} is `{name}` by the data set's `classes`, and `{class}` by the model's; give both \
+         one list, in the order of the logits"
+    )]
+    OtherClass {
+        /// The network's name in results.
+        model: String,
+        /// The first such label.
+        label: i64,
+        /// The data set's name for it.
+        name: String,
+        /// The network's.
+        class: String,
+    },
+    /// More or fewer names of classes than a network has classes.
+    #[error(
+        "model `{model}` has {n_classes} classes, and the data set's `classes` names {n_named}; with `target: label` they are to \
+         be the same"
+    )]
+    OtherClasses {
+        /// The network's name in results.
+        model: String,
+        /// How many are named.
+        n_named: usize,
+        /// How many there are.
+        n_classes: i64,
+    },
     /// A label that is no class.
     #[error("{image} is labeled {label}, and model `{model}` has only {n_classes} classes")]
     LabelTooLarge {

@@ -278,6 +278,7 @@ impl Plan {
             items: items.cloned().collect(),
             exif: self.dataset.exif,
             layout: self.dataset.layout,
+            classes: self.dataset.classes.clone(),
             left_out: self.dataset.left_out.clone(),
         };
         let (device, threads, manifest) = (self.device, self.threads, manifest.clone());

@@ -1,6 +1,9 @@
 //! A network of the plan, cut at its layer.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use cam_core::{FeatureShape, Method, Preprocessing, Requirement};
 use cam_data::{Dataset, Layout};
@@ -110,6 +113,7 @@ impl PlannedModel {
             name: name.clone(),
             architecture: model.architecture(),
             layer: layer.clone(),
+            output: model.output().map(str::to_owned),
             weights,
             precision: spec.precision.to_string(),
             rounding,
@@ -182,7 +186,7 @@ impl PlannedModel {
     }
 }
 
-/// Whether the labels are classes of a network.
+/// Whether the labels are classes of a network, and called the same where both sides have names.
 fn check_labels(
     name: &str,
     spec: &ModelSpec,
@@ -191,12 +195,24 @@ fn check_labels(
     dataset: &Dataset,
 ) -> Result<(), PlanError> {
     let model = name.to_owned();
-    let other = spec.classes.as_deref().and_then(|classes| other_class(dataset, classes));
-    if let Some((folder, class)) = other {
-        return Err(PlanError::ClassOrder { model, folder, class });
-    }
     let is_label = sweep.target == TargetRule::Label;
     let mut labeled = dataset.items.iter().filter_map(|item| Some((item, item.label?)));
+    match (&dataset.classes, &spec.classes) {
+        (Some(names), Some(classes)) => {
+            if let Some((label, name, class)) = other_name(dataset, names, classes, is_label) {
+                return Err(PlanError::OtherClass { model, label, name, class });
+            }
+        }
+        (Some(names), None) if is_label && names.len() as i64 != n_classes => {
+            return Err(PlanError::OtherClasses { model, n_named: names.len(), n_classes });
+        }
+        (None, Some(classes)) => {
+            if let Some((folder, class)) = other_folder(dataset, classes) {
+                return Err(PlanError::ClassOrder { model, folder, class });
+            }
+        }
+        _ => {}
+    }
     match labeled.find(|(_, label)| is_label && *label >= n_classes) {
         Some((item, label)) => {
             let image = item.image.clone();
@@ -206,16 +222,36 @@ fn check_labels(
     }
 }
 
+fn is_called(class: &str, name: &str) -> bool {
+    class.to_lowercase() == name.to_lowercase()
+}
+
+/// A label that a data set and a network call otherwise: in another order, or, where labels are explained, altogether.
+fn other_name(
+    dataset: &Dataset,
+    names: &[String],
+    classes: &[String],
+    is_label: bool,
+) -> Option<(i64, String, String)> {
+    let labels: BTreeSet<i64> = dataset.items.iter().filter_map(|item| item.label).collect();
+    labels.into_iter().find_map(|label| {
+        let place = usize::try_from(label).ok()?;
+        let (name, class) = (names.get(place)?, classes.get(place)?);
+        let is_elsewhere = || classes.iter().any(|class| is_called(class, name));
+        let is_other = !is_called(class, name) && (is_label || is_elsewhere());
+        is_other.then(|| (label, name.clone(), class.clone()))
+    })
+}
+
 /// A folder whose images are labeled with a class of another name, while one of the classes has the folder's.
-fn other_class(dataset: &Dataset, classes: &[String]) -> Option<(String, String)> {
+fn other_folder(dataset: &Dataset, classes: &[String]) -> Option<(String, String)> {
     if dataset.layout != Layout::Folders {
         return None;
     }
-    let is = |class: &str, folder: &str| class.eq_ignore_ascii_case(folder);
     dataset.items.iter().find_map(|item| {
         let (folder, _) = item.image.split_once('/')?;
         let class = classes.get(usize::try_from(item.label?).ok()?)?;
-        let is_another = !is(class, folder) && classes.iter().any(|class| is(class, folder));
+        let is_another = !is_called(class, folder) && classes.iter().any(|c| is_called(c, folder));
         is_another.then(|| (folder.to_owned(), class.clone()))
     })
 }
@@ -238,7 +274,7 @@ pub(super) fn planned_models(
             let spec = ModelSpec::new(choice, layer, &locate)?;
             let network = networks.get(&spec, choice.label(), device, memory, on_event)?;
             // Of the network, wherever it is cut.
-            for caution in network.cautions(choice.logits.as_deref()).iter().filter(|_| i == 0) {
+            for caution in network.cautions().iter().filter(|_| i == 0) {
                 on_event(Event::Caution(caution));
             }
             let (model, entry) =

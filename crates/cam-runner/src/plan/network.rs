@@ -25,7 +25,7 @@ pub struct ModelSpec {
     pub onnx: Option<PathBuf>,
     /// What runs the file; `None`: libtorch.
     pub runtime: Option<Runtime>,
-    /// The output of the file that logits are read from; by [`cam_core::logits_output`] where `None`.
+    /// The output of the file that logits are read from; by [`cam_core::LogitsOutput::new`] where `None`.
     pub logits: Option<String>,
     /// Which weights.
     pub weights: WeightsChoice,
