@@ -150,7 +150,7 @@ impl LogitsOutput {
         let Self { name, others, .. } = self;
         self.is_guess.then(|| {
             format!(
-                "it has several outputs, and logits are read from the first, `{name}`; `logits` takes another one ({})",
+                "it has several outputs, and logits are read from the first, `{name}`; `logits` takes another one ({}).",
                 others.join(", ")
             )
         })

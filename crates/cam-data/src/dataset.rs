@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Bounds, Collage, DataError, Grid, Orientation, collage, expand_variables,
-    layout::{self, Listed},
+    layout::{self, LeftOut, Listed},
     read_classes,
 };
 
@@ -96,8 +96,8 @@ pub struct Dataset {
     pub layout: Layout,
     /// What classes are called, by their indices, where labels are told by names.
     pub classes: Option<Vec<String>>,
-    /// Photographs of the folder that are left out, as they are neither JPEG nor PNG by their names.
-    pub left_out: Vec<String>,
+    /// What lies in the folder, and is none of the images.
+    pub left_out: LeftOut,
 }
 
 /// An image of a data set.

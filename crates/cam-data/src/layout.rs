@@ -18,8 +18,18 @@ use crate::{
 /// The images of a folder.
 pub(crate) struct Listed {
     pub(crate) items: Vec<Item>,
+    pub(crate) left_out: LeftOut,
+}
+
+/// What lies in a data set's folder, and is none of its images.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
     /// Photographs by their names, of kinds that are not read.
-    pub(crate) left_out: Vec<String>,
+    pub other_kinds: Vec<String>,
+    /// Images beside the folders of classes.
+    pub beside: Vec<String>,
+    /// Folders of classes without an image.
+    pub empty: Vec<String>,
 }
 
 /// One folder a class.
@@ -27,12 +37,17 @@ pub(crate) fn folders(root: &Path, classes: Option<&[String]>) -> Result<Listed,
     let Entries { folders, files } = entries(root)?;
     let labels = class_labels(&folders, classes)
         .map_err(|message| DataError::invalid(root, None, message))?;
-    let (mut items, mut left_out, mut n_files) = (vec![], vec![], 0);
+    let (mut items, mut left_out, mut n_files) = (vec![], LeftOut::default(), 0);
+    let beside = files.iter().filter(|file| file.is_image());
+    left_out.beside = beside.map(|file| file.name.clone()).collect();
     for (class, label) in folders.iter().zip(labels) {
         let images = entries(&class.path)?.files;
         n_files += images.len();
+        if !images.iter().any(Entry::is_image) {
+            left_out.empty.push(class.name.clone());
+        }
         let others = images.iter().filter(|file| file.is_of_another_kind());
-        left_out.extend(others.map(|file| format!("{}/{}", class.name, file.name)));
+        left_out.other_kinds.extend(others.map(|file| format!("{}/{}", class.name, file.name)));
         items.extend(images.into_iter().filter(Entry::is_image).map(|Entry { name, path }| Item {
             image: format!("{}/{name}", class.name),
             path,
@@ -43,8 +58,7 @@ pub(crate) fn folders(root: &Path, classes: Option<&[String]>) -> Result<Listed,
         }));
     }
     let hint = || {
-        let n_beside = files.iter().filter(|file| file.is_image()).count();
-        let beside = match n_beside {
+        let beside = match files.iter().filter(|file| file.is_image()).count() {
             0 => String::new(),
             n => format!("; {n} images lie in the folder itself, which is `layout: files`"),
         };
@@ -80,7 +94,8 @@ pub(crate) fn files(root: &Path) -> Result<Listed, DataError> {
     let Entries { folders, files } = entries(root)?;
     let n_files = files.len();
     let others = files.iter().filter(|file| file.is_of_another_kind());
-    let left_out = others.map(|file| file.name.clone()).collect();
+    let other_kinds = others.map(|file| file.name.clone()).collect();
+    let left_out = LeftOut { other_kinds, ..LeftOut::default() };
     let items = files.into_iter().filter(Entry::is_image).map(|Entry { name, path }| Item {
         label: wordnet_id(&name).and_then(class_index),
         image: name,
@@ -186,7 +201,7 @@ pub(crate) fn csv(
         });
         items.push(item.map_err(|message| invalid(record.position(), message))?);
     }
-    let listed = Listed { items, left_out: vec![] };
+    let listed = Listed { items, left_out: LeftOut::default() };
     non_empty(listed, root, || format!("the list {} has no line but its first", list.display()))
 }
 

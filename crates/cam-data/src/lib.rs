@@ -19,6 +19,7 @@ pub use classes::{class_named, class_of, read_classes};
 pub use collage::{Collage, Grid};
 pub use dataset::{Dataset, DatasetManifest, Item, Layout, Limits};
 pub use error::DataError;
+pub use layout::LeftOut;
 pub use photo::{Orientation, Photo};
 pub use prefetch::{FileFacts, Loaded, Prefetch, prefetch};
 pub use variables::{UnsetVariable, expand_variables};

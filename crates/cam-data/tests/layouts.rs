@@ -68,6 +68,15 @@ const FILES: &str = "root: images\nlayout: files\n";
 const CSV: &str = "root: images\nlayout: csv\ncsv: list.csv\n";
 
 #[test]
+fn what_lies_in_the_folder_and_is_no_image_of_the_data_set_is_known() {
+    let images = ["ant/a.png", "ant/b.webp", "loose.jpg", "list.txt", "bee/c.heic"];
+    let folder = Folder::new(FOLDERS, &images);
+    let left_out = folder.load().unwrap().left_out;
+    assert_eq!(left_out.other_kinds, ["ant/b.webp", "bee/c.heic"]);
+    assert_eq!((left_out.beside, left_out.empty), (vec!["loose.jpg".into()], vec!["bee".into()]));
+}
+
+#[test]
 fn a_list_of_classes_says_what_folders_and_labels_are_called() {
     let images = ["zebra/a.png", "ant/b.png"];
     let folder = Folder::new(&format!("{FOLDERS}classes: classes.txt\n"), &images);

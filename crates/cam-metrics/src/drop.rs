@@ -2,7 +2,7 @@
 //!
 //! `max(0, y - o) / y` with `y` the class's softmax probability on the image and `o` on the explanation image `x ⊙ M`.
 //! Ours: both are of the class under explanation (the code of the ADCC paper takes the largest probability for `y`:
-//! `reference: largest`), and a probability of exactly 0 cannot drop.
+//! `reference: largest`), and of a probability of exactly 0 there is no share, and so no score.
 
 use cam_core::{About, Better, Explained, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,10 @@ impl Metric for Drop {
             }
         };
         let o = explained.masked().confidence();
-        let drop = if y == 0.0 { 0.0 } else { (y - o) / y };
+        if y == 0.0 {
+            return None;
+        }
+        let drop = (y - o) / y;
         // Not `max`, which would make a perfect score of NaN.
         Some(if drop < 0.0 { 0.0 } else { drop }.into())
     }

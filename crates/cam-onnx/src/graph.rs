@@ -142,10 +142,7 @@ fn next_field<'a>(message: &mut &'a [u8]) -> Option<(usize, &'a [u8])> {
 impl Graph {
     /// Reads a file, and the files beside it that it keeps weights in.
     pub(crate) fn open(path: &Path) -> Result<Self, OnnxError> {
-        let folder = path.parent().map(|folder| {
-            if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.to_path_buf()
-        });
-        let external = ExternalData { folder, ..ExternalData::default() };
+        let external = ExternalData::beside(path);
         let mut graph = cam_core::read_file(path, MAX_BYTES)
             .map_err(Problem::Io)
             .and_then(|bytes| Self::read(bytes, &external))

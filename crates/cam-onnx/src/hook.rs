@@ -66,6 +66,8 @@ pub struct Hooked {
     pub bytes: Vec<u8>,
     /// The tensor under explanation; `None` where the graph had the output already, and is as it was.
     pub layer: Option<String>,
+    /// The output whose classes they are of.
+    pub output: String,
     /// For one image: `[classes, h, w]`.
     pub shape: Vec<i64>,
 }
@@ -97,7 +99,8 @@ pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
     let has_output =
         |graph: &GraphProto| graph.output.iter().any(|output| output.name() == SALIENCY_MAP);
     if model.graph.as_ref().is_some_and(has_output) {
-        return Ok(Hooked { bytes, layer: None, shape: vec![] });
+        let output = graph::hooked_output(&model).unwrap_or_default();
+        return Ok(Hooked { bytes, layer: None, output, shape: vec![] });
     }
     let options =
         Options { input_side: hook.input_side, logits: hook.logits.clone(), ..Options::default() };
@@ -163,7 +166,8 @@ pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
     let hooked = model.encode_to_vec();
     check(path, &hooked, &network, hook, &masks, [cut.layer(), &maps])?;
     let layer = Some(cut.layer().to_owned());
-    Ok(Hooked { bytes: hooked, layer, shape: vec![n_maps, height, width] })
+    let output = network.output().name.clone();
+    Ok(Hooked { bytes: hooked, layer, output, shape: vec![n_maps, height, width] })
 }
 
 /// `[h·w, 1, h, w]`: where the column of every position is put.
@@ -531,8 +535,7 @@ fn check(
     [layer, unscaled]: [&str; 2],
 ) -> Result<(), HookError> {
     let file = |problem: Problem| OnnxError { path: path.to_path_buf(), problem };
-    let folder = path.parent().map(Path::to_path_buf);
-    let external = ExternalData { folder, ..ExternalData::default() };
+    let external = ExternalData::beside(path);
     let hooked = Graph::read(bytes.to_vec(), &external).map_err(file)?;
     let plain = Graph::open(path)?;
     let n = if network.takes_one() { 1 } else { 2 };

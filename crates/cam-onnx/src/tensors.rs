@@ -161,6 +161,14 @@ fn from_bytes(bytes: &[u8], shape: &[i64], data_type: DataType) -> Result<Tensor
 }
 
 impl ExternalData {
+    /// Of the model at a path.
+    pub(crate) fn beside(path: &Path) -> Self {
+        let folder = path.parent().map(|folder| {
+            if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.to_path_buf()
+        });
+        Self { folder, ..Self::default() }
+    }
+
     /// `size` bytes of a file inside the model's folder; what the model says of it is `wrong` where it cannot be.
     fn read(
         &self,

@@ -4,6 +4,7 @@
 //! is such a folder read back. [`summarize`] counts, averages and bootstraps; [`report_md`] and the plots show. Nothing
 //! here knows a tensor or a network.
 
+mod accuracy;
 mod beside;
 mod disk;
 mod error;
@@ -34,6 +35,7 @@ mod testing;
 mod tex;
 mod worst;
 
+pub use accuracy::{Accuracy, of_networks};
 pub use error::{Error, Result};
 pub use files::{write_atomically, write_bytes};
 pub use html::{Choice, Shown, chosen_images, report_html};
@@ -55,7 +57,7 @@ pub use run::Run;
 pub use seeds::OverSeeds;
 pub use shards::{Committed, Part, Shard, ShardPlan};
 pub use store::Store;
-pub use summary::{Accuracy, Cell, Estimate, MeanCost, Summary, adcc, adcc_parts, summarize};
+pub use summary::{Cell, Estimate, FEW_IMAGES, MeanCost, Summary, adcc, adcc_parts, summarize};
 pub use synthetic::synthetic;
 pub use tex::{report_tex, table_md, table_tex};
 pub use worst::Worst;

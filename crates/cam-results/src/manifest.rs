@@ -194,6 +194,9 @@ pub struct ModelEntry {
     /// The output that logits are read from, of a file that has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// What of it is most likely not meant, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cautions: Vec<String>,
     /// Where its parameters come from.
     pub weights: WeightsEntry,
     /// The number format that it runs in: `f32`, `bf16` or `tf32`.

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use crate::{
     Accuracy, Better, Cell, Estimate, MadeOn, MethodEntry, MetricEntry, Preset, Record, Rounding,
-    Run, RunManifest, Status, Summary, beside, preset::grouped, stats, summary::FEW_IMAGES,
+    Run, RunManifest, Status, Summary, beside, of_networks, preset::grouped, stats,
+    summary::FEW_IMAGES,
 };
 
 /// How many degenerate and failed rows are listed.
@@ -166,6 +167,7 @@ pub fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
     // The layers of a network follow each other.
     for layers in manifest.models.chunk_by(|a, b| a.network() == b.network()) {
         let (model, network) = (&layers[0], layers[0].network());
+        cautions.extend(model.cautions.iter().map(|caution| format!("{network}: {caution}")));
         if model.weights.seeded {
             cautions.push(format!(
                 "{network} has random weights. Its times mean something, its scores do not."
@@ -231,12 +233,6 @@ fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
             ),
         );
     }
-}
-
-/// One accuracy for each network: its layers classify alike, unless rows are missing.
-pub(crate) fn of_networks(accuracies: &[Accuracy]) -> impl Iterator<Item = &Accuracy> {
-    let of = |accuracy: &Accuracy| (accuracy.network().to_owned(), accuracy.n_right, accuracy.n);
-    accuracies.chunk_by(move |a, b| of(a) == of(b)).map(|layers| &layers[0])
 }
 
 fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {

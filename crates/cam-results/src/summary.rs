@@ -1,15 +1,12 @@
 //! From records to the numbers of a table: means, their intervals, ADCC, accuracy.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    path::Path,
-};
+use std::{collections::BTreeSet, path::Path};
 
 use polars::prelude::*;
 
 use crate::{
-    Error, MetricEntry, ModelEntry, Name, OverSeeds, Record, Result, RunManifest, Status,
-    network_of,
+    Accuracy, Error, MetricEntry, OverSeeds, Record, Result, RunManifest, Status,
+    accuracy::AccuracyTally,
     stats::{self, Contrast, Difference, Pair, Scores, Statistic, Values, quantile},
     tables::write_csv,
     worst::{Worst, WorstTally},
@@ -33,7 +30,7 @@ pub(crate) const COLUMNS: [&str; 10] = [
 ];
 
 /// Below so many scored images a bootstrap is known to give intervals that are too short.
-pub(crate) const FEW_IMAGES: usize = 30;
+pub const FEW_IMAGES: usize = 30;
 
 /// 0.975 quantile of the normal distribution.
 pub(crate) const Z: f64 = 1.959_963_984_540_054;
@@ -154,34 +151,6 @@ impl MeanCost {
     }
 }
 
-/// A network's top-1 accuracy on the labeled images of the run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Accuracy {
-    /// The model's name in the sweep.
-    pub model: String,
-    /// The layer under explanation.
-    pub layer: String,
-    /// How many images were classified as labeled.
-    pub n_right: usize,
-    /// How many have a label.
-    pub n: usize,
-    /// What was published for the weights, a fraction.
-    pub published: Option<f64>,
-}
-
-impl Accuracy {
-    /// The network's name, which all layers share.
-    pub(crate) fn network(&self) -> &str {
-        network_of(&self.model, &self.layer)
-    }
-
-    /// The share of right ones with its 95 % Wilson interval; `None` without labels.
-    pub fn estimate(&self) -> Option<Estimate> {
-        let n = self.n as f64;
-        (self.n > 0).then(|| wilson(self.n_right as f64 / n, n))
-    }
-}
-
 /// A share of `n` with its 95 % interval by Wilson (1927), which also holds for shares near 0 and 1.
 pub(crate) fn wilson(share: f64, n: f64) -> Estimate {
     let scale = 1.0 / (1.0 + Z * Z / n);
@@ -206,8 +175,7 @@ pub(crate) struct Tally<'a> {
     values: Values<'a>,
     /// Models, then methods, in the order of the manifest.
     cells: Vec<CellTally>,
-    /// Whether each labeled image was classified as labeled, for each model.
-    right: Vec<HashMap<Name, bool>>,
+    accuracies: AccuracyTally<'a>,
 }
 
 /// The records of a cell, as far as its summary needs them.
@@ -262,7 +230,7 @@ impl<'a> Tally<'a> {
             manifest,
             values: Values::of(manifest),
             cells: vec![CellTally::default(); manifest.models.len() * manifest.methods.len()],
-            right: vec![HashMap::new(); manifest.models.len()],
+            accuracies: AccuracyTally::of(manifest),
         }
     }
 
@@ -270,17 +238,7 @@ impl<'a> Tally<'a> {
         if let Some(cell) = self.values.add(record) {
             self.cells[cell].add(self.manifest, record);
         }
-        let mut models = self.manifest.models.iter();
-        let is_its = |model: &ModelEntry| model.name == record.model && model.layer == record.layer;
-        if let (Some(label), Some(predicted)) = (record.label, record.predicted)
-            && let Some(model) = models.position(is_its)
-        {
-            let is_right = label == predicted;
-            match self.right[model].get_mut(&record.image) {
-                Some(right) => *right = is_right,
-                None => drop(self.right[model].insert(record.image.clone(), is_right)),
-            }
-        }
+        self.accuracies.add(record);
     }
 
     /// All that they say.
@@ -296,7 +254,7 @@ impl<'a> Tally<'a> {
 
     /// What they say of each cell alone, and what comparisons are made of: there are hundreds for each cell.
     pub(crate) fn cells(self) -> (Summary, Scores) {
-        let Self { manifest, values, cells: tallies, right } = self;
+        let Self { manifest, values, cells: tallies, accuracies } = self;
         let scores = values.scores();
         // The column after the metrics is the per-image ADCC.
         let n_metrics = manifest.metrics.len();
@@ -329,17 +287,10 @@ impl<'a> Tally<'a> {
                 cost: if method.method == "imported" { None } else { tally.cost() },
             }
         });
-        let accuracies = manifest.models.iter().zip(&right).map(|(model, right)| Accuracy {
-            model: model.name.clone(),
-            layer: model.layer.clone(),
-            n_right: right.values().filter(|right| **right).count(),
-            n: right.len(),
-            published: model.published_top1,
-        });
         let summary = Summary {
             metrics: manifest.metrics.iter().map(|metric| metric.name.clone()).collect(),
             cells: cells.collect(),
-            accuracies: accuracies.collect(),
+            accuracies: accuracies.accuracies(),
             methods: vec![],
             models: vec![],
             by_class: scores.are_classes(),

@@ -137,6 +137,7 @@ fn manifest(n_images: usize, n_methods: usize) -> RunManifest {
             architecture: "net".into(),
             layer: "last".into(),
             output: None,
+            cautions: vec![],
             weights: WeightsEntry {
                 source: "nowhere".into(),
                 path: None,

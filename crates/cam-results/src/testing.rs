@@ -64,6 +64,7 @@ pub(crate) fn model(name: &str) -> ModelEntry {
         architecture: "resnet18".into(),
         layer: "layer4".into(),
         output: None,
+        cautions: vec![],
         weights: WeightsEntry {
             source: "torchvision IMAGENET1K_V1".into(),
             path: Some("resnet18-f37072fd.pth".into()),

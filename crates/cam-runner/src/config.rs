@@ -271,12 +271,8 @@ impl ModelChoice {
                 self.name
             ));
         }
-        let extension = onnx.extension().and_then(OsStr::to_str).unwrap_or_default();
-        if ["pth", "pt", "safetensors", "ckpt"].contains(&extension) {
-            return Err(format!(
-                "{file} is no ONNX file by its name; export the network to ONNX, or give weights as `weights` of a network of the \
-                 zoo (`name`)"
-            ));
+        if let Some(message) = no_graph(onnx) {
+            return Err(message);
         }
         if self.weights.is_some() {
             return Err(format!("{file} brings its own weights; leave out `weights`"));
@@ -302,6 +298,18 @@ impl ModelChoice {
         }
         Ok(())
     }
+}
+
+/// Why a file is no ONNX file by its name, a sentence: PyTorch's are given most often.
+pub fn no_graph(path: &Path) -> Option<String> {
+    let extension = path.extension().and_then(OsStr::to_str)?;
+    ["pth", "pt", "safetensors", "ckpt"].contains(&extension).then(|| {
+        format!(
+            "{} is no ONNX file by its name; export the network to ONNX, or give weights as `weights` of a network of the zoo \
+             (`name`)",
+            path.display()
+        )
+    })
 }
 
 /// The number format of a network.

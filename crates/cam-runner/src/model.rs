@@ -159,21 +159,20 @@ fn hash_of_all(files: &[PathBuf]) -> Result<String, ModelError> {
 }
 
 impl Model {
-    /// What of it is most likely not meant, in sentences.
+    /// What of it is most likely not meant, in sentences about "it".
     pub fn cautions(&self) -> Vec<String> {
-        let (path, output, sigmoid) = match self {
+        let (output, sigmoid) = match self {
             Self::Zoo(_) => return vec![],
-            Self::Onnx(model) => (&model.path, model.network.output(), model.network.sigmoid()),
-            Self::Deployed(model) => (&model.path, model.network.output(), None),
+            Self::Onnx(model) => (model.network.output(), model.network.sigmoid()),
+            Self::Deployed(model) => (model.network.output(), None),
         };
         let sigmoid = sigmoid.map(|node| {
             format!(
                 "it ends in the sigmoid {node}: its numbers are taken for logits, and a softmax of them is no \
-                 probability; export it without"
+                 probability; export it without."
             )
         });
-        let cautions = output.caution().into_iter().chain(sigmoid);
-        cautions.map(|caution| format!("{}: {caution}.", path.display())).collect()
+        output.caution().into_iter().chain(sigmoid).collect()
     }
 
     /// The output that logits are read from, of a file that has several.

@@ -1,7 +1,7 @@
 //! `cambench baseline`.
 
 use anyhow::Result;
-use cam_results::gate::Baselines;
+use cam_results::{FEW_IMAGES, RunManifest, gate::Baselines};
 use serde_json::{Value, json};
 
 use crate::{args::BaselineCommand, exit::Exit, table};
@@ -11,6 +11,13 @@ pub(crate) fn baseline(command: &BaselineCommand) -> Result<Exit> {
         BaselineCommand::Save { name, run, replace, baselines } => {
             let path = Baselines::of(baselines).save(name, run, *replace)?;
             println!("{}", path.display());
+            let n_images = RunManifest::read(&path)?.images.len();
+            if n_images < FEW_IMAGES {
+                eprintln!(
+                    "caution: a gate on {n_images} images sees only large changes; {FEW_IMAGES} are the least that \
+                     conclusions are drawn from"
+                );
+            }
         }
         BaselineCommand::List { json, baselines } => {
             let baselines = Baselines::of(baselines);
@@ -31,7 +38,7 @@ pub(crate) fn baseline(command: &BaselineCommand) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn row(name: &str, manifest: &cam_results::RunManifest) -> Value {
+fn row(name: &str, manifest: &RunManifest) -> Value {
     json!({
         "name": name,
         "sweep": manifest.sweep,

@@ -78,7 +78,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
         }
     };
     for caution in loaded.cautions() {
-        eprintln!("caution: {caution}");
+        eprintln!("caution: {}: {caution}", args.model);
     }
     if loaded.is_seeded() {
         eprintln!("{} has random weights; its maps mean nothing", args.model);

@@ -28,6 +28,9 @@ pub(crate) fn no_network_of_the_zoo(path: &Path) -> Result<()> {
 
 pub(crate) fn hook(args: &HookArgs) -> Result<Exit> {
     no_network_of_the_zoo(&args.model)?;
+    if let Some(message) = cam_runner::config::no_graph(&args.model) {
+        return Err(Usage(message).into());
+    }
     let unusable = |error: &dyn std::fmt::Display| Unusable(error.to_string());
     let full = |path: &Path| path.canonicalize().ok();
     let parent = |path: &Path| {
@@ -78,7 +81,10 @@ pub(crate) fn hook(args: &HookArgs) -> Result<Exit> {
     write_bytes(&args.out, &hooked.bytes)?;
     let out = args.out.display();
     match &hooked.layer {
-        Some(layer) => println!("{out}: `{SALIENCY_MAP}` {:?} of `{layer}`", hooked.shape),
+        Some(layer) => println!(
+            "{out}: `{SALIENCY_MAP}` {:?} of `{layer}`, for the classes of `{}`",
+            hooked.shape, hooked.output
+        ),
         None => println!("{out}: has its `{SALIENCY_MAP}` already"),
     }
     Ok(Exit::Done)

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use cam_core::LogitsOutput;
 use cam_onnx::{CutPoint, DefaultLayer, Form, Network, Options};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,10 +13,47 @@ use crate::{
     table,
 };
 
+/// All that there is to say of a network, as `--json` prints it.
+#[derive(Serialize)]
+struct Inspected {
+    /// `None` where one has to be named.
+    default_layer: Option<String>,
+    why: &'static str,
+    height: i64,
+    width: i64,
+    /// Images a forward, where the file insists on a number.
+    batch: Option<i64>,
+    /// The tensor.
+    logits: String,
+    /// The file's output that they are read from.
+    output: Option<String>,
+    other_outputs: Vec<String>,
+    /// `None` where the weights say it.
+    n_classes: Option<i64>,
+    /// The node that was cut away behind the logits.
+    softmax: Option<String>,
+    /// The node that the output comes from.
+    sigmoid: Option<String>,
+    opset: Option<i64>,
+    layers: Vec<Layer>,
+}
+
+/// A place at which a network can be cut.
+#[derive(Serialize)]
+struct Layer {
+    name: String,
+    /// For one image.
+    shape: Vec<i64>,
+    operator: Option<String>,
+    /// How activations `[K, h, w]` lie in it.
+    form: String,
+    is_default: bool,
+}
+
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit> {
     let path = Path::new(&args.model);
     let is_file = path.extension().is_some_and(|extension| extension == "onnx");
-    let (facts, rows) = if is_file {
+    let inspected = if is_file {
         let input_side = args.side.map(i64::from);
         let options = Options { input_side, logits: args.logits.clone(), ..Options::default() };
         let network = Network::open(path, &options).map_err(|error| Unusable(error.to_string()))?;
@@ -25,77 +62,56 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit> {
         of_zoo(args)?
     };
     if args.json {
-        let mut all = facts;
-        all["layers"] = Value::Array(rows);
-        println!("{}", serde_json::to_string_pretty(&all)?);
-        return Ok(Exit::Done);
-    }
-    table::print(&rows);
-    println!();
-    for (key, value) in facts.as_object().into_iter().flatten() {
-        println!("{key}: {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        println!("{}", serde_json::to_string_pretty(&inspected)?);
+    } else {
+        print(&inspected);
     }
     Ok(Exit::Done)
 }
 
-fn of_file(network: &Network) -> (Value, Vec<Value>) {
-    let default = network.default_layer();
-    let why = match network.default() {
-        Some(DefaultLayer { layer, is_last_blocks_input: true }) => format!(
-            "{layer} (the last activations before the last attention: behind it, the places of the image have met)"
-        ),
-        Some(DefaultLayer { layer, .. }) => format!(
-            "{layer} (the last tensor [K, h, w] with 1 < h, w < K that every path to the logits goes through)"
-        ),
-        None => "none (no tensor [K, h, w] with 1 < h, w < K is passed by every path to the logits); name one, or \
-                 `input` for the pixels"
-            .to_owned(),
-    };
-    let softmax = match (network.softmax(), network.sigmoid()) {
-        (Some(node), _) => format!("{node} (cut away: scores are its input)"),
-        (None, Some(node)) => format!(
-            "none; the output is that of the sigmoid {node} and is taken for logits, which it is not: export the network \
-             without it"
-        ),
-        (None, None) => "none; the output is taken for logits".to_owned(),
-    };
-    let batch = network.fixed_batch().map_or_else(
-        || "any number of images".to_owned(),
-        |n| format!("{n} at a time, as the file insists; others are run one after another"),
-    );
-    let [height, width] = network.input_size();
-    let LogitsOutput { name, others, .. } = network.output();
-    let others = match &others[..] {
-        [] => String::new(),
-        others => {
-            format!(" of the output {name}; `logits` takes another output ({})", others.join(", "))
+fn of_file(network: &Network) -> Inspected {
+    let default = network.default();
+    let why = match default {
+        Some(DefaultLayer { is_last_blocks_input: true, .. }) => {
+            "the last activations before the last attention: behind it, the places of the image have met"
+        }
+        Some(_) => {
+            "the last tensor [K, h, w] with 1 < h, w < K that every path to the logits goes through"
+        }
+        None => {
+            "no tensor [K, h, w] with 1 < h, w < K is passed by every path to the logits; name one, or `input` for the \
+             pixels"
         }
     };
-    let logits = format!("{} ({} classes){others}", network.logits_name(), network.n_classes());
-    let row = |point: &CutPoint| {
-        json!({
-            "layer": point.name,
-            "shape": format!("{:?}", point.shape),
-            "made by": point.operator,
-            "default": if default == Some(point.name.as_str()) { "<-" } else { "" },
-            "": note(point),
-        })
+    let [height, width] = network.input_size();
+    let layer = |point: &CutPoint| Layer {
+        name: point.name.clone(),
+        shape: point.shape.clone(),
+        operator: Some(point.operator.clone()),
+        form: form(point),
+        is_default: default.is_some_and(|default| default.layer == point.name),
     };
-    let facts = json!({
-        "default layer": why,
-        "images": format!("3 × {height} × {width}, {batch}"),
-        "logits": logits,
-        "softmax": softmax,
-        "operators": format!("opset {}", network.opset()),
-    });
-    (facts, network.points().iter().map(row).collect())
+    Inspected {
+        default_layer: default.map(|default| default.layer.clone()),
+        why,
+        height,
+        width,
+        batch: network.fixed_batch(),
+        logits: network.logits_name().to_owned(),
+        output: Some(network.output().name.clone()),
+        other_outputs: network.output().others.clone(),
+        n_classes: Some(network.n_classes()),
+        softmax: network.softmax().map(str::to_owned),
+        sigmoid: network.sigmoid().map(str::to_owned),
+        opset: Some(network.opset()),
+        layers: network.points().iter().map(layer).collect(),
+    }
 }
 
-/// How activations [K, h, w] lie in a tensor that is not of this shape itself.
-fn note(point: &CutPoint) -> String {
+fn form(point: &CutPoint) -> String {
     match point.form {
         None => "no activations [K, h, w]".to_owned(),
-        Some(Form::Map) => String::new(),
+        Some(Form::Map) => "map".to_owned(),
         Some(Form::ChannelsLast) => "channels last".to_owned(),
         Some(Form::Tokens { prefix: 0, height, width }) => format!("tokens of {height} × {width}"),
         Some(Form::Tokens { prefix, height, width }) => {
@@ -104,7 +120,7 @@ fn note(point: &CutPoint) -> String {
     }
 }
 
-fn of_zoo(args: &InspectArgs) -> Result<(Value, Vec<Value>)> {
+fn of_zoo(args: &InspectArgs) -> Result<Inspected> {
     if args.logits.is_some() {
         return Err(Usage("--logits names an output of an ONNX file".into()).into());
     }
@@ -115,18 +131,74 @@ fn of_zoo(args: &InspectArgs) -> Result<(Value, Vec<Value>)> {
     let default = plan.resolve(backbone.layer())?;
     let shapes = std::iter::once([3, side, side])
         .chain(plan.extents(side, side).into_iter().map(|extent| extent.output));
-    let rows = plan.layers().into_iter().zip(shapes).enumerate().map(|(index, (layer, shape))| {
-        json!({
-            "layer": layer,
-            "shape": format!("{shape:?}"),
-            "default": if index == default { "<-" } else { "" },
-        })
+    let layers = plan.layers().into_iter().zip(shapes).enumerate().map(|(index, (name, shape))| {
+        let (name, shape) = (name.clone(), shape.to_vec());
+        Layer { name, shape, operator: None, form: "map".to_owned(), is_default: index == default }
     });
-    let facts = json!({
-        "default layer": format!("{} (the last activations before the head)", backbone.layer()),
-        "images": format!("3 × {side} × {side}, any number of images"),
-        "logits": format!("{} (as many classes as the weights have)", plan.classifier().name),
-        "softmax": "none; the last layer makes logits",
-    });
-    Ok((facts, rows.collect()))
+    Ok(Inspected {
+        default_layer: Some(backbone.layer().to_owned()),
+        why: "the last activations before the head",
+        height: side,
+        width: side,
+        batch: None,
+        logits: plan.classifier().name.clone(),
+        output: None,
+        other_outputs: vec![],
+        n_classes: None,
+        softmax: None,
+        sigmoid: None,
+        opset: None,
+        layers: layers.collect(),
+    })
+}
+
+fn print(inspected: &Inspected) {
+    let Inspected { default_layer, why, height, width, batch, other_outputs, .. } = inspected;
+    let row = |layer: &Layer| -> Value {
+        let mut row = json!({ "layer": layer.name, "shape": format!("{:?}", layer.shape) });
+        if let Some(operator) = &layer.operator {
+            row["made by"] = operator.as_str().into();
+        }
+        row["default"] = if layer.is_default { "<-" } else { "" }.into();
+        row["form"] = layer.form.as_str().into();
+        row
+    };
+    table::print(&inspected.layers.iter().map(row).collect::<Vec<_>>());
+    println!();
+    println!("default layer: {} ({why})", default_layer.as_deref().unwrap_or("none"));
+    let batch = batch.map_or_else(
+        || "any number of images".to_owned(),
+        |n| format!("{n} at a time, as the file insists; others are run one after another"),
+    );
+    println!("images: 3 × {height} × {width}, {batch}");
+    let classes = inspected.n_classes.map_or_else(
+        || "as many classes as the weights have".to_owned(),
+        |n| format!("{n} classes"),
+    );
+    let of_output = match (&inspected.output, &other_outputs[..]) {
+        (Some(output), [_, ..]) => format!(
+            " of the output {output}; `logits` takes another output ({})",
+            other_outputs.join(", ")
+        ),
+        _ => String::new(),
+    };
+    println!("logits: {} ({classes}){of_output}", inspected.logits);
+    println!("softmax: {}", softmax(inspected));
+    if let Some(opset) = inspected.opset {
+        println!("operators: opset {opset}");
+    }
+}
+
+fn softmax(inspected: &Inspected) -> String {
+    match (&inspected.softmax, &inspected.sigmoid) {
+        (Some(node), _) => format!("{node} (cut away: scores are its input)"),
+        (None, Some(node)) => format!(
+            "none; the output is that of the sigmoid {node} and is taken for logits, which it is not: export the network \
+             without it"
+        ),
+        (None, None) if inspected.output.is_some() => {
+            "none; the output is taken for logits".to_owned()
+        }
+        (None, None) => "none; the last layer makes logits".to_owned(),
+    }
 }

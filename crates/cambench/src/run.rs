@@ -9,7 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use cam_results::{Better, Estimate, Run, RunManifest, RunStatus, Store, Summary, cautions};
+use cam_results::{
+    Accuracy, Better, Estimate, Run, RunManifest, RunStatus, Store, Summary, cautions, of_networks,
+};
 use cam_runner::{Outcome, Overrides, Plan, Provenance, Sweep};
 use serde_json::{Map, Value};
 use tracing::info_span;
@@ -140,6 +142,9 @@ pub(crate) fn print_means(run: &Run, summary: &Summary) {
     });
     table::print(&rows.collect::<Vec<_>>());
     println!();
+    for sentence in of_networks(&summary.accuracies).filter_map(Accuracy::sentence) {
+        println!("{sentence}");
+    }
     for caution in cautions(run, summary) {
         eprintln!("caution: {caution}");
     }

@@ -365,6 +365,8 @@ fn what_is_most_likely_not_meant_is_said_before_anything_is_computed() {
         .output(&["check", "labels.yaml"])
         .is(3, &["has 1000 classes, and the data set's `classes` names 2"]);
     fs::write(workshop.path("data.yaml"), "root: photos\nlayout: folders\n").unwrap();
+    let counted = workshop.output(&["check", "labels.yaml"]);
+    counted.is(0, &["caution: labels are counted in the order of the folders' names"]);
     fs::create_dir(workshop.path("photos/cat")).unwrap();
     workshop.output(&["check", "own.yaml"]).is(0, &[]);
 

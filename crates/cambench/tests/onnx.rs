@@ -29,12 +29,15 @@ fn inspect_shows_where_a_file_can_be_cut_and_where_its_softmax_is() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let layers = found["layers"].as_array().unwrap();
-    let default: Vec<_> = layers.iter().filter(|layer| layer["default"] == "<-").collect();
-    assert_eq!((default.len(), default[0]["shape"].as_str()), (1, Some("[6, 4, 4]")));
-    assert!(found["softmax"].as_str().unwrap().contains("cut away"), "{found}");
+    let default: Vec<_> = layers.iter().filter(|layer| layer["is_default"] == true).collect();
+    assert_eq!((default.len(), &default[0]["shape"]), (1, &serde_json::json!([6, 4, 4])));
+    assert_eq!(default[0]["name"], found["default_layer"]);
+    assert!(found["softmax"].is_string() && found["sigmoid"].is_null(), "{found}");
+    let (_, text) = said(&cambench(&["inspect", &small("residual_softmax"), "--side", "16"]));
+    assert!(text.contains("cut away: scores are its input"), "{text}");
     assert!(layers.len() > 5, "{found}");
     // Inside a residual branch is no cut.
-    assert!(layers.iter().all(|layer| !layer["layer"].as_str().unwrap().contains("main.2")));
+    assert!(layers.iter().all(|layer| !layer["name"].as_str().unwrap().contains("main.2")));
 }
 
 #[test]

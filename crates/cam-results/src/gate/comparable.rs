@@ -10,8 +10,8 @@ use crate::{ImageEntry, ModelEntry, RunManifest, family, manifest::name_at};
 pub enum NotComparable {
     /// The runs differ in what their numbers mean.
     #[error(
-        "the runs cannot be compared: {difference}. Only weights, number formats, devices, seeds and versions may differ; \
-         make the new run with the sweep of the baseline, or save a new baseline"
+        "the runs cannot be compared: {difference}. Only the networks themselves and their preprocessing, number formats, devices, \
+         seeds and versions may differ; make the new run with the sweep of the baseline, or save a new baseline"
     )]
     Differ {
         /// What differs, with both values.
@@ -159,8 +159,8 @@ fn differs(what: &str, old: &dyn ToString, new: &dyn ToString) -> Option<String>
 }
 
 /// The first difference between the images of two runs, in all that scores depend on.
-fn images(base: &RunManifest, new: &RunManifest) -> Option<String> {
-    let (old_images, new_images) = (by_name(base), by_name(new));
+fn images(base: &RunManifest, new_run: &RunManifest) -> Option<String> {
+    let (old_images, new_images) = (by_name(base), by_name(new_run));
     let counts =
         format!("the baseline has {} images, the new run {}", old_images.len(), new_images.len());
     if let Some(name) = old_images.keys().find(|name| !new_images.contains_key(*name)) {
@@ -175,7 +175,7 @@ fn images(base: &RunManifest, new: &RunManifest) -> Option<String> {
     old_images.into_iter().find_map(|(name, old)| {
         let new = new_images[name];
         file(old, new)
-            .or_else(|| label(old, new).filter(|_| explains_labels))
+            .or_else(|| label([base, new_run], old, new).filter(|_| explains_labels))
             .or_else(|| boxes(old, new).filter(|_| asks_for_boxes))
     })
 }
@@ -194,9 +194,18 @@ fn file(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
     }
 }
 
-fn label(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
-    let shown = |label: Option<i64>| label.map_or("none".to_owned(), |label| label.to_string());
-    differs(&format!("the label of {}", old.image), &shown(old.label), &shown(new.label))
+/// By the names of classes where both runs have some: a class may have moved to another place.
+fn label([base, new_run]: [&RunManifest; 2], old: &ImageEntry, new: &ImageEntry) -> Option<String> {
+    let name = |run: &RunManifest, label: Option<i64>| {
+        let place = usize::try_from(label?).ok()?;
+        run.models.iter().find_map(|model| model.classes.get(place)).cloned()
+    };
+    let index = |label: Option<i64>| label.map_or("none".to_owned(), |label| label.to_string());
+    let (before, now) = match (name(base, old.label), name(new_run, new.label)) {
+        (Some(before), Some(now)) => (before, now),
+        _ => (index(old.label), index(new.label)),
+    };
+    differs(&format!("the label of {}", old.image), &before, &now)
 }
 
 fn boxes(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
@@ -222,7 +231,11 @@ pub(super) fn differences(base: &RunManifest, new: &RunManifest, pairs: &Pairs<'
         say(format!("weights of {name}"), &hash(&old.weights.sha256), &hash(&new.weights.sha256));
         say(format!("precision of {name}"), &old.precision, &new.precision);
         say(format!("preprocessing of {name}"), &old.preprocessing, &new.preprocessing);
-        say(format!("classes of {name}"), &old.n_classes, &new.n_classes);
+        say(format!("number of classes of {name}"), &old.n_classes, &new.n_classes);
+        let names = old.classes.iter().zip(&new.classes).enumerate();
+        if let Some((i, (before, now))) = { names }.find(|(_, (before, now))| before != now) {
+            say(format!("class {i} of {name}"), before, now);
+        }
     }
     say("cambench".into(), &base.cambench, &new.cambench);
     let commit = |commit: &Option<String>| commit.clone().unwrap_or_else(|| "unknown".into());

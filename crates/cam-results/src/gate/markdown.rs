@@ -29,6 +29,9 @@ pub fn markdown(comparison: &Comparison) -> String {
         comparison.n_images,
         counts.join(", ")
     );
+    for classified in &comparison.classified {
+        let _ = writeln!(md, "{}.\n", escape(&classified.to_string()));
+    }
     let (mut changed, rest): (Vec<&Change>, Vec<&Change>) = comparison
         .changes
         .iter()

@@ -27,7 +27,9 @@ pub use junit::junit;
 pub use markdown::markdown;
 
 use crate::{
-    Better, Record, Run, RunManifest, Status, report,
+    Accuracy, Better, Record, Run, RunManifest, Status,
+    accuracy::accuracies,
+    of_networks, report,
     stats::{Difference, Paired, Scores, Statistic, corrected},
     summary::adcc_parts,
 };
@@ -177,10 +179,33 @@ pub struct Comparison {
     pub limits: Limits,
     /// What differs and may: weights, number formats, versions, seeds. One sentence each.
     pub differences: Vec<String>,
+    /// Networks that classify more or fewer of the labeled images as labeled than before.
+    pub classified: Vec<Classified>,
     /// Every metric of every cell of the baseline, in its order.
     pub changes: Vec<Change>,
     /// Rows without a score, of every cell that has some.
     pub losses: Vec<Loss>,
+}
+
+/// How many images a network classifies as they are labeled: explanations of a network that knows less may score better.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Classified {
+    /// The network's name in the baseline.
+    pub network: String,
+    /// Right images of the baseline and of the new run.
+    pub n_right: [usize; 2],
+    /// Labeled images of both.
+    pub n: [usize; 2],
+}
+
+impl fmt::Display for Classified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { network, n_right: [old_right, new_right], n: [old, new] } = self;
+        write!(
+            f,
+            "{network} classifies {new_right} of {new} images as labeled, and did {old_right} of {old} before"
+        )
+    }
 }
 
 /// One metric of one (model, method).
@@ -288,6 +313,13 @@ impl Comparison {
             .filter(|change| !change.is_control && blindness(change) > 1.0)
             .max_by(|a, b| blindness(a).total_cmp(&blindness(b)))?;
         let from = 100.0 * difference.as_ref()?.detectable;
+        let all = self.changes.iter().filter_map(|change| change.difference);
+        if all.clone().all(|difference| difference.detectable.is_infinite()) {
+            return Some(
+                "With so few images no change of any size can be seen: take more of them."
+                    .to_owned(),
+            );
+        }
         let seen = if from.is_finite() {
             format!("is seen four times out of five only from {from:.2} points on")
         } else {
@@ -423,9 +455,26 @@ pub fn compare(
         n_images: old_manifest.images.len(),
         limits: limits.clone(),
         differences,
+        classified: classified(base, new, &pairs),
         changes,
         losses,
     })
+}
+
+/// Networks whose accuracy is not what it was.
+fn classified(base: Side<'_>, new: Side<'_>, pairs: &Pairs<'_>) -> Vec<Classified> {
+    let before = accuracies(base.manifest, base.records);
+    let now = accuracies(new.manifest, new.records);
+    let of = |old: &Accuracy| {
+        let model = base.manifest.models.iter().find(|model| model.name == old.model)?;
+        let counterpart = pairs.new_of(model)?;
+        let new = now.iter().find(|new| new.model == counterpart.name)?;
+        let network = old.network().to_owned();
+        let (n_right, n) = ([old.n_right, new.n_right], [old.n, new.n]);
+        let is_changed = n[0] > 0 && n[1] > 0 && (n_right[0] != n_right[1] || n[0] != n[1]);
+        is_changed.then_some(Classified { network, n_right, n })
+    };
+    of_networks(&before).filter_map(of).collect()
 }
 
 /// The rule.
@@ -752,6 +801,50 @@ mod tests {
         assert!(unknown.contains("the baseline has no network or layer \"c\""), "{unknown}");
         let unknown = error(&[("a", "b@y")]);
         assert!(unknown.contains("it has b, b@x"), "{unknown}");
+    }
+
+    #[test]
+    fn a_network_that_knows_less_is_told_whatever_its_explanations_score() {
+        let mut new = Made::new();
+        let labeled = |made: &mut Made, is_right: &dyn Fn(usize) -> bool| {
+            for (i, record) in made.records.iter_mut().enumerate() {
+                record.label = Some(3);
+                record.predicted = Some(if is_right(i / 3) { 3 } else { 4 });
+            }
+        };
+        let mut base = Made::new();
+        labeled(&mut base, &|image| image < 45);
+        labeled(&mut new, &|image| image < 12);
+        let comparison = renamed(&base, &new, &[]).unwrap();
+        let network = base.manifest.models[0].name.clone();
+        let classified = Classified { network, n_right: [45, 12], n: [60, 60] };
+        assert_eq!(comparison.classified, std::slice::from_ref(&classified));
+        let sentence = classified.to_string();
+        assert!(
+            sentence.ends_with("classifies 12 of 60 images as labeled, and did 45 of 60 before")
+        );
+        assert!(markdown(&comparison).contains("12 of 60 images as labeled"));
+        assert!(gate(&Made::new()).classified.is_empty());
+    }
+
+    #[test]
+    fn labels_are_compared_by_the_names_of_classes_where_there_are_some() {
+        let with = |classes: &[&str], label: i64| {
+            let mut made = Made::new();
+            made.manifest.target = "label".into();
+            let classes = classes.iter().map(|class| (*class).to_owned()).collect();
+            made.manifest.models[0].classes = classes;
+            made.manifest.images.iter_mut().for_each(|image| image.label = Some(label));
+            made
+        };
+        let base = with(&["ant", "bee"], 1);
+        let moved = renamed(&base, &with(&["ape", "ant", "bee"], 2), &[]).unwrap();
+        let name = &base.manifest.models[0].name;
+        assert_eq!(moved.differences, [format!("class 0 of {name}: ant, now ape")]);
+        let error = renamed(&base, &with(&["ant", "bee"], 0), &[]).unwrap_err().to_string();
+        assert!(error.contains("was bee, is ant"), "{error}");
+        let error = renamed(&base, &with(&[], 0), &[]).unwrap_err().to_string();
+        assert!(error.contains("was 1, is 0"), "{error}");
     }
 
     #[test]

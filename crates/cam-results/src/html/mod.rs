@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 pub use choice::{Choice, chosen_images};
 
 use crate::{
-    Better, Cell, Error, Estimate, MethodEntry, Picture, Preset, Record, Result, Run, Status,
-    Summary, beside,
+    Accuracy, Better, Cell, Error, Estimate, MethodEntry, Picture, Preset, Record, Result, Run,
+    Status, Summary, beside, of_networks,
     preset::{Group, grouped},
     report::{self, cells_of, label},
     stats::{self, Beaten, Best, Contrast},
@@ -79,7 +79,7 @@ pub fn report_html(
             method.map_or_else(|| name.to_owned(), label)
         }),
         same: stats::equal(&summary.methods),
-        accuracies: accuracies(summary),
+        accuracies: of_networks(&summary.accuracies).filter_map(Accuracy::sentence).collect(),
         models: models(run, summary),
         beside: beside::sections(manifest, summary),
         units: if summary.by_class { "classes" } else { "images" },
@@ -275,25 +275,6 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         ("Made by", format!("cambench {}{commit}", manifest.cambench)),
         ("Finished", manifest.finished.clone().unwrap_or_else(|| "not finished".into())),
     ]
-}
-
-fn accuracies(summary: &Summary) -> Vec<String> {
-    let of = |accuracy: &crate::Accuracy| {
-        let Estimate { mean, lo, hi } = accuracy.estimate()?;
-        let published = accuracy.published.map_or(String::new(), |top1| {
-            format!("; published for ImageNet's validation images: {:.1} %", 100.0 * top1)
-        });
-        Some(format!(
-            "{} classifies {} of {} images as they are labeled: {:.1} % [{:.1}, {:.1}]{published}.",
-            accuracy.network(),
-            accuracy.n_right,
-            accuracy.n,
-            100.0 * mean,
-            100.0 * lo,
-            100.0 * hi
-        ))
-    };
-    report::of_networks(&summary.accuracies).filter_map(of).collect()
 }
 
 fn verdicts(contrasts: &[Contrast], title: impl Fn(&str) -> String) -> Vec<Verdicts> {

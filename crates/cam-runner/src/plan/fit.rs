@@ -1,6 +1,6 @@
 //! Whether a sweep and its images fit together.
 
-use cam_data::{Dataset, Item, Orientation};
+use cam_data::{Dataset, Item, Layout, LeftOut, Orientation, imagenet};
 use cam_results::counted;
 
 use super::PlanError;
@@ -34,14 +34,47 @@ pub(super) fn check_target(target: TargetRule, dataset: &Dataset) -> Result<(), 
     }
 }
 
-/// That photographs are left out.
-pub(super) fn left_out_caution(dataset: &Dataset) -> Option<String> {
-    let first = dataset.left_out.first()?;
+/// That photographs are left out, or a class has none.
+pub(super) fn left_out_cautions(dataset: &Dataset) -> Vec<String> {
+    let LeftOut { other_kinds, beside, empty } = &dataset.left_out;
+    let root = dataset.root.display();
+    let some = |names: &[String]| names[0].clone() + if names.len() > 1 { ", ..." } else { "" };
+    let mut cautions = vec![];
+    if !other_kinds.is_empty() {
+        cautions.push(format!(
+            "{} of {root} left out, as only JPEG and PNG files are read ({}); convert what is wanted.",
+            counted(other_kinds.len(), "image"),
+            some(other_kinds)
+        ));
+    }
+    if !beside.is_empty() {
+        cautions.push(format!(
+            "{} of {root} left out, as `layout: folders` takes those in its folders ({}).",
+            counted(beside.len(), "image"),
+            some(beside)
+        ));
+    }
+    if !empty.is_empty() {
+        let n = counted(empty.len(), "folder");
+        cautions.push(format!("{n} of {root} without an image ({}).", some(empty)));
+    }
+    cautions
+}
+
+/// That labels are counted, and nothing says whether a network's classes are in the same order.
+pub(super) fn labels_caution(sweep: &Sweep, dataset: &Dataset) -> Option<String> {
+    let is_counted = dataset.layout == Layout::Folders && dataset.classes.is_none();
+    let folder = |item: &Item| item.image.split_once('/').map(|(folder, _)| folder.to_owned());
+    let first = dataset.items.iter().find_map(folder)?;
+    let is_imagenets = imagenet::class_index(&first).is_some();
+    if sweep.target != TargetRule::Label || !is_counted || is_imagenets {
+        return None;
+    }
+    let model = sweep.models.iter().find(|model| model.classes.is_none())?;
     Some(format!(
-        "{} of {} left out, as only JPEG and PNG files are read ({first}{}); convert what is wanted.",
-        counted(dataset.left_out.len(), "image"),
-        dataset.root.display(),
-        if dataset.left_out.len() > 1 { ", ..." } else { "" },
+        "labels are counted in the order of the folders' names, and nothing says that the classes of {} are in this order; \
+         list its classes (`classes: FILE`) in the data set's manifest and at the model.",
+        model.label()
     ))
 }
 

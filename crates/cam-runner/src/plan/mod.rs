@@ -20,7 +20,10 @@ use tracing::info_span;
 
 use self::{
     entries::{hashed, method_entry, metric_entry},
-    fit::{boxes_caution, check_imported, check_target, left_out_caution, turned_caution},
+    fit::{
+        boxes_caution, check_imported, check_target, labels_caution, left_out_cautions,
+        turned_caution,
+    },
     model::planned_models,
     network::weights_choice,
 };
@@ -166,11 +169,12 @@ impl Plan {
         let reference = reference.transpose()?;
         let (images, n_turned) = hashed(&dataset);
         let cautions = [
-            left_out_caution(&dataset),
+            labels_caution(&sweep, &dataset),
             boxes_caution(&sweep, &dataset),
             turned_caution(&dataset, n_turned),
         ];
-        for caution in cautions.into_iter().flatten() {
+        for caution in left_out_cautions(&dataset).into_iter().chain(cautions.into_iter().flatten())
+        {
             on_event(Event::Caution(&caution));
         }
         let manifest = RunManifest {

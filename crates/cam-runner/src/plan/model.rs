@@ -114,6 +114,7 @@ impl PlannedModel {
             architecture: model.architecture(),
             layer: layer.clone(),
             output: model.output().map(str::to_owned),
+            cautions: model.cautions(),
             weights,
             precision: spec.precision.to_string(),
             rounding,
@@ -275,7 +276,7 @@ pub(super) fn planned_models(
             let network = networks.get(&spec, choice.label(), device, memory, on_event)?;
             // Of the network, wherever it is cut.
             for caution in network.cautions().iter().filter(|_| i == 0) {
-                on_event(Event::Caution(caution));
+                on_event(Event::Caution(&format!("{}: {caution}", choice.label())));
             }
             let (model, entry) =
                 PlannedModel::new(name, spec, network, sweep, dataset, device, memory, on_event)?;

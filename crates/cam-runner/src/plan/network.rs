@@ -161,8 +161,11 @@ impl ModelSpec {
             Some(names) if names.len() as i64 != n_classes => Err(PlanError::Classes {
                 model: label.to_string(),
                 message: format!(
-                    "{} has {n_classes} classes, and {} are named",
+                    "{} has {n_classes} classes{}, and {} are named",
                     path.display(),
+                    model.output().map_or(String::new(), |output| {
+                        format!(" in its output `{output}` (`logits` takes another one)")
+                    }),
                     names.len()
                 ),
             }),
@@ -183,8 +186,22 @@ impl ModelSpec {
     /// # Errors
     /// There is no such class: a sentence.
     pub fn class(&self, text: &str, n_classes: i64) -> Result<i64, String> {
-        let name = |class| self.class_name(class, n_classes).unwrap_or_default();
-        class_of(text.trim(), &(0..n_classes).map(name).collect::<Vec<_>>())
+        let names: Option<Vec<String>> =
+            (0..n_classes).map(|class| self.class_name(class, n_classes)).collect();
+        match names {
+            Some(names) => class_of(text.trim(), &names),
+            None => text
+                .trim()
+                .parse()
+                .ok()
+                .filter(|class| (0..n_classes).contains(class))
+                .ok_or_else(|| {
+                    format!(
+                        "its classes have no names, and are 0 to {}; a list of names (`classes`) gives them some",
+                        n_classes - 1
+                    )
+                }),
+        }
     }
 
     /// A class's name, where one is known.
