@@ -468,7 +468,7 @@ fn of_a_probability_of_zero_no_share_can_drop() {
     // Class 1 is so far behind that its probability is 0 in any float.
     let image = Toy::waves(4, 4).abs() * 1e6;
     let subject = Subject::new(&toy, image, Target::Class(1), 0);
-    assert_eq!(subject.confidence(), 0.0);
+    assert!(subject.confidence() <= 0.0);
     let map = Map::new(&Toy::waves(4, 4).view([4, 4]), [4, 4]).unwrap();
     assert!(Drop::default().score(&Explained::new(&subject, &map, None)).is_none());
 }
