@@ -66,10 +66,10 @@ impl ImageInput {
         };
         let size @ [height, width] = own.map(|own| own.or(side).unwrap_or(224));
         if height > MAX_SIDE || width > MAX_SIDE || batch.is_some_and(|batch| batch > MAX_BATCH) {
+            let batch = batch.map_or(String::new(), |batch| format!("{batch} "));
             return Err(format!(
-                "its input `{name}` would be {} images of {height} × {width} pixels; at most {MAX_BATCH} of {MAX_SIDE} × \
-                 {MAX_SIDE} are taken",
-                batch.map_or_else(|| "any".to_owned(), |batch| batch.to_string())
+                "its input `{name}` would be {batch}images of {height} × {width} pixels; at most {MAX_BATCH} of {MAX_SIDE} × \
+                 {MAX_SIDE} are taken"
             ));
         }
         match side.filter(|&side| size != [side, side]) {
@@ -131,6 +131,7 @@ impl LogitsOutput {
                 )
             })?,
             None => hooked
+                .filter(|_| at(SALIENCY_MAP).is_some())
                 .and_then(at)
                 .or_else(|| at("logits"))
                 .or_else(|| outputs.iter().position(|output| *output != SALIENCY_MAP))
@@ -140,7 +141,8 @@ impl LogitsOutput {
         let others = outputs.iter().enumerate().filter(is_other).map(|(_, name)| name);
         let others: Vec<String> = others.map(|name| (*name).to_owned()).collect();
         let name = outputs[place].to_owned();
-        let is_told = wanted.is_some() || hooked == Some(&*name) || name == "logits";
+        let is_hooked = at(SALIENCY_MAP).is_some() && hooked == Some(&*name);
+        let is_told = wanted.is_some() || is_hooked || name == "logits";
         let is_guess = !is_told && !others.is_empty();
         Ok(Self { name, place, others, is_guess })
     }
@@ -150,7 +152,7 @@ impl LogitsOutput {
         let Self { name, others, .. } = self;
         self.is_guess.then(|| {
             format!(
-                "it has several outputs, and logits are read from the first, `{name}`; `logits` takes another one ({}).",
+                "it has several outputs, and logits are read from the first, `{name}`; `logits` (`--logits`) takes another one ({}).",
                 others.join(", ")
             )
         })
@@ -160,7 +162,9 @@ impl LogitsOutput {
     pub fn wrong_shape(&self, shape: &[i64]) -> String {
         let others = match &self.others[..] {
             [] => String::new(),
-            others => format!("; `logits` takes another output ({})", others.join(", ")),
+            others => {
+                format!("; `logits` (`--logits`) takes another output ({})", others.join(", "))
+            }
         };
         format!(
             "its output `{}` has the shape {shape:?}; a classifier's is [images, classes], two classes or more{others}",
@@ -211,6 +215,7 @@ mod tests {
         assert!(error.starts_with("it is for images of 240 × 240 pixels"), "{error}");
         for shape in [[Some(65), Some(3), None, None], [None, Some(3), Some(8193), Some(8)]] {
             let error = input(&shape, None).unwrap_err();
+            assert!(error.starts_with("its input `x` would be "), "{error}");
             assert!(error.ends_with("at most 64 of 8192 × 8192 are taken"), "{error}");
         }
     }
@@ -235,5 +240,8 @@ mod tests {
         let hooked = ["main", "aux", SALIENCY_MAP];
         let hooked = LogitsOutput::new(&hooked, None, Some("aux")).unwrap();
         assert_eq!((&*hooked.name, hooked.is_guess), ("aux", false));
+        // Whose maps are gone is hooked no more.
+        let stale = LogitsOutput::new(&["main", "aux"], None, Some("aux")).unwrap();
+        assert_eq!((&*stale.name, stale.is_guess), ("main", true));
     }
 }

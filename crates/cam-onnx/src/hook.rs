@@ -159,6 +159,7 @@ pub fn hook(path: &Path, hook: &Hook) -> Result<Hooked, HookError> {
     if lists_weights {
         surgeon.list_weights();
     }
+    model.metadata_props.retain(|entry| entry.key() != graph::HOOKED);
     model.metadata_props.push(StringStringEntryProto {
         key: Some(graph::HOOKED.to_owned()),
         value: Some(network.output().name.clone()),

@@ -66,6 +66,7 @@ fn a_hooked_file_says_which_output_its_maps_are_of() {
     let (first, _, maps) = hooked(None);
     let (named, is_guess, negative) = hooked(Some("aux"));
     assert_eq!((&*first, &*named, is_guess), ("main", "aux", false));
+    assert!(maps.abs().max().double_value(&[]) > 0.1);
     assert!((maps + negative).abs().max().double_value(&[]) < 1e-5);
     assert_eq!(OnnxFile::read(&path).unwrap().hooked, None);
 }

@@ -52,15 +52,6 @@ pub fn of_networks(accuracies: &[Accuracy]) -> impl Iterator<Item = &Accuracy> {
     accuracies.chunk_by(move |a, b| of(a) == of(b)).map(|layers| &layers[0])
 }
 
-/// The accuracies of a run's models, in the order of the manifest.
-pub(crate) fn accuracies(manifest: &RunManifest, records: &[Record]) -> Vec<Accuracy> {
-    let mut tally = AccuracyTally::of(manifest);
-    for record in records {
-        tally.add(record);
-    }
-    tally.accuracies()
-}
-
 /// The records of a run as they come, as far as accuracies need them.
 #[derive(Debug)]
 pub(crate) struct AccuracyTally<'a> {

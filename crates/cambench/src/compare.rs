@@ -183,6 +183,9 @@ fn print(comparison: &Comparison) {
     for loss in &comparison.losses {
         println!("{} of {}: {loss}", loss.method, loss.model);
     }
+    for unscored in &comparison.unscored {
+        println!("{unscored}");
+    }
     for classified in &comparison.classified {
         println!("{classified}");
     }

@@ -41,7 +41,8 @@ impl Exit {
             Some(
                 NotComparable::NoSuchMetric { .. }
                 | NotComparable::NoSuchModel { .. }
-                | NotComparable::OneForTwo { .. },
+                | NotComparable::OneForTwo { .. }
+                | NotComparable::Mixed { .. },
             ) => {
                 return Self::Usage;
             }

@@ -35,6 +35,16 @@ pub enum NotComparable {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// A network that is said to be a layer, or a layer that is said to be a network.
+    #[error(
+        "`--renamed {old}={new}`: a network is renamed, or a layer (`NETWORK@LAYER`) on both sides"
+    )]
+    Mixed {
+        /// The name in the baseline.
+        old: String,
+        /// The name in the new run.
+        new: String,
+    },
     /// A model of the new run that two of the baseline would be compared with.
     #[error("`--renamed`: {first} and {second} of the baseline would both be compared with {new}")]
     OneForTwo {
@@ -96,11 +106,10 @@ fn difference(base: &RunManifest, new: &RunManifest, pairs: &Pairs<'_>) -> Optio
                 |run: &RunManifest| format!("{} {}", run.protocol.name, run.protocol.version);
             differs("the protocol", &version(base), &version(new))
         })
-        .or_else(|| images(base, new))
+        .or_else(|| images(base, new, pairs))
         .or_else(|| {
             pairs.models().find_map(|(old, new)| {
-                let output = || output(old, new);
-                if pairs.is_renamed(old) { None } else { layer(old, new).or_else(output) }
+                layer(old, new).filter(|_| !pairs.is_renamed(old)).or_else(|| output(old, new))
             })
         })
         .or_else(|| {
@@ -159,7 +168,7 @@ fn differs(what: &str, old: &dyn ToString, new: &dyn ToString) -> Option<String>
 }
 
 /// The first difference between the images of two runs, in all that scores depend on.
-fn images(base: &RunManifest, new_run: &RunManifest) -> Option<String> {
+fn images(base: &RunManifest, new_run: &RunManifest, pairs: &Pairs<'_>) -> Option<String> {
     let (old_images, new_images) = (by_name(base), by_name(new_run));
     let counts =
         format!("the baseline has {} images, the new run {}", old_images.len(), new_images.len());
@@ -175,7 +184,7 @@ fn images(base: &RunManifest, new_run: &RunManifest) -> Option<String> {
     old_images.into_iter().find_map(|(name, old)| {
         let new = new_images[name];
         file(old, new)
-            .or_else(|| label([base, new_run], old, new).filter(|_| explains_labels))
+            .or_else(|| label(pairs, old, new).filter(|_| explains_labels))
             .or_else(|| boxes(old, new).filter(|_| asks_for_boxes))
     })
 }
@@ -194,18 +203,39 @@ fn file(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
     }
 }
 
-/// By the names of classes where both runs have some: a class may have moved to another place.
-fn label([base, new_run]: [&RunManifest; 2], old: &ImageEntry, new: &ImageEntry) -> Option<String> {
-    let name = |run: &RunManifest, label: Option<i64>| {
-        let place = usize::try_from(label?).ok()?;
-        run.models.iter().find_map(|model| model.classes.get(place)).cloned()
-    };
+/// By the names of classes where both networks have some: a class may have moved to another place.
+fn label(pairs: &Pairs<'_>, old: &ImageEntry, new: &ImageEntry) -> Option<String> {
     let index = |label: Option<i64>| label.map_or("none".to_owned(), |label| label.to_string());
-    let (before, now) = match (name(base, old.label), name(new_run, new.label)) {
-        (Some(before), Some(now)) => (before, now),
-        _ => (index(old.label), index(new.label)),
-    };
-    differs(&format!("the label of {}", old.image), &before, &now)
+    pairs.models().find_map(|models| {
+        if is_same_class(models, old.label, new.label) {
+            return None;
+        }
+        let of = |model: &ModelEntry, label: Option<i64>| {
+            name(model, label)
+                .map_or_else(|| index(label), |name| format!("{} ({name})", index(label)))
+        };
+        let (before, now) = (of(models.0, old.label), of(models.1, new.label));
+        Some(format!("the label of {} was {before}, is {now}", old.image))
+    })
+}
+
+/// What a network calls a class, where no other class of it is called so.
+fn name(model: &ModelEntry, label: Option<i64>) -> Option<String> {
+    let name = model.classes.get(usize::try_from(label?).ok()?)?.to_lowercase();
+    let n = model.classes.iter().filter(|other| other.to_lowercase() == name).count();
+    (n == 1).then_some(name)
+}
+
+/// Whether two labels are one class: by its name where both networks have one for it, else by its index.
+pub(super) fn is_same_class(
+    (old, new): (&ModelEntry, &ModelEntry),
+    before: Option<i64>,
+    now: Option<i64>,
+) -> bool {
+    match (name(old, before), name(new, now)) {
+        (Some(before), Some(now)) => before == now,
+        _ => before == now,
+    }
 }
 
 fn boxes(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
@@ -221,8 +251,9 @@ pub(super) fn differences(base: &RunManifest, new: &RunManifest, pairs: &Pairs<'
     };
     for (old, new) in pairs.models() {
         let name = &old.name;
-        let output =
-            |model: &ModelEntry| model.output.clone().unwrap_or_else(|| "the only one".into());
+        let output = |model: &ModelEntry| {
+            model.output.clone().unwrap_or_else(|| "the only one, or not recorded".into())
+        };
         say(format!("output of {name}"), &output(old), &output(new));
         let hash = |hash: &Option<String>| {
             hash.as_deref().map_or("none".to_owned(), |hash| hash.chars().take(12).collect())
@@ -273,8 +304,9 @@ impl<'a> Pairs<'a> {
         limits: &'a Limits,
     ) -> Result<Self, NotComparable> {
         for (old, name) in &limits.renamed {
-            is_there("the baseline", base, old)?;
-            is_there("the new run", new, name)?;
+            if known("the baseline", base, old)? != known("the new run", new, name)? {
+                return Err(NotComparable::Mixed { old: old.clone(), new: name.clone() });
+            }
         }
         let counterparts = base.models.iter().map(|old| (old, counterpart(new, old, limits)));
         let pairs = Self { counterparts: counterparts.collect(), base, new, limits };
@@ -289,7 +321,7 @@ impl<'a> Pairs<'a> {
     }
 
     /// The models of the baseline that the new run has.
-    fn models(&self) -> impl Iterator<Item = (&'a ModelEntry, &'a ModelEntry)> {
+    pub(super) fn models(&self) -> impl Iterator<Item = (&'a ModelEntry, &'a ModelEntry)> {
         self.counterparts.iter().filter_map(|(old, new)| Some((*old, (*new)?)))
     }
 
@@ -341,15 +373,28 @@ fn layer_name(model: &ModelEntry) -> String {
     name_at(model.network(), &model.layer)
 }
 
-/// Checks that a run has a network or a layer of this name.
-fn is_there(run: &'static str, manifest: &RunManifest, name: &str) -> Result<(), NotComparable> {
+/// What a name is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Network,
+    Layer,
+}
+
+/// What a run has of this name.
+fn known(run: &'static str, manifest: &RunManifest, name: &str) -> Result<Known, NotComparable> {
+    if manifest.models.iter().any(|model| model.network() == name) {
+        return Ok(Known::Network);
+    }
+    if manifest.models.iter().any(|model| layer_name(model) == name) {
+        return Ok(Known::Layer);
+    }
     let names = manifest.models.iter().flat_map(|m| [m.network().to_owned(), layer_name(m)]);
     let known: BTreeSet<String> = names.collect();
-    if known.contains(name) {
-        return Ok(());
-    }
-    let known = known.into_iter().collect();
-    Err(NotComparable::NoSuchModel { run, name: name.to_owned(), known })
+    Err(NotComparable::NoSuchModel {
+        run,
+        name: name.to_owned(),
+        known: known.into_iter().collect(),
+    })
 }
 
 fn counterpart<'a>(

@@ -32,6 +32,9 @@ pub fn markdown(comparison: &Comparison) -> String {
     for classified in &comparison.classified {
         let _ = writeln!(md, "{}.\n", escape(&classified.to_string()));
     }
+    for unscored in &comparison.unscored {
+        let _ = writeln!(md, "{}.\n", escape(&unscored.to_string()));
+    }
     let (mut changed, rest): (Vec<&Change>, Vec<&Change>) = comparison
         .changes
         .iter()

@@ -27,9 +27,7 @@ pub use junit::junit;
 pub use markdown::markdown;
 
 use crate::{
-    Accuracy, Better, Record, Run, RunManifest, Status,
-    accuracy::accuracies,
-    of_networks, report,
+    Better, ModelEntry, Record, Run, RunManifest, Status, counted, report,
     stats::{Difference, Paired, Scores, Statistic, corrected},
     summary::adcc_parts,
 };
@@ -183,8 +181,35 @@ pub struct Comparison {
     pub classified: Vec<Classified>,
     /// Every metric of every cell of the baseline, in its order.
     pub changes: Vec<Change>,
+    /// Metrics that have no score any more of maps that are fine.
+    pub unscored: Vec<Unscored>,
     /// Rows without a score, of every cell that has some.
     pub losses: Vec<Loss>,
+}
+
+/// A metric of a (model, method) without a score of maps that are fine, where the baseline has one: a drop from a probability
+/// of 0, a box that is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unscored {
+    /// The model's name in the sweep.
+    pub model: String,
+    /// The method's name in the sweep.
+    pub method: String,
+    /// The metric's name in the sweep.
+    pub metric: String,
+    /// Of how many images.
+    pub n: usize,
+}
+
+impl fmt::Display for Unscored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, method, metric, n } = self;
+        let images = counted(*n, "image");
+        write!(
+            f,
+            "{metric} of {method} of {model} is not defined any more for {images} with a score before"
+        )
+    }
 }
 
 /// How many images a network classifies as they are labeled: explanations of a network that knows less may score better.
@@ -194,17 +219,14 @@ pub struct Classified {
     pub network: String,
     /// Right images of the baseline and of the new run.
     pub n_right: [usize; 2],
-    /// Labeled images of both.
-    pub n: [usize; 2],
+    /// Images that both label with the same class.
+    pub n: usize,
 }
 
 impl fmt::Display for Classified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { network, n_right: [old_right, new_right], n: [old, new] } = self;
-        write!(
-            f,
-            "{network} classifies {new_right} of {new} images as labeled, and did {old_right} of {old} before"
-        )
+        let Self { network, n_right: [before, now], n } = self;
+        write!(f, "{network} classifies {now} of {n} images as labeled, and did {before} before")
     }
 }
 
@@ -377,6 +399,13 @@ pub fn compare(
         (&with_metrics_of(new_manifest, old_manifest), &new_records),
     ]);
     let lost = lost_values(base, &pairs, &new_records);
+    let unscored = lost.iter().map(|((model, method, metric), n)| Unscored {
+        model: (*model).to_owned(),
+        method: (*method).to_owned(),
+        metric: old_manifest.metrics[*metric].name.clone(),
+        n: *n,
+    });
+    let unscored = unscored.collect();
     let n_methods = old_manifest.methods.len();
     let n_old = old_manifest.models.len() * n_methods;
     let mut metrics: Vec<(Statistic, &str, Better)> = old_manifest
@@ -403,7 +432,7 @@ pub fn compare(
             let new_cell = place(new_manifest, name, &method.name).map(|i| n_old + i);
             let is_complete =
                 n_rows.get(&(name, &*method.name)) == Some(&new_manifest.images.len());
-            let is_lost = |i: usize| lost.contains(&(&*model.name, &*method.name, i));
+            let is_lost = |i: usize| lost.contains_key(&(&*model.name, &*method.name, i));
             for (statistic, metric, better) in &metrics {
                 let common =
                     new_cell.and_then(|new_cell| scores.difference(new_cell, old_cell, *statistic));
@@ -457,24 +486,47 @@ pub fn compare(
         differences,
         classified: classified(base, new, &pairs),
         changes,
+        unscored,
         losses,
     })
 }
 
-/// Networks whose accuracy is not what it was.
+/// Networks of which the number of rightly classified images is not what it was, over images whose label is the same class.
 fn classified(base: Side<'_>, new: Side<'_>, pairs: &Pairs<'_>) -> Vec<Classified> {
-    let before = accuracies(base.manifest, base.records);
-    let now = accuracies(new.manifest, new.records);
-    let of = |old: &Accuracy| {
-        let model = base.manifest.models.iter().find(|model| model.name == old.model)?;
-        let counterpart = pairs.new_of(model)?;
-        let new = now.iter().find(|new| new.model == counterpart.name)?;
-        let network = old.network().to_owned();
-        let (n_right, n) = ([old.n_right, new.n_right], [old.n, new.n]);
-        let is_changed = n[0] > 0 && n[1] > 0 && (n_right[0] != n_right[1] || n[0] != n[1]);
-        is_changed.then_some(Classified { network, n_right, n })
+    let labels = |side: Side<'_>| -> BTreeMap<String, i64> {
+        let images = side.manifest.images.iter();
+        images.filter_map(|image| Some((image.image.clone(), image.label?))).collect()
     };
-    of_networks(&before).filter_map(of).collect()
+    let (before, now) = (labels(base), labels(new));
+    let predicted = |side: Side<'_>, model: &ModelEntry| -> BTreeMap<String, i64> {
+        let own = side.records.iter().filter(|record| record.model == model.name);
+        own.filter_map(|record| Some((record.image.to_string(), record.predicted?))).collect()
+    };
+    let mut networks = BTreeSet::new();
+    // All layers of a network classify alike.
+    let first = pairs.models().filter(|(old, _)| networks.insert(old.network()));
+    let first: Vec<_> = first.collect();
+    let of = |(old, now_model): (&ModelEntry, &ModelEntry)| {
+        let (old_answers, new_answers) = (predicted(base, old), predicted(new, now_model));
+        let (mut n, mut n_right) = (0, [0, 0]);
+        for (image, label) in &before {
+            let Some(new_label) = now.get(image) else { continue };
+            if !comparable::is_same_class((old, now_model), Some(*label), Some(*new_label)) {
+                continue;
+            }
+            let (Some(old_answer), Some(new_answer)) =
+                (old_answers.get(image), new_answers.get(image))
+            else {
+                continue;
+            };
+            n += 1;
+            n_right[0] += usize::from(old_answer == label);
+            n_right[1] += usize::from(new_answer == new_label);
+        }
+        let network = old.network().to_owned();
+        (n_right[0] != n_right[1]).then_some(Classified { network, n_right, n })
+    };
+    first.into_iter().filter_map(of).collect()
 }
 
 /// The rule.
@@ -537,20 +589,20 @@ fn lost_values<'a>(
     base: Side<'a>,
     pairs: &Pairs<'_>,
     new_records: &[Record],
-) -> BTreeSet<(&'a str, &'a str, usize)> {
+) -> BTreeMap<(&'a str, &'a str, usize), usize> {
     let fine = new_records.iter().filter(|record| record.status == Status::Ok);
     let fine: HashMap<(&str, &str, &str), &Record> =
         fine.map(|record| ((&*record.model, &*record.method, &*record.image), record)).collect();
     let names: HashMap<&str, &str> = (base.manifest.models.iter())
         .filter_map(|model| Some((&*model.name, &*pairs.new_of(model)?.name)))
         .collect();
-    let mut lost = BTreeSet::new();
+    let mut lost = BTreeMap::new();
     for record in base.records {
         let place = names.get(&*record.model).map(|name| (*name, &*record.method, &*record.image));
         let Some(new) = place.and_then(|place| fine.get(&place)) else { continue };
         for (i, (before, now)) in record.metrics.iter().zip(&new.metrics).enumerate() {
             if before.is_some() && now.is_none() {
-                lost.insert((&*record.model, &*record.method, i));
+                *lost.entry((&*record.model, &*record.method, i)).or_default() += 1;
             }
         }
     }
@@ -591,7 +643,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        ModelEntry,
         manifest::name_at,
         testing::{manifest, many_images, model},
     };
@@ -801,14 +852,16 @@ mod tests {
         assert!(unknown.contains("the baseline has no network or layer \"c\""), "{unknown}");
         let unknown = error(&[("a", "b@y")]);
         assert!(unknown.contains("it has b, b@x"), "{unknown}");
+        let mixed = error(&[("a@x", "b")]);
+        assert!(mixed.contains("a network is renamed, or a layer"), "{mixed}");
     }
 
     #[test]
     fn a_network_that_knows_less_is_told_whatever_its_explanations_score() {
         let mut new = Made::new();
         let labeled = |made: &mut Made, is_right: &dyn Fn(usize) -> bool| {
+            made.manifest.images.iter_mut().for_each(|image| image.label = Some(3));
             for (i, record) in made.records.iter_mut().enumerate() {
-                record.label = Some(3);
                 record.predicted = Some(if is_right(i / 3) { 3 } else { 4 });
             }
         };
@@ -817,12 +870,10 @@ mod tests {
         labeled(&mut new, &|image| image < 12);
         let comparison = renamed(&base, &new, &[]).unwrap();
         let network = base.manifest.models[0].name.clone();
-        let classified = Classified { network, n_right: [45, 12], n: [60, 60] };
+        let classified = Classified { network, n_right: [45, 12], n: 60 };
         assert_eq!(comparison.classified, std::slice::from_ref(&classified));
         let sentence = classified.to_string();
-        assert!(
-            sentence.ends_with("classifies 12 of 60 images as labeled, and did 45 of 60 before")
-        );
+        assert!(sentence.ends_with("classifies 12 of 60 images as labeled, and did 45 before"));
         assert!(markdown(&comparison).contains("12 of 60 images as labeled"));
         assert!(gate(&Made::new()).classified.is_empty());
     }
@@ -842,9 +893,15 @@ mod tests {
         let name = &base.manifest.models[0].name;
         assert_eq!(moved.differences, [format!("class 0 of {name}: ant, now ape")]);
         let error = renamed(&base, &with(&["ant", "bee"], 0), &[]).unwrap_err().to_string();
-        assert!(error.contains("was bee, is ant"), "{error}");
+        assert!(error.contains("was 1 (bee), is 0 (ant)"), "{error}");
+        // Another case of letters is no other class, and of two classes of one name each is its own.
+        let same = renamed(&base, &with(&["Ant", "Bee"], 1), &[]).unwrap();
+        assert_eq!(same.differences.len(), 1);
+        let cranes = ["crane", "ant", "crane"];
+        let error = renamed(&with(&cranes, 0), &with(&cranes, 2), &[]).unwrap_err().to_string();
+        assert!(error.contains("was 0, is 2"), "{error}");
         let error = renamed(&base, &with(&[], 0), &[]).unwrap_err().to_string();
-        assert!(error.contains("was 1, is 0"), "{error}");
+        assert!(error.contains("was 1 (bee), is 0"), "{error}");
     }
 
     #[test]
@@ -860,7 +917,10 @@ mod tests {
         let said = renamed(&base, &new, &[]).unwrap().differences;
         assert_eq!(
             said,
-            [format!("output of {}: the only one, now aux", base.manifest.models[0].name)]
+            [format!(
+                "output of {}: the only one, or not recorded, now aux",
+                base.manifest.models[0].name
+            )]
         );
     }
 

@@ -1,7 +1,7 @@
 //! Whether a sweep and its images fit together.
 
 use cam_data::{Dataset, Item, Layout, LeftOut, Orientation, imagenet};
-use cam_results::counted;
+use cam_results::{ModelEntry, counted};
 
 use super::PlanError;
 use crate::config::{MapSource, MetricChoice, Sweep, TargetRule};
@@ -61,20 +61,32 @@ pub(super) fn left_out_cautions(dataset: &Dataset) -> Vec<String> {
     cautions
 }
 
-/// That labels are counted, and nothing says whether a network's classes are in the same order.
-pub(super) fn labels_caution(sweep: &Sweep, dataset: &Dataset) -> Option<String> {
+/// That labels are counted, and nothing says that a network's classes are in the same order.
+pub(super) fn labels_caution(
+    sweep: &Sweep,
+    dataset: &Dataset,
+    models: &[ModelEntry],
+) -> Option<String> {
     let is_counted = dataset.layout == Layout::Folders && dataset.classes.is_none();
-    let folder = |item: &Item| item.image.split_once('/').map(|(folder, _)| folder.to_owned());
-    let first = dataset.items.iter().find_map(folder)?;
-    let is_imagenets = imagenet::class_index(&first).is_some();
+    let folder = |item: &Item| item.image.split_once('/').map(|(folder, _)| folder.to_lowercase());
+    let is_imagenets = dataset
+        .items
+        .first()
+        .and_then(folder)
+        .is_some_and(|first| imagenet::class_index(&first).is_some());
     if sweep.target != TargetRule::Label || !is_counted || is_imagenets {
         return None;
     }
-    let model = sweep.models.iter().find(|model| model.classes.is_none())?;
+    let is_called = |model: &ModelEntry, item: &Item| {
+        let class = item.label.and_then(|label| model.classes.get(usize::try_from(label).ok()?));
+        class.map(|class| class.to_lowercase()) == folder(item)
+    };
+    let is_unsure = |model: &&ModelEntry| !dataset.items.iter().all(|item| is_called(model, item));
+    let model = models.iter().find(is_unsure)?;
     Some(format!(
         "labels are counted in the order of the folders' names, and nothing says that the classes of {} are in this order; \
          list its classes (`classes: FILE`) in the data set's manifest and at the model.",
-        model.label()
+        model.network()
     ))
 }
 

@@ -169,7 +169,7 @@ impl Plan {
         let reference = reference.transpose()?;
         let (images, n_turned) = hashed(&dataset);
         let cautions = [
-            labels_caution(&sweep, &dataset),
+            labels_caution(&sweep, &dataset, &entries),
             boxes_caution(&sweep, &dataset),
             turned_caution(&dataset, n_turned),
         ];

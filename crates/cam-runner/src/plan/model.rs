@@ -198,16 +198,22 @@ fn check_labels(
     let model = name.to_owned();
     let is_label = sweep.target == TargetRule::Label;
     let mut labeled = dataset.items.iter().filter_map(|item| Some((item, item.label?)));
-    match (&dataset.classes, &spec.classes) {
+    // Those of the model, or ImageNet's.
+    let own: Option<Vec<String>> =
+        (0..n_classes).map(|class| spec.class_name(class, n_classes)).collect();
+    match (&dataset.classes, &own) {
+        (Some(names), _) if is_label && names.len() as i64 != n_classes => {
+            return Err(PlanError::OtherClasses { model, n_named: names.len(), n_classes });
+        }
         (Some(names), Some(classes)) => {
-            if let Some((label, name, class)) = other_name(dataset, names, classes, is_label) {
+            // ImageNet's classes may be called otherwise.
+            let is_strict = is_label && spec.classes.is_some();
+            if let Some((label, name, class)) = other_name(dataset, names, classes, is_strict) {
                 return Err(PlanError::OtherClass { model, label, name, class });
             }
         }
-        (Some(names), None) if is_label && names.len() as i64 != n_classes => {
-            return Err(PlanError::OtherClasses { model, n_named: names.len(), n_classes });
-        }
-        (None, Some(classes)) => {
+        (None, _) => {
+            let classes = spec.classes.as_deref().unwrap_or_default();
             if let Some((folder, class)) = other_folder(dataset, classes) {
                 return Err(PlanError::ClassOrder { model, folder, class });
             }
@@ -227,19 +233,19 @@ fn is_called(class: &str, name: &str) -> bool {
     class.to_lowercase() == name.to_lowercase()
 }
 
-/// A label that a data set and a network call otherwise: in another order, or, where labels are explained, altogether.
+/// A label that a data set and a network call otherwise: in another order, or, where that is asked for, altogether.
 fn other_name(
     dataset: &Dataset,
     names: &[String],
     classes: &[String],
-    is_label: bool,
+    is_strict: bool,
 ) -> Option<(i64, String, String)> {
     let labels: BTreeSet<i64> = dataset.items.iter().filter_map(|item| item.label).collect();
     labels.into_iter().find_map(|label| {
         let place = usize::try_from(label).ok()?;
         let (name, class) = (names.get(place)?, classes.get(place)?);
         let is_elsewhere = || classes.iter().any(|class| is_called(class, name));
-        let is_other = !is_called(class, name) && (is_label || is_elsewhere());
+        let is_other = !is_called(class, name) && (is_strict || is_elsewhere());
         is_other.then(|| (label, name.clone(), class.clone()))
     })
 }
