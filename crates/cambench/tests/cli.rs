@@ -356,7 +356,7 @@ fn what_is_most_likely_not_meant_is_said_before_anything_is_computed() {
     fs::write(workshop.path("names.txt"), "dog\ncat\n").unwrap();
     workshop
         .output(&["check", "own.yaml"])
-        .is(3, &["the label 0 is `dog` by the data set's `classes`, and `cat` by the model's"]);
+        .is(3, &["the label 0 is `dog` by the data set's `classes`, and the model calls it `cat`"]);
     fs::write(workshop.path("names.txt"), "cat\ndog\n").unwrap();
     workshop.output(&["check", "own.yaml"]).is(0, &[]);
     let labels = fs::read_to_string(workshop.path("sweep.yaml")).unwrap() + "target: label\n";

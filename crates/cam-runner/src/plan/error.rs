@@ -244,8 +244,8 @@ pub enum PlanError {
     },
     /// Names of classes that are not those of the network.
     #[error(
-        "model `{model}`: the label {label} is `{name}` by the data set's `classes`, and `{class}` by the model's; give both \
-         one list, in the order of the logits"
+        "model `{model}`: the label {label} is `{name}` by the data set's `classes`, and the model calls it `{class}`; give \
+         both one list, in the order of the logits"
     )]
     OtherClass {
         /// The network's name in results.
