@@ -76,12 +76,12 @@ pub(super) fn check_whole(base: Side<'_>) -> Result<(), NotComparable> {
     }
 }
 
-/// Checks that the numbers of two runs mean the same.
-pub(super) fn check(
-    base: &RunManifest,
-    new: &RunManifest,
-    limits: &Limits,
-) -> Result<(), NotComparable> {
+/// Checks that the numbers of two runs mean the same: which models are compared.
+pub(super) fn check<'a>(
+    base: &'a RunManifest,
+    new: &'a RunManifest,
+    limits: &'a Limits,
+) -> Result<Pairs<'a>, NotComparable> {
     let known: Vec<String> = base
         .metrics
         .iter()
@@ -94,7 +94,7 @@ pub(super) fn check(
     let pairs = Pairs::of(base, new, limits)?;
     match difference(base, new, &pairs) {
         Some(difference) => Err(NotComparable::Differ { difference }),
-        None => Ok(()),
+        None => Ok(pairs),
     }
 }
 
@@ -232,6 +232,10 @@ pub(super) fn is_same_class(
     before: Option<i64>,
     now: Option<i64>,
 ) -> bool {
+    // In one list a name is an index.
+    if old.classes == new.classes {
+        return before == now;
+    }
     match (name(old, before), name(new, now)) {
         (Some(before), Some(now)) => before == now,
         _ => before == now,
@@ -298,7 +302,7 @@ pub(super) struct Pairs<'a> {
 impl<'a> Pairs<'a> {
     /// A model's counterpart is the one of the same name, or the same layer of the same network where only one of the two runs
     /// has several layers of it; of a network or layer that was renamed, the same by the new name.
-    pub(super) fn of(
+    fn of(
         base: &'a RunManifest,
         new: &'a RunManifest,
         limits: &'a Limits,

@@ -377,7 +377,7 @@ impl<'a> Side<'a> {
 /// # Errors
 /// Where they are not about the same thing, or a limit is on a metric that there is not.
 pub fn check(base: &RunManifest, new: &RunManifest, limits: &Limits) -> Result<(), NotComparable> {
-    comparable::check(base, new, limits)
+    comparable::check(base, new, limits).map(drop)
 }
 
 /// Compares a new run with a baseline.
@@ -390,9 +390,8 @@ pub fn compare(
     limits: &Limits,
 ) -> Result<Comparison, NotComparable> {
     let (old_manifest, new_manifest) = (base.manifest, new.manifest);
-    comparable::check(old_manifest, new_manifest, limits)?;
+    let pairs = comparable::check(old_manifest, new_manifest, limits)?;
     comparable::check_whole(base)?;
-    let pairs = Pairs::of(old_manifest, new_manifest, limits)?;
     let new_records = with_values_of(new, old_manifest);
     let scores = Scores::of_runs([
         (old_manifest, base.records),
