@@ -1,8 +1,9 @@
 //! Top-1 accuracy of networks on the labeled images of a run.
 
-use std::collections::HashMap;
-
-use crate::{Estimate, ModelEntry, Name, Record, RunManifest, network_of, summary::wilson};
+use crate::{
+    Estimate, ModelEntry, Record, RunManifest, network_of,
+    stats::{Units, share},
+};
 
 /// A network's top-1 accuracy on the labeled images of the run.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Accuracy {
     pub n_right: usize,
     /// How many have a label.
     pub n: usize,
+    /// The share of right ones with its 95 % interval, that of [`Estimate`] for shares; `None` without labels.
+    pub share: Option<Estimate>,
     /// What was published for the weights, a fraction.
     pub published: Option<f64>,
 }
@@ -25,15 +28,9 @@ impl Accuracy {
         network_of(&self.model, &self.layer)
     }
 
-    /// The share of right ones with its 95 % Wilson interval; `None` without labels.
-    pub fn estimate(&self) -> Option<Estimate> {
-        let n = self.n as f64;
-        (self.n > 0).then(|| wilson(self.n_right as f64 / n, n))
-    }
-
     /// In a sentence; `None` without labels.
     pub fn sentence(&self) -> Option<String> {
-        let Estimate { mean, lo, hi } = self.estimate()?;
+        let Estimate { mean, lo, hi } = self.share?;
         let published = self.published.map_or(String::new(), |top1| {
             format!("; published for ImageNet's validation images: {:.1} %", 100.0 * top1)
         });
@@ -56,13 +53,16 @@ pub fn of_networks(accuracies: &[Accuracy]) -> impl Iterator<Item = &Accuracy> {
 #[derive(Debug)]
 pub(crate) struct AccuracyTally<'a> {
     manifest: &'a RunManifest,
-    /// Whether each labeled image was classified as labeled, for each model.
-    right: Vec<HashMap<Name, bool>>,
+    units: Units,
+    /// Whether each labeled image was classified as labeled, by its place, for each model.
+    right: Vec<Vec<Option<bool>>>,
 }
 
 impl<'a> AccuracyTally<'a> {
     pub(crate) fn of(manifest: &'a RunManifest) -> Self {
-        Self { manifest, right: vec![HashMap::new(); manifest.models.len()] }
+        let units = Units::of(&manifest.images);
+        let right = vec![vec![None; units.n_images()]; manifest.models.len()];
+        Self { manifest, units, right }
     }
 
     pub(crate) fn add(&mut self, record: &Record) {
@@ -70,22 +70,29 @@ impl<'a> AccuracyTally<'a> {
         let is_its = |model: &ModelEntry| model.name == record.model && model.layer == record.layer;
         if let (Some(label), Some(predicted)) = (record.label, record.predicted)
             && let Some(model) = models.position(is_its)
+            && let Some(place) = self.units.place(&record.image)
         {
-            let is_right = label == predicted;
-            match self.right[model].get_mut(&record.image) {
-                Some(right) => *right = is_right,
-                None => drop(self.right[model].insert(record.image.clone(), is_right)),
-            }
+            self.right[model][place] = Some(label == predicted);
         }
     }
 
     pub(crate) fn accuracies(self) -> Vec<Accuracy> {
-        let of = |(model, right): (&ModelEntry, &HashMap<Name, bool>)| Accuracy {
-            model: model.name.clone(),
-            layer: model.layer.clone(),
-            n_right: right.values().filter(|right| **right).count(),
-            n: right.len(),
-            published: model.published_top1,
+        let of = |(model, right): (&ModelEntry, &Vec<Option<bool>>)| {
+            let by_unit = |counts: fn(bool) -> bool| {
+                let counted =
+                    right.iter().map(|right| f64::from(u8::from(right.is_some_and(counts))));
+                self.units.by_unit(counted)
+            };
+            let n = right.iter().flatten().count();
+            Accuracy {
+                model: model.name.clone(),
+                layer: model.layer.clone(),
+                n_right: right.iter().flatten().filter(|right| **right).count(),
+                n,
+                share: (n > 0)
+                    .then(|| share(by_unit(|right| right).into_iter().zip(by_unit(|_any| true)))),
+                published: model.published_top1,
+            }
         };
         self.manifest.models.iter().zip(&self.right).map(of).collect()
     }

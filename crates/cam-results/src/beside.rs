@@ -83,7 +83,8 @@ fn seeds(manifest: &RunManifest, summary: &Summary) -> Option<Section> {
     };
     let points = |x: f64| format!("{:.2}", 100.0 * x);
     let both = |(deviation, estimate): (f64, Estimate)| {
-        format!("{} (± {})", points(deviation), points((estimate.hi - estimate.lo) / 2.0))
+        let half = estimate.half_width().map_or("–".to_owned(), points);
+        format!("{} (± {half})", points(deviation))
     };
     for model in &manifest.models {
         let cells = summary.cells.iter().zip(&spread.deviations);

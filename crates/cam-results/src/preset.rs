@@ -204,7 +204,7 @@ impl Preset {
 
     /// Half of an interval's width, where the table prints intervals.
     pub(crate) fn half(self, estimate: &Estimate) -> Option<String> {
-        (self == Self::All).then(|| self.number((estimate.hi - estimate.lo) / 2.0))
+        estimate.half_width().filter(|_| self == Self::All).map(|half| self.number(half))
     }
 
     /// What the numbers are, in a sentence; intervals are by bootstrap over `units`.

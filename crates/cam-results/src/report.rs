@@ -219,7 +219,7 @@ pub fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
 
 fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
     for accuracy in of_networks(accuracies) {
-        let Some(Estimate { mean, lo, hi }) = accuracy.estimate() else { continue };
+        let Some(Estimate { mean, lo, hi }) = accuracy.share else { continue };
         let published = accuracy.published.map_or(String::new(), |published| {
             format!("; published for ImageNet's validation images: {published:.3}")
         });
@@ -241,7 +241,7 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     line(
         md,
         &format!(
-            "Percent, with 95 % intervals (percentile-t bootstrap over {units}). ↑ more is better, ↓ less is better. \
+            "Percent, with 95 % intervals (percentile-t bootstrap over {units}; Wilson's where images say yes or no). ↑ more is better, ↓ less is better. \
          ADCC is the harmonic mean of the means of coherency, 1 − complexity and 1 − drop. n images were scored.\n"
         ),
     );
@@ -329,9 +329,12 @@ fn entry_label(title: &str, name: &str, kind: &str) -> String {
 }
 
 fn percent(estimate: Option<&Estimate>) -> String {
-    estimate.map_or("–".to_owned(), |Estimate { mean, lo, hi }| {
-        format!("{:.1} [{:.1}, {:.1}]", 100.0 * mean, 100.0 * lo, 100.0 * hi)
-    })
+    let Some(estimate) = estimate else { return "–".to_owned() };
+    let mean = format!("{:.1}", 100.0 * estimate.mean);
+    match estimate.interval() {
+        Some((lo, hi)) => format!("{mean} [{:.1}, {:.1}]", 100.0 * lo, 100.0 * hi),
+        None => mean,
+    }
 }
 
 fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {

@@ -123,10 +123,28 @@ impl Cell {
 pub struct Estimate {
     /// Of all images.
     pub mean: f64,
-    /// The interval's lower end.
+    /// The interval's lower end; NaN where there is one image, or one class where classes are drawn, which tells nothing of
+    /// others.
     pub lo: f64,
-    /// The interval's upper end.
+    /// The interval's upper end, or NaN.
     pub hi: f64,
+}
+
+impl Estimate {
+    /// The interval; `None` where there is none.
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        (self.lo.is_finite() && self.hi.is_finite()).then_some((self.lo, self.hi))
+    }
+
+    /// What a plot draws: the interval, or the mean alone.
+    pub(crate) fn ends(&self) -> (f64, f64) {
+        self.interval().unwrap_or((self.mean, self.mean))
+    }
+
+    /// Half of the interval's width.
+    pub(crate) fn half_width(&self) -> Option<f64> {
+        self.interval().map(|(lo, hi)| (hi - lo) / 2.0)
+    }
 }
 
 /// What an explanation took.
@@ -149,14 +167,6 @@ impl MeanCost {
     pub fn passes(&self) -> f64 {
         self.forwards + self.head_forwards + self.backwards
     }
-}
-
-/// A share of `n` with its 95 % interval by Wilson (1927), which also holds for shares near 0 and 1.
-pub(crate) fn wilson(share: f64, n: f64) -> Estimate {
-    let scale = 1.0 / (1.0 + Z * Z / n);
-    let center = scale * (share + Z * Z / (2.0 * n));
-    let half = scale * Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
-    Estimate { mean: share, lo: (center - half).max(0.0), hi: (center + half).min(1.0) }
 }
 
 /// Sums up the records of a run, complete or not.
@@ -355,7 +365,9 @@ impl Summary {
             Column::new(name.into(), column)
         };
         let number = |name: &str, of: fn(&Difference) -> f64| {
-            let column: Vec<f64> = pairs.iter().map(|(_, pair)| of(&pair.difference)).collect();
+            let column = pairs.iter().map(|(_, pair)| of(&pair.difference));
+            let column: Vec<Option<f64>> =
+                column.map(|number| (!number.is_nan()).then_some(number)).collect();
             Column::new(name.into(), column)
         };
         let n: Vec<u64> = pairs.iter().map(|(_, pair)| pair.difference.n as u64).collect();
@@ -406,8 +418,8 @@ impl Summary {
         let estimate = |name: &str, of: &dyn Fn(&Cell) -> Option<Estimate>| {
             [
                 number(name, &|cell| of(cell).map(|e| e.mean)),
-                number(&format!("{name}_lo"), &|cell| of(cell).map(|e| e.lo)),
-                number(&format!("{name}_hi"), &|cell| of(cell).map(|e| e.hi)),
+                number(&format!("{name}_lo"), &|cell| of(cell)?.interval().map(|(lo, _)| lo)),
+                number(&format!("{name}_hi"), &|cell| of(cell)?.interval().map(|(_, hi)| hi)),
             ]
         };
         let cost =
@@ -479,26 +491,6 @@ mod tests {
             let of_means = adcc(mean(&|image| image.0), mean(&|image| image.1), mean(&|image| image.2));
             prop_assert!(per_image <= of_means + 1e-12, "{per_image} > {of_means}");
         }
-    }
-
-    #[test]
-    fn wilson_intervals_by_hand() {
-        let accuracy = |n_right, n| Accuracy {
-            model: "m".into(),
-            layer: "l".into(),
-            n_right,
-            n,
-            published: None,
-        };
-        // (0.89 + 1.9207/200 ± 1.96 sqrt(0.89*0.11/200 + 0.9604/200^2)) / (1 + 3.8415/200)
-        let Estimate { mean, lo, hi } = accuracy(178, 200).estimate().unwrap();
-        close(mean, 0.89, 1e-15);
-        close(lo, 0.839_070, 1e-5);
-        close(hi, 0.926_228, 1e-5);
-        let all = accuracy(8, 8).estimate().unwrap();
-        close(all.lo, 8.0 / (8.0 + Z * Z), 1e-12);
-        close(all.hi, 1.0, 1e-12);
-        assert_eq!(accuracy(0, 0).estimate(), None);
     }
 
     #[test]
@@ -589,6 +581,6 @@ mod tests {
                 .iter()
                 .all(|cell| cell.n == 0 && cell.cost.is_none() && cell.adcc.is_none())
         );
-        assert_eq!(summary.accuracies[0].estimate(), None);
+        assert_eq!(summary.accuracies[0].share, None);
     }
 }

@@ -235,7 +235,7 @@
       parts.push(svg("circle", { class: `dot ${kind}`, cx: x(v).toFixed(1), cy: y.toFixed(1), r: 1.8 }));
     });
     if (pair) {
-      parts.push(svg("line", { class: "span", x1: x(pair.lo), x2: x(pair.hi), y1: middle, y2: middle }));
+      if (pair.lo !== null) parts.push(svg("line", { class: "span", x1: x(pair.lo), x2: x(pair.hi), y1: middle, y2: middle }));
       parts.push(svg("circle", { class: "middle", cx: x(pair.mean), cy: middle, r: 4 }));
     }
     return svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" }, parts);
@@ -257,7 +257,7 @@
       }));
     // From the first to the last percentile of all: a single far image must not flatten the rest.
     const all = rows.flatMap((row) => row.values).sort((a, b) => a - b);
-    const ends = rows.flatMap(({ pair }) => (pair ? [pair.lo, pair.hi] : []));
+    const ends = rows.flatMap(({ pair }) => (pair ? [pair.lo ?? pair.mean, pair.hi ?? pair.mean] : []));
     let from = Math.min(0, all[Math.floor(all.length * 0.005)] ?? 0, ...ends);
     let to = Math.max(0, all[Math.ceil(all.length * 0.995) - 1] ?? 0, ...ends);
     if (from === to) [from, to] = [-100, 100];
@@ -272,7 +272,7 @@
       return el("tr", {},
         el("th", { scope: "row" }, methods[method].label),
         el("td", { class: "strip" }, strip(values.map(inside), pair, better, x, width)),
-        el("td", {}, pair ? signed(pair.mean) : "–", el("span", { class: "interval" }, pair ? `${points(pair.lo)}, ${points(pair.hi)}` : "")),
+        el("td", {}, pair ? signed(pair.mean) : "–", el("span", { class: "interval" }, pair ? interval(pair) : "")),
         el("td", {}, pair ? pText(pair.p) : "–"),
         el("td", { class: "text" }, el("span", { class: `verdict ${kind}` }, words[kind]),
           pair && kind === "same" ? unseen(pair) : ""));
@@ -316,9 +316,11 @@
     const contrast = contrastOf(model, metric);
     const ranks = contrast?.ranks;
     if (!ranks) return $("ranks").replaceChildren(note("No image has a value for every method."));
-    const k = contrast.methods.length;
+    const k = ranks.items.length;
     const order = range(k).sort((a, b) => ranks.mean[a] - ranks.mean[b]);
-    const names = contrast.methods.map((method) => methods[method].label);
+    const ranked = ranks.items.map((item) => contrast.methods[item]);
+    const names = ranked.map((method) => methods[method].label);
+    const others = contrast.methods.filter((method) => !ranked.includes(method)).map((method) => methods[method].label);
     const width = room($("ranks"), 760), left = Math.min(longest(names) + 24, width / 2), row = 24, top = 46, bars = 14 * ranks.cliques.length;
     const x = linear(1, k, left, width - 44 - bars);
     const height = top + k * row + 8;
@@ -332,7 +334,7 @@
         svg("text", { x: x(1 + ranks.critical) + 8, y: 16 }, `critical difference ${ranks.critical.toFixed(2)}`));
     }
     order.forEach((item, place) => {
-      const method = contrast.methods[item];
+      const method = ranked[item];
       parts.push(svg("text", { class: "name", x: left - 16, y: y(place) + 4, "text-anchor": "end" }, methods[method].label),
         svg("circle", { cx: x(ranks.mean[item]), cy: y(place), r: 5, fill: color(method) }),
         svg("text", { x: x(ranks.mean[item]) + 10, y: y(place) + 4 }, ranks.mean[item].toFixed(2)));
@@ -343,8 +345,8 @@
       parts.push(svg("line", { class: "span", x1: at, x2: at, y1: y(Math.min(...places)) - 7, y2: y(Math.max(...places)) + 7 }));
     });
     $("ranks").replaceChildren(
-      drawing(width, height, `Average ranks by ${metrics[metric].heading}: ${order.map((item) => `${methods[contrast.methods[item]].label} ${ranks.mean[item].toFixed(2)}`).join(", ")}`, parts.flat()),
-      note(`Over ${ranks.n} images; 1 is best. Methods beside one bar are closer than the critical difference (Nemenyi). Friedman's test that all are equal: p ${ranks.p < 0.001 ? "" : "= "}${pText(ranks.p)}.`));
+      drawing(width, height, `Average ranks by ${metrics[metric].heading}: ${order.map((item) => `${names[item]} ${ranks.mean[item].toFixed(2)}`).join(", ")}`, parts.flat()),
+      note(`Over ${ranks.n} ${ranks.units}; 1 is best. Friedman's test that all are equal: p ${ranks.p < 0.001 ? "" : "= "}${pText(ranks.p)}, of this metric alone. ${ranks.differ ? "Methods beside one bar are closer than the critical difference (Nemenyi)." : "So none is told from another."}${others.length ? ` Not ranked, with far fewer images: ${others.join(", ")}.` : ""}`));
   }
 
   // Two methods by every metric: who is better, by how much, and how sure that is.
@@ -379,7 +381,7 @@
             el("th", { scope: "row" }, heading),
             el("td", { class: "text" }, el("span", { class: `verdict ${kind === "same" ? "same" : "better"}` }, answer[kind]),
               kind === "same" ? unseen(pair) : ""),
-            el("td", {}, signed(pair.mean), el("span", { class: "interval" }, `${points(pair.lo)}, ${points(pair.hi)}`)),
+            el("td", {}, signed(pair.mean), el("span", { class: "interval" }, interval(pair))),
             el("td", {}, pText(pair.p)),
             el("td", {}, mean(metric, a)), el("td", {}, mean(metric, b)));
         })))),

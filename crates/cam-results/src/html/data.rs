@@ -140,7 +140,8 @@ fn contrast_json(contrast: &Contrast, places: &Places<'_>) -> Value {
     });
     let ranks = contrast.ranks.as_ref().map(|ranks| {
         json!({
-            "mean": ranks.mean, "n": ranks.n, "p": p_value(ranks.friedman_p),
+            "items": ranks.items, "mean": ranks.mean, "n": ranks.n, "p": p_value(ranks.friedman_p),
+            "units": if ranks.by_class { "classes" } else { "images" }, "differ": ranks.differ(),
             "critical": ranks.critical_difference, "cliques": ranks.cliques(),
         })
     });

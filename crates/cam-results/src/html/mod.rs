@@ -368,7 +368,10 @@ fn scores(
 
 /// From the smallest to the largest end of an interval.
 fn scale(estimates: impl Iterator<Item = Estimate>) -> (f64, f64) {
-    estimates.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), e| (lo.min(e.lo), hi.max(e.hi)))
+    estimates.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), e| {
+        let (least, most) = e.ends();
+        (lo.min(least), hi.max(most))
+    })
 }
 
 fn value(
@@ -377,7 +380,7 @@ fn value(
     method: &MethodEntry,
     (least, most): (f64, f64),
 ) -> Value {
-    let Some(Estimate { mean, lo, hi }) = estimate else {
+    let Some(estimate @ Estimate { mean, .. }) = estimate else {
         return Value {
             mean: String::new(),
             interval: String::new(),
@@ -400,13 +403,15 @@ fn value(
     };
     Value {
         mean: format!("{:.1}", 100.0 * mean),
-        interval: format!("{:.1}, {:.1}", 100.0 * lo, 100.0 * hi),
+        interval: estimate
+            .interval()
+            .map_or(String::new(), |(lo, hi)| format!("{:.1}, {:.1}", 100.0 * lo, 100.0 * hi)),
         sort: format!("{mean:.6}"),
         letters: contrast
             .zip(item)
             .map_or(String::new(), |(contrast, item)| contrast.items[item].letters.clone()),
         mark,
-        at: [at(lo), at(mean), at(hi)],
+        at: [at(estimate.ends().0), at(mean), at(estimate.ends().1)],
     }
 }
 

@@ -48,8 +48,8 @@ pub fn cost_plot(manifest: &RunManifest, summary: &Summary) -> Option<Plot> {
 fn scale(points: &[Point]) -> RangeInclusive<f64> {
     let has_methods = points.iter().any(|point| !point.is_control);
     let meant = || points.iter().filter(|point| !has_methods || !point.is_control);
-    let lowest = meant().map(|point| point.adcc.lo).fold(1.0, f64::min);
-    let highest = meant().map(|point| point.adcc.hi).fold(0.0, f64::max);
+    let lowest = meant().map(|point| point.adcc.ends().0).fold(1.0, f64::min);
+    let highest = meant().map(|point| point.adcc.ends().1).fold(0.0, f64::max);
     (lowest - 0.02).max(0.0)..=(highest + 0.02).min(1.0)
 }
 
@@ -165,7 +165,8 @@ impl Drawing for Cost {
         for (Point { model, color, adcc, .. }, at) in
             drawn.filter(|(point, _)| self.scale.contains(&point.adcc.mean))
         {
-            let interval = [(at.0, adcc.lo.max(lowest)), (at.0, adcc.hi.min(highest))];
+            let (lo, hi) = adcc.ends();
+            let interval = [(at.0, lo.max(lowest)), (at.0, hi.min(highest))];
             plotting.draw(&PathElement::new(interval, color.stroke_width(2)))?;
             plotting.draw(&mark(*model, at, *color))?;
         }

@@ -136,11 +136,12 @@ impl Metrics<'_> {
             area.draw_text(&axis.label(tick), &centered(text(12)), (at, bottom + 12))?;
         }
         for ((row, estimate), y) in self.rows.iter().zip(&panel.estimates).zip(row_centers()) {
-            let (Some(color), Some(Estimate { mean, lo, hi })) = (row.color, estimate) else {
+            let (Some(color), Some(estimate)) = (row.color, estimate) else {
                 continue;
             };
-            area.draw(&PathElement::new([(x(*lo), y), (x(*hi), y)], color.stroke_width(2)))?;
-            area.draw(&Circle::new((x(*mean), y), 4, color.filled()))?;
+            let (lo, hi) = estimate.ends();
+            area.draw(&PathElement::new([(x(lo), y), (x(hi), y)], color.stroke_width(2)))?;
+            area.draw(&Circle::new((x(estimate.mean), y), 4, color.filled()))?;
         }
         area.draw(&PathElement::new([(left, bottom), (right, bottom)], INK))
     }
@@ -163,7 +164,8 @@ impl Axis {
     /// The narrowest one with round ticks, two to six of them, that holds all intervals.
     fn around<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Self {
         let (lo, hi) = estimates
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), e| (lo.min(e.lo), hi.max(e.hi)));
+            .map(Estimate::ends)
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), e| (lo.min(e.0), hi.max(e.1)));
         let (lo, hi) = if lo <= hi { (lo, hi) } else { (0.0, 1.0) };
         let steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
         let axis = |step: f64| {

@@ -9,17 +9,20 @@ use plotters::{
 use super::{Drawing, Drawn, INK, Plot, bold, label_width, plot, text};
 use crate::stats::{Contrast, Ranks};
 
-/// A diagram for every contrast that has ranks; `None` where none has. `with_names` says in what each was made.
+/// A diagram for every contrast that has ranks, of what is ranked; `None` where none has. `with_names` says in what each
+/// was made.
 pub fn ranks_plot(contrasts: &[Contrast], with_names: bool) -> Option<Plot> {
     let panels: Vec<Panel> = contrasts
         .iter()
         .filter_map(|contrast| {
             let within =
                 if with_names { format!(" · {}", contrast.within) } else { String::new() };
+            let ranks = contrast.ranks.clone()?;
+            let labels = ranks.items.iter().map(|item| contrast.items[*item].label.clone());
             Some(Panel {
                 title: format!("{}{within}", contrast.heading),
-                labels: contrast.items.iter().map(|item| item.label.clone()).collect(),
-                ranks: contrast.ranks.clone()?,
+                labels: labels.collect(),
+                ranks,
             })
         })
         .collect();
@@ -44,13 +47,6 @@ const BAR: i32 = 9;
 const LINE: i32 = 20;
 
 impl Panel {
-    /// The items, best first.
-    fn order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.labels.len()).collect();
-        order.sort_by(|a, b| self.ranks.mean[*a].total_cmp(&self.ranks.mean[*b]));
-        order
-    }
-
     fn height(&self) -> i32 {
         let lines = self.labels.len().div_ceil(2) as i32;
         HEAD + 14 + self.ranks.cliques().len() as i32 * BAR + lines * LINE + 20
@@ -103,7 +99,8 @@ impl Panel {
         line((left, y), (end, y), 2)?;
         line((left, y - 4), (left, y + 4), 2)?;
         line((end, y - 4), (end, y + 4), 2)?;
-        let caption = format!("critical difference {critical:.2}, n = {}", self.ranks.n);
+        let units = if self.ranks.by_class { "classes" } else { "images" };
+        let caption = format!("critical difference {critical:.2}, {} {units}", self.ranks.n);
         area.draw_text(&caption, &at(HPos::Left, VPos::Bottom), (left, y - 6))?;
 
         let axis = top + HEAD;
@@ -122,7 +119,7 @@ impl Panel {
             y += BAR;
         }
         // The better half is named on the left, the best one highest; the other half on the right, likewise.
-        let order = self.order();
+        let order = self.ranks.order();
         let (better, worse) = order.split_at(order.len().div_ceil(2));
         let rows = better.iter().enumerate().map(|(i, item)| (i, *item, true));
         let rows = rows.chain(worse.iter().rev().enumerate().map(|(i, item)| (i, *item, false)));
@@ -154,21 +151,23 @@ mod tests {
         let manifest = manifest();
         let records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
         let mut summary = summarize(&manifest, &records);
-        // Two of the three images have a value under every method.
         summary.methods.iter_mut().for_each(|contrast| {
             contrast.ranks = Some(Ranks {
-                mean: vec![1.2, 1.9, 2.9],
+                items: vec![0, 2],
+                mean: vec![1.2, 2.9],
                 n: 30,
+                by_class: true,
                 friedman_p: 0.01,
                 critical_difference: 0.8,
             });
         });
         let plot = ranks_plot(&summary.methods, true).unwrap();
         for words in
-            ["Drop ↓ · resnet18", "CAM 1.20", "Recipro-CAM 2.90", "critical difference 0.80"]
+            ["Drop ↓ · resnet18", "CAM 1.20", "Recipro-CAM 2.90", "difference 0.80, 30 classes"]
         {
             assert!(plot.svg().contains(words), "{words} is not in the plot");
         }
+        assert!(!plot.svg().contains("RISE"), "what is not ranked is not drawn");
         summary.methods.iter_mut().for_each(|contrast| contrast.ranks = None);
         assert!(ranks_plot(&summary.methods, false).is_none());
     }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    Difference, Paired, Ranks, Scores, Statistic, corrected, letters::letters, scores::ROUNDING,
-};
+use super::{Difference, Paired, Ranks, Scores, Statistic, corrected, letters::letters};
 use crate::{
     Better, Cell, Estimate, RunManifest, report,
     summary::{FEW_IMAGES, adcc_parts},
@@ -25,7 +23,7 @@ pub struct Contrast {
     pub items: Vec<Item>,
     /// Every two of them that have images in common, as places in `items` with `a < b`.
     pub pairs: Vec<Pair>,
-    /// Over the images that all items have a value for; `None` for ADCC, which single images do not have.
+    /// Over the images that all ranked items have a value for; `None` for ADCC, which single images do not have.
     pub ranks: Option<Ranks>,
 }
 
@@ -40,6 +38,8 @@ pub struct Item {
     pub is_control: bool,
     /// How many images have a value.
     pub n: usize,
+    /// How many independent units these are: as many, or their classes where classes are resampled.
+    pub n_units: usize,
     /// Its mean; `None` where no image has a value.
     pub estimate: Option<Estimate>,
     /// The groups that it belongs to: two items share a letter exactly if they cannot be told apart. `a` is the best
@@ -95,7 +95,8 @@ impl Contrast {
         })
     }
 
-    /// The places of all items that have a mean: first those that none is better than, then the others, best means first.
+    /// The places of all items that have a mean: first those that none is better than, then the others; of either, those
+    /// with fewer images last, and best means first.
     ///
     /// Means are over each one's own images and differences over those that both have, so the best mean of hard images
     /// left out may be beaten.
@@ -123,28 +124,33 @@ impl Contrast {
         order.sort_by(|a, b| b.1.total_cmp(&a.1));
         let mut order: Vec<usize> = order.into_iter().map(|(i, _)| i).collect();
         let all = order.clone();
-        order.sort_by_key(|i| all.iter().any(|other| self.is_better(*other, *i)));
+        order.sort_by_cached_key(|i| {
+            (all.iter().any(|other| self.is_better(*other, *i)), self.has_fewer_images(*i))
+        });
         order
+    }
+
+    /// Whether an item has less than half of the images that another one has: its mean is not beside the others'.
+    pub(crate) fn has_fewer_images(&self, item: usize) -> bool {
+        let most = self.items.iter().map(|item| item.n).max().unwrap_or(0);
+        2 * self.items[item].n < most
     }
 
     /// What there are enough images for to conclude anything.
     pub(crate) fn with_enough_images(&self) -> Self {
         let label = |name: &str| {
             let item = self.items.iter().find(|item| item.name == name)?;
-            (item.n >= FEW_IMAGES).then(|| item.label.clone())
+            (item.n_units >= FEW_IMAGES).then(|| item.label.clone())
         };
         let mut enough = self.only(label);
-        enough.pairs.retain(|pair| pair.difference.n >= FEW_IMAGES);
+        enough.pairs.retain(|pair| pair.difference.n_units >= FEW_IMAGES);
         enough
     }
 
     /// Whether two items have the same values on the same images, but for rounding.
     pub(crate) fn are_same(&self, pair: &Pair) -> bool {
         let Pair { a, b, difference } = pair;
-        // Every image's difference is rounding where one of that size would have been detected.
-        difference.detectable <= ROUNDING
-            && difference.p >= 1.0
-            && [a, b].iter().all(|item| self.items[**item].n == difference.n)
+        difference.largest == 0.0 && [a, b].iter().all(|item| self.items[**item].n == difference.n)
     }
 
     /// Whether two contrasts stand in one table: the same things are compared within the same.
@@ -251,6 +257,7 @@ fn contrasts(
                 label: label.clone(),
                 is_control: *is_control,
                 n: scores.n(*cell, *statistic),
+                n_units: scores.n_units(*cell, *statistic),
                 estimate: match statistic {
                     Statistic::Mean(metric) => cells[*cell].metrics[*metric],
                     Statistic::Adcc(_) => cells[*cell].adcc,
@@ -291,18 +298,80 @@ fn ranks(
 ) -> Option<Ranks> {
     let Statistic::Mean(column) = statistic else { return None };
     let sign = if better == Better::Higher { 1.0 } else { -1.0 };
-    let columns: Vec<Vec<Option<f64>>> =
-        group.iter().map(|(cell, ..)| scores.values(*cell, column).collect()).collect();
-    let n_images = columns.first().map_or(0, Vec::len);
-    let complete = (0..n_images).filter(|i| columns.iter().all(|column| column[*i].is_some()));
-    let complete: Vec<usize> = complete.collect();
-    let good: Vec<Vec<f64>> = columns
-        .iter()
-        // Values that are equal but for rounding are tied.
-        .map(|column| {
-            let steps = complete.iter().filter_map(|i| Some(sign * column[*i]? / ROUNDING));
-            steps.map(f64::round).collect()
-        })
-        .collect();
-    Ranks::of(&good)
+    let n_of = |(cell, ..): &(usize, String, String, bool)| scores.n(*cell, statistic);
+    let most = group.iter().map(n_of).max().unwrap_or(0);
+    // Those with few images would take theirs from all others.
+    let items: Vec<usize> =
+        (0..group.len()).filter(|i| most > 0 && 2 * n_of(&group[*i]) >= most).collect();
+    let complete = scores.images_of_all(items.iter().map(|i| group[*i].0), column);
+    let goodness = |item: &usize| -> Vec<f64> {
+        let means = scores.unit_means(group[*item].0, column, &complete);
+        means.into_iter().map(|mean| sign * mean).collect()
+    };
+    let ranks = Ranks::of(&items.iter().map(goodness).collect::<Vec<_>>())?;
+    Some(Ranks { items, by_class: scores.are_classes(), ..ranks })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Record, Status, summarize, testing::many_images};
+
+    /// The contrast of the first metric, of so many images whose records were changed.
+    fn changed(n: usize, change: impl Fn(usize, &mut Record)) -> super::Contrast {
+        let (manifest, mut records) = many_images(n);
+        for record in &mut records {
+            let place = record.image[..5].parse().unwrap();
+            change(place, record);
+        }
+        summarize(&manifest, &records).methods.swap_remove(0)
+    }
+
+    #[test]
+    fn a_method_with_far_fewer_images_does_not_take_theirs_from_the_ranks_of_the_others() {
+        let of = |n_rise: usize| {
+            let contrast = changed(40, |place, record| {
+                let drop = if record.method == "cam" { 0.2 } else { 0.4 };
+                record.metrics[0] = Some(drop + place as f64 / 1000.0);
+                if record.method == "rise" && place >= n_rise {
+                    record.status = Status::Degenerate;
+                }
+            });
+            let ranks = contrast.ranks.unwrap();
+            (ranks.items, ranks.mean, ranks.n)
+        };
+        assert_eq!(of(0), (vec![0, 2], vec![1.0, 2.0], 40));
+        assert_eq!(of(19), (vec![0, 2], vec![1.0, 2.0], 40));
+        assert_eq!(of(30), (vec![0, 1, 2], vec![1.0, 2.5, 2.5], 30));
+    }
+
+    #[test]
+    fn classes_are_ranked_where_classes_are_drawn() {
+        let (mut manifest, mut records) = many_images(90);
+        for (i, image) in manifest.images.iter_mut().enumerate() {
+            image.label = Some(i as i64 / 3);
+        }
+        // CAM is better on one image of each class by more than it is worse on the other two.
+        for record in &mut records {
+            let place: usize = record.image[..5].parse().unwrap();
+            let by = if place % 3 == 0 { 0.3 } else { -0.1 };
+            record.metrics[0] = Some(if record.method == "cam" { 0.5 - by } else { 0.5 });
+        }
+        let ranks = summarize(&manifest, &records).methods.swap_remove(0).ranks.unwrap();
+        assert_eq!((ranks.n, ranks.by_class), (30, true));
+        assert_eq!(ranks.mean, [1.0, 2.5, 2.5]);
+    }
+
+    #[test]
+    fn methods_with_one_image_that_differs_are_not_the_same() {
+        let same = |by: f64| {
+            let contrast = changed(200, |place, record| {
+                let moved = if record.method == "cam" && place == 7 { by } else { 0.0 };
+                record.metrics[0] = Some(0.3 + place as f64 / 1000.0 + moved);
+            });
+            let pair = contrast.pairs.iter().find(|pair| (pair.a, pair.b) == (0, 1)).unwrap();
+            contrast.are_same(pair)
+        };
+        assert!(same(0.0) && same(5e-6));
+        assert!(!same(1e-4));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{BelowControl, Contrast, Difference, Topic, below_controls, conclusions};
+use super::{BelowControl, Contrast, Difference, Ranks, Topic, below_controls, conclusions};
 use crate::{
     Summary,
     report::{escape, p_value, table},
@@ -162,6 +162,28 @@ fn groups(md: &mut String, what: &str, contrasts: &[Contrast], with_names: bool)
     }
 }
 
+/// Whether ranks differ by this metric alone, and who is not ranked.
+fn friedman(contrast: &Contrast, ranks: &Ranks) -> String {
+    let p = p_value(ranks.friedman_p);
+    let is = if p.starts_with('<') { "" } else { "= " };
+    let units = if ranks.by_class { "classes" } else { "images" };
+    let apart = if ranks.differ() {
+        format!(" Average ranks {:.2} apart differ (Nemenyi).", ranks.critical_difference)
+    } else {
+        String::new()
+    };
+    let others = (0..contrast.items.len()).filter(|item| !ranks.items.contains(item));
+    let others: Vec<&str> = others.map(|item| &*contrast.items[item].label).collect();
+    let others = match others.len() {
+        0 => String::new(),
+        _ => format!(" Not ranked, with far fewer images: {}.", escape(&others.join(", "))),
+    };
+    format!(
+        "Friedman's test of equal ranks over {} {units}, of this metric alone: p {is}{p}.{apart}{others}",
+        ranks.n
+    )
+}
+
 fn pairs(md: &mut String, contrast: &Contrast) {
     if contrast.pairs.is_empty() {
         return;
@@ -173,13 +195,7 @@ fn pairs(md: &mut String, contrast: &Contrast) {
         escape(&contrast.within)
     );
     if let Some(ranks) = &contrast.ranks {
-        let p = p_value(ranks.friedman_p);
-        let is = if p.starts_with('<') { "" } else { "= " };
-        let _ = writeln!(
-            md,
-            "Friedman's test of equal ranks: p {is}{p}. Average ranks {:.2} apart can be told apart (Nemenyi).\n",
-            ranks.critical_difference
-        );
+        let _ = writeln!(md, "{}\n", friedman(contrast, ranks));
     }
     if contrast.pairs.len() > N_PAIRS {
         let _ = writeln!(
@@ -213,7 +229,7 @@ fn detectable(difference: &Difference) -> String {
 /// `+3.1 [+1.9, +4.4]`, in points.
 fn points(difference: &Difference) -> String {
     let [mean, lo, hi] = [difference.mean, difference.lo, difference.hi].map(|x| 100.0 * x);
-    format!("{mean:+.2} [{lo:+.2}, {hi:+.2}]")
+    if lo.is_nan() { format!("{mean:+.2}") } else { format!("{mean:+.2} [{lo:+.2}, {hi:+.2}]") }
 }
 
 #[cfg(test)]

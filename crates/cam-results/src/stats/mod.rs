@@ -31,6 +31,7 @@ mod markdown;
 mod ranks;
 mod resample;
 mod scores;
+mod share;
 mod test;
 mod words;
 
@@ -40,7 +41,9 @@ pub(crate) use controls::{Beaten, beaten, beside_controls};
 pub use controls::{BelowControl, below_controls};
 pub(crate) use markdown::{conclusions_md, differences_md};
 pub use ranks::Ranks;
+pub(crate) use resample::Units;
 pub(crate) use scores::{ROUNDING, Scores, Statistic, Values};
+pub(crate) use share::share;
 pub use test::Difference;
 pub(crate) use test::{Paired, corrected};
 pub(crate) use words::{

@@ -3,15 +3,22 @@
 
 use statrs::distribution::{ChiSquared, Continuous, ContinuousCDF, Normal};
 
-use super::ALPHA;
+use super::{ALPHA, ROUNDING};
 
 /// Average ranks of several things over the images that all of them have a score for; rank 1 is the best.
+///
+/// Where classes are resampled, these are ranks of the classes' means, because images of one class are alike. Things with
+/// less than half of the images that another one has are not ranked: the images of all would be few.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranks {
-    /// One per item of the contrast and in its order; equal values share the mean of their ranks.
+    /// What is ranked, as places among the items of the contrast and in its order.
+    pub items: Vec<usize>,
+    /// The average rank of each of them; equal values share the mean of their ranks.
     pub mean: Vec<f64>,
-    /// Over how many images.
+    /// Over how many images, or classes.
     pub n: usize,
+    /// Whether classes are ranked, and not images.
+    pub by_class: bool,
     /// Friedman's test, corrected for ties: how often chance alone makes ranks so unequal.
     pub friedman_p: f64,
     /// Average ranks closer than this cannot be told apart at level [`ALPHA`] (Nemenyi).
@@ -19,8 +26,8 @@ pub struct Ranks {
 }
 
 impl Ranks {
-    /// The ranks of `columns[k][i]`, the goodness of thing `k` on image `i`; larger is better. `None` for fewer than two
-    /// things or images.
+    /// The ranks of `columns[k][i]`, the goodness of thing `k` on image `i`; larger is better, and what differs by rounding
+    /// is equal. `None` for fewer than two things or images.
     pub(crate) fn of(columns: &[Vec<f64>]) -> Option<Self> {
         let k = columns.len();
         let n = columns.first().map_or(0, Vec::len);
@@ -34,9 +41,9 @@ impl Ranks {
             order.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
             let mut first = 0;
             while first < k {
-                let value = row[order[first]];
-                let is_equal = |c: &&usize| row[**c].total_cmp(&value).is_eq();
-                let equal = order[first..].iter().take_while(is_equal).count();
+                let neighbors = order[first..].windows(2);
+                let is_equal = |two: &&[usize]| row[two[0]] - row[two[1]] <= ROUNDING;
+                let equal = 1 + neighbors.take_while(is_equal).count();
                 for column in &order[first..first + equal] {
                     sums[*column] += first as f64 + (equal as f64 + 1.0) / 2.0;
                 }
@@ -54,6 +61,8 @@ impl Ranks {
             1.0
         };
         Some(Self {
+            items: (0..k).collect(),
+            by_class: false,
             mean: sums.into_iter().map(|sum| sum / n_).collect(),
             n,
             friedman_p,
@@ -62,11 +71,25 @@ impl Ranks {
         })
     }
 
-    /// The longest rows of neighbors in the order of ranks that cannot be told apart: the bars of a critical-difference
-    /// diagram. Each is the items' places, best first.
-    pub fn cliques(&self) -> Vec<Vec<usize>> {
+    /// Whether Friedman's test shows that there is any difference; only then are single ones looked at.
+    pub fn differ(&self) -> bool {
+        self.friedman_p < ALPHA
+    }
+
+    /// The places in [`mean`](Self::mean), best rank first.
+    pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.mean.len()).collect();
         order.sort_by(|a, b| self.mean[*a].total_cmp(&self.mean[*b]));
+        order
+    }
+
+    /// The longest rows of neighbors in the order of ranks that cannot be told apart: the bars of a critical-difference
+    /// diagram. Each is places in [`mean`](Self::mean), best first.
+    pub fn cliques(&self) -> Vec<Vec<usize>> {
+        let order = self.order();
+        if !self.differ() {
+            return vec![order];
+        }
         let mut cliques = vec![];
         let mut last_end = 0;
         for start in 0..order.len() {
@@ -148,11 +171,26 @@ mod tests {
     #[test]
     fn cliques_are_the_longest_rows_of_near_ranks() {
         let ranks = Ranks {
+            items: vec![0, 1, 2, 3],
             mean: vec![3.0, 1.0, 1.8, 5.0],
             n: 9,
+            by_class: false,
             friedman_p: 0.0,
             critical_difference: 1.3,
         };
         assert_eq!(ranks.cliques(), [vec![1, 2], vec![2, 0]]);
+        // Where nothing shows that any differ, none is told from another.
+        let alike = Ranks { friedman_p: 0.3, ..ranks };
+        assert_eq!(alike.cliques(), [[1, 2, 0, 3]]);
+    }
+
+    #[test]
+    fn values_that_differ_by_rounding_share_a_rank_wherever_they_lie() {
+        // 0.5 ± 2e-6 lie on both sides of a multiple of 1e-5, as do 0.500004 and 0.500006.
+        let near = [0.499_998, 0.500_002, 0.500_004, 0.500_006];
+        let moved: Vec<f64> = near.iter().map(|value| value + 5e-6).collect();
+        let ranks = Ranks::of(&[near.to_vec(), moved]).unwrap();
+        assert_eq!(ranks.mean, [1.5, 1.5]);
+        assert_eq!(Ranks::of(&[vec![0.5; 4], vec![0.500_02; 4]]).unwrap().mean, [2.0, 1.0]);
     }
 }

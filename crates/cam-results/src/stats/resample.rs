@@ -16,45 +16,26 @@ use crate::ImageEntry;
 /// intervals that are too short; and few classes are all that a model knows, and no sample of classes.
 const MIN_CLASSES: usize = 30;
 
-/// A set of images and how often each is drawn in every resample.
+/// A set of images, and what is drawn of it.
 ///
 /// What is drawn is a *unit*: an image; or a class with all of its images where several images have one class, because
 /// images of one class are more alike than others (cluster bootstrap).
 #[derive(Debug)]
-pub(crate) struct Resamples {
-    /// The place of each image among them.
+pub(crate) struct Units {
+    /// The place of each image among them, in the order of their names.
     places: HashMap<String, usize>,
     /// The unit of each image, by its place.
     units: Vec<usize>,
     n_units: usize,
-    /// How often each unit is drawn: `[N_RESAMPLES, n_units]`.
-    draws: Vec<u16>,
 }
 
-impl Resamples {
-    /// Draws. The seed is a hash of the images' names, and neither the images' order nor what was measured on them
-    /// changes anything.
+impl Units {
     pub(crate) fn of(images: &[ImageEntry]) -> Self {
-        let images: BTreeMap<&str, Option<i64>> =
-            images.iter().map(|image| (&*image.image, image.label)).collect();
-        let mut hash = Sha256::new();
-        for name in images.keys() {
-            hash.update(name.as_bytes());
-            hash.update([0]);
-        }
+        let images = in_order(images);
         let units = units(images.values().copied());
         let n_units = units.iter().max().map_or(0, |last| last + 1);
-        let mut random = ChaCha8Rng::from_seed(hash.finalize().into());
-        let mut draws = vec![0_u16; N_RESAMPLES * n_units];
-        for draws in draws.chunks_exact_mut(n_units.max(1)) {
-            for _ in 0..n_units {
-                // Multiply and shift: uniform to n / 2^32.
-                let unit = (u64::from(random.next_u32()) * n_units as u64) >> 32;
-                draws[unit as usize] += 1;
-            }
-        }
         let places = images.keys().enumerate().map(|(i, name)| ((*name).to_owned(), i)).collect();
-        Self { places, units, n_units, draws }
+        Self { places, units, n_units }
     }
 
     /// How many images there are.
@@ -80,19 +61,57 @@ impl Resamples {
         }
         sums
     }
+}
+
+/// Images in the order of their names, and the class of each.
+fn in_order(images: &[ImageEntry]) -> BTreeMap<&str, Option<i64>> {
+    images.iter().map(|image| (&*image.image, image.label)).collect()
+}
+
+/// How often each unit of a set of images is drawn in every resample.
+#[derive(Debug)]
+pub(crate) struct Resamples {
+    pub(crate) units: Units,
+    /// How often each unit is drawn: `[N_RESAMPLES, n_units]`.
+    draws: Vec<u16>,
+}
+
+impl Resamples {
+    /// Draws. The seed is a hash of the images' names, and neither the images' order nor what was measured on them
+    /// changes anything.
+    pub(crate) fn of(images: &[ImageEntry]) -> Self {
+        let mut hash = Sha256::new();
+        for name in in_order(images).keys() {
+            hash.update(name.as_bytes());
+            hash.update([0]);
+        }
+        let units = Units::of(images);
+        let n_units = units.n_units;
+        let mut random = ChaCha8Rng::from_seed(hash.finalize().into());
+        let mut draws = vec![0_u16; N_RESAMPLES * n_units];
+        for draws in draws.chunks_exact_mut(n_units.max(1)) {
+            for _ in 0..n_units {
+                // Multiply and shift: uniform to n / 2^32.
+                let unit = (u64::from(random.next_u32()) * n_units as u64) >> 32;
+                draws[unit as usize] += 1;
+            }
+        }
+        Self { units, draws }
+    }
 
     /// The sums of columns in every resample: `[columns, N_RESAMPLES]`. Columns are given by unit.
-    pub(crate) fn sums(&self, columns: &[&[f64]]) -> Vec<Vec<f64>> {
-        if self.n_units == 0 {
+    pub(crate) fn sums(&self, columns: &[impl AsRef<[f64]>]) -> Vec<Vec<f64>> {
+        let columns: Vec<&[f64]> = columns.iter().map(AsRef::as_ref).collect();
+        let n_units = self.units.n_units;
+        if n_units == 0 {
             return vec![vec![0.0; N_RESAMPLES]; columns.len()];
         }
         let of_resamples = |draws: &[u16]| -> Vec<Vec<f64>> {
             let weights: Vec<f64> = draws.iter().map(|draw| f64::from(*draw)).collect();
-            let weights: Vec<&[f64]> = weights.chunks_exact(self.n_units).collect();
+            let weights: Vec<&[f64]> = weights.chunks_exact(n_units).collect();
             columns.chunks(BLOCK).flat_map(|columns| products(columns, &weights)).collect()
         };
-        let blocks: Vec<_> =
-            self.draws.par_chunks(BLOCK * self.n_units).map(of_resamples).collect();
+        let blocks: Vec<_> = self.draws.par_chunks(BLOCK * n_units).map(of_resamples).collect();
         (0..columns.len())
             .map(|c| blocks.iter().flat_map(|block| &block[c]).copied().collect())
             .collect()
@@ -103,13 +122,13 @@ impl Resamples {
         let sum = |draws: &[u16]| {
             values
                 .iter()
-                .map(|(place, value)| f64::from(draws[self.units[*place]]) * value)
+                .map(|(place, value)| f64::from(draws[self.units.units[*place]]) * value)
                 .sum::<f64>()
         };
-        if values.is_empty() || self.n_units == 0 {
+        if values.is_empty() || self.units.n_units == 0 {
             return vec![0.0; N_RESAMPLES];
         }
-        self.draws.chunks_exact(self.n_units).map(sum).collect()
+        self.draws.chunks_exact(self.units.n_units).map(sum).collect()
     }
 }
 
@@ -191,21 +210,21 @@ mod tests {
     #[test]
     fn classes_are_drawn_whole_where_there_are_many_of_several_images() {
         let one_each: Vec<_> = (0..60).map(Some).collect();
-        assert!(!Resamples::of(&images(&one_each)).are_classes());
+        assert!(!Units::of(&images(&one_each)).are_classes());
         let two_each: Vec<_> = (0..60).map(|i| Some(i / 2)).collect();
-        let resamples = Resamples::of(&images(&two_each));
-        assert!(resamples.are_classes());
-        assert_eq!(resamples.n_units, 30);
+        let units = Units::of(&images(&two_each));
+        assert!(units.are_classes());
+        assert_eq!(units.n_units, 30);
         // Two classes are no sample of classes.
         let of_two: Vec<_> = (0..60).map(|i| Some(i % 2)).collect();
-        assert_eq!(Resamples::of(&images(&of_two)).n_units, 60);
+        assert_eq!(Units::of(&images(&of_two)).n_units, 60);
     }
 
     #[test]
     fn every_resample_draws_as_many_units_as_there_are() {
         let resamples = Resamples::of(&images(&[None; 7]));
         let ones = [1.0; 7];
-        assert!(resamples.sums(&[&ones])[0].iter().all(|sum| (sum - 7.0).abs() < 1e-12));
+        assert!(resamples.sums(&[ones])[0].iter().all(|sum| (sum - 7.0).abs() < 1e-12));
     }
 
     #[test]
@@ -233,7 +252,7 @@ mod tests {
         let backwards: Vec<_> = forwards.iter().rev().cloned().collect();
         let (a, b) = (Resamples::of(&forwards), Resamples::of(&backwards));
         assert_eq!(a.draws, b.draws);
-        assert_eq!(a.place("0003.jpg"), b.place("0003.jpg"));
+        assert_eq!(a.units.place("0003.jpg"), b.units.place("0003.jpg"));
     }
 
     #[test]
@@ -243,7 +262,7 @@ mod tests {
         let column: Vec<f64> = (0..90)
             .map(|i| few.iter().find(|(place, _)| *place == i).map_or(0.0, |(_, value)| *value))
             .collect();
-        let column = resamples.by_unit(column);
-        assert_eq!(resamples.sums_of_few(&few), resamples.sums(&[&column])[0]);
+        let column = resamples.units.by_unit(column);
+        assert_eq!(resamples.sums_of_few(&few), resamples.sums(&[column])[0]);
     }
 }

@@ -5,7 +5,7 @@ use super::{
     scores::ROUNDING,
 };
 use crate::{
-    Summary,
+    Better, Summary,
     front::{self, Price, Worth},
     report::{counted, number},
     summary::FEW_IMAGES,
@@ -116,19 +116,28 @@ pub(crate) fn best(whole: &Contrast) -> Option<Best> {
     let beside = beside_controls(whole, contrast, best);
     let label = |i: usize| contrast.items[i].label.as_str();
     let percent = |i: usize| contrast.items[i].estimate.map_or(f64::NAN, |e| 100.0 * e.mean);
+    // With the number of images where others have more.
+    let mean = |i: usize| {
+        let over = if contrast.has_fewer_images(i) {
+            format!(" over {} images", contrast.items[i].n)
+        } else {
+            String::new()
+        };
+        format!("{:.1}{over}", percent(i))
+    };
     let Some(&next) = rest.first() else {
         // One alone is not best, but may be better than a control.
-        let sentence = format!("{} has {:.1}.", label(best), percent(best));
+        let sentence = format!("{} has {}.", label(best), mean(best));
         return beside.map(|beside| Best { sentence, beside: Some(beside) });
     };
     if contrast.first().is_some() {
         let difference = contrast.difference(best, next)?;
         let sentence = format!(
-            "{} is best with {:.1}, ahead of {} with {:.1} by {}{}.",
+            "{} is best with {}, ahead of {} with {} by {}{}.",
             label(best),
-            percent(best),
+            mean(best),
             label(next),
-            percent(next),
+            mean(next),
             size(&difference),
             common(contrast, best, next),
         );
@@ -165,12 +174,19 @@ pub(crate) fn best(whole: &Contrast) -> Option<Best> {
     } else {
         String::new()
     };
-    let sentence = format!(
-        "{} has the best mean, {:.1}, and {}.{seen}",
-        label(best),
-        percent(best),
-        parts.join(", and ")
-    );
+    // Of those that none is better than, the first need not have the best mean: another one's images may be easier.
+    let goodness =
+        |i: usize| if contrast.better == Better::Higher { percent(i) } else { -percent(i) };
+    let parts = parts.join(", and ");
+    let sentence = if rest.iter().all(|other| goodness(*other) <= goodness(best)) {
+        format!("{} has the best mean, {}, and {parts}.{seen}", label(best), mean(best))
+    } else {
+        format!(
+            "None is shown to be better than {} with {}, which {parts}.{seen}",
+            label(best),
+            mean(best)
+        )
+    };
     Some(Best { sentence, beside })
 }
 
@@ -620,6 +636,59 @@ mod tests {
         assert!(
             text.contains(ahead) && text.contains("points on the 40 images of both."),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn of_several_that_none_is_better_than_the_best_mean_is_not_called_so_where_easier_images_have_a_better_one()
+     {
+        // As above, with two methods that cannot be told apart.
+        let text = concluded(|record| {
+            let place: usize = record.image[..5].parse().unwrap();
+            let wiggle = (place as f64).sin() / 100.0;
+            let hard = place < 20;
+            let drop = match &*record.method {
+                "rise" => 0.3 + wiggle,
+                "cam" => 0.2 + if hard { 0.7 } else { 0.0 },
+                _ => 0.201 + if hard { 0.7 } else { 0.0 } + (place as f64).cos() / 100.0,
+            };
+            record.metrics[0] = Some(drop);
+            if record.method == "rise" && hard {
+                record.status = crate::Status::Degenerate;
+            }
+        });
+        let none = "Drop ↓: None is shown to be better than CAM with 43.3, which cannot be told from Recipro-CAM.";
+        assert!(text.contains(none), "{text}");
+    }
+
+    #[test]
+    fn a_method_with_far_fewer_images_does_not_have_the_best_mean_but_its_number_of_images() {
+        let with = |rise: f64| {
+            let (manifest, mut records) = many_images(80);
+            for record in &mut records {
+                let place: usize = record.image[..5].parse().unwrap();
+                let easy = place < 32;
+                let noise = (place as f64 * 1.7).sin() / 10.0;
+                let drop = match &*record.method {
+                    "rise" => rise,
+                    "cam" => 0.3 + noise,
+                    _ => 0.6,
+                };
+                record.metrics[0] = Some(drop - if easy { 0.2 } else { 0.0 });
+                if record.method == "rise" && !easy {
+                    record.status = crate::Status::Failed;
+                }
+            }
+            text(&summarize(&manifest, &records))
+        };
+        let alike = with(0.3);
+        let none = "Drop ↓: None is shown to be better than CAM with 22.";
+        assert!(alike.contains(none), "{alike}");
+        assert!(alike.contains("cannot be told from RISE on the images that both have"), "{alike}");
+        let better = with(0.2);
+        assert!(
+            better.contains("Drop ↓: RISE is best with 0.0 over 32 images, ahead of"),
+            "{better}"
         );
     }
 
