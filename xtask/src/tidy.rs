@@ -111,6 +111,56 @@ fn home_paths_are_recognized() {
 }
 
 #[test]
+fn every_relative_link_and_anchor_in_the_markdown_files_resolves() {
+    let root = checkout::root();
+    let listed = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(&root)
+        .output();
+    let Some(listed) = listed.ok().filter(|output| output.status.success()) else {
+        println!("skipped: this is no git checkout");
+        return;
+    };
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let files: BTreeSet<&str> =
+        listed.split_terminator('\0').filter(|file| root.join(file).is_file()).collect();
+    let is_there = |path: &str| {
+        files.contains(path) || files.iter().any(|file| file.starts_with(&format!("{path}/")))
+    };
+    let (mut n_links, mut broken) = (0, vec![]);
+    for file in files.iter().filter(|file| is_markdown(file)) {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        for link in links(&text).iter().filter(|link| !link.contains("://")) {
+            n_links += 1;
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { (*file).to_owned() } else { path_from(file, path) };
+            let has_anchor = || {
+                let text = fs::read_to_string(root.join(&target)).unwrap();
+                anchors(&text).contains(anchor)
+            };
+            if !is_there(&target) || is_markdown(&target) && !anchor.is_empty() && !has_anchor() {
+                broken.push(format!("{file}: {link}"));
+            }
+        }
+    }
+    assert!(n_links > 50, "found only {n_links} links");
+    assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn links_are_those_outside_of_code_and_anchors_are_githubs() {
+    let text = "# A `code` title, with signs!\n\nSee [one](a.md#b) and ![two](p.png)\nand [a\nb](#x).\n\n\
+                Not `[x](no.md)`.\n\n    [y](no.md)\n\n```text\n# no heading\n[z](no.md)\n```\n\n\
+                ## It's [linked](b.md), yes\n## Twice\n## Twice\n#none\n";
+    assert_eq!(links(text), ["a.md#b", "p.png", "#x", "b.md"]);
+    let expected = ["a-code-title-with-signs", "its-linked-yes", "twice", "twice-1"];
+    assert_eq!(anchors(text), expected.map(str::to_owned).into());
+    assert_eq!(path_from("docs/a.md", "../README.md"), "README.md");
+    assert_eq!(path_from("docs/a.md", "b/c.md"), "docs/b/c.md");
+    assert_eq!(path_from("a.md", "./b/"), "b");
+}
+
+#[test]
 fn the_weights_set_up_here_are_those_that_the_zoo_expects() {
     let zoo = fs::read_to_string(checkout::root().join("crates/cam-models/src/zoo.rs")).unwrap();
     for (model, file, sha256) in WEIGHTS {
@@ -121,6 +171,72 @@ fn the_weights_set_up_here_are_those_that_the_zoo_expects() {
         assert!(row.contains(&format!("\"{file}\"")), "the zoo looks for another file than {file}");
         assert!(row.contains(sha256), "the zoo expects another SHA-256 of {file}");
     }
+}
+
+fn is_markdown(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|extension| extension == "md")
+}
+
+/// The lines of a Markdown file that are no code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence && !line.starts_with("    ")
+    })
+}
+
+/// Where the links and images of a Markdown file lead.
+fn links(text: &str) -> Vec<String> {
+    // Of code in a line, every second part between backticks.
+    let without_code = |line: &str| line.split('`').step_by(2).collect::<String>();
+    let prose: Vec<String> = prose(text).map(without_code).collect();
+    let prose = prose.join("\n");
+    let ends = prose.match_indices("](").map(|(at, mark)| &prose[at + mark.len()..]);
+    ends.filter_map(|rest| Some(rest[..rest.find(')')?].to_owned())).collect()
+}
+
+/// The names that GitHub gives the headings of a Markdown file: small letters, digits, `-` and `_`, and a number where a name
+/// comes again.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut times = BTreeMap::new();
+    let mut anchors = BTreeSet::new();
+    for line in prose(text) {
+        let title = line.trim_start_matches('#');
+        let level = line.len() - title.len();
+        let Some(title) = title.strip_prefix(' ').filter(|_| (1..=6).contains(&level)) else {
+            continue;
+        };
+        let is_kept = |letter: &char| letter.is_alphanumeric() || "-_ ".contains(*letter);
+        let name: String = without_targets(title).to_lowercase().chars().filter(is_kept).collect();
+        let name = name.trim().replace(' ', "-");
+        let before: &mut usize = times.entry(name.clone()).or_default();
+        anchors.insert(if *before == 0 { name } else { format!("{name}-{before}") });
+        *before += 1;
+    }
+    anchors
+}
+
+/// A title without where its links lead.
+fn without_targets(title: &str) -> String {
+    let mut parts = title.split("](");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once(')').map_or(part, |(_, rest)| rest))
+}
+
+/// Where a relative link of a file leads, from the checkout's root.
+fn path_from(file: &str, link: &str) -> String {
+    let mut path: Vec<&str> = file.split('/').collect();
+    path.pop();
+    for part in link.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(path.pop()),
+            name => path.push(name),
+        }
+    }
+    path.join("/")
 }
 
 /// The first path in the text that lies in somebody's home folder.

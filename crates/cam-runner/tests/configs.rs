@@ -42,6 +42,59 @@ fn every_data_set_that_comes_along_is_read() {
 }
 
 #[test]
+fn every_yaml_file_that_the_readme_and_the_guides_show_is_read() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut documents = vec![root.join("README.md")];
+    for entry in fs::read_dir(root.join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            documents.push(path);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shown.yaml");
+    let (mut n_sweeps, mut n_datasets, mut n_parts) = (0, 0, 0);
+    for document in documents {
+        for block in yaml_blocks(&fs::read_to_string(&document).unwrap()) {
+            let shown = || format!("{}:\n{block}", document.display());
+            let has = |key: &str| block.lines().any(|line| line.starts_with(key));
+            let first = block.lines().find(|line| !line.starts_with('#')).unwrap_or_default();
+            if first.starts_with("name:") && !has("models:") {
+                fs::write(&file, &block).unwrap();
+                DatasetManifest::read(&file).unwrap_or_else(|error| panic!("{error}: {}", shown()));
+                n_datasets += 1;
+                continue;
+            }
+            let sweep = if first.starts_with("name:") {
+                n_sweeps += 1;
+                block.clone()
+            } else {
+                // A part of a sweep, which is read with what it leaves out.
+                n_parts += 1;
+                let models = if first.starts_with("  - ") { "models:\n" } else { "" };
+                let methods = if has("methods:") { "" } else { "methods: [grad_cam]\n" };
+                format!(
+                    "name: part\ndataset: {{ manifest: mine.yaml }}\nmetrics: [drop]\n{methods}{models}{block}"
+                )
+            };
+            Sweep::parse(&sweep, &file).unwrap_or_else(|error| panic!("{error}: {}", shown()));
+        }
+    }
+    assert!(n_sweeps >= 2 && n_datasets >= 2 && n_parts >= 3, "{n_sweeps} {n_datasets} {n_parts}");
+}
+
+/// The blocks of a Markdown file that say they are YAML.
+fn yaml_blocks(text: &str) -> Vec<String> {
+    let mut blocks = vec![];
+    let mut lines = text.lines();
+    while lines.any(|line| line == "```yaml") {
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        blocks.push(block.join("\n"));
+    }
+    blocks
+}
+
+#[test]
 fn every_method_every_metric_and_a_randomized_network_are_in_the_sweep_of_all_methods() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../configs");
     let path = folder.join("all-methods.yaml");

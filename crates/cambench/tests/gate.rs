@@ -315,16 +315,40 @@ fn the_workflow_to_copy_is_one_and_gives_options_that_there_are() {
         let uses = step["uses"].as_str().unwrap_or("a/b@v1");
         assert!(uses.contains('/') && uses.contains("@v"), "{uses} is not pinned");
     }
-    let bench = steps.iter().filter_map(|step| step["run"].as_str());
-    let bench = bench.filter(|run| run.contains("xtask bench")).collect::<Vec<_>>();
-    let [bench] = bench[..] else { panic!("{bench:?}") };
-    let help =
-        Command::new(env!("CARGO_BIN_EXE_cambench")).args(["run", "--help"]).output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
-    for option in bench.split_whitespace().filter(|word| word.starts_with("--")) {
-        assert!(help.contains(option), "there is no {option}");
+    let runs: Vec<&str> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
+    let gates: Vec<&str> =
+        runs.iter().copied().filter(|run| run.starts_with("cambench ")).collect();
+    let [gate] = gates[..] else { panic!("{gates:?}") };
+    assert!(gate.contains("--fail-on regressed,missing,degenerate"), "{gate}");
+    // Where nothing is, whoever understands the line misses the baseline, and who does not ends with code 2.
+    let folder = tempfile::tempdir().unwrap();
+    let said = |line: &str| {
+        let words = line.split_whitespace().skip(1);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cambench"));
+        let output = command.args(words).current_dir(folder.path()).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{line}: {error}");
+        error
+    };
+    assert!(said(gate).contains("`main` is neither a run's folder nor a baseline"));
+    // So do the commands of its comments.
+    let quoted = text.lines().filter(|line| line.starts_with('#')).flat_map(|line| {
+        line.split('`').skip(1).step_by(2).filter(|code| code.starts_with("cambench "))
+    });
+    let quoted: Vec<&str> = quoted.collect();
+    assert!(quoted.iter().any(|line| line.ends_with("--replace")), "{quoted:?}");
+    for line in quoted {
+        assert!(said(line).contains("RUN"), "{line}");
     }
-    assert!(bench.contains("--fail-on regressed,missing,degenerate"), "{bench}");
-    let sweep = bench.split_whitespace().find(|word| word.starts_with("configs/")).unwrap();
-    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(sweep).is_file(), "{sweep}");
+    // It builds this crate, and reads the files that the gate writes only where there are any.
+    let install = "cargo install --locked --path crates/cambench";
+    assert!(runs.iter().any(|run| run.ends_with(install)), "{runs:?}");
+    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).ends_with("crates/cambench"));
+    let reads = steps.iter().filter(|step| {
+        step["run"].as_str().is_some_and(|run| run.contains("gate.md") && run != gate)
+    });
+    for step in reads {
+        let step = serde_yaml::to_string(step).unwrap();
+        assert!(step.contains("hashFiles('gate.md')") || step.contains("test ! -f gate.md"));
+    }
 }
