@@ -70,6 +70,8 @@
     return Number(text) === 0 ? (0).toFixed(digits) : text.replace("-", "−");
   };
   const signed = (value) => (value >= 5 ? "+" : "") + points(Math.abs(value) < 5 ? 0 : value);
+  // None where one image, or one class, tells nothing of others.
+  const interval = (pair) => (pair.lo === null ? "" : `${points(pair.lo)}, ${points(pair.hi)}`);
   const pText = (p) => (p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3));
 
   // ---------------------------------------------------------------- controls

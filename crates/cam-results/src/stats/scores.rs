@@ -361,6 +361,24 @@ impl Scores {
         })
     }
 
+    /// The mean of a column over some images, in every resample.
+    fn replicates_over(&self, column: &Column, common: &[bool], n: usize) -> Vec<f64> {
+        let of = |is_meant: bool| -> (Vec<f64>, Vec<f64>) {
+            let places =
+                (0..common.len()).filter(|i| column.present.is[*i] && common[*i] == is_meant);
+            let values: Vec<(usize, f64)> = places.map(|i| (i, column.values[i])).collect();
+            let ones: Vec<(usize, f64)> = values.iter().map(|(i, _)| (*i, 1.0)).collect();
+            (self.resamples.sums_of_few(&values), self.resamples.sums_of_few(&ones))
+        };
+        // Whichever are fewer: those images, or the others.
+        if 2 * n < column.present.n {
+            let (sums, counts) = of(true);
+            return ratios(&sums, &counts);
+        }
+        let (sums, counts) = of(false);
+        ratios(&minus(&column.sums, &sums), &minus(&column.present.counts, &counts))
+    }
+
     /// A statistic over some images only.
     fn over(&self, columns: &[&Column], common: &[bool], n: usize, statistic: Statistic) -> Over {
         let mean = |column: &Column| {
@@ -368,19 +386,8 @@ impl Scores {
             values.map(|(value, is)| if *is { *value } else { 0.0 }).sum::<f64>() / n as f64
         };
         let means: Vec<f64> = columns.iter().map(|column| mean(column)).collect();
-        let replicates: Vec<Vec<f64>> = columns
-            .iter()
-            .map(|column| {
-                let lost: Vec<(usize, f64)> = (0..common.len())
-                    .filter(|i| column.present.is[*i] && !common[*i])
-                    .map(|i| (i, column.values[i]))
-                    .collect();
-                let ones: Vec<(usize, f64)> = lost.iter().map(|(i, _)| (*i, 1.0)).collect();
-                let sums = minus(&column.sums, &self.resamples.sums_of_few(&lost));
-                let counts = minus(&column.present.counts, &self.resamples.sums_of_few(&ones));
-                ratios(&sums, &counts)
-            })
-            .collect();
+        let replicates: Vec<Vec<f64>> =
+            columns.iter().map(|column| self.replicates_over(column, common, n)).collect();
         let local = match statistic {
             Statistic::Mean(_) => Statistic::Mean(0),
             Statistic::Adcc(_) => Statistic::Adcc([0, 1, 2]),
@@ -807,6 +814,25 @@ mod tests {
         // The other cells of the run do not matter either.
         let with_another = scores(0, &[&values, &[0.5; 50]]);
         assert_eq!(estimate(&with_another, 0), Some(here));
+    }
+
+    #[test]
+    fn a_difference_over_a_few_images_is_that_of_a_run_of_these() {
+        let value = |i: usize| (i as f64 * 0.7).sin();
+        let many: Vec<Option<f64>> = (0..40).map(|i| Some(value(i))).collect();
+        // Of those whose names come first, so that the other values of the many are left out.
+        for n_few in [6, 34] {
+            let few = (0..40).map(|i| (i < n_few).then(|| value(i).powi(2)));
+            let few: Vec<Option<f64>> = few.collect();
+            let both: Vec<Option<f64>> = many.iter().zip(&few).map(|(a, b)| b.and(*a)).collect();
+            let scores = made(&images(0, 40), vec![vec![many.clone()], vec![few], vec![both]]);
+            let difference =
+                |cell| scores.difference(cell, 1, Statistic::Mean(0)).unwrap().difference;
+            let (of_all, of_both) = (difference(0), difference(2));
+            close(of_all.lo, of_both.lo, 1e-12);
+            close(of_all.hi, of_both.hi, 1e-12);
+            assert_eq!((of_all.n, of_all.p.to_bits()), (n_few, of_both.p.to_bits()));
+        }
     }
 
     #[test]
