@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::{
-    ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest, name_at,
+    ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest, counted,
+    images::{Difference, SameImages, by_name},
+    name_at,
 };
 
 /// A run with the names that its rows have among those of other runs.
@@ -97,7 +99,7 @@ pub(crate) struct Joined {
 }
 
 /// Rows stand in one table where they are comparable: one model (weights, layer, preprocessing), one rule for the class,
-/// and images of which one run has all that the other has. A run shares tables if that holds for it and each run before it
+/// and images ([`SameImages`]) of which one run has all that the other has. A run shares tables if that holds for it and each run before it
 /// that shares them. Otherwise its models get its name, and so tables of their own. Metrics and methods that share a name
 /// and are not the same get their run's name as well.
 pub(crate) fn join(runs: Vec<Run>) -> Joined {
@@ -121,9 +123,11 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
     for (run, label) in runs {
         let apart = apart(&parts, &run, &label);
         let part = part(run, label, apart.is_some(), &manifest, &parts, &cells);
-        match apart {
-            Some(caution) => cautions.push(caution),
-            None => cautions.extend(part.shown_apart(&manifest, &cells)),
+        if let Some(caution) = apart {
+            cautions.push(caution);
+        } else {
+            cautions.extend(part.shown_apart(&manifest, &cells));
+            cautions.extend(parts.iter().find_map(|other| labeled_otherwise(other, &part)));
         }
         extend(&mut manifest, &part);
         cells.extend(part.cells());
@@ -189,19 +193,20 @@ fn apart(parts: &[Part], run: &Run, label: &str) -> Option<String> {
     let (sharing, others): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|part| !part.is_apart);
     let (other, why_apart) =
         sharing.into_iter().find_map(|part| Some((&part.label, why(part)?)))?;
-    let mut caution = format!(
-        "{other} and {label} are not comparable ({why_apart}); {label} has tables of its own."
-    );
     // They are not compared here, as each is shown under its own name, but they could be.
     let comparable: Vec<&str> =
         others.into_iter().filter(|part| why(part).is_none()).map(|part| &*part.label).collect();
-    if !comparable.is_empty() {
-        caution += &format!(
-            " So has {}, with which it is comparable: a report of these runs alone compares them.",
+    let more = if comparable.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " It is comparable with {}, shown apart as well; a report without {other} may compare them.",
             comparable.join(", ")
-        );
-    }
-    Some(caution)
+        )
+    };
+    Some(format!(
+        "{other} and {label} are not comparable ({why_apart}); {label} has tables of its own.{more}"
+    ))
 }
 
 /// A run with its names among those of the runs before it, of which `manifest` has all and `cells` all that have rows.
@@ -254,7 +259,7 @@ fn image_names(
         manifest.images.iter().map(|image| (&*image.image, image)).collect();
     let name = |image: &ImageEntry| match (shared.get(&*image.image), taken.get(&*image.image)) {
         (Some(name), _) => name.clone(),
-        (None, Some(known)) if known.sha256 != image.sha256 => named(&image.image),
+        (None, Some(known)) if *known != image => named(&image.image),
         _ => image.image.clone(),
     };
     let names = other.images.iter().map(|image| (image.image.clone(), name(image)));
@@ -266,18 +271,53 @@ fn incomparable(a: &RunManifest, b: &RunManifest) -> Option<String> {
     if a.target != b.target {
         return Some(format!("classes explained: {} and {}", a.target, b.target));
     }
-    let files = |manifest: &RunManifest| -> BTreeSet<(String, Option<String>)> {
-        manifest.images.iter().map(|image| (image.image.clone(), image.sha256.clone())).collect()
-    };
-    let (a, b) = (files(a), files(b));
-    (!a.is_subset(&b) && !b.is_subset(&a)).then(|| {
-        format!(
-            "{} and {} images, {} of them the same",
-            a.len(),
-            b.len(),
-            a.intersection(&b).count()
-        )
-    })
+    let same = same_images(a, b);
+    let of_a = by_name(a);
+    let common = b.images.iter().filter_map(|b| Some((*of_a.get(&*b.image)?, b)));
+    let differences = common.map(|(a, b)| (&a.image, same.difference(a, b)));
+    let (mut n_same, mut told) = (0, None);
+    for (image, difference) in differences {
+        let other = match difference {
+            Some(Difference::File | Difference::FirstUnread | Difference::SecondUnread) => continue,
+            Some(Difference::Labels([a, b])) => Some(format!("the label of {image}: {a} and {b}")),
+            Some(Difference::Boxes([a, b])) => {
+                Some(format!("the boxes of {image}: {a:?} and {b:?}"))
+            }
+            None => None,
+        };
+        n_same += 1;
+        told = told.or(other);
+    }
+    let (n_a, n_b) = (a.images.len(), b.images.len());
+    if n_same < n_a.min(n_b) {
+        return Some(format!("{n_a} and {n_b} images, {n_same} of them the same"));
+    }
+    told
+}
+
+/// Models of joined runs stand side by side, whatever they are called.
+fn same_images(a: &RunManifest, b: &RunManifest) -> SameImages {
+    let models = a.models.iter().flat_map(|model| b.models.iter().map(move |other| [model, other]));
+    SameImages::of([a, b], models)
+}
+
+/// That two runs that share tables label images otherwise, a sentence.
+fn labeled_otherwise(a: &Part, b: &Part) -> Option<String> {
+    if a.is_apart {
+        return None;
+    }
+    let (of_a, of_b) = (a.run.manifest(), b.run.manifest());
+    let same = same_images(of_a, of_b);
+    let images = by_name(of_a);
+    let common = of_b.images.iter().filter_map(|b| Some((*images.get(&*b.image)?, b)));
+    let mut differences = common.filter_map(|(a, b)| Some((&a.image, same.labels(a, b)?)));
+    let (image, [first, second]) = differences.next()?;
+    let n = counted(1 + differences.count(), "image");
+    let (a, b) = (&a.label, &b.label);
+    Some(format!(
+        "{a} and {b} label {n} otherwise (the label of {image}: {first} and {second}); of the class that is predicted no score \
+         depends on it, and accuracies do."
+    ))
 }
 
 /// Whether two entries are one network: what only changes speed may differ.
@@ -620,8 +660,8 @@ mod tests {
             joined.cautions(),
             [
                 "a and b are not comparable (3 and 3 images, 2 of them the same); b has tables of its own.",
-                "a and c are not comparable (3 and 3 images, 2 of them the same); c has tables of its own. So has b, with \
-                 which it is comparable: a report of these runs alone compares them.",
+                "a and c are not comparable (3 and 3 images, 2 of them the same); c has tables of its own. It is comparable \
+                 with b, shown apart as well; a report without a may compare them.",
             ]
         );
         // Not even what is of the first run's rule for the class.
@@ -659,6 +699,54 @@ mod tests {
             Run::join(vec![a, with("b", &[1, 2, 4], "vgg16"), with("c", &[1, 2], "vgg16")]);
         assert_eq!(names(&joined).0, ["resnet18", "vgg16 [b]", "vgg16"]);
         assert_eq!(joined.manifest().joined.apart, [("vgg16 [b]".into(), "b".into())].into());
+    }
+
+    #[test]
+    fn runs_that_explain_other_labels_never_share_a_table() {
+        let runs = Runs::new();
+        let labeled = |name: &str, target: &str, label: i64, classes: &[&str]| {
+            runs.run(name, |manifest| {
+                manifest.images = images(&[1, 2]);
+                manifest.images[1].label = Some(label);
+                manifest.target = target.into();
+                manifest.models[0].classes = classes.iter().map(|&class| class.into()).collect();
+                manifest.methods = vec![method(name, name, json!({}))];
+            })
+        };
+        let join = |[a, b]: [Run; 2]| Run::join(vec![a, b]);
+        let corrected = join([labeled("a", "label", 1, &[]), labeled("b", "label", 0, &[])]);
+        assert_eq!(names(&corrected).0, ["resnet18", "resnet18 [b]"]);
+        let caution =
+            "a and b are not comparable (the label of 2.jpg: 1 and 0); b has tables of its own.";
+        assert_eq!(corrected.cautions(), [caution]);
+        // Each image with a label of its own, and the one that both label alike.
+        let known = corrected.manifest().images.iter().map(|image| (&*image.image, image.label));
+        let expected = [("1.jpg", Some(1)), ("2.jpg", Some(1)), ("2.jpg [b]", Some(0))];
+        assert_eq!(known.collect::<Vec<_>>(), expected);
+
+        let predicted =
+            join([labeled("a", "predicted", 1, &[]), labeled("b", "predicted", 0, &[])]);
+        assert_eq!(names(&predicted).0, ["resnet18"]);
+        let caution = "a and b label 1 image otherwise (the label of 2.jpg: 1 and 0)";
+        assert!(predicted.cautions()[0].starts_with(caution), "{:?}", predicted.cautions());
+    }
+
+    #[test]
+    fn other_boxes_are_other_images_to_metrics_that_ask_for_them() {
+        let runs = Runs::new();
+        let with_box = |name: &str, metric: &str, xmax: f64| {
+            runs.run(name, |manifest| {
+                manifest.metrics[1].metric = metric.into();
+                manifest.images[0].boxes = vec![[1.0, 2.0, xmax, 4.0]];
+                manifest.methods = vec![method(name, name, json!({}))];
+            })
+        };
+        let models = |metric: &str, xmax: f64| {
+            let joined = Run::join(vec![with_box("a", metric, 3.0), with_box("b", metric, xmax)]);
+            joined.manifest().models.len()
+        };
+        assert_eq!([models("pointing_game", 3.0), models("pointing_game", 3.5)], [1, 2]);
+        assert_eq!(models("deletion", 3.5), 1);
     }
 
     #[test]

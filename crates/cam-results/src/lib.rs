@@ -6,12 +6,14 @@
 
 mod accuracy;
 mod beside;
+mod classes;
 mod disk;
 mod error;
 mod files;
 mod front;
 pub mod gate;
 mod html;
+mod images;
 mod join;
 mod journal;
 mod layers;

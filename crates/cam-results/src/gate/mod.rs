@@ -27,7 +27,9 @@ pub use junit::junit;
 pub use markdown::markdown;
 
 use crate::{
-    Better, ModelEntry, Record, Run, RunManifest, Status, counted, report,
+    Better, ModelEntry, Record, Run, RunManifest, Status,
+    classes::{Classes, is_same_class},
+    counted, report,
     stats::{Difference, Paired, Scores, Statistic, corrected},
     summary::adcc_parts,
 };
@@ -507,10 +509,11 @@ fn classified(base: Side<'_>, new: Side<'_>, pairs: &Pairs<'_>) -> Vec<Classifie
     let first: Vec<_> = first.collect();
     let of = |(old, now_model): (&ModelEntry, &ModelEntry)| {
         let (old_answers, new_answers) = (predicted(base, old), predicted(new, now_model));
+        let [of_old, of_new] = [old, now_model].map(|model| Classes::of(&model.classes));
         let (mut n, mut n_right) = (0, [0, 0]);
         for (image, label) in &before {
             let Some(new_label) = now.get(image) else { continue };
-            if !comparable::is_same_class((old, now_model), Some(*label), Some(*new_label)) {
+            if !is_same_class([(&of_old, Some(*label)), (&of_new, Some(*new_label))]) {
                 continue;
             }
             let (Some(old_answer), Some(new_answer)) =
