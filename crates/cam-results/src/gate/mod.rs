@@ -57,6 +57,14 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Up to which size a change of a metric is within noise.
+    fn of(&self, metric: &str, is_worse: bool) -> Threshold {
+        let own = self.max_drop.get(metric).filter(|_| is_worse);
+        *own.unwrap_or(&self.noise)
+    }
+}
+
 /// How large a change may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Threshold {
@@ -261,6 +269,11 @@ pub struct Change {
 }
 
 impl Change {
+    /// The baseline's mean, which shares are of.
+    fn base_mean(&self) -> f64 {
+        self.base.unwrap_or(0.0)
+    }
+
     /// What is wrong with it.
     pub fn fault(&self) -> Option<Fault> {
         match self.verdict {
@@ -324,34 +337,35 @@ impl Comparison {
             || self.losses.iter().any(|loss| loss.faults().contains(&fault))
     }
 
-    /// In a sentence, which change beyond noise might not have been seen: of the method and metric, controls aside, where
-    /// the smallest that is seen four times out of five is largest compared with what is allowed. `None` where every one
-    /// would have been seen.
+    /// In a sentence, which change for the worse might not have been seen: of the method and metric, controls aside, where the
+    /// smallest that is seen four times out of five is largest compared with what is allowed. `None` where every one would
+    /// have been seen.
     pub fn blind_spot(&self) -> Option<String> {
-        let blindness = |change: &&Change| {
-            change.difference.map_or(0.0, |difference| difference.detectable / change.noise)
-        };
-        let Change { metric, method, difference, noise, .. } = self
-            .changes
-            .iter()
-            .filter(|change| !change.is_control && blindness(change) > 1.0)
-            .max_by(|a, b| blindness(a).total_cmp(&blindness(b)))?;
-        let from = 100.0 * difference.as_ref()?.detectable;
-        let all = self.changes.iter().filter_map(|change| change.difference);
-        if all.clone().all(|difference| difference.detectable.is_infinite()) {
+        // What is allowed must not depend on the direction of a change that is not even significant.
+        let allowed = |change: &Change| self.limits.of(&change.metric, true).of(change.base_mean());
+        let blind = self.changes.iter().filter(|change| !change.is_control).filter_map(|change| {
+            let (seen_from, allowed) = (change.difference?.detectable, allowed(change));
+            (seen_from > allowed).then_some((change, seen_from, allowed))
+        });
+        let blindness = |seen_from: f64, allowed: f64| seen_from / allowed;
+        let (Change { metric, method, .. }, seen_from, allowed) =
+            blind.max_by(|a, b| blindness(a.1, a.2).total_cmp(&blindness(b.1, b.2)))?;
+        let mut all = self.changes.iter().filter_map(|change| change.difference);
+        if all.all(|difference| difference.detectable.is_infinite()) {
             return Some(
                 "With so few images no change of any size can be seen: take more of them."
                     .to_owned(),
             );
         }
-        let seen = if from.is_finite() {
+        let seen = if seen_from.is_finite() {
+            let from = 100.0 * seen_from;
             format!("is seen four times out of five only from {from:.2} points on")
         } else {
             "cannot be seen at all".to_owned()
         };
         Some(format!(
             "So few images may hide something: a change of {metric} under {method} {seen}, and {:.2} are allowed.",
-            100.0 * noise
+            100.0 * allowed
         ))
     }
 }
@@ -535,8 +549,7 @@ fn classified(base: Side<'_>, new: Side<'_>, pairs: &Pairs<'_>) -> Vec<Classifie
 fn judge(change: &mut Change, limits: &Limits) {
     let Some(difference) = &change.difference else { return };
     let is_worse = (difference.mean > 0.0) != (change.better == Better::Higher);
-    let limit = limits.max_drop.get(&change.metric).filter(|_| is_worse).unwrap_or(&limits.noise);
-    change.noise = limit.of(change.base.unwrap_or(0.0));
+    change.noise = limits.of(&change.metric, is_worse).of(change.base_mean());
     let is_significant =
         difference.is_significant() && !(difference.lo <= 0.0 && 0.0 <= difference.hi);
     change.verdict = if !is_significant {
@@ -744,6 +757,46 @@ mod tests {
         assert_eq!(verdict(&better, "cam", "drop"), Verdict::WithinNoise);
         let lenient = gate_with(&Made::new().with("cam", 0, 0.05), &limits("drop", "50%"));
         assert_eq!(verdict(&lenient, "cam", "drop"), Verdict::WithinNoise);
+    }
+
+    #[test]
+    fn what_might_not_be_seen_does_not_depend_on_the_direction_of_a_change_that_is_none() {
+        // A change of one image in two by five points, to the better or the worse by a tenth of one on average.
+        let blind_spot = |shift: f64, max_drop: &str| {
+            let mut new = Made::new();
+            for (i, record) in new.records.iter_mut().enumerate() {
+                let sign = if i / 3 % 2 == 0 { 0.05 } else { -0.05 };
+                if let Some(deletion) = &mut record.metrics[1] {
+                    *deletion += sign + shift;
+                }
+            }
+            let limits = Limits {
+                max_drop: [("deletion".to_owned(), max_drop.parse().unwrap())].into(),
+                ..Limits::default()
+            };
+            let comparison = gate_with(&new, &limits);
+            assert_eq!(verdict(&comparison, "cam", "deletion"), Verdict::Unchanged);
+            comparison.blind_spot()
+        };
+        for shift in [-0.001, 0.001] {
+            assert_eq!(blind_spot(shift, "0.05"), None);
+            let sentence = blind_spot(shift, "0.02").unwrap();
+            assert!(sentence.contains("change of deletion under"), "{sentence}");
+            assert!(sentence.ends_with("and 2.00 are allowed."), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn what_no_number_of_these_images_could_show_might_not_be_seen() {
+        let without_most = |made: Made| made.without_scores("rise", 3..60, Status::Degenerate);
+        let (base, new) = (without_most(Made::new()), without_most(Made::new()));
+        // However much is allowed.
+        let allowed = ["drop", "deletion", "coherency", "complexity", "adcc"];
+        let allowed = allowed.map(|metric| (metric.to_owned(), Threshold::Absolute(1e300)));
+        let limits = Limits { max_drop: allowed.into(), ..Limits::default() };
+        let comparison = compare(base.side("base"), new.side("new"), &limits).unwrap();
+        let sentence = comparison.blind_spot().unwrap();
+        assert!(sentence.contains("under rise cannot be seen at all"), "{sentence}");
     }
 
     #[test]
