@@ -438,15 +438,18 @@ pub fn compare(
     let mut changes = vec![];
     let mut table: Vec<Paired> = vec![];
     let mut losses = vec![];
-    let n_rows = rows_by_cell(new.records);
+    let (old_rows, new_rows) = (rows_by_cell(base.records), rows_by_cell(new.records));
     for (m, model) in old_manifest.models.iter().enumerate() {
         for (k, method) in old_manifest.methods.iter().enumerate() {
             let old_cell = m * n_methods + k;
             // A name that is not there has no rows.
             let name = pairs.new_of(model).map_or("", |new| &*new.name);
             let new_cell = place(new_manifest, name, &method.name).map(|i| n_old + i);
-            let is_complete =
-                n_rows.get(&(name, &*method.name)) == Some(&new_manifest.images.len());
+            let of_cell = |rows: &HashMap<(&str, &str), Rows>, model: &str| {
+                rows.get(&(model, &*method.name)).copied().unwrap_or_default()
+            };
+            let rows = [of_cell(&old_rows, &model.name), of_cell(&new_rows, name)];
+            let is_complete = rows[1].n == new_manifest.images.len();
             let is_lost = |i: usize| lost.contains_key(&(&*model.name, &*method.name, i));
             for (statistic, metric, better) in &metrics {
                 let common =
@@ -481,7 +484,8 @@ pub fn compare(
                     }),
                 });
             }
-            losses.extend(loss([base, new], [&model.name, name], &method.name, limits));
+            let n_images = old_manifest.images.len();
+            losses.extend(loss((&model.name, &method.name), rows, n_images, limits));
         }
     }
     if changes.is_empty() {
@@ -589,13 +593,24 @@ fn place(manifest: &RunManifest, model: &str, method: &str) -> Option<usize> {
     Some(model * manifest.methods.len() + method)
 }
 
-/// How many rows each (model, method) has.
-fn rows_by_cell(records: &[Record]) -> BTreeMap<(&str, &str), usize> {
-    let mut n_rows = BTreeMap::new();
+/// Rows of a (model, method).
+#[derive(Clone, Copy, Default)]
+struct Rows {
+    n: usize,
+    degenerate: usize,
+    failed: usize,
+}
+
+/// The rows of each (model, method), in one pass: there may be a thousand of these, and a million of those.
+fn rows_by_cell(records: &[Record]) -> HashMap<(&str, &str), Rows> {
+    let mut cells: HashMap<(&str, &str), Rows> = HashMap::new();
     for record in records {
-        *n_rows.entry((&*record.model, &*record.method)).or_default() += 1;
+        let rows = cells.entry((&*record.model, &*record.method)).or_default();
+        rows.n += 1;
+        rows.degenerate += usize::from(record.status == Status::Degenerate);
+        rows.failed += usize::from(record.status == Status::Failed);
     }
-    n_rows
+    cells
 }
 
 /// The (model, method, metric) of which the new run has no score of some image, where the baseline has one and the map is
@@ -624,23 +639,15 @@ fn lost_values<'a>(
     lost
 }
 
-/// `models` are the names of one model on both sides.
-fn loss(sides: [Side<'_>; 2], models: [&str; 2], method: &str, limits: &Limits) -> Option<Loss> {
-    let count = |status: Status| {
-        [0, 1].map(|i| {
-            let of_cell = |record: &&Record| {
-                record.status == status && record.model == models[i] && record.method == method
-            };
-            sides[i].records.iter().filter(of_cell).count()
-        })
-    };
-    let (degenerate, failed) = (count(Status::Degenerate), count(Status::Failed));
+/// What a cell of so many images of the baseline has no score of, by its rows on both sides; `None` where it has all scores.
+fn loss(cell: (&str, &str), rows: [Rows; 2], n_images: usize, limits: &Limits) -> Option<Loss> {
+    let (degenerate, failed) = (rows.map(|rows| rows.degenerate), rows.map(|rows| rows.failed));
     (degenerate != [0, 0] || failed != [0, 0]).then(|| Loss {
-        model: models[0].to_owned(),
-        method: method.to_owned(),
+        model: cell.0.to_owned(),
+        method: cell.1.to_owned(),
         degenerate,
         failed,
-        tolerated: (limits.noise.of(1.0) * sides[0].manifest.images.len() as f64).floor() as usize,
+        tolerated: (limits.noise.of(1.0) * n_images as f64).floor() as usize,
     })
 }
 
