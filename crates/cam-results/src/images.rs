@@ -6,6 +6,8 @@ use crate::{
     ImageEntry, ModelEntry, RunManifest,
     classes::{Classes, is_same_class},
     family,
+    manifest::LABEL,
+    preset::Family,
 };
 
 /// What makes images of two runs the same: their files, their labels where these are explained, and their boxes where
@@ -46,11 +48,11 @@ impl SameImages {
             }
         }
         let is_localized = |run: &RunManifest| {
-            run.metrics.iter().any(|metric| family(&metric.metric) == Some("Localization"))
+            run.metrics.iter().any(|metric| family(&metric.metric) == Some(Family::Localization))
         };
         Self {
             classes: lists.into_iter().map(|both| both.map(Classes::of)).collect(),
-            with_labels: runs.into_iter().all(|run| run.target == "label"),
+            with_labels: runs.into_iter().all(|run| run.target == LABEL),
             with_boxes: runs.into_iter().all(is_localized),
         }
     }

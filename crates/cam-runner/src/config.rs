@@ -15,6 +15,7 @@ use cam_core::{
 use cam_data::{DataError, Dataset, Limits};
 use cam_methods::{AnyMethod, Randomized};
 use cam_metrics::AnyMetric;
+pub use cam_results::IMPORTED;
 use cam_runtimes::Runtime;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -118,7 +119,7 @@ impl fmt::Display for TargetRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Predicted => "predicted",
-            Self::Label => "label",
+            Self::Label => cam_results::LABEL,
         })
     }
 }
@@ -442,9 +443,6 @@ fn randomized_seed(text: &str) -> Option<u64> {
         seed => seed.strip_prefix(':')?.parse().ok(),
     }
 }
-
-/// The name of a method whose maps another tool made.
-pub const IMPORTED: &str = "imported";
 
 /// A metric with its options, under a name of its own.
 #[derive(Clone, Debug, PartialEq)]

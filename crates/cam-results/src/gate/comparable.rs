@@ -124,7 +124,7 @@ fn difference(base: &RunManifest, new: &RunManifest, pairs: &Pairs<'_>) -> Optio
                 protocol(name, &old.protocol, &new.protocol)
                     .or_else(|| differs(&format!("the method {name}"), &old.method, &new.method))
                     // The options of imported maps hold their hash, and other maps are what is to be compared.
-                    .or_else(|| options().filter(|_| old.method != "imported"))
+                    .or_else(|| options().filter(|_| !old.is_imported()))
             })
         })
         .or_else(|| {
