@@ -99,9 +99,9 @@ pub(crate) struct Joined {
 }
 
 /// Rows stand in one table where they are comparable: one model (weights, layer, preprocessing), one rule for the class,
-/// and images ([`SameImages`]) of which one run has all that the other has. A run shares tables if that holds for it and each run before it
-/// that shares them. Otherwise its models get its name, and so tables of their own. Metrics and methods that share a name
-/// and are not the same get their run's name as well.
+/// and images ([`SameImages`]) of which one run has all that the other has. A run shares tables if that holds for it and
+/// each run before it that shares them. Otherwise its models get its name, and so tables of their own. Metrics and methods
+/// that share a name and are not the same get their run's name as well.
 pub(crate) fn join(runs: Vec<Run>) -> Joined {
     let labels = labels(&runs);
     let mut runs = runs.into_iter().zip(labels);
@@ -301,7 +301,7 @@ fn same_images(a: &RunManifest, b: &RunManifest) -> SameImages {
     SameImages::of([a, b], models)
 }
 
-/// That two runs that share tables label images otherwise, a sentence.
+/// That two runs that share tables label images otherwise, where both do, a sentence.
 fn labeled_otherwise(a: &Part, b: &Part) -> Option<String> {
     if a.is_apart {
         return None;
@@ -310,7 +310,8 @@ fn labeled_otherwise(a: &Part, b: &Part) -> Option<String> {
     let same = same_images(of_a, of_b);
     let images = by_name(of_a);
     let common = of_b.images.iter().filter_map(|b| Some((*images.get(&*b.image)?, b)));
-    let mut differences = common.filter_map(|(a, b)| Some((&a.image, same.labels(a, b)?)));
+    let labeled = common.filter(|(a, b)| a.label.is_some() && b.label.is_some());
+    let mut differences = labeled.filter_map(|(a, b)| Some((&a.image, same.labels(a, b)?)));
     let (image, [first, second]) = differences.next()?;
     let n = counted(1 + differences.count(), "image");
     let (a, b) = (&a.label, &b.label);
@@ -723,6 +724,22 @@ mod tests {
         let known = corrected.manifest().images.iter().map(|image| (&*image.image, image.label));
         let expected = [("1.jpg", Some(1)), ("2.jpg", Some(1)), ("2.jpg [b]", Some(0))];
         assert_eq!(known.collect::<Vec<_>>(), expected);
+
+        // Of two lists of classes, labels are compared by their names.
+        let listed = |name: &str, label: i64, classes: [&str; 2]| {
+            runs.run(name, |manifest| {
+                manifest.images = images(&[1, 2]);
+                manifest.images.iter_mut().for_each(|image| image.label = Some(label));
+                manifest.target = "label".into();
+                manifest.models[0].name = name.into();
+                manifest.models[0].classes = classes.map(str::to_owned).into();
+            })
+        };
+        let of_one = join([listed("a", 1, ["ant", "bee"]), listed("b", 0, ["Bee", "wasp"])]);
+        assert_eq!((names(&of_one).0, of_one.cautions().len()), (vec!["a", "b"], 0));
+        let of_two = join([listed("a", 1, ["ant", "bee"]), listed("b", 1, ["Bee", "wasp"])]);
+        let caution = "the label of 1.jpg: 1 (bee) and 1 (wasp)";
+        assert!(of_two.cautions()[0].contains(caution), "{:?}", of_two.cautions());
 
         let predicted =
             join([labeled("a", "predicted", 1, &[]), labeled("b", "predicted", 0, &[])]);
