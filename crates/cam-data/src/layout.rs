@@ -1,7 +1,7 @@
 //! The three ways in which images lie on disk.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     ffi::OsStr,
     fs,
     path::{Component, Path, PathBuf},
@@ -191,11 +191,12 @@ pub(crate) fn csv(
     };
     let headers = reader.headers().map_err(|error| invalid(error.position(), error.to_string()))?;
     let columns = Columns::of(headers).map_err(|message| invalid(headers.position(), message))?;
+    let mut labels = Labels { is_kaggle: columns.is_kaggle, classes, known: HashMap::new() };
     let mut items = vec![];
     let mut seen = BTreeSet::new();
     for record in reader.records() {
         let record = record.map_err(|error| invalid(error.position(), error.to_string()))?;
-        let item = columns.item(&record, root, classes).and_then(|item| {
+        let item = columns.item(&record, root, &mut labels).and_then(|item| {
             let is_new = seen.insert(item.image.clone());
             if is_new { Ok(item) } else { Err(format!("`{}` is listed twice", item.image)) }
         });
@@ -260,12 +261,12 @@ impl Columns {
         &self,
         record: &StringRecord,
         root: &Path,
-        classes: Option<&[String]>,
+        labels: &mut Labels<'_>,
     ) -> Result<Item, String> {
         let field = |at: usize| record.get(at).filter(|field| !field.is_empty());
         let name = field(self.path).ok_or("no path")?;
         let image = inside(name)? + if self.is_kaggle { ".JPEG" } else { "" };
-        let label = self.label.and_then(field).map(|text| self.class(text, classes)).transpose()?;
+        let label = self.label.and_then(field).map(|text| labels.class(text)).transpose()?;
         let sha256 = self.sha256.and_then(field).map(str::to_ascii_lowercase);
         let path = root.join(&image);
         if !path.is_file() {
@@ -293,12 +294,32 @@ impl Columns {
         }
         Ok(vec![Bounds::parse(&fields)?])
     }
+}
 
-    /// A class's index from its name in a list, its index or `WordNet` id; Kaggle's string goes on with a box.
-    fn class(&self, text: &str, classes: Option<&[String]>) -> Result<i64, String> {
+/// What the words of a list's column of labels mean.
+struct Labels<'a> {
+    is_kaggle: bool,
+    classes: Option<&'a [String]>,
+    /// Those that were looked up: a list has a million lines, and a thousand words.
+    known: HashMap<String, i64>,
+}
+
+impl Labels<'_> {
+    /// Kaggle's string goes on with a box.
+    fn class(&mut self, text: &str) -> Result<i64, String> {
         let word =
             if self.is_kaggle { text.split_whitespace().next().unwrap_or_default() } else { text };
-        if let Some(classes) = classes {
+        if let Some(class) = self.known.get(word) {
+            return Ok(*class);
+        }
+        let class = self.look_up(word)?;
+        self.known.insert(word.to_owned(), class);
+        Ok(class)
+    }
+
+    /// A class's index from its name in a list, its index or `WordNet` id.
+    fn look_up(&self, word: &str) -> Result<i64, String> {
+        if let Some(classes) = self.classes {
             return class_of(word, classes);
         }
         let index = || word.parse().ok().filter(|&index: &i64| index >= 0);

@@ -3,13 +3,19 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::{
-    ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest, name_at,
+    ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest, counted,
+    images::{Difference, SameImages, by_name},
+    name_at,
 };
 
 /// A run with the names that its rows have among those of other runs.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) run: Run,
+    /// What the run is called.
+    label: String,
+    /// Whether it has tables of its own.
+    is_apart: bool,
     models: HashMap<String, String>,
     methods: HashMap<String, String>,
     metrics: HashMap<String, String>,
@@ -43,13 +49,8 @@ impl Part {
     }
 
     /// Which of its models, methods and metrics get the run's name among those of the runs before it, a sentence each.
-    fn shown_apart(
-        &self,
-        label: &str,
-        before: &RunManifest,
-        cells: &HashSet<(String, String)>,
-    ) -> Vec<String> {
-        let own = self.run.manifest();
+    fn shown_apart(&self, before: &RunManifest, cells: &HashSet<(String, String)>) -> Vec<String> {
+        let (own, label) = (self.run.manifest(), &self.label);
         let models = own.models.iter().filter_map(|model| {
             let shown = self.models.get(&model.name)?;
             let is_other = before.models.iter().all(|known| !is_same(known, model));
@@ -98,73 +99,37 @@ pub(crate) struct Joined {
 }
 
 /// Rows stand in one table where they are comparable: one model (weights, layer, preprocessing), one rule for the class,
-/// and images of which one run has all that the other has. Where they are not, a run's models get its name, and so tables
-/// of their own. Metrics and methods that share a name and are not the same get their run's name as well.
+/// and images ([`SameImages`]) of which one run has all that the other has. A run shares tables if that holds for it and
+/// each run before it that shares them. Otherwise its models get its name, and so tables of their own. Metrics and methods
+/// that share a name and are not the same get their run's name as well.
 pub(crate) fn join(runs: Vec<Run>) -> Joined {
     let labels = labels(&runs);
     let mut runs = runs.into_iter().zip(labels);
-    let (first, first_label) = runs.next().expect("at least one run");
-    let mut manifest = first.manifest().clone();
+    let (run, label) = runs.next().expect("at least one run");
+    let mut manifest = run.manifest().clone();
     let mut cautions = vec![];
-    let part =
-        |run, models, methods, metrics, images| Part { run, models, methods, metrics, images };
     let none = HashMap::new;
-    let mut parts = vec![part(first, none(), none(), none(), none())];
-    let mut cells: HashSet<(String, String)> = parts[0].cells().collect();
-    // Of the runs that share tables.
-    let mut n_images = BTreeSet::from([manifest.images.len()]);
+    let first = Part {
+        run,
+        label,
+        is_apart: false,
+        models: none(),
+        methods: none(),
+        metrics: none(),
+        images: none(),
+    };
+    let mut cells: HashSet<(String, String)> = first.cells().collect();
+    let mut parts = vec![first];
     for (run, label) in runs {
-        let other = run.manifest();
-        let named = |name: &str| format!("{name} [{label}]");
-        let apart = incomparable(&manifest, other);
-        if let Some(why) = &apart {
-            cautions.push(format!(
-                "{first_label} and {label} are not comparable ({why}); {label} has tables of its own."
-            ));
-        }
-        let metrics =
-            renamed(&manifest.metrics, &other.metrics, |m| &m.name, MetricEntry::eq, &named);
-        let methods =
-            renamed(&manifest.methods, &other.methods, |m| &m.name, is_same_method, &named);
-        let models: HashMap<String, String> = other
-            .models
-            .iter()
-            .filter(|model| {
-                let same = manifest.models.iter().find(|known| known.name == model.name);
-                let taken = other.methods.iter().any(|method| {
-                    cells.contains(&(model.name.clone(), new(&methods, &method.name)))
-                });
-                same.is_some_and(|same| apart.is_some() || taken || !is_same(same, model))
-            })
-            .map(|model| {
-                let network = named(model.network());
-                let is_alone = model.network() == model.name;
-                let name = if is_alone { network } else { name_at(&network, &model.layer) };
-                (model.name.clone(), name)
-            })
-            .collect();
-        let hashes: HashMap<&str, &ImageEntry> =
-            manifest.images.iter().map(|image| (&*image.image, image)).collect();
-        let images: HashMap<String, String> = other
-            .images
-            .iter()
-            .filter(|image| {
-                hashes.get(&*image.image).is_some_and(|known| known.sha256 != image.sha256)
-            })
-            .map(|image| (image.image.clone(), named(&image.image)))
-            .collect();
-
-        let part = part(run, models, methods, metrics, images);
-        if apart.is_none() {
-            cautions.extend(part.shown_apart(&label, &manifest, &cells));
-            n_images.insert(part.run.manifest().images.len());
+        let apart = apart(&parts, &run, &label);
+        let part = part(run, label, apart.is_some(), &manifest, &parts, &cells);
+        if let Some(caution) = apart {
+            cautions.push(caution);
+        } else {
+            cautions.extend(part.shown_apart(&manifest, &cells));
+            cautions.extend(parts.iter().find_map(|other| labeled_otherwise(other, &part)));
         }
         extend(&mut manifest, &part);
-        if apart.is_some() {
-            let models = part.run.manifest().models.iter();
-            let names = models.map(|model| (new(&part.models, &model.name), label.clone()));
-            manifest.joined.apart.extend(names);
-        }
         cells.extend(part.cells());
         parts.push(part);
     }
@@ -181,13 +146,14 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
             manifest.protocol.name
         ));
     }
+    let sharing = parts.iter().filter(|part| !part.is_apart);
+    let n_images: BTreeSet<usize> = sharing.map(|part| part.run.manifest().images.len()).collect();
     if n_images.len() > 1 {
         cautions.push(
             "The runs have different numbers of images; n stands beside every mean, and paired differences are over the images that both have.".into(),
         );
     }
     manifest.dataset.n_images = manifest.images.len();
-    // Every run was compared with the first one's rule.
     for part in &parts {
         both(&mut manifest.target, &part.run.manifest().target);
     }
@@ -221,23 +187,138 @@ fn labels(runs: &[Run]) -> Vec<String> {
     labels.iter().enumerate().map(number).collect()
 }
 
+/// Why a run has tables of its own, a sentence; `None` where it is comparable with every run that shares tables.
+fn apart(parts: &[Part], run: &Run, label: &str) -> Option<String> {
+    let why = |part: &Part| incomparable(part.run.manifest(), run.manifest());
+    let (sharing, others): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|part| !part.is_apart);
+    let (other, why_apart) =
+        sharing.into_iter().find_map(|part| Some((&part.label, why(part)?)))?;
+    // They are not compared here, as each is shown under its own name, but they could be.
+    let comparable: Vec<&str> =
+        others.into_iter().filter(|part| why(part).is_none()).map(|part| &*part.label).collect();
+    let more = if comparable.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " It is comparable with {}, shown apart as well; a report without {other} may compare them.",
+            comparable.join(", ")
+        )
+    };
+    Some(format!(
+        "{other} and {label} are not comparable ({why_apart}); {label} has tables of its own.{more}"
+    ))
+}
+
+/// A run with its names among those of the runs before it, of which `manifest` has all and `cells` all that have rows.
+fn part(
+    run: Run,
+    label: String,
+    is_apart: bool,
+    manifest: &RunManifest,
+    parts: &[Part],
+    cells: &HashSet<(String, String)>,
+) -> Part {
+    let other = run.manifest();
+    let named = |name: &str| format!("{name} [{label}]");
+    let metrics = renamed(&manifest.metrics, &other.metrics, |m| &m.name, MetricEntry::eq, &named);
+    let methods = renamed(&manifest.methods, &other.methods, |m| &m.name, is_same_method, &named);
+    let is_taken = |model: &&ModelEntry| {
+        let same = manifest.models.iter().find(|known| known.name == model.name);
+        let mut methods = other.methods.iter().map(|method| new(&methods, &method.name));
+        same.is_some_and(|same| {
+            !is_same(same, model) || methods.any(|name| cells.contains(&(model.name.clone(), name)))
+        })
+    };
+    let models = other.models.iter().filter(|model| is_apart || is_taken(model));
+    let models = models.map(|model| {
+        let network = named(model.network());
+        let is_alone = model.network() == model.name;
+        let name = if is_alone { network } else { name_at(&network, &model.layer) };
+        (model.name.clone(), name)
+    });
+    let models = models.collect();
+    let images = image_names(other, is_apart, manifest, parts, &named);
+    Part { run, label, is_apart, models, methods, metrics, images }
+}
+
+/// What images are called that are not called as in their own run: as the same image of the runs that it shares tables with,
+/// or, where something else has the name, with the run's.
+fn image_names(
+    other: &RunManifest,
+    is_apart: bool,
+    manifest: &RunManifest,
+    parts: &[Part],
+    named: &dyn Fn(&str) -> String,
+) -> HashMap<String, String> {
+    let sharing = parts.iter().filter(|part| !is_apart && !part.is_apart);
+    let shared: HashMap<&str, String> = sharing
+        .flat_map(|part| part.run.manifest().images.iter().map(move |image| (part, &*image.image)))
+        .map(|(part, image)| (image, new(&part.images, image)))
+        .collect();
+    let taken: HashMap<&str, &ImageEntry> =
+        manifest.images.iter().map(|image| (&*image.image, image)).collect();
+    let name = |image: &ImageEntry| match (shared.get(&*image.image), taken.get(&*image.image)) {
+        (Some(name), _) => name.clone(),
+        (None, Some(known)) if *known != image => named(&image.image),
+        _ => image.image.clone(),
+    };
+    let names = other.images.iter().map(|image| (image.image.clone(), name(image)));
+    names.filter(|(own, name)| own != name).collect()
+}
+
 /// Why numbers of two runs must not stand in one table; `None` where they may.
 fn incomparable(a: &RunManifest, b: &RunManifest) -> Option<String> {
     if a.target != b.target {
         return Some(format!("classes explained: {} and {}", a.target, b.target));
     }
-    let files = |manifest: &RunManifest| -> BTreeSet<(String, Option<String>)> {
-        manifest.images.iter().map(|image| (image.image.clone(), image.sha256.clone())).collect()
-    };
-    let (a, b) = (files(a), files(b));
-    (!a.is_subset(&b) && !b.is_subset(&a)).then(|| {
-        format!(
-            "{} and {} images, {} of them the same",
-            a.len(),
-            b.len(),
-            a.intersection(&b).count()
-        )
-    })
+    let same = same_images(a, b);
+    let of_a = by_name(a);
+    let common = b.images.iter().filter_map(|b| Some((*of_a.get(&*b.image)?, b)));
+    let differences = common.map(|(a, b)| (&a.image, same.difference(a, b)));
+    let (mut n_same, mut told) = (0, None);
+    for (image, difference) in differences {
+        let other = match difference {
+            Some(Difference::File | Difference::FirstUnread | Difference::SecondUnread) => continue,
+            Some(Difference::Labels([a, b])) => Some(format!("the label of {image}: {a} and {b}")),
+            Some(Difference::Boxes([a, b])) => {
+                Some(format!("the boxes of {image}: {a:?} and {b:?}"))
+            }
+            None => None,
+        };
+        n_same += 1;
+        told = told.or(other);
+    }
+    let (n_a, n_b) = (a.images.len(), b.images.len());
+    if n_same < n_a.min(n_b) {
+        return Some(format!("{n_a} and {n_b} images, {n_same} of them the same"));
+    }
+    told
+}
+
+/// Models of joined runs stand side by side, whatever they are called.
+fn same_images(a: &RunManifest, b: &RunManifest) -> SameImages {
+    let models = a.models.iter().flat_map(|model| b.models.iter().map(move |other| [model, other]));
+    SameImages::of([a, b], models)
+}
+
+/// That two runs that share tables label images otherwise, where both do, a sentence.
+fn labeled_otherwise(a: &Part, b: &Part) -> Option<String> {
+    if a.is_apart {
+        return None;
+    }
+    let (of_a, of_b) = (a.run.manifest(), b.run.manifest());
+    let same = same_images(of_a, of_b);
+    let images = by_name(of_a);
+    let common = of_b.images.iter().filter_map(|b| Some((*images.get(&*b.image)?, b)));
+    let labeled = common.filter(|(a, b)| a.label.is_some() && b.label.is_some());
+    let mut differences = labeled.filter_map(|(a, b)| Some((&a.image, same.labels(a, b)?)));
+    let (image, [first, second]) = differences.next()?;
+    let n = counted(1 + differences.count(), "image");
+    let (a, b) = (&a.label, &b.label);
+    Some(format!(
+        "{a} and {b} label {n} otherwise (the label of {image}: {first} and {second}); of the class that is predicted no score \
+         depends on it, and accuracies do."
+    ))
 }
 
 /// Whether two entries are one network: what only changes speed may differ.
@@ -294,6 +375,10 @@ fn extend(manifest: &mut RunManifest, part: &Part) {
         if !known.contains(&image.image) {
             manifest.images.push(image);
         }
+    }
+    if part.is_apart {
+        let models = other.models.iter().map(|model| new(&part.models, &model.name));
+        manifest.joined.apart.extend(models.map(|model| (model, part.label.clone())));
     }
     both(&mut manifest.sweep, &other.sweep);
     both(&mut manifest.dataset.name, &other.dataset.name);
@@ -543,6 +628,165 @@ mod tests {
         let summary = joined.summarize();
         assert!(summary.models.is_empty(), "what cannot be compared is not compared");
         assert_eq!(joined.manifest().target, "predicted + label");
+    }
+
+    /// Images of these numbers.
+    fn images(numbers: &[u32]) -> Vec<ImageEntry> {
+        let image = |number: &u32| ImageEntry {
+            image: format!("{number}.jpg"),
+            sha256: Some(format!("{number:064x}")),
+            label: Some(1),
+            boxes: vec![],
+        };
+        numbers.iter().map(image).collect()
+    }
+
+    /// A run of these images by one method of its own.
+    fn of_images(runs: &Runs, name: &str, numbers: &[u32], target: &str) -> Run {
+        runs.run(name, |manifest| {
+            manifest.images = images(numbers);
+            manifest.target = target.into();
+            manifest.methods = vec![method(name, name, json!({}))];
+        })
+    }
+
+    #[test]
+    fn a_run_set_apart_lends_its_images_to_no_other() {
+        let runs = Runs::new();
+        let run = |name: &str, numbers: &[u32]| of_images(&runs, name, numbers, "predicted");
+        let joined =
+            Run::join(vec![run("a", &[1, 2, 3]), run("b", &[1, 2, 4]), run("c", &[1, 2, 4])]);
+        assert_eq!(names(&joined).0, ["resnet18", "resnet18 [b]", "resnet18 [c]"]);
+        assert_eq!(
+            joined.cautions(),
+            [
+                "a and b are not comparable (3 and 3 images, 2 of them the same); b has tables of its own.",
+                "a and c are not comparable (3 and 3 images, 2 of them the same); c has tables of its own. It is comparable \
+                 with b, shown apart as well; a report without a may compare them.",
+            ]
+        );
+        // Not even what is of the first run's rule for the class.
+        let joined = Run::join(vec![
+            run("a", &[1, 2, 3]),
+            of_images(&runs, "b", &[4, 5, 6], "label"),
+            run("c", &[4, 5, 6]),
+        ]);
+        assert_eq!(names(&joined).0, ["resnet18", "resnet18 [b]", "resnet18 [c]"]);
+        assert!(joined.cautions()[1].contains("a and c are not comparable (3 and 3 images, 0 of"));
+    }
+
+    #[test]
+    fn the_run_that_another_is_not_comparable_with_is_named() {
+        let runs = Runs::new();
+        let run = |name: &str, numbers: &[u32]| of_images(&runs, name, numbers, "predicted");
+        let joined = Run::join(vec![run("a", &[1, 2]), run("b", &[1, 2, 3]), run("c", &[1, 2, 4])]);
+        assert_eq!(names(&joined).0, ["resnet18", "resnet18 [c]"]);
+        let caution = "b and c are not comparable (3 and 3 images, 2 of them the same); c has tables of its own.";
+        assert_eq!(joined.cautions()[0], caution);
+    }
+
+    #[test]
+    fn a_network_of_a_run_set_apart_is_no_other_runs() {
+        let runs = Runs::new();
+        let with = |name: &str, numbers: &[u32], network: &str| {
+            runs.run(name, |manifest| {
+                manifest.images = images(numbers);
+                manifest.models[0].name = network.into();
+                manifest.methods = vec![method(name, name, json!({}))];
+            })
+        };
+        let a = with("a", &[1, 2, 3], "resnet18");
+        let joined =
+            Run::join(vec![a, with("b", &[1, 2, 4], "vgg16"), with("c", &[1, 2], "vgg16")]);
+        assert_eq!(names(&joined).0, ["resnet18", "vgg16 [b]", "vgg16"]);
+        assert_eq!(joined.manifest().joined.apart, [("vgg16 [b]".into(), "b".into())].into());
+    }
+
+    #[test]
+    fn runs_that_explain_other_labels_never_share_a_table() {
+        let runs = Runs::new();
+        let labeled = |name: &str, target: &str, label: i64, classes: &[&str]| {
+            runs.run(name, |manifest| {
+                manifest.images = images(&[1, 2]);
+                manifest.images[1].label = Some(label);
+                manifest.target = target.into();
+                manifest.models[0].classes = classes.iter().map(|&class| class.into()).collect();
+                manifest.methods = vec![method(name, name, json!({}))];
+            })
+        };
+        let join = |[a, b]: [Run; 2]| Run::join(vec![a, b]);
+        let corrected = join([labeled("a", "label", 1, &[]), labeled("b", "label", 0, &[])]);
+        assert_eq!(names(&corrected).0, ["resnet18", "resnet18 [b]"]);
+        let caution =
+            "a and b are not comparable (the label of 2.jpg: 1 and 0); b has tables of its own.";
+        assert_eq!(corrected.cautions(), [caution]);
+        // Each image with a label of its own, and the one that both label alike.
+        let known = corrected.manifest().images.iter().map(|image| (&*image.image, image.label));
+        let expected = [("1.jpg", Some(1)), ("2.jpg", Some(1)), ("2.jpg [b]", Some(0))];
+        assert_eq!(known.collect::<Vec<_>>(), expected);
+
+        // Of two lists of classes, labels are compared by their names.
+        let listed = |name: &str, label: i64, classes: [&str; 2]| {
+            runs.run(name, |manifest| {
+                manifest.images = images(&[1, 2]);
+                manifest.images.iter_mut().for_each(|image| image.label = Some(label));
+                manifest.target = "label".into();
+                manifest.models[0].name = name.into();
+                manifest.models[0].classes = classes.map(str::to_owned).into();
+            })
+        };
+        let of_one = join([listed("a", 1, ["ant", "bee"]), listed("b", 0, ["Bee", "wasp"])]);
+        assert_eq!((names(&of_one).0, of_one.cautions().len()), (vec!["a", "b"], 0));
+        let of_two = join([listed("a", 1, ["ant", "bee"]), listed("b", 1, ["Bee", "wasp"])]);
+        let caution = "the label of 1.jpg: 1 (bee) and 1 (wasp)";
+        assert!(of_two.cautions()[0].contains(caution), "{:?}", of_two.cautions());
+
+        let predicted =
+            join([labeled("a", "predicted", 1, &[]), labeled("b", "predicted", 0, &[])]);
+        assert_eq!(names(&predicted).0, ["resnet18"]);
+        let caution = "a and b label 1 image otherwise (the label of 2.jpg: 1 and 0)";
+        assert!(predicted.cautions()[0].starts_with(caution), "{:?}", predicted.cautions());
+    }
+
+    #[test]
+    fn other_boxes_are_other_images_to_metrics_that_ask_for_them() {
+        let runs = Runs::new();
+        let with_box = |name: &str, metric: &str, xmax: f64| {
+            runs.run(name, |manifest| {
+                manifest.metrics[1].metric = metric.into();
+                manifest.images[0].boxes = vec![[1.0, 2.0, xmax, 4.0]];
+                manifest.methods = vec![method(name, name, json!({}))];
+            })
+        };
+        let models = |metric: &str, xmax: f64| {
+            let joined = Run::join(vec![with_box("a", metric, 3.0), with_box("b", metric, xmax)]);
+            joined.manifest().models.len()
+        };
+        assert_eq!([models("pointing_game", 3.0), models("pointing_game", 3.5)], [1, 2]);
+        assert_eq!(models("deletion", 3.5), 1);
+    }
+
+    #[test]
+    fn an_image_has_one_name_in_all_runs_that_share_tables() {
+        let runs = Runs::new();
+        let with_another = |name: &str, target: &str, content: u32| {
+            runs.run(name, |manifest| {
+                manifest.images = images(&[1, 2, content]);
+                manifest.images[2].image = "x.jpg".into();
+                manifest.target = target.into();
+                manifest.methods = vec![method(name, name, json!({}))];
+            })
+        };
+        let joined = Run::join(vec![
+            of_images(&runs, "a", &[1, 2], "predicted"),
+            with_another("b", "label", 4),
+            with_another("c", "predicted", 9),
+            with_another("d", "predicted", 9),
+        ]);
+        let shown = joined.manifest().images.iter().map(|image| &*image.image);
+        assert_eq!(shown.collect::<Vec<_>>(), ["1.jpg", "2.jpg", "x.jpg", "x.jpg [c]"]);
+        let of_new = joined.records().iter().filter(|record| &*record.image == "x.jpg [c]");
+        assert_eq!(of_new.map(|record| &*record.method).collect::<Vec<_>>(), ["c", "d"]);
     }
 
     #[test]

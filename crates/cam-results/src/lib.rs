@@ -6,12 +6,14 @@
 
 mod accuracy;
 mod beside;
+mod classes;
 mod disk;
 mod error;
 mod files;
 mod front;
 pub mod gate;
 mod html;
+mod images;
 mod join;
 mod journal;
 mod layers;
@@ -41,15 +43,15 @@ pub use files::{write_atomically, write_bytes};
 pub use html::{Choice, Shown, chosen_images, report_html};
 pub use journal::Maker;
 pub use manifest::{
-    AT, Better, DatasetEntry, ImageEntry, JoinedRuns, MadeOn, MethodEntry, MetricEntry, ModelEntry,
-    ProtocolEntry, Rounding, RunManifest, RunStatus, WeightsEntry, clashing_column, name_at,
-    network_of,
+    AT, Better, DatasetEntry, IMPORTED, ImageEntry, JoinedRuns, LABEL, MadeOn, MethodEntry,
+    MetricEntry, ModelEntry, ProtocolEntry, Rounding, RunManifest, RunStatus, WeightsEntry,
+    clashing_column, name_at, network_of,
 };
 pub use picture::{Picture, color};
 pub use plot::{
     GridMap, GridRow, Plot, cost_plot, curves_plot, grid_plot, metrics_plot, ranks_plot,
 };
-pub use preset::{Preset, family};
+pub use preset::{Family, Preset, family};
 pub use record::{COLUMNS, Curve, Key, Name, RawMap, Record, Row, SCHEMA, Status};
 pub use reference::{Printed, Reference};
 pub use report::{Figure, Section, cautions, counted, report_md};

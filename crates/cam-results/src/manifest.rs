@@ -54,7 +54,7 @@ pub struct RunManifest {
     /// Printed values to show beside ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
-    /// Which class is explained: `predicted` or `label`.
+    /// Which class is explained: `predicted`, or [`LABEL`].
     pub target: String,
     /// Where all randomness comes from.
     pub seed: u64,
@@ -270,7 +270,18 @@ pub struct MethodEntry {
     pub except: Vec<String>,
 }
 
+/// [`RunManifest::target`] where the class that an image is labeled with is explained.
+pub const LABEL: &str = "label";
+
+/// [`MethodEntry::method`] of maps that another tool made.
+pub const IMPORTED: &str = "imported";
+
 impl MethodEntry {
+    /// Whether another tool made its maps.
+    pub fn is_imported(&self) -> bool {
+        self.method == IMPORTED
+    }
+
     /// Whether the plan has its rows for a model.
     pub fn runs_on(&self, model: &str) -> bool {
         !self.except.iter().any(|name| name == model)

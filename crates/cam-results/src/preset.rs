@@ -31,32 +31,67 @@ pub(crate) struct Column {
     kind: String,
 }
 
-/// What metrics ask of a map, in the field's words, with their names in the registry.
-const FAMILIES: [(&str, &[&str]); 5] = [
-    (
-        "Faithfulness",
-        &[
-            "drop",
-            "increase",
-            "average_gain",
-            "deletion",
-            "insertion",
-            "pixel_flipping",
-            "road",
-            "sufficiency",
-            "infidelity",
-        ],
-    ),
-    ("Robustness and randomization", &["coherency", "max_sensitivity", "model_randomization"]),
-    ("Complexity", &["complexity", "sparseness", "entropy", "effective_complexity"]),
-    ("Localization", &["pointing_game", "energy_pointing_game", "relevance_rank"]),
-    ("Combined", &["adcc", "arcc"]),
-];
+/// What a metric asks of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Whether the network follows it.
+    Faithfulness,
+    /// Whether it stays as it is, or goes, with what it explains.
+    Robustness,
+    /// How much it shows.
+    Complexity,
+    /// Whether it is where the object is: the metrics that ask for boxes.
+    Localization,
+    /// Several of these in one number.
+    Combined,
+}
 
-/// What a metric asks of a map, by its name in the registry: `Faithfulness`.
-pub fn family(kind: &str) -> Option<&'static str> {
-    let family = FAMILIES.iter().find(|(_, kinds)| kinds.contains(&kind));
-    family.map(|(title, _)| *title)
+impl Family {
+    /// All, in the order of tables.
+    pub const ALL: [Self; 5] = [
+        Self::Faithfulness,
+        Self::Robustness,
+        Self::Complexity,
+        Self::Localization,
+        Self::Combined,
+    ];
+
+    /// In the field's words.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::Faithfulness => "Faithfulness",
+            Self::Robustness => "Robustness and randomization",
+            Self::Complexity => "Complexity",
+            Self::Localization => "Localization",
+            Self::Combined => "Combined",
+        }
+    }
+
+    /// Its metrics, by their names in the registry.
+    fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::Faithfulness => &[
+                "drop",
+                "increase",
+                "average_gain",
+                "deletion",
+                "insertion",
+                "pixel_flipping",
+                "road",
+                "sufficiency",
+                "infidelity",
+            ],
+            Self::Robustness => &["coherency", "max_sensitivity", "model_randomization"],
+            Self::Complexity => &["complexity", "sparseness", "entropy", "effective_complexity"],
+            Self::Localization => &["pointing_game", "energy_pointing_game", "relevance_rank"],
+            Self::Combined => &["adcc", "arcc"],
+        }
+    }
+}
+
+/// What a metric asks of a map, by its name in the registry.
+pub fn family(kind: &str) -> Option<Family> {
+    Family::ALL.into_iter().find(|family| family.metrics().contains(&kind))
 }
 
 /// More columns than this do not fit a page, and are shown family by family.
@@ -83,10 +118,10 @@ pub(crate) fn grouped(columns: Vec<Column>) -> Vec<Group> {
     if columns.len() <= MAX_COLUMNS {
         return vec![Group { title: None, columns }];
     }
-    let titles = FAMILIES.iter().map(|(title, _)| Some(*title)).chain([None]);
+    let titles = Family::ALL.map(|family| Some(family.heading())).into_iter().chain([None]);
     let mut groups: Vec<Group> = titles.map(|title| Group { title, columns: vec![] }).collect();
     for column in columns {
-        let title = family(&column.kind);
+        let title = family(&column.kind).map(Family::heading);
         if let Some(group) = groups.iter_mut().find(|group| group.title == title) {
             group.columns.push(column);
         }

@@ -294,7 +294,7 @@ impl<'a> Tally<'a> {
                     .worst
                     .means(manifest, |column, image| scores.is_defined(column, image)),
                 // Imported maps have been made elsewhere, at a cost that nobody here knows.
-                cost: if method.method == "imported" { None } else { tally.cost() },
+                cost: if method.is_imported() { None } else { tally.cost() },
             }
         });
         let summary = Summary {

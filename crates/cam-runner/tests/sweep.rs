@@ -15,7 +15,7 @@ use std::{
 use cam_core::{About, Cost, FeatureShape, Method, Subject};
 use cam_results::{Record, Status};
 use cam_runner::{
-    Event, Format, Overrides,
+    Event, Format, Overrides, Plan, Provenance,
     config::{Bytes, CustomMethod, MapSource},
 };
 use support::{Workshop, contents, files, timeless};
@@ -228,6 +228,15 @@ fn another_plan_does_not_continue_a_run() {
     let stop = false.into();
     let error = cam_runner::run(&other, &workshop.path("run"), &stop, &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("n_masks was 20, is 30"), "{error}");
+}
+
+#[test]
+fn a_manifest_without_the_memory_of_its_plan_is_not_planned_again() {
+    let workshop = Workshop::with_photographs(1);
+    let mut manifest = workshop.plan("[cam]").manifest().clone();
+    manifest.config_resolved.as_object_mut().unwrap().remove("memory").unwrap();
+    let error = Plan::again(manifest, &Provenance::default()).map(drop).unwrap_err();
+    assert!(error.to_string().contains("`config_resolved` has no `memory`"), "{error}");
 }
 
 #[test]

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Limits, Side};
-use crate::{ImageEntry, ModelEntry, RunManifest, family, manifest::name_at};
+use crate::{
+    ImageEntry, ModelEntry, RunManifest,
+    images::{Difference, SameImages},
+    manifest::name_at,
+};
 
 /// Two runs whose numbers mean different things, or a limit on what was not measured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,7 +124,7 @@ fn difference(base: &RunManifest, new: &RunManifest, pairs: &Pairs<'_>) -> Optio
                 protocol(name, &old.protocol, &new.protocol)
                     .or_else(|| differs(&format!("the method {name}"), &old.method, &new.method))
                     // The options of imported maps hold their hash, and other maps are what is to be compared.
-                    .or_else(|| options().filter(|_| old.method != "imported"))
+                    .or_else(|| options().filter(|_| !old.is_imported()))
             })
         })
         .or_else(|| {
@@ -178,73 +182,27 @@ fn images(base: &RunManifest, new_run: &RunManifest, pairs: &Pairs<'_>) -> Optio
     if let Some(name) = new_images.keys().find(|name| !old_images.contains_key(*name)) {
         return Some(format!("{counts}, and {name} is new"));
     }
-    let explains_labels = base.target == "label";
-    let asks_for_boxes =
-        base.metrics.iter().any(|metric| family(&metric.metric) == Some("Localization"));
+    let same = SameImages::of([base, new_run], pairs.models().map(|(old, new)| [old, new]));
     old_images.into_iter().find_map(|(name, old)| {
-        let new = new_images[name];
-        file(old, new)
-            .or_else(|| label(pairs, old, new).filter(|_| explains_labels))
-            .or_else(|| boxes(old, new).filter(|_| asks_for_boxes))
+        Some(match same.difference(old, new_images[name])? {
+            Difference::File => format!("the image {name} is another file than it was"),
+            Difference::FirstUnread => {
+                format!("the run of the baseline could not read the image {name}")
+            }
+            Difference::SecondUnread => format!("the new run could not read the image {name}"),
+            Difference::Labels([before, now]) => {
+                format!("the label of {name} was {before}, is {now}")
+            }
+            Difference::Boxes([before, now]) => {
+                format!("the boxes of {name} were {before:?}, are {now:?}")
+            }
+        })
     })
 }
 
+/// In the order of their names, so that the first difference is always the same one.
 fn by_name(run: &RunManifest) -> BTreeMap<&str, &ImageEntry> {
     run.images.iter().map(|image| (&*image.image, image)).collect()
-}
-
-/// Whether an image is another file. One that neither run could read has no score in either.
-fn file(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
-    let name = &old.image;
-    match (&old.sha256, &new.sha256) {
-        (Some(_), None) => Some(format!("the new run could not read the image {name}")),
-        (None, Some(_)) => Some(format!("the run of the baseline could not read the image {name}")),
-        (old, new) => (old != new).then(|| format!("the image {name} is another file than it was")),
-    }
-}
-
-/// By the names of classes where both networks have some: a class may have moved to another place.
-fn label(pairs: &Pairs<'_>, old: &ImageEntry, new: &ImageEntry) -> Option<String> {
-    let index = |label: Option<i64>| label.map_or("none".to_owned(), |label| label.to_string());
-    pairs.models().find_map(|models| {
-        if is_same_class(models, old.label, new.label) {
-            return None;
-        }
-        let of = |model: &ModelEntry, label: Option<i64>| {
-            name(model, label)
-                .map_or_else(|| index(label), |name| format!("{} ({name})", index(label)))
-        };
-        let (before, now) = (of(models.0, old.label), of(models.1, new.label));
-        Some(format!("the label of {} was {before}, is {now}", old.image))
-    })
-}
-
-/// What a network calls a class, where no other class of it is called so.
-fn name(model: &ModelEntry, label: Option<i64>) -> Option<String> {
-    let name = model.classes.get(usize::try_from(label?).ok()?)?.to_lowercase();
-    let n = model.classes.iter().filter(|other| other.to_lowercase() == name).count();
-    (n == 1).then_some(name)
-}
-
-/// Whether two labels are one class: by its name where both networks have one for it, else by its index.
-pub(super) fn is_same_class(
-    (old, new): (&ModelEntry, &ModelEntry),
-    before: Option<i64>,
-    now: Option<i64>,
-) -> bool {
-    // In one list a name is an index.
-    if old.classes == new.classes {
-        return before == now;
-    }
-    match (name(old, before), name(new, now)) {
-        (Some(before), Some(now)) => before == now,
-        _ => before == now,
-    }
-}
-
-fn boxes(old: &ImageEntry, new: &ImageEntry) -> Option<String> {
-    (old.boxes != new.boxes)
-        .then(|| format!("the boxes of {} were {:?}, are {:?}", old.image, old.boxes, new.boxes))
 }
 
 /// What two comparable runs differ in besides names, one sentence each.

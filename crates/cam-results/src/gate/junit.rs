@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Change, Comparison, Fault, Loss, heading};
+use super::{Change, Comparison, Fault, Loss, comparison::heading};
 use crate::report::p_value;
 
 /// One test case per change and one per loss, in a suite per model. A case fails with a fault that `fails` names; one that

@@ -2,7 +2,10 @@
 
 use std::{cmp::Reverse, fmt::Write as _};
 
-use super::{Change, Comparison, Fault, Loss, Verdict, grown, heading};
+use super::{
+    Change, Comparison, Fault, Loss, Verdict,
+    comparison::{grown, heading},
+};
 use crate::report::{code, escape, table};
 
 // How many bytes each part that may be long has: a comment on GitHub may have 65,536 characters in all.

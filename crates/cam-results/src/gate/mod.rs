@@ -9,350 +9,27 @@
 
 mod baseline;
 mod comparable;
+mod comparison;
 mod junit;
+mod limits;
 mod markdown;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fmt,
-    str::FromStr,
-};
-
-use serde::{Serialize, Serializer};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use baseline::{Baselines, is_run};
 pub use comparable::NotComparable;
 use comparable::Pairs;
+pub use comparison::{Change, Classified, Comparison, Fault, Loss, Unscored, Verdict};
 pub use junit::junit;
+pub use limits::{Limits, Threshold};
 pub use markdown::markdown;
 
 use crate::{
-    Better, ModelEntry, Record, Run, RunManifest, Status, counted, report,
-    stats::{Difference, Paired, Scores, Statistic, corrected},
+    Better, MethodEntry, ModelEntry, Record, Run, RunManifest, Status,
+    classes::{Classes, is_same_class},
+    stats::{Paired, Scores, Statistic, corrected},
     summary::adcc_parts,
 };
-
-/// What counts as a change, and what as the same.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Limits {
-    /// A significant change up to this is within noise.
-    pub noise: Threshold,
-    /// For some metrics, by their names in the sweep or `adcc`: a significant change for the worse up to this is within
-    /// noise.
-    pub max_drop: BTreeMap<String, Threshold>,
-    /// Networks, and layers (`network@layer`), of the baseline that the new run calls otherwise, as another exporter does: its
-    /// names by the old ones.
-    pub renamed: BTreeMap<String, String>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            noise: Threshold::Relative(0.02),
-            max_drop: BTreeMap::new(),
-            renamed: BTreeMap::new(),
-        }
-    }
-}
-
-/// How large a change may be.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Threshold {
-    /// A share of the baseline's mean: `2%`.
-    Relative(f64),
-    /// In the metric's own unit, a fraction: `0.01` is one point.
-    Absolute(f64),
-}
-
-impl Threshold {
-    /// In the metric's own unit, for this mean of the baseline.
-    fn of(self, base: f64) -> f64 {
-        match self {
-            Self::Relative(share) => share * base.abs(),
-            Self::Absolute(size) => size,
-        }
-    }
-}
-
-impl FromStr for Threshold {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| match text.trim().parse::<f64>() {
-            Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
-            _ => Err(format!(
-                "`{text}` is neither a share of the baseline's mean (1%) nor a size (0.01 is one point)"
-            )),
-        };
-        match text.strip_suffix('%') {
-            Some(percent) => Ok(Self::Relative(number(percent)? / 100.0)),
-            None => Ok(Self::Absolute(number(text)?)),
-        }
-    }
-}
-
-impl fmt::Display for Threshold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            // Rounded, so that 0.07 is not 7.000000000000001 %.
-            Self::Relative(share) => write!(f, "{}%", (share * 1e8).round() / 1e6),
-            Self::Absolute(size) => write!(f, "{size}"),
-        }
-    }
-}
-
-impl Serialize for Threshold {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// What became of one metric of one cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Worse: significant, and larger than allowed.
-    Regressed,
-    /// The new run has no score, not all of its rows, or no score of a map that is fine.
-    Missing,
-    /// Better: significant, and larger than noise.
-    Improved,
-    /// Significant, and too small to matter.
-    WithinNoise,
-    /// No change is shown.
-    Unchanged,
-}
-
-impl Verdict {
-    /// All of them, the worst first.
-    pub const ALL: [Self; 5] =
-        [Self::Regressed, Self::Missing, Self::Improved, Self::WithinNoise, Self::Unchanged];
-
-    /// In words.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Regressed => "regressed",
-            Self::Missing => "missing",
-            Self::Improved => "improved",
-            Self::WithinNoise => "within noise",
-            Self::Unchanged => "unchanged",
-        }
-    }
-}
-
-/// What is wrong with the new run, and a gate may fail on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A metric got worse.
-    Regressed,
-    /// A score or a row is missing, or more rows failed than before.
-    Missing,
-    /// More maps are degenerate than before, by more than noise.
-    Degenerate,
-}
-
-impl Fault {
-    /// In a word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Regressed => "regressed",
-            Self::Missing => "missing",
-            Self::Degenerate => "degenerate",
-        }
-    }
-}
-
-/// Two runs, compared cell by cell.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
-    /// What the baseline is called.
-    pub base: String,
-    /// What the new run is called.
-    pub new: String,
-    /// When the new run was finished, or started where it is not: an RFC 3339 time.
-    pub measured: String,
-    /// How many images both are about.
-    pub n_images: usize,
-    /// What counts as a change.
-    pub limits: Limits,
-    /// What differs and may: weights, number formats, versions, seeds. One sentence each.
-    pub differences: Vec<String>,
-    /// Networks that classify more or fewer of the labeled images as labeled than before.
-    pub classified: Vec<Classified>,
-    /// Every metric of every cell of the baseline, in its order.
-    pub changes: Vec<Change>,
-    /// Metrics that have no score any more of maps that are fine.
-    pub unscored: Vec<Unscored>,
-    /// Rows without a score, of every cell that has some.
-    pub losses: Vec<Loss>,
-}
-
-/// A metric of a (model, method) without a score of maps that are fine, where the baseline has one: a drop from a probability
-/// of 0, a box that is gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Unscored {
-    /// The model's name in the sweep.
-    pub model: String,
-    /// The method's name in the sweep.
-    pub method: String,
-    /// The metric's name in the sweep.
-    pub metric: String,
-    /// Of how many images.
-    pub n: usize,
-}
-
-impl fmt::Display for Unscored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model, method, metric, n } = self;
-        let images = counted(*n, "image");
-        write!(
-            f,
-            "{metric} of {method} of {model} is not defined any more for {images} with a score before"
-        )
-    }
-}
-
-/// How many images a network classifies as they are labeled: explanations of a network that knows less may score better.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Classified {
-    /// The network's name in the baseline.
-    pub network: String,
-    /// Right images of the baseline and of the new run.
-    pub n_right: [usize; 2],
-    /// Images that both label with the same class.
-    pub n: usize,
-}
-
-impl fmt::Display for Classified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { network, n_right: [before, now], n } = self;
-        write!(f, "{network} classifies {now} of {n} images as labeled, and did {before} before")
-    }
-}
-
-/// One metric of one (model, method).
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Change {
-    /// The model's name in the sweep.
-    pub model: String,
-    /// The method's name in the sweep.
-    pub method: String,
-    /// Whether the method is a control.
-    pub is_control: bool,
-    /// The metric's name in the sweep, or `adcc`.
-    pub metric: String,
-    /// Which direction is good.
-    pub better: Better,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// The baseline's mean, a fraction, over the images that both scored; over all that it scored where there are none.
-    pub base: Option<f64>,
-    /// The new mean over the same images; `None` where there are none that both scored.
-    pub new: Option<f64>,
-    /// New minus baseline, over the images that both scored, with interval and p-values.
-    pub difference: Option<Difference>,
-    /// Up to which size a change in this direction is noise, in the metric's own unit.
-    pub noise: f64,
-    /// How far the mean moves with the seed alone, as a standard deviation: where two runs differ in nothing but their
-    /// seeds, an image's difference has twice the variance that one seed gives.
-    pub seed_deviation: Option<f64>,
-}
-
-impl Change {
-    /// What is wrong with it.
-    pub fn fault(&self) -> Option<Fault> {
-        match self.verdict {
-            Verdict::Regressed => Some(Fault::Regressed),
-            Verdict::Missing => Some(Fault::Missing),
-            Verdict::Improved | Verdict::WithinNoise | Verdict::Unchanged => None,
-        }
-    }
-}
-
-/// Rows of a (model, method) without a score.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Loss {
-    /// The model's name in the sweep.
-    pub model: String,
-    /// The method's name in the sweep.
-    pub method: String,
-    /// Degenerate maps of the baseline and of the new run.
-    pub degenerate: [usize; 2],
-    /// Failed rows of the baseline and of the new run.
-    pub failed: [usize; 2],
-    /// How many more degenerate maps are within noise: the limit of noise as a share of the images.
-    pub tolerated: usize,
-}
-
-impl Loss {
-    /// What there is more of than before, the worst first: failed rows, and degenerate maps beyond noise.
-    pub fn faults(&self) -> Vec<Fault> {
-        let missing = (grown(self.failed) > 0).then_some(Fault::Missing);
-        let degenerate = (grown(self.degenerate) > self.tolerated).then_some(Fault::Degenerate);
-        missing.into_iter().chain(degenerate).collect()
-    }
-
-    /// By how many rows it grew.
-    fn growth(&self) -> usize {
-        grown(self.degenerate) + grown(self.failed)
-    }
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ([old, new], [old_failed, new_failed]) = (self.degenerate, self.failed);
-        write!(f, "{old} degenerate maps, now {new}; {old_failed} failed rows, now {new_failed}")
-    }
-}
-
-/// How many there are more than before.
-fn grown([old, new]: [usize; 2]) -> usize {
-    new.saturating_sub(old)
-}
-
-impl Comparison {
-    /// How many changes have a verdict.
-    pub fn count(&self, verdict: Verdict) -> usize {
-        self.changes.iter().filter(|change| change.verdict == verdict).count()
-    }
-
-    /// Whether some change, or some loss, is this fault.
-    pub fn has(&self, fault: Fault) -> bool {
-        self.changes.iter().any(|change| change.fault() == Some(fault))
-            || self.losses.iter().any(|loss| loss.faults().contains(&fault))
-    }
-
-    /// In a sentence, which change beyond noise might not have been seen: of the method and metric, controls aside, where
-    /// the smallest that is seen four times out of five is largest compared with what is allowed. `None` where every one
-    /// would have been seen.
-    pub fn blind_spot(&self) -> Option<String> {
-        let blindness = |change: &&Change| {
-            change.difference.map_or(0.0, |difference| difference.detectable / change.noise)
-        };
-        let Change { metric, method, difference, noise, .. } = self
-            .changes
-            .iter()
-            .filter(|change| !change.is_control && blindness(change) > 1.0)
-            .max_by(|a, b| blindness(a).total_cmp(&blindness(b)))?;
-        let from = 100.0 * difference.as_ref()?.detectable;
-        let all = self.changes.iter().filter_map(|change| change.difference);
-        if all.clone().all(|difference| difference.detectable.is_infinite()) {
-            return Some(
-                "With so few images no change of any size can be seen: take more of them."
-                    .to_owned(),
-            );
-        }
-        let seen = if from.is_finite() {
-            format!("is seen four times out of five only from {from:.2} points on")
-        } else {
-            "cannot be seen at all".to_owned()
-        };
-        Some(format!(
-            "So few images may hide something: a change of {metric} under {method} {seen}, and {:.2} are allowed.",
-            100.0 * noise
-        ))
-    }
-}
 
 /// One of two runs that are compared.
 #[derive(Clone, Copy, Debug)]
@@ -389,105 +66,155 @@ pub fn compare(
     new: Side<'_>,
     limits: &Limits,
 ) -> Result<Comparison, NotComparable> {
-    let (old_manifest, new_manifest) = (base.manifest, new.manifest);
-    let pairs = comparable::check(old_manifest, new_manifest, limits)?;
+    let pairs = comparable::check(base.manifest, new.manifest, limits)?;
     comparable::check_whole(base)?;
-    let new_records = with_values_of(new, old_manifest);
-    let scores = Scores::of_runs([
-        (old_manifest, base.records),
-        (&with_metrics_of(new_manifest, old_manifest), &new_records),
-    ]);
+    let new_records = with_values_of(new, base.manifest);
     let lost = lost_values(base, &pairs, &new_records);
-    let unscored = lost.iter().map(|((model, method, metric), n)| Unscored {
-        model: (*model).to_owned(),
-        method: (*method).to_owned(),
-        metric: old_manifest.metrics[*metric].name.clone(),
-        n: *n,
-    });
-    let unscored = unscored.collect();
-    let n_methods = old_manifest.methods.len();
-    let n_old = old_manifest.models.len() * n_methods;
-    let mut metrics: Vec<(Statistic, &str, Better)> = old_manifest
-        .metrics
+    let scores = Scores::of_runs([
+        (base.manifest, base.records),
+        (&with_metrics_of(new.manifest, base.manifest), &new_records),
+    ]);
+    let cells = cells([base, new], &pairs);
+    let metrics = metrics(base.manifest);
+    let changes: Vec<(Change, Option<Paired>)> = cells
         .iter()
-        .enumerate()
-        .map(|(i, metric)| (Statistic::Mean(i), &*metric.name, metric.better))
+        .flat_map(|cell| metrics.iter().map(move |metric| (cell, metric)))
+        .filter_map(|(cell, metric)| change(cell, metric, &scores, &lost, limits))
         .collect();
-    metrics.extend(
-        adcc_parts(old_manifest).map(|parts| (Statistic::Adcc(parts), "adcc", Better::Higher)),
-    );
-    let differences = comparable::differences(old_manifest, new_manifest, &pairs);
-    let differ_in_seed = old_manifest.seed != new_manifest.seed && differences.len() == 1;
-    let differences = pairs.names().into_iter().chain(differences).collect();
-    let mut changes = vec![];
-    let mut table: Vec<Paired> = vec![];
-    let mut losses = vec![];
-    let n_rows = rows_by_cell(new.records);
-    for (m, model) in old_manifest.models.iter().enumerate() {
-        for (k, method) in old_manifest.methods.iter().enumerate() {
-            let old_cell = m * n_methods + k;
-            // A name that is not there has no rows.
-            let name = pairs.new_of(model).map_or("", |new| &*new.name);
-            let new_cell = place(new_manifest, name, &method.name).map(|i| n_old + i);
-            let is_complete =
-                n_rows.get(&(name, &*method.name)) == Some(&new_manifest.images.len());
-            let is_lost = |i: usize| lost.contains_key(&(&*model.name, &*method.name, i));
-            for (statistic, metric, better) in &metrics {
-                let common =
-                    new_cell.and_then(|new_cell| scores.difference(new_cell, old_cell, *statistic));
-                let is_whole = is_complete
-                    && match statistic {
-                        Statistic::Mean(i) => !is_lost(*i),
-                        Statistic::Adcc(parts) => !parts.iter().any(|part| is_lost(*part)),
-                    };
-                let paired = common.filter(|_| is_whole);
-                let own = scores.value(old_cell, *statistic);
-                // What the baseline has no score of cannot be lost.
-                if own.is_none() {
-                    continue;
-                }
-                table.extend(paired);
-                let means = common.map(|paired| paired.means);
-                let (new, old) = means.map_or((None, own), |[new, old]| (Some(new), Some(old)));
-                changes.push(Change {
-                    model: model.name.clone(),
-                    method: method.name.clone(),
-                    is_control: method.is_control(),
-                    metric: (*metric).to_owned(),
-                    better: *better,
-                    verdict: Verdict::Missing,
-                    base: old,
-                    new,
-                    difference: paired.map(|paired| paired.difference),
-                    noise: limits.noise.of(old.unwrap_or(0.0)),
-                    seed_deviation: paired.filter(|_| differ_in_seed).map(|paired| {
-                        paired.root_mean_square / (2.0 * paired.difference.n as f64).sqrt()
-                    }),
-                });
-            }
-            losses.extend(loss([base, new], [&model.name, name], &method.name, limits));
-        }
-    }
     if changes.is_empty() {
         return Err(NotComparable::without_scores());
     }
-    let mut corrected = corrected(&table).into_iter();
-    for change in changes.iter_mut().filter(|change| change.difference.is_some()) {
-        change.difference = corrected.next();
-        judge(change, limits);
-    }
+    let differences = comparable::differences(base.manifest, new.manifest, &pairs);
+    let differ_in_seed = base.manifest.seed != new.manifest.seed && differences.len() == 1;
+    let n_images = base.manifest.images.len();
     Ok(Comparison {
         base: base.name.to_owned(),
         new: new.name.to_owned(),
-        measured: new_manifest.finished.as_ref().unwrap_or(&new_manifest.started).clone(),
-        n_images: old_manifest.images.len(),
+        measured: new.manifest.finished.as_ref().unwrap_or(&new.manifest.started).clone(),
+        n_images,
         limits: limits.clone(),
-        differences,
+        differences: pairs.names().into_iter().chain(differences).collect(),
         classified: classified(base, new, &pairs),
-        changes,
-        unscored,
-        losses,
+        changes: judged(changes, limits, differ_in_seed),
+        unscored: unscored(&lost, base.manifest),
+        losses: cells.iter().filter_map(|cell| loss(cell, n_images, limits)).collect(),
     })
+}
+
+/// A (model, method) of the baseline, and what both runs have of it.
+struct Cell<'a> {
+    model: &'a ModelEntry,
+    method: &'a MethodEntry,
+    /// Where it stands among the scores of both runs; `None` where the new one does not have it.
+    places: (usize, Option<usize>),
+    rows: [Rows; 2],
+    /// Whether the new run has all of its rows.
+    is_complete: bool,
+}
+
+/// The cells of the baseline, in its order.
+fn cells<'a>([base, new]: [Side<'a>; 2], pairs: &Pairs<'_>) -> Vec<Cell<'a>> {
+    let (old_rows, new_rows) = (rows_by_cell(base.records), rows_by_cell(new.records));
+    let rows = |rows: &HashMap<(&str, &str), Rows>, model: &str, method: &str| {
+        rows.get(&(model, method)).copied().unwrap_or_default()
+    };
+    let n_old = base.manifest.models.len() * base.manifest.methods.len();
+    let methods = || base.manifest.methods.iter();
+    let entries = base.manifest.models.iter().flat_map(|m| methods().map(move |k| (m, k)));
+    let cell = |(place, (model, method)): (usize, (&'a ModelEntry, &'a MethodEntry))| {
+        // A name that is not there has no rows.
+        let name = pairs.new_of(model).map_or("", |new| &*new.name);
+        let new_place = place_of(new.manifest, name, &method.name).map(|i| n_old + i);
+        let old_rows = rows(&old_rows, &model.name, &method.name);
+        let new_rows = rows(&new_rows, name, &method.name);
+        Cell {
+            model,
+            method,
+            places: (place, new_place),
+            rows: [old_rows, new_rows],
+            is_complete: new_rows.n == new.manifest.images.len(),
+        }
+    };
+    entries.enumerate().map(cell).collect()
+}
+
+/// A metric of the baseline, or ADCC.
+struct Metric<'a> {
+    statistic: Statistic,
+    name: &'a str,
+    better: Better,
+}
+
+/// The metrics of the baseline in its order, and ADCC where it has one.
+fn metrics(base: &RunManifest) -> Vec<Metric<'_>> {
+    let own = base.metrics.iter().enumerate().map(|(i, metric)| Metric {
+        statistic: Statistic::Mean(i),
+        name: &metric.name,
+        better: metric.better,
+    });
+    let adcc = adcc_parts(base).map(|parts| Metric {
+        statistic: Statistic::Adcc(parts),
+        name: "adcc",
+        better: Better::Higher,
+    });
+    own.chain(adcc).collect()
+}
+
+/// One metric of a cell, not yet judged, with what it is judged by: `None` of that where it is missing. What the baseline has
+/// no score of cannot be lost, and is no change.
+fn change(
+    cell: &Cell<'_>,
+    metric: &Metric<'_>,
+    scores: &Scores,
+    lost: &Lost<'_>,
+    limits: &Limits,
+) -> Option<(Change, Option<Paired>)> {
+    let Cell { model, method, places: (old_place, new_place), .. } = *cell;
+    let own = scores.value(old_place, metric.statistic)?;
+    let is_lost = |i: usize| lost.contains_key(&(&*model.name, &*method.name, i));
+    let is_whole = cell.is_complete
+        && match metric.statistic {
+            Statistic::Mean(i) => !is_lost(i),
+            Statistic::Adcc(parts) => !parts.into_iter().any(is_lost),
+        };
+    let common = new_place.and_then(|place| scores.difference(place, old_place, metric.statistic));
+    let (new, old) =
+        common.map_or((None, own), |Paired { means: [new, old], .. }| (Some(new), old));
+    let paired = common.filter(|_| is_whole);
+    let change = Change {
+        model: model.name.clone(),
+        method: method.name.clone(),
+        is_control: method.is_control(),
+        metric: metric.name.to_owned(),
+        better: metric.better,
+        verdict: Verdict::Missing,
+        base: Some(old),
+        new,
+        difference: None,
+        noise: limits.noise.of(old),
+        seed_deviation: None,
+    };
+    Some((change, paired))
+}
+
+/// The changes with their verdicts: p-values are corrected for all of them.
+fn judged(
+    changes: Vec<(Change, Option<Paired>)>,
+    limits: &Limits,
+    differ_in_seed: bool,
+) -> Vec<Change> {
+    let table: Vec<Paired> = changes.iter().filter_map(|(_, paired)| *paired).collect();
+    let mut corrected = corrected(&table).into_iter();
+    let judged = |(mut change, paired): (Change, Option<Paired>)| {
+        if let Some(paired) = paired {
+            change.difference = corrected.next();
+            change.seed_deviation = differ_in_seed
+                .then(|| paired.root_mean_square / (2.0 * paired.difference.n as f64).sqrt());
+            judge(&mut change, limits);
+        }
+        change
+    };
+    changes.into_iter().map(judged).collect()
 }
 
 /// Networks of which the number of rightly classified images is not what it was, over images whose label is the same class.
@@ -507,10 +234,11 @@ fn classified(base: Side<'_>, new: Side<'_>, pairs: &Pairs<'_>) -> Vec<Classifie
     let first: Vec<_> = first.collect();
     let of = |(old, now_model): (&ModelEntry, &ModelEntry)| {
         let (old_answers, new_answers) = (predicted(base, old), predicted(new, now_model));
+        let [of_old, of_new] = [old, now_model].map(|model| Classes::of(&model.classes));
         let (mut n, mut n_right) = (0, [0, 0]);
         for (image, label) in &before {
             let Some(new_label) = now.get(image) else { continue };
-            if !comparable::is_same_class((old, now_model), Some(*label), Some(*new_label)) {
+            if !is_same_class([(&of_old, Some(*label)), (&of_new, Some(*new_label))]) {
                 continue;
             }
             let (Some(old_answer), Some(new_answer)) =
@@ -532,8 +260,7 @@ fn classified(base: Side<'_>, new: Side<'_>, pairs: &Pairs<'_>) -> Vec<Classifie
 fn judge(change: &mut Change, limits: &Limits) {
     let Some(difference) = &change.difference else { return };
     let is_worse = (difference.mean > 0.0) != (change.better == Better::Higher);
-    let limit = limits.max_drop.get(&change.metric).filter(|_| is_worse).unwrap_or(&limits.noise);
-    change.noise = limit.of(change.base.unwrap_or(0.0));
+    change.noise = limits.of(&change.metric, is_worse).of(change.base_mean());
     let is_significant =
         difference.is_significant() && !(difference.lo <= 0.0 && 0.0 <= difference.hi);
     change.verdict = if !is_significant {
@@ -567,28 +294,37 @@ fn with_values_of(new: Side<'_>, old: &RunManifest) -> Vec<Record> {
 }
 
 /// The place of a cell among those of a run.
-fn place(manifest: &RunManifest, model: &str, method: &str) -> Option<usize> {
+fn place_of(manifest: &RunManifest, model: &str, method: &str) -> Option<usize> {
     let model = manifest.models.iter().position(|entry| entry.name == model)?;
     let method = manifest.methods.iter().position(|entry| entry.name == method)?;
     Some(model * manifest.methods.len() + method)
 }
 
-/// How many rows each (model, method) has.
-fn rows_by_cell(records: &[Record]) -> BTreeMap<(&str, &str), usize> {
-    let mut n_rows = BTreeMap::new();
-    for record in records {
-        *n_rows.entry((&*record.model, &*record.method)).or_default() += 1;
-    }
-    n_rows
+/// Rows of a (model, method).
+#[derive(Clone, Copy, Default)]
+struct Rows {
+    n: usize,
+    degenerate: usize,
+    failed: usize,
 }
 
-/// The (model, method, metric) of which the new run has no score of some image, where the baseline has one and the map is
-/// fine on both sides; by the baseline's names.
-fn lost_values<'a>(
-    base: Side<'a>,
-    pairs: &Pairs<'_>,
-    new_records: &[Record],
-) -> BTreeMap<(&'a str, &'a str, usize), usize> {
+/// The rows of each (model, method), in one pass: there may be a thousand of these, and a million of those.
+fn rows_by_cell(records: &[Record]) -> HashMap<(&str, &str), Rows> {
+    let mut cells: HashMap<(&str, &str), Rows> = HashMap::new();
+    for record in records {
+        let rows = cells.entry((&*record.model, &*record.method)).or_default();
+        rows.n += 1;
+        rows.degenerate += usize::from(record.status == Status::Degenerate);
+        rows.failed += usize::from(record.status == Status::Failed);
+    }
+    cells
+}
+
+/// Of how many images the new run has no score where the baseline has one and the map is fine on both sides, for each
+/// (model, method, metric) with any; by the baseline's names.
+type Lost<'a> = BTreeMap<(&'a str, &'a str, usize), usize>;
+
+fn lost_values<'a>(base: Side<'a>, pairs: &Pairs<'_>, new_records: &[Record]) -> Lost<'a> {
     let fine = new_records.iter().filter(|record| record.status == Status::Ok);
     let fine: HashMap<(&str, &str, &str), &Record> =
         fine.map(|record| ((&*record.model, &*record.method, &*record.image), record)).collect();
@@ -608,724 +344,28 @@ fn lost_values<'a>(
     lost
 }
 
-/// `models` are the names of one model on both sides.
-fn loss(sides: [Side<'_>; 2], models: [&str; 2], method: &str, limits: &Limits) -> Option<Loss> {
-    let count = |status: Status| {
-        [0, 1].map(|i| {
-            let of_cell = |record: &&Record| {
-                record.status == status && record.model == models[i] && record.method == method
-            };
-            sides[i].records.iter().filter(of_cell).count()
-        })
-    };
-    let (degenerate, failed) = (count(Status::Degenerate), count(Status::Failed));
+fn unscored(lost: &Lost<'_>, base: &RunManifest) -> Vec<Unscored> {
+    let unscored = lost.iter().map(|((model, method, metric), n)| Unscored {
+        model: (*model).to_owned(),
+        method: (*method).to_owned(),
+        metric: base.metrics[*metric].name.clone(),
+        n: *n,
+    });
+    unscored.collect()
+}
+
+/// What a cell of so many images of the baseline has no score of; `None` where it has all scores.
+fn loss(cell: &Cell<'_>, n_images: usize, limits: &Limits) -> Option<Loss> {
+    let degenerate = cell.rows.map(|rows| rows.degenerate);
+    let failed = cell.rows.map(|rows| rows.failed);
     (degenerate != [0, 0] || failed != [0, 0]).then(|| Loss {
-        model: models[0].to_owned(),
-        method: method.to_owned(),
+        model: cell.model.name.clone(),
+        method: cell.method.name.clone(),
         degenerate,
         failed,
-        tolerated: (limits.noise.of(1.0) * sides[0].manifest.images.len() as f64).floor() as usize,
+        tolerated: (limits.noise.of(1.0) * n_images as f64).floor() as usize,
     })
 }
 
-/// A metric as it heads a column, by its name.
-fn heading(change: &Change) -> String {
-    let arrow = report::arrow(change.better);
-    format!("{} {arrow}", change.metric)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::ops::Range;
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::{
-        manifest::name_at,
-        testing::{manifest, many_images, model},
-    };
-
-    /// A run of 60 images whose scores were moved.
-    struct Made {
-        manifest: RunManifest,
-        records: Vec<Record>,
-    }
-
-    impl Made {
-        fn new() -> Self {
-            let (manifest, records) = many_images(60);
-            Self { manifest, records }
-        }
-
-        /// Adds to a metric of a method, by their places, more on every other image.
-        fn with(mut self, method: &str, metric: usize, shift: f64) -> Self {
-            let of_method = self.records.iter_mut().filter(|record| record.method == method);
-            for (i, record) in of_method.enumerate() {
-                if let Some(value) = &mut record.metrics[metric] {
-                    *value += shift * (0.5 + (i % 2) as f64);
-                }
-            }
-            self
-        }
-
-        /// Takes the scores of some of a method's images, by their places.
-        fn without_scores(mut self, method: &str, images: Range<usize>, status: Status) -> Self {
-            let of_method = self.records.iter_mut().filter(|record| record.method == method);
-            for record in of_method.skip(images.start).take(images.len()) {
-                record.status = status;
-                record.metrics.fill(None);
-            }
-            self
-        }
-
-        fn side<'a>(&'a self, name: &'a str) -> Side<'a> {
-            Side { name, manifest: &self.manifest, records: &self.records }
-        }
-    }
-
-    fn gate(new: &Made) -> Comparison {
-        gate_with(new, &Limits::default())
-    }
-
-    fn gate_with(new: &Made, limits: &Limits) -> Comparison {
-        let base = Made::new();
-        compare(base.side("base"), new.side("new"), limits).unwrap()
-    }
-
-    fn change<'a>(comparison: &'a Comparison, method: &str, metric: &str) -> &'a Change {
-        let is_it = |change: &&Change| change.method == method && change.metric == metric;
-        comparison.changes.iter().find(is_it).unwrap()
-    }
-
-    fn verdict(comparison: &Comparison, method: &str, metric: &str) -> Verdict {
-        change(comparison, method, metric).verdict
-    }
-
-    #[test]
-    fn a_run_is_unchanged_against_itself() {
-        let comparison = gate(&Made::new());
-        // Three methods, four metrics and ADCC.
-        assert_eq!(comparison.count(Verdict::Unchanged), 15);
-        assert!(comparison.changes.iter().all(|c| c.difference.unwrap().p_holm >= 1.0));
-        assert!(comparison.differences.is_empty() && comparison.losses.is_empty());
-    }
-
-    #[test]
-    fn what_got_worse_has_regressed_in_either_direction_of_a_metric() {
-        // More drop is worse; more coherency is better.
-        let worse = gate(&Made::new().with("cam", 0, 0.05).with("rise", 2, -0.05));
-        assert_eq!(verdict(&worse, "cam", "drop"), Verdict::Regressed);
-        assert_eq!(verdict(&worse, "cam", "adcc"), Verdict::Regressed);
-        assert_eq!(verdict(&worse, "rise", "coherency"), Verdict::Regressed);
-        assert_eq!(verdict(&worse, "recipro_cam", "drop"), Verdict::Unchanged);
-        let better = gate(&Made::new().with("cam", 0, -0.05).with("rise", 2, 0.05));
-        assert_eq!(verdict(&better, "cam", "drop"), Verdict::Improved);
-        assert_eq!(verdict(&better, "rise", "coherency"), Verdict::Improved);
-        assert_eq!(better.count(Verdict::Regressed), 0);
-    }
-
-    #[test]
-    fn a_change_counts_only_beyond_the_limit_of_its_direction() {
-        // Clear, and one per cent of a mean around a half.
-        let worse = Made::new().with("cam", 0, 0.005);
-        assert_eq!(verdict(&gate(&worse), "cam", "drop"), Verdict::WithinNoise);
-        let limits = |metric: &str, size: &str| Limits {
-            max_drop: [(metric.to_owned(), size.parse().unwrap())].into(),
-            ..Limits::default()
-        };
-        let strict = gate_with(&worse, &limits("drop", "0.001"));
-        assert_eq!(verdict(&strict, "cam", "drop"), Verdict::Regressed);
-        // A limit to the worse does not make an improvement count.
-        let better = gate_with(&Made::new().with("cam", 0, -0.005), &limits("drop", "0.001"));
-        assert_eq!(verdict(&better, "cam", "drop"), Verdict::WithinNoise);
-        let lenient = gate_with(&Made::new().with("cam", 0, 0.05), &limits("drop", "50%"));
-        assert_eq!(verdict(&lenient, "cam", "drop"), Verdict::WithinNoise);
-    }
-
-    #[test]
-    fn noise_that_favors_nobody_is_no_change() {
-        let mut noisy = Made::new();
-        for (i, record) in noisy.records.iter_mut().enumerate() {
-            let sign = if i / 3 % 2 == 0 { 0.05 } else { -0.05 };
-            record.metrics.iter_mut().flatten().for_each(|value| *value += sign);
-        }
-        assert_eq!(gate(&noisy).count(Verdict::Unchanged), 15);
-    }
-
-    #[test]
-    fn what_the_new_run_does_not_have_is_missing() {
-        let mut without_method = Made::new();
-        without_method.manifest.methods.remove(1);
-        without_method.records.retain(|record| record.method != "rise");
-        let comparison = gate(&without_method);
-        assert_eq!(comparison.count(Verdict::Missing), 5);
-        assert_eq!(verdict(&comparison, "rise", "adcc"), Verdict::Missing);
-
-        let mut without_metric = Made::new();
-        without_metric.manifest.metrics.remove(2);
-        for record in &mut without_metric.records {
-            record.metrics.remove(2);
-        }
-        let comparison = gate(&without_metric);
-        assert_eq!(verdict(&comparison, "cam", "coherency"), Verdict::Missing);
-        // Without coherency there is no ADCC.
-        assert_eq!(verdict(&comparison, "cam", "adcc"), Verdict::Missing);
-        assert_eq!(verdict(&comparison, "cam", "complexity"), Verdict::Unchanged);
-
-        let mut without_a_row = Made::new();
-        without_a_row.records.remove(0);
-        assert_eq!(verdict(&gate(&without_a_row), "cam", "drop"), Verdict::Missing);
-    }
-
-    /// A run of networks cut at these layers, each under its network's name alone where that has one layer.
-    fn of_layers(layers: &[(&str, &str)]) -> Made {
-        let mut made = Made::new();
-        let (model, rows) = (made.manifest.models[0].clone(), std::mem::take(&mut made.records));
-        made.manifest.models.clear();
-        for (network, layer) in layers {
-            let n = layers.iter().filter(|(other, _)| other == network).count();
-            let name = if n > 1 { name_at(network, layer) } else { (*network).to_owned() };
-            let architecture = "ONNX, opset 17".to_owned();
-            let layer = (*layer).to_owned();
-            made.records.extend(rows.iter().cloned().map(|row| Record {
-                model: (&*name).into(),
-                layer: (&*layer).into(),
-                ..row
-            }));
-            made.manifest.models.push(ModelEntry { name, architecture, layer, ..model.clone() });
-        }
-        made
-    }
-
-    fn renamed(
-        base: &Made,
-        new: &Made,
-        names: &[(&str, &str)],
-    ) -> Result<Comparison, NotComparable> {
-        let owned = |(old, new): &(&str, &str)| ((*old).to_owned(), (*new).to_owned());
-        let renamed = names.iter().map(owned).collect();
-        let limits = Limits { renamed, ..Limits::default() };
-        compare(base.side("base"), new.side("new"), &limits)
-    }
-
-    #[test]
-    fn a_network_exported_again_is_compared_once_its_new_names_are_told() {
-        let base = of_layers(&[("net", "layer4")]);
-        let again = of_layers(&[("again", "getitem_53")]);
-        let lost = renamed(&base, &again, &[]).unwrap();
-        assert_eq!(lost.count(Verdict::Missing), 15);
-        let hint = &lost.differences[0];
-        assert!(hint.contains("`as: net`") && hint.contains("`--renamed net=again`"), "{hint}");
-        let error = renamed(&base, &again, &[("net", "again")]).unwrap_err().to_string();
-        assert!(error.contains("the layer of net was layer4, is getitem_53"), "{error}");
-        assert!(error.contains("`--renamed net@layer4=again@getitem_53`"), "{error}");
-        let told = renamed(&base, &again, &[("net@layer4", "again@getitem_53")]).unwrap();
-        assert_eq!(told.count(Verdict::Unchanged), 15);
-        let expected = ["network: net, now again", "layer of net: layer4, now getitem_53"];
-        assert_eq!(told.differences, expected);
-    }
-
-    #[test]
-    fn a_renamed_network_keeps_its_layers_and_another_network_its_own() {
-        let base = of_layers(&[("net", "a"), ("net", "b"), ("other", "a")]);
-        let again = of_layers(&[("again", "a"), ("again", "b"), ("other", "a")]);
-        let told = renamed(&base, &again, &[("net", "again")]).unwrap();
-        assert_eq!(told.count(Verdict::Unchanged), 45);
-        let again = of_layers(&[("net", "q"), ("net", "b"), ("other", "a")]);
-        let told = renamed(&base, &again, &[("net@a", "net@q")]).unwrap();
-        assert_eq!(told.count(Verdict::Unchanged), 45);
-        let lost = renamed(&base, &again, &[]).unwrap();
-        assert_eq!((lost.count(Verdict::Missing), lost.differences.len()), (15, 1));
-        assert_eq!(lost.differences[0], "net@a is not in the new run");
-    }
-
-    #[test]
-    fn two_networks_cannot_become_one_and_names_must_be_there() {
-        let base = of_layers(&[("a", "x"), ("b", "x")]);
-        let new = of_layers(&[("b", "x")]);
-        let error = |names: &[(&str, &str)]| renamed(&base, &new, names).unwrap_err().to_string();
-        let both = error(&[("a", "b")]);
-        assert!(both.contains("a and b of the baseline would both be compared with b"), "{both}");
-        let unknown = error(&[("c", "b")]);
-        assert!(unknown.contains("the baseline has no network or layer \"c\""), "{unknown}");
-        let unknown = error(&[("a", "b@y")]);
-        assert!(unknown.contains("it has b, b@x"), "{unknown}");
-        let mixed = error(&[("a@x", "b")]);
-        assert!(mixed.contains("a network is renamed, or a layer"), "{mixed}");
-    }
-
-    #[test]
-    fn a_network_that_knows_less_is_told_whatever_its_explanations_score() {
-        let mut new = Made::new();
-        let labeled = |made: &mut Made, is_right: &dyn Fn(usize) -> bool| {
-            made.manifest.images.iter_mut().for_each(|image| image.label = Some(3));
-            for (i, record) in made.records.iter_mut().enumerate() {
-                record.predicted = Some(if is_right(i / 3) { 3 } else { 4 });
-            }
-        };
-        let mut base = Made::new();
-        labeled(&mut base, &|image| image < 45);
-        labeled(&mut new, &|image| image < 12);
-        let comparison = renamed(&base, &new, &[]).unwrap();
-        let network = base.manifest.models[0].name.clone();
-        let classified = Classified { network, n_right: [45, 12], n: 60 };
-        assert_eq!(comparison.classified, std::slice::from_ref(&classified));
-        let sentence = classified.to_string();
-        assert!(sentence.ends_with("classifies 12 of 60 images as labeled, and did 45 before"));
-        assert!(markdown(&comparison).contains("12 of 60 images as labeled"));
-        assert!(gate(&Made::new()).classified.is_empty());
-    }
-
-    #[test]
-    fn labels_are_compared_by_the_names_of_classes_where_there_are_some() {
-        let with = |classes: &[&str], label: i64| {
-            let mut made = Made::new();
-            made.manifest.target = "label".into();
-            let classes = classes.iter().map(|class| (*class).to_owned()).collect();
-            made.manifest.models[0].classes = classes;
-            made.manifest.images.iter_mut().for_each(|image| image.label = Some(label));
-            made
-        };
-        let base = with(&["ant", "bee"], 1);
-        let moved = renamed(&base, &with(&["ape", "ant", "bee"], 2), &[]).unwrap();
-        let name = &base.manifest.models[0].name;
-        assert_eq!(moved.differences, [format!("class 0 of {name}: ant, now ape")]);
-        let error = renamed(&base, &with(&["ant", "bee"], 0), &[]).unwrap_err().to_string();
-        assert!(error.contains("was 1 (bee), is 0 (ant)"), "{error}");
-        // Another case of letters is no other class, and of two classes of one name each is its own.
-        let same = renamed(&base, &with(&["Ant", "Bee"], 1), &[]).unwrap();
-        assert_eq!(same.differences.len(), 1);
-        let cranes = ["crane", "ant", "crane"];
-        let error = renamed(&with(&cranes, 0), &with(&cranes, 2), &[]).unwrap_err().to_string();
-        assert!(error.contains("was 0, is 2"), "{error}");
-        let error = renamed(&base, &with(&[], 0), &[]).unwrap_err().to_string();
-        assert!(error.contains("was 1 (bee), is 0"), "{error}");
-    }
-
-    #[test]
-    fn scores_of_another_output_are_not_compared() {
-        let mut base = Made::new();
-        base.manifest.models[0].output = Some("main".into());
-        let mut new = Made::new();
-        new.manifest.models[0].output = Some("aux".into());
-        let error = renamed(&base, &new, &[]).unwrap_err().to_string();
-        assert!(error.contains("that logits are read from was main, is aux"), "{error}");
-        // A baseline of a file with one output says no name.
-        base.manifest.models[0].output = None;
-        let said = renamed(&base, &new, &[]).unwrap().differences;
-        assert_eq!(
-            said,
-            [format!(
-                "output of {}: the only one, or not recorded, now aux",
-                base.manifest.models[0].name
-            )]
-        );
-    }
-
-    #[test]
-    fn more_degenerate_maps_are_counted_and_the_rest_is_compared() {
-        let comparison = gate(&Made::new().without_scores("rise", 0..5, Status::Degenerate));
-        assert!(comparison.has(Fault::Degenerate) && !comparison.has(Fault::Missing));
-        assert_eq!(comparison.losses[0].degenerate, [0, 5]);
-        let of_rise = change(&comparison, "rise", "drop");
-        assert_eq!((of_rise.verdict, of_rise.difference.unwrap().n), (Verdict::Unchanged, 55));
-        assert!(markdown(&comparison).starts_with("### More maps are degenerate\n"));
-
-        // Not more than before, but for 2 % of 60 images.
-        let old = Made::new().without_scores("rise", 0..5, Status::Degenerate);
-        for n in [0, 4, 5, 6] {
-            let new = Made::new().without_scores("rise", 0..n, Status::Degenerate);
-            let comparison =
-                compare(old.side("base"), new.side("new"), &Limits::default()).unwrap();
-            assert_eq!(comparison.losses[0].degenerate, [5, n]);
-            assert!(comparison.losses[0].faults().is_empty());
-            assert!(markdown(&comparison).starts_with("### Explanations did not get worse\n"));
-        }
-    }
-
-    #[test]
-    fn more_failed_rows_are_missing_scores() {
-        let comparison = gate(&Made::new().without_scores("rise", 0..5, Status::Failed));
-        assert_eq!(comparison.losses[0].failed, [0, 5]);
-        assert!(comparison.has(Fault::Missing) && !comparison.has(Fault::Degenerate));
-        assert_eq!(comparison.count(Verdict::Missing), 0);
-        assert!(markdown(&comparison).starts_with("### Explanations are missing\n"));
-    }
-
-    #[test]
-    fn means_are_over_the_images_that_their_difference_is_of() {
-        // The easy five stay, with a drop of 0.2; the others had 0.8, and a mean of 0.75 over all.
-        let mut base = Made::new();
-        for (i, record) in base.records.iter_mut().filter(|r| r.method == "rise").enumerate() {
-            record.metrics[0] = Some(if i < 5 { 0.2 } else { 0.8 });
-        }
-        let new = Made { manifest: base.manifest.clone(), records: base.records.clone() }
-            .without_scores("rise", 5..60, Status::Degenerate);
-        let comparison = compare(base.side("base"), new.side("new"), &Limits::default()).unwrap();
-        let of_rise = change(&comparison, "rise", "drop");
-        assert!((of_rise.base.unwrap() - 0.2).abs() < 1e-12);
-        assert_eq!((of_rise.base, of_rise.difference.unwrap().n), (of_rise.new, 5));
-        assert!((of_rise.noise - 0.02 * 0.2).abs() < 1e-12);
-        let md = markdown(&comparison);
-        assert!(md.contains("| rise | drop ↓ | 20.00 | 20.00 | +0.00 ["), "{md}");
-        assert!(md.contains("| rise | **0 → 55** | 0 → 0 |"), "{md}");
-
-        // What got worse on the images that are left: means and change say the same.
-        let worse =
-            Made::new().with("cam", 0, 0.05).without_scores("cam", 0..10, Status::Degenerate);
-        let comparison = gate(&worse);
-        for metric in ["drop", "adcc"] {
-            let Change { base, new, difference, .. } = change(&comparison, "cam", metric);
-            let mean = difference.unwrap().mean;
-            assert!((new.unwrap() - base.unwrap() - mean).abs() < 1e-12, "{metric}");
-        }
-        // By hand: 0.025 and 0.075 in turn.
-        let difference = change(&comparison, "cam", "drop").difference.unwrap();
-        assert!(difference.n == 50 && (difference.mean - 0.05).abs() < 1e-12);
-    }
-
-    #[test]
-    fn a_metric_that_one_fine_map_has_lost_is_missing() {
-        let mut new = Made::new();
-        let row = new.records.iter_mut().find(|record| record.method == "rise").unwrap();
-        row.metrics[1] = None;
-        let comparison = gate(&new);
-        assert_eq!(verdict(&comparison, "rise", "deletion"), Verdict::Missing);
-        assert_eq!(comparison.count(Verdict::Missing), 1);
-        // Where the baseline did not have it either, nothing is lost.
-        let comparison = compare(new.side("base"), new.side("new"), &Limits::default()).unwrap();
-        assert_eq!(comparison.count(Verdict::Missing), 0);
-        // Coherency is a part of ADCC.
-        new.records.iter_mut().find(|record| record.method == "cam").unwrap().metrics[2] = None;
-        assert_eq!(verdict(&gate(&new), "cam", "adcc"), Verdict::Missing);
-    }
-
-    #[test]
-    fn a_method_that_says_nothing_any_more_is_missing() {
-        let comparison = gate(&Made::new().without_scores("rise", 0..60, Status::Degenerate));
-        assert_eq!(comparison.count(Verdict::Missing), 5);
-        let of_rise = change(&comparison, "rise", "drop");
-        assert!(of_rise.base.is_some() && of_rise.new.is_none());
-        // Nothing in common is no change either: one has the first half of the images, one the second.
-        let old = Made::new().without_scores("rise", 0..30, Status::Failed);
-        let new = Made::new().without_scores("rise", 30..60, Status::Failed);
-        let comparison = compare(old.side("base"), new.side("new"), &Limits::default()).unwrap();
-        assert_eq!(comparison.count(Verdict::Missing), 5);
-        assert_eq!(change(&comparison, "rise", "drop").new, None);
-    }
-
-    #[test]
-    fn a_baseline_without_all_rows_or_without_a_score_is_refused() {
-        let new = Made::new();
-        let error = |base: &Made| {
-            let compared = compare(base.side("base"), new.side("new"), &Limits::default());
-            compared.unwrap_err().to_string()
-        };
-        let mut unfinished = Made::new();
-        unfinished.records.remove(100);
-        let said = error(&unfinished);
-        assert!(said.contains("the baseline lacks 1 of its 180 rows"), "{said}");
-        unfinished.records.clear();
-        let said = error(&unfinished);
-        assert!(said.contains("the baseline lacks 180 of its 180 rows"), "{said}");
-
-        let silent = ["cam", "rise", "recipro_cam"]
-            .into_iter()
-            .fold(Made::new(), |made, method| made.without_scores(method, 0..60, Status::Failed));
-        let said = error(&silent);
-        assert!(said.contains("the baseline has no score at all"), "{said}");
-        assert!(said.contains("save a new baseline"), "{said}");
-    }
-
-    #[test]
-    fn runs_about_other_things_are_refused_by_name() {
-        type Change = fn(&mut RunManifest);
-        let changes: [(Change, &str); 9] = [
-            (|m| m.target = "label".into(), "the class that is explained was predicted, is label"),
-            (
-                |m| m.models[0].layer = "layer3".into(),
-                "the layer of resnet18 was layer4, is layer3",
-            ),
-            (|m| m.methods[1].options = json!({ "n_masks": 9 }), "the options of rise"),
-            (
-                |m| m.methods[1].protocol = "raw".into(),
-                "the protocol of rise was corrected, is raw",
-            ),
-            (|m| m.metrics[1].options = json!({ "steps": 9 }), "the options of deletion"),
-            (
-                |m| m.metrics[0].protocol = "raw".into(),
-                "the protocol of drop was corrected, is raw",
-            ),
-            (|m| drop(m.images.pop()), "the baseline has 60 images, the new run 59"),
-            (|m| m.images[7].sha256 = Some("0".into()), "is another file than it was"),
-            (|m| m.images[7].sha256 = None, "the new run could not read the image 00007.jpg"),
-        ];
-        let base = Made::new();
-        for (change, message) in changes {
-            let mut new = Made::new();
-            change(&mut new.manifest);
-            let error =
-                compare(base.side("base"), new.side("new"), &Limits::default()).unwrap_err();
-            assert!(error.to_string().contains(message), "{error}");
-        }
-        let limits = Limits {
-            max_drop: [("adc".to_owned(), Threshold::Absolute(0.1))].into(),
-            ..Limits::default()
-        };
-        let error = compare(base.side("base"), base.side("base"), &limits).unwrap_err();
-        assert!(error.to_string().contains("complexity, adcc"), "{error}");
-    }
-
-    #[test]
-    fn runs_whose_photographs_are_cut_otherwise_are_compared() {
-        let mut new = Made::new();
-        let own = "corrected+preprocessing=own";
-        new.manifest.methods.iter_mut().for_each(|method| method.protocol = own.into());
-        new.manifest.metrics.iter_mut().for_each(|metric| metric.protocol = own.into());
-        new.records.iter_mut().for_each(|record| record.protocol = own.into());
-        assert_eq!(gate(&new).count(Verdict::Unchanged), 15);
-    }
-
-    #[test]
-    fn an_image_that_neither_run_could_read_is_no_difference() {
-        let mut unread = Made::new();
-        unread.manifest.images[7].sha256 = None;
-        let new = Made::new();
-        let limits = Limits::default();
-        let error = compare(unread.side("base"), new.side("new"), &limits).unwrap_err();
-        let message = "the run of the baseline could not read the image 00007.jpg";
-        assert!(error.to_string().contains(message), "{error}");
-        assert!(compare(unread.side("base"), unread.side("new"), &limits).is_ok());
-    }
-
-    #[test]
-    fn labels_are_compared_where_they_are_what_is_explained() {
-        let labeled = |target: &str, shift: i64| {
-            let mut made = Made::new();
-            made.manifest.target = target.into();
-            for image in &mut made.manifest.images {
-                image.label = image.label.map(|label| label + shift);
-            }
-            made
-        };
-        let compared = |target: &str, shift: i64| {
-            let (old, new) = (labeled(target, 0), labeled(target, shift));
-            compare(old.side("base"), new.side("new"), &Limits::default())
-        };
-        assert!(compared("label", 0).is_ok());
-        let error = compared("label", 1).unwrap_err().to_string();
-        assert!(error.contains("the label of 00000.jpg was 0, is 1"), "{error}");
-        // The predicted class is explained whatever the label says.
-        assert!(compared("predicted", 1).is_ok());
-    }
-
-    #[test]
-    fn boxes_are_compared_where_a_metric_asks_for_them() {
-        let compared = |metric: &str, new_box: [f64; 4]| {
-            let [old, new] = [[1.0, 2.0, 30.0, 40.0], new_box].map(|bounds| {
-                let mut made = Made::new();
-                made.manifest.metrics[1].metric = metric.into();
-                made.manifest.images[3].boxes = vec![bounds];
-                made
-            });
-            compare(old.side("base"), new.side("new"), &Limits::default())
-        };
-        let moved = [1.0, 2.0, 30.5, 40.0];
-        assert!(compared("pointing_game", [1.0, 2.0, 30.0, 40.0]).is_ok());
-        for metric in ["pointing_game", "energy_pointing_game", "relevance_rank"] {
-            let error = compared(metric, moved).unwrap_err().to_string();
-            let message = "the boxes of 00003.jpg were [[1.0, 2.0, 30.0, 40.0]], are [[1.0, 2.0, 30.5, 40.0]]";
-            assert!(error.contains(message), "{error}");
-        }
-        assert!(compared("deletion", moved).is_ok());
-    }
-
-    #[test]
-    fn a_layer_is_compared_with_the_same_layer_whether_or_not_the_other_run_has_more() {
-        let two_layers = |made: &mut Made| {
-            let renamed: crate::Name = "resnet18@layer4".into();
-            made.manifest.models[0].name = renamed.to_string();
-            let inner = ModelEntry {
-                name: "resnet18@layer3".into(),
-                layer: "layer3".into(),
-                ..made.manifest.models[0].clone()
-            };
-            made.manifest.models.insert(0, inner);
-            made.records.iter_mut().for_each(|record| record.model = renamed.clone());
-            let inner = made.records.iter().map(|record| Record {
-                model: "resnet18@layer3".into(),
-                layer: "layer3".into(),
-                metrics: record.metrics.iter().map(|value| value.map(|v| v / 2.0)).collect(),
-                ..record.clone()
-            });
-            made.records.extend(inner.collect::<Vec<_>>());
-        };
-        let one = Made::new();
-        let mut two = Made::new();
-        two_layers(&mut two);
-        let limits = Limits::default();
-        let both = compare(two.side("base"), two.side("new"), &limits).unwrap();
-        assert_eq!((both.changes.len(), both.count(Verdict::Unchanged)), (30, 30));
-        let more = compare(one.side("base"), two.side("new"), &limits).unwrap();
-        assert_eq!((more.changes.len(), more.count(Verdict::Unchanged)), (15, 15));
-        let fewer = compare(two.side("base"), one.side("new"), &limits).unwrap();
-        let missing = fewer.changes.iter().filter(|change| change.verdict == Verdict::Missing);
-        assert!(missing.clone().all(|change| change.model == "resnet18@layer3"));
-        assert_eq!((missing.count(), fewer.count(Verdict::Unchanged)), (15, 15));
-        let mut other = Made::new();
-        two_layers(&mut other);
-        other = other.with("cam", 0, 0.1);
-        let worse = compare(one.side("base"), other.side("new"), &limits).unwrap();
-        assert_eq!(verdict(&worse, "cam", "drop"), Verdict::Regressed);
-    }
-
-    #[test]
-    fn weights_and_versions_may_differ_and_are_named() {
-        let mut new = Made::new();
-        new.manifest.models[0].weights.sha256 = Some("0123456789abcdef".into());
-        new.manifest.models[0].precision = "bf16".into();
-        new.manifest.seed = 7;
-        new.manifest.models.push(model("another"));
-        let comparison = gate(&new);
-        assert_eq!(
-            comparison.differences,
-            [
-                "weights of resnet18: f37072fd47e8, now 0123456789ab",
-                "precision of resnet18: f32, now bf16",
-                "seed: 0, now 7"
-            ]
-        );
-    }
-
-    #[test]
-    fn what_the_seed_alone_moves_is_told_where_only_seeds_differ() {
-        let mut new = Made::new();
-        for (i, record) in new.records.iter_mut().enumerate() {
-            // By ±0.06 on every image: one seed's share is 0.06 / √2, and of a mean of 60, 0.06 / √120.
-            let sign = if i / 3 % 2 == 0 { 0.06 } else { -0.06 };
-            record.metrics[0] = record.metrics[0].map(|value| value + sign);
-        }
-        assert_eq!(gate(&new).changes[0].seed_deviation, None);
-        new.manifest.seed = 1;
-        let comparison = gate(&new);
-        let deviation = comparison.changes[0].seed_deviation.unwrap();
-        assert!((deviation - 0.06 / 120.0_f64.sqrt()).abs() < 1e-12, "{deviation}");
-        assert_eq!(comparison.changes[1].seed_deviation, Some(0.0));
-        assert!(markdown(&comparison).contains("| Seed |"));
-    }
-
-    #[test]
-    fn thresholds_are_read_and_written() {
-        let parse = |text: &str| text.parse::<Threshold>();
-        assert_eq!(parse("2%"), Ok(Threshold::Relative(0.02)));
-        assert_eq!(parse("0.01"), Ok(Threshold::Absolute(0.01)));
-        for text in ["2%", "0.01", "0%", "0.5%", "7%"] {
-            assert_eq!(parse(text).unwrap().to_string(), text);
-        }
-        for wrong in ["", "%", "-1%", "much", "NaN", "inf"] {
-            assert!(parse(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_comment_on_a_pull_request_stays_as_it_is() {
-        let mut new = Made::new().with("cam", 0, 0.05);
-        new.manifest.methods.remove(1);
-        new.records.retain(|record| record.method != "rise");
-        insta::assert_snapshot!(markdown(&gate(&new)));
-    }
-
-    #[test]
-    fn the_junit_file_stays_as_it_is() {
-        let mut new = Made::new().with("cam", 0, 0.05);
-        new.manifest.methods.remove(1);
-        new.records.retain(|record| record.method != "rise");
-        insta::assert_snapshot!(junit(&gate(&new), &[Fault::Regressed]));
-    }
-
-    #[test]
-    fn a_loss_is_a_test_case_that_fails_where_the_gate_does() {
-        let case = "name=\"rows without a score\" time=\"0\"";
-        let counted = |n_failures: usize| format!("tests=\"16\" failures=\"{n_failures}\"");
-        let failure = |fault: &str, text: &str| {
-            format!("{case}><failure type=\"{fault}\" message=\"{text}\"></failure></testcase>")
-        };
-        let degenerate = gate(&Made::new().without_scores("rise", 5..60, Status::Degenerate));
-        let xml = junit(&degenerate, &[Fault::Regressed, Fault::Missing, Fault::Degenerate]);
-        let text = "0 degenerate maps, now 55; 0 failed rows, now 0";
-        assert!(xml.contains(&counted(1)) && xml.contains(&failure("degenerate", text)), "{xml}");
-        let xml = junit(&degenerate, &[Fault::Regressed, Fault::Missing]);
-        assert!(xml.contains(&counted(0)) && xml.contains(&format!("{case}/>")), "{xml}");
-
-        let failed = gate(&Made::new().without_scores("rise", 5..60, Status::Failed));
-        let xml = junit(&failed, &[Fault::Missing]);
-        let text = "0 degenerate maps, now 0; 0 failed rows, now 55";
-        assert!(xml.contains(&counted(1)) && xml.contains(&failure("missing", text)), "{xml}");
-    }
-
-    #[test]
-    fn a_comment_is_never_longer_than_github_takes() {
-        let mut comparison = gate(&Made::new().with("cam", 0, 0.05));
-        let regressed = change(&comparison, "cam", "drop").clone();
-        let unchanged = change(&comparison, "rise", "drop").clone();
-        let many = |one: &Change| -> Vec<Change> {
-            let numbered = (0..1000).map(|i| {
-                let mut change = Change { model: format!("a_longer_name_{i}"), ..one.clone() };
-                if let Some(difference) = &mut change.difference {
-                    difference.mean *= f64::from(i);
-                }
-                change
-            });
-            numbered.collect()
-        };
-        comparison.changes = [many(&regressed), many(&unchanged)].concat();
-        comparison.losses = (0..1000)
-            .map(|i| Loss {
-                model: format!("a_longer_name_{i}"),
-                method: "cam".into(),
-                degenerate: [0, i],
-                failed: [0, 0],
-                tolerated: 0,
-            })
-            .collect();
-        comparison.differences = vec!["precision of a_longer_name: f32, now bf16".into(); 1000];
-        let md = markdown(&comparison);
-        assert!(md.chars().count() < 65_536, "{}", md.len());
-        // The worst of each come first, and what is left out is counted.
-        let listed = |start: &str| md.lines().filter(|line| line.starts_with(start)).count();
-        for (start, worst) in [
-            ("| **regressed** |", "| --- |\n| **regressed** | a_longer_name_999 | cam |"),
-            ("| a_longer_name_", "| --- |\n| a_longer_name_999 | cam | **0 → 999** |"),
-            ("| unchanged |", "| --- |\n| unchanged | a_longer_name_0 | rise |"),
-        ] {
-            assert!(md.contains(worst), "{worst}: {md}");
-            let left_out = format!("\n{} more are left out", 1000 - listed(start));
-            assert!(listed(start) > 50 && md.contains(&left_out), "{left_out}: {md}");
-        }
-        assert!(md.contains("; and 9"), "{md}");
-        // A small one has all.
-        assert!(!markdown(&gate(&Made::new())).contains("left out"));
-    }
-
-    #[test]
-    fn markup_in_names_stays_text() {
-        let name = "<b>\"x\"&|`";
-        let mut base = Made::new();
-        base.manifest.methods[0].name = name.into();
-        base.records.iter_mut().filter(|r| r.method == "cam").for_each(|r| r.method = name.into());
-        let comparison = compare(base.side(name), base.side("new"), &Limits::default()).unwrap();
-        let xml = junit(&comparison, &[Fault::Regressed]);
-        assert!(xml.contains("&lt;b&gt;&quot;x&quot;&amp;|`") && !xml.contains("<b>"), "{xml}");
-        assert!(!markdown(&comparison).contains("<b>"));
-    }
-
-    #[test]
-    fn the_baseline_may_be_without_adcc() {
-        let mut base = Made::new();
-        base.manifest.metrics[2].metric = "another".into();
-        let comparison = compare(base.side("base"), base.side("new"), &Limits::default()).unwrap();
-        assert!(comparison.changes.iter().all(|change| change.metric != "adcc"));
-        assert_eq!(manifest().metrics.len(), base.manifest.metrics.len());
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use std::{
 
 use cam_core::{Better, Method, hex};
 use cam_data::{Dataset, FileFacts, Item};
-use cam_results::{ImageEntry, MethodEntry, MetricEntry};
+use cam_results::{IMPORTED, ImageEntry, MethodEntry, MetricEntry};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tracing::info_span;
@@ -56,7 +56,7 @@ pub(super) fn method_entry(
         MapSource::Imported(maps) => {
             let sha256 = hash_of_maps(choice.label(), maps, dataset)?;
             let maps = maps.to_string_lossy();
-            ("imported", Ok(serde_json::json!({ "maps": maps, "sha256": sha256 })))
+            (IMPORTED, Ok(serde_json::json!({ "maps": maps, "sha256": sha256 })))
         }
         MapSource::Custom(custom) => (custom.method.about().title, Ok(serde_json::json!({}))),
     };

@@ -1,6 +1,8 @@
 //! Whether a sweep and its images fit together.
 
-use cam_data::{Dataset, Item, Layout, LeftOut, Orientation, imagenet};
+use std::collections::BTreeSet;
+
+use cam_data::{Dataset, Item, Layout, LeftOut, Orientation, imagenet, is_called};
 use cam_results::{ModelEntry, counted};
 
 use super::PlanError;
@@ -68,26 +70,30 @@ pub(super) fn labels_caution(
     models: &[ModelEntry],
 ) -> Option<String> {
     let is_counted = dataset.layout == Layout::Folders && dataset.classes.is_none();
-    let folder = |item: &Item| item.image.split_once('/').map(|(folder, _)| folder.to_lowercase());
-    let is_imagenets = dataset
-        .items
+    let folders = labeled_folders(dataset);
+    let is_imagenets = folders
         .first()
-        .and_then(folder)
-        .is_some_and(|first| imagenet::class_index(&first).is_some());
+        .is_some_and(|(folder, _)| imagenet::class_index(&folder.to_lowercase()).is_some());
     if sweep.target != TargetRule::Label || !is_counted || is_imagenets {
         return None;
     }
-    let is_called = |model: &ModelEntry, item: &Item| {
-        let class = item.label.and_then(|label| model.classes.get(usize::try_from(label).ok()?));
-        class.map(|class| class.to_lowercase()) == folder(item)
+    let is_sure = |model: &ModelEntry, (folder, label): &(&str, i64)| {
+        let class = usize::try_from(*label).ok().and_then(|label| model.classes.get(label));
+        class.is_some_and(|class| is_called(class, folder))
     };
-    let is_unsure = |model: &&ModelEntry| !dataset.items.iter().all(|item| is_called(model, item));
+    let is_unsure = |model: &&ModelEntry| !folders.iter().all(|folder| is_sure(model, folder));
     let model = models.iter().find(is_unsure)?;
     Some(format!(
         "labels are counted in the order of the folders' names, and nothing says that the classes of {} are in this order; \
          list its classes (`classes: FILE`) in the data set's manifest and at the model.",
         model.network()
     ))
+}
+
+/// The folders of classes, each with the label of its images: a million of these are in a thousand of those.
+pub(super) fn labeled_folders<'a>(dataset: &'a Dataset) -> BTreeSet<(&'a str, i64)> {
+    let of = |item: &'a Item| Some((item.image.split_once('/')?.0, item.label?));
+    dataset.items.iter().filter_map(of).collect()
 }
 
 /// That metrics will have no score, as nothing says where objects are.

@@ -89,6 +89,7 @@ pub struct Plan {
     pub device: Device,
     /// Threads of the network.
     pub threads: usize,
+    memory: Bytes,
     manifest: RunManifest,
 }
 
@@ -219,17 +220,21 @@ impl Plan {
         if manifest.n_rows() == 0 {
             return Err(PlanError::NoRows { sweep: path.to_path_buf() });
         }
-        Ok(Self { sweep, dataset, models, device, threads, manifest })
+        Ok(Self { sweep, dataset, models, device, threads, memory, manifest })
     }
 
     /// The plan of a run that may have been planned on another machine, from its manifest alone: nothing is hashed, and no
     /// network loaded. Relative paths count from the working folder.
     ///
     /// # Errors
-    /// Where this program, this machine's device or the list of images is another than planned.
+    /// Where this program, this machine's device or the list of images is another than planned, or the manifest lacks what a
+    /// plan has.
     pub fn again(manifest: RunManifest, provenance: &Provenance) -> Result<Self, PlanError> {
         let text = manifest.config_resolved.to_string();
         let sweep = Sweep::parse(&text, Path::new("manifest.json"))?;
+        let memory = sweep.memory.ok_or_else(|| PlanError::Manifest {
+            message: "`config_resolved` has no `memory`".to_owned(),
+        })?;
         let choice = manifest.device.parse().unwrap_or_default();
         let device = cam_models::device(choice, multiply(&sweep)?)?;
         cam_models::set_threads(manifest.threads);
@@ -259,7 +264,7 @@ impl Plan {
             }
         }
         let threads = manifest.threads;
-        Ok(Self { sweep, dataset, models, device, threads, manifest })
+        Ok(Self { sweep, dataset, models, device, threads, memory, manifest })
     }
 
     /// The part of it that a smaller manifest of the same run asks for.
@@ -285,8 +290,8 @@ impl Plan {
             classes: self.dataset.classes.clone(),
             left_out: self.dataset.left_out.clone(),
         };
-        let (device, threads, manifest) = (self.device, self.threads, manifest.clone());
-        Self { sweep, dataset, models, device, threads, manifest }
+        let (device, threads, memory) = (self.device, self.threads, self.memory);
+        Self { sweep, dataset, models, device, threads, memory, manifest: manifest.clone() }
     }
 
     /// What the run's manifest says before it starts.
@@ -296,7 +301,7 @@ impl Plan {
 
     /// How much memory the activations of one batch may take.
     pub fn memory(&self) -> Bytes {
-        self.sweep.memory.unwrap_or(default_memory(self.device, 1))
+        self.memory
     }
 
     /// How many rows the run will have.

@@ -6,11 +6,11 @@ use std::{
 };
 
 use cam_core::{FeatureShape, Method, Preprocessing, Requirement};
-use cam_data::{Dataset, Layout};
+use cam_data::{Dataset, Layout, is_called};
 use cam_results::{ModelEntry, network_of};
 use tch::{Device, Kind, Tensor};
 
-use super::{ModelSpec, Networks, PlanError};
+use super::{ModelSpec, Networks, PlanError, fit::labeled_folders};
 use crate::{
     Event,
     config::{Bytes, MapSource, ModelChoice, Precision, Sweep, TargetRule},
@@ -229,10 +229,6 @@ fn check_labels(
     }
 }
 
-fn is_called(class: &str, name: &str) -> bool {
-    class.to_lowercase() == name.to_lowercase()
-}
-
 /// A label that a data set and a network call otherwise: in another order, or, where that is asked for, altogether.
 fn other_name(
     dataset: &Dataset,
@@ -255,9 +251,8 @@ fn other_folder(dataset: &Dataset, classes: &[String]) -> Option<(String, String
     if dataset.layout != Layout::Folders {
         return None;
     }
-    dataset.items.iter().find_map(|item| {
-        let (folder, _) = item.image.split_once('/')?;
-        let class = classes.get(usize::try_from(item.label?).ok()?)?;
+    labeled_folders(dataset).into_iter().find_map(|(folder, label)| {
+        let class = classes.get(usize::try_from(label).ok()?)?;
         let is_another = !is_called(class, folder) && classes.iter().any(|c| is_called(c, folder));
         is_another.then(|| (folder.to_owned(), class.clone()))
     })

@@ -1,0 +1,267 @@
+//! What a comparison found, and what it says.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Limits;
+use crate::{Better, counted, report, stats::Difference};
+
+/// What became of one metric of one cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Worse: significant, and larger than allowed.
+    Regressed,
+    /// The new run has no score, not all of its rows, or no score of a map that is fine.
+    Missing,
+    /// Better: significant, and larger than noise.
+    Improved,
+    /// Significant, and too small to matter.
+    WithinNoise,
+    /// No change is shown.
+    Unchanged,
+}
+
+impl Verdict {
+    /// All of them, the worst first.
+    pub const ALL: [Self; 5] =
+        [Self::Regressed, Self::Missing, Self::Improved, Self::WithinNoise, Self::Unchanged];
+
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regressed => "regressed",
+            Self::Missing => "missing",
+            Self::Improved => "improved",
+            Self::WithinNoise => "within noise",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// What is wrong with the new run, and a gate may fail on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A metric got worse.
+    Regressed,
+    /// A score or a row is missing, or more rows failed than before.
+    Missing,
+    /// More maps are degenerate than before, by more than noise.
+    Degenerate,
+}
+
+impl Fault {
+    /// In a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regressed => "regressed",
+            Self::Missing => "missing",
+            Self::Degenerate => "degenerate",
+        }
+    }
+}
+
+/// Two runs, compared cell by cell.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// What the baseline is called.
+    pub base: String,
+    /// What the new run is called.
+    pub new: String,
+    /// When the new run was finished, or started where it is not: an RFC 3339 time.
+    pub measured: String,
+    /// How many images both are about.
+    pub n_images: usize,
+    /// What counts as a change.
+    pub limits: Limits,
+    /// What differs and may: weights, number formats, versions, seeds. One sentence each.
+    pub differences: Vec<String>,
+    /// Networks that classify more or fewer of the labeled images as labeled than before.
+    pub classified: Vec<Classified>,
+    /// Every metric of every cell of the baseline, in its order.
+    pub changes: Vec<Change>,
+    /// Metrics that have no score any more of maps that are fine.
+    pub unscored: Vec<Unscored>,
+    /// Rows without a score, of every cell that has some.
+    pub losses: Vec<Loss>,
+}
+
+/// A metric of a (model, method) without a score of maps that are fine, where the baseline has one: a drop from a probability
+/// of 0, a box that is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unscored {
+    /// The model's name in the sweep.
+    pub model: String,
+    /// The method's name in the sweep.
+    pub method: String,
+    /// The metric's name in the sweep.
+    pub metric: String,
+    /// Of how many images.
+    pub n: usize,
+}
+
+impl fmt::Display for Unscored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, method, metric, n } = self;
+        let images = counted(*n, "image");
+        write!(
+            f,
+            "{metric} of {method} of {model} is not defined any more for {images} with a score before"
+        )
+    }
+}
+
+/// How many images a network classifies as they are labeled: explanations of a network that knows less may score better.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Classified {
+    /// The network's name in the baseline.
+    pub network: String,
+    /// Right images of the baseline and of the new run.
+    pub n_right: [usize; 2],
+    /// Images that both label with the same class.
+    pub n: usize,
+}
+
+impl fmt::Display for Classified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { network, n_right: [before, now], n } = self;
+        write!(f, "{network} classifies {now} of {n} images as labeled, and did {before} before")
+    }
+}
+
+/// One metric of one (model, method).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// The model's name in the sweep.
+    pub model: String,
+    /// The method's name in the sweep.
+    pub method: String,
+    /// Whether the method is a control.
+    pub is_control: bool,
+    /// The metric's name in the sweep, or `adcc`.
+    pub metric: String,
+    /// Which direction is good.
+    pub better: Better,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The baseline's mean, a fraction, over the images that both scored; over all that it scored where there are none.
+    pub base: Option<f64>,
+    /// The new mean over the same images; `None` where there are none that both scored.
+    pub new: Option<f64>,
+    /// New minus baseline, over the images that both scored, with interval and p-values.
+    pub difference: Option<Difference>,
+    /// Up to which size a change in this direction is noise, in the metric's own unit.
+    pub noise: f64,
+    /// How far the mean moves with the seed alone, as a standard deviation: where two runs differ in nothing but their
+    /// seeds, an image's difference has twice the variance that one seed gives.
+    pub seed_deviation: Option<f64>,
+}
+
+impl Change {
+    /// The baseline's mean, which shares are of.
+    pub(super) fn base_mean(&self) -> f64 {
+        self.base.unwrap_or(0.0)
+    }
+
+    /// What is wrong with it.
+    pub fn fault(&self) -> Option<Fault> {
+        match self.verdict {
+            Verdict::Regressed => Some(Fault::Regressed),
+            Verdict::Missing => Some(Fault::Missing),
+            Verdict::Improved | Verdict::WithinNoise | Verdict::Unchanged => None,
+        }
+    }
+}
+
+/// Rows of a (model, method) without a score.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// The model's name in the sweep.
+    pub model: String,
+    /// The method's name in the sweep.
+    pub method: String,
+    /// Degenerate maps of the baseline and of the new run.
+    pub degenerate: [usize; 2],
+    /// Failed rows of the baseline and of the new run.
+    pub failed: [usize; 2],
+    /// How many more degenerate maps are within noise: the limit of noise as a share of the images.
+    pub tolerated: usize,
+}
+
+impl Loss {
+    /// What there is more of than before, the worst first: failed rows, and degenerate maps beyond noise.
+    pub fn faults(&self) -> Vec<Fault> {
+        let missing = (grown(self.failed) > 0).then_some(Fault::Missing);
+        let degenerate = (grown(self.degenerate) > self.tolerated).then_some(Fault::Degenerate);
+        missing.into_iter().chain(degenerate).collect()
+    }
+
+    /// By how many rows it grew.
+    pub(super) fn growth(&self) -> usize {
+        grown(self.degenerate) + grown(self.failed)
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ([old, new], [old_failed, new_failed]) = (self.degenerate, self.failed);
+        write!(f, "{old} degenerate maps, now {new}; {old_failed} failed rows, now {new_failed}")
+    }
+}
+
+/// How many there are more than before.
+pub(super) fn grown([old, new]: [usize; 2]) -> usize {
+    new.saturating_sub(old)
+}
+
+impl Comparison {
+    /// How many changes have a verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.changes.iter().filter(|change| change.verdict == verdict).count()
+    }
+
+    /// Whether some change, or some loss, is this fault.
+    pub fn has(&self, fault: Fault) -> bool {
+        self.changes.iter().any(|change| change.fault() == Some(fault))
+            || self.losses.iter().any(|loss| loss.faults().contains(&fault))
+    }
+
+    /// In a sentence, which change for the worse might not have been seen: of the method and metric, controls aside, where the
+    /// smallest that is seen four times out of five is largest compared with what is allowed. `None` where every one would
+    /// have been seen.
+    pub fn blind_spot(&self) -> Option<String> {
+        // What is allowed must not depend on the direction of a change that is not even significant.
+        let allowed = |change: &Change| self.limits.of(&change.metric, true).of(change.base_mean());
+        let blind = self.changes.iter().filter(|change| !change.is_control).filter_map(|change| {
+            let (seen_from, allowed) = (change.difference?.detectable, allowed(change));
+            (seen_from > allowed).then_some((change, seen_from, allowed))
+        });
+        let blindness = |seen_from: f64, allowed: f64| seen_from / allowed;
+        let (Change { metric, method, .. }, seen_from, allowed) =
+            blind.max_by(|a, b| blindness(a.1, a.2).total_cmp(&blindness(b.1, b.2)))?;
+        let mut all = self.changes.iter().filter_map(|change| change.difference);
+        if all.all(|difference| difference.detectable.is_infinite()) {
+            return Some(
+                "With so few images no change of any size can be seen: take more of them."
+                    .to_owned(),
+            );
+        }
+        let seen = if seen_from.is_finite() {
+            let from = 100.0 * seen_from;
+            format!("is seen four times out of five only from {from:.2} points on")
+        } else {
+            "cannot be seen at all".to_owned()
+        };
+        Some(format!(
+            "So few images may hide something: a change of {metric} under {method} {seen}, and {:.2} are allowed.",
+            100.0 * allowed
+        ))
+    }
+}
+
+/// A metric as it heads a column, by its name.
+pub(super) fn heading(change: &Change) -> String {
+    let arrow = report::arrow(change.better);
+    format!("{} {arrow}", change.metric)
+}
