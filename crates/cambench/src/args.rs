@@ -20,7 +20,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0 done    1 bug    2 usage    3 config, data or model    4 more failed rows than --max-failed
   5 incomplete    6 not comparable    7 verification failed    10 regression    11 degenerate maps
-  130 interrupted (the same command continues)";
+  130 interrupted (the same command continues)    141 the output was closed";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

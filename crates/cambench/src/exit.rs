@@ -28,6 +28,8 @@ pub(crate) enum Exit {
     Degenerate = 11,
     /// Stopped by Ctrl-C; the same command continues.
     Interrupted = 130,
+    /// Whoever read the output has closed it; as by SIGPIPE, so that nobody takes it for success.
+    BrokenPipe = 141,
 }
 
 impl Exit {
