@@ -37,8 +37,8 @@ impl ShardOutcome {
 /// next attempt on such a device goes on from there.
 ///
 /// # Errors
-/// Where a network cannot be loaded or the folder cannot be written. A method that panics or an image that cannot be read
-/// is a failed row.
+/// Where a network cannot be loaded, the folder cannot be written, or the device breaks down. A method that panics or an
+/// image that cannot be read is a failed row.
 pub fn run_shard(
     plan: &Plan,
     folder: &Path,

@@ -14,8 +14,8 @@ use cam_results::{
 use serde::Serialize;
 
 use crate::{
-    Event, Networks, Overrides, Plan, PlanError, Provenance, Sweep, config::MethodChoice,
-    guard::guard, run::Cell, seed::image_seed,
+    Event, Networks, Overrides, Plan, PlanError, Provenance, Sweep, guard::guard, run::Cell,
+    seed::image_seed,
 };
 
 /// What was found.
@@ -64,6 +64,13 @@ pub enum VerifyError {
     Plan(#[from] PlanError),
 }
 
+impl VerifyError {
+    /// As [`PlanError::is_broken_device`].
+    pub fn is_broken_device(&self) -> bool {
+        matches!(self, Self::Plan(error) if error.is_broken_device())
+    }
+}
+
 /// By how much a number may differ where rounding may: on a card, or at another version, device or number of threads. A binary metric
 /// may flip, so one that only takes 0 and 1 is left out then.
 const TOLERANCE: f64 = 1e-3;
@@ -71,7 +78,8 @@ const TOLERANCE: f64 = 1e-3;
 /// Checks all rows of a run for what follows from them, and computes `n_sampled` of them again; `seed` draws which.
 ///
 /// # Errors
-/// Where the run's images, weights or device are not there any more. That they are others is a mismatch.
+/// Where the run's images, weights or device are not there any more, or the device breaks down. That they are others is a
+/// mismatch.
 pub fn verify(
     run: &Run,
     n_sampled: usize,
@@ -256,24 +264,17 @@ fn compute(
     let mut rows = BTreeMap::new();
     let mut networks = Networks::default();
     for model in &plan.models {
-        let of_model: Vec<&Record> =
-            sample.iter().copied().filter(|record| record.model == model.name).collect();
-        if of_model.is_empty() {
+        // The methods to compute on each image.
+        let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for record in sample.iter().filter(|record| record.model == model.name) {
+            wanted.entry(&*record.image).or_default().insert(&*record.method);
+        }
+        if wanted.is_empty() {
             continue;
         }
         let loaded = model.load(&mut networks, plan.device, plan.memory(), on_event)?;
-        let cut = loaded
-            .cut(&model.layer, Some((model.batch, model.head_batch)))
-            .expect("the layer was resolved when it was planned");
-        let methods = |image: &str| -> Vec<&MethodChoice> {
-            let is_wanted = |method: &&MethodChoice| {
-                of_model
-                    .iter()
-                    .any(|record| record.image == image && record.method == method.label())
-            };
-            plan.sweep.methods.iter().filter(is_wanted).collect()
-        };
-        let items = plan.dataset.items.iter().filter(|item| !methods(&item.image).is_empty());
+        let cut = model.cut(loaded);
+        let items = plan.dataset.items.iter().filter(|item| wanted.contains_key(&*item.image));
         let items: Vec<_> = items.cloned().collect();
         for (index, photo) in prefetch(items.clone(), &model.preprocessing, plan.dataset.exif) {
             let item = &items[index];
@@ -281,8 +282,10 @@ fn compute(
             let prepared = photo
                 .map_err(|error| error.to_string())
                 .and_then(|photo| guard(|| cell.subject(&photo, plan.device)));
-            for method in methods(&item.image) {
-                let row = cell.compute(&prepared, method);
+            let wanted = &wanted[&*item.image];
+            for method in plan.sweep.methods.iter().filter(|method| wanted.contains(method.label()))
+            {
+                let row = cell.compute(&prepared, method)?;
                 on_event(Event::RowFinished { record: &row.record });
                 rows.insert(row.record.key(), row);
             }

@@ -23,7 +23,7 @@ use cam_runner::{Networks, Plan, ShardOutcome, run_shard};
 use super::{Cut, read_list};
 use crate::{
     args::ShardArgs,
-    exit::{Exit, Usage},
+    exit::{Exit, Usage, is_of_a_broken_device},
     progress::{Progress, WORKER},
     run::provenance,
 };
@@ -150,7 +150,8 @@ impl Worker<'_> {
         Ok(outcome)
     }
 
-    /// Computes what is asked for line by line, and answers each with `done SHARD ROWS FAILED` or `failed SHARD`.
+    /// Computes what is asked for line by line, and answers each with `done SHARD ROWS FAILED` or `failed SHARD`. Ends
+    /// without an answer where the device breaks down: whoever asks has to start another process.
     fn serve(&mut self, shard_of: impl Fn(usize) -> Result<usize>) -> Result<Exit> {
         for line in lines(&self.signals.stop) {
             let line = line.context("cannot read the standard input")?;
@@ -160,6 +161,7 @@ impl Worker<'_> {
                         println!("done {shard} {} {}", outcome.n_rows, outcome.n_failed);
                     }
                     Ok(_) => return Ok(self.interrupted()),
+                    Err(error) if is_of_a_broken_device(&error) => return Err(error),
                     Err(error) => {
                         eprintln!("error: shard {shard}: {}", crate::described(&error));
                         println!("failed {shard}");
