@@ -48,6 +48,13 @@ pub(crate) fn image(path: &Path) -> Answer {
     Ok("its pixels".into())
 }
 
+/// An image that is squashed to a square.
+pub(crate) fn squashed(path: &Path) -> Answer {
+    let preprocessing = Preprocessing { resize: Resize::Exact([256, 256]), ..PREPROCESSING };
+    Photo::open(path, &preprocessing, Orientation::Ignore).map_err(text)?;
+    Ok("its pixels".into())
+}
+
 /// A data set by its manifest, and its images.
 pub(crate) fn dataset(manifest: &Path) -> Answer {
     let dataset = Dataset::load(manifest, &Limits::default()).map_err(text)?;
