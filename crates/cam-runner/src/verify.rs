@@ -9,7 +9,8 @@ use std::{
 use cam_data::prefetch;
 use cam_models::DeviceChoice;
 use cam_results::{
-    Key, MetricEntry, RawMap, Record, Row, Run, RunManifest, Status, adcc, adcc_parts, summarize,
+    Curve, Key, MetricEntry, RawMap, Record, Row, Run, RunManifest, Status, adcc, adcc_parts,
+    summarize,
 };
 use serde::Serialize;
 
@@ -92,7 +93,7 @@ pub fn verify(
     let is_exact = is_exact(manifest, plan.manifest());
     mismatches.extend(sources(manifest, plan.manifest()));
     let sample = sample(run.records(), n_sampled, seed);
-    let maps = maps(run, &sample, &mut mismatches);
+    let stored = Stored::of(run, &sample, &mut mismatches);
     let again = compute(&plan, &sample, on_event)?;
     let mut n_computed = 0;
     for record in &sample {
@@ -104,8 +105,14 @@ pub fn verify(
             continue;
         };
         n_computed += 1;
-        let map = maps.get(&record.key());
-        for what in compared(record, map, row, &manifest.metrics, is_exact) {
+        let wrong = compared(record, row, &manifest.metrics, is_exact);
+        // What is beside a row of another kind is of another kind, too.
+        let beside = if record.status == row.record.status {
+            stored.compared(&record.key(), row, is_exact)
+        } else {
+            vec![]
+        };
+        for what in wrong.into_iter().chain(beside) {
             mismatches.push(Mismatch { place: place.clone(), what });
         }
     }
@@ -240,19 +247,81 @@ fn sample(records: &[Record], n: usize, seed: u64) -> Vec<&Record> {
     drawn.into_iter().map(|(_, i)| &records[i]).collect()
 }
 
-/// The stored maps of the sample.
-fn maps(run: &Run, sample: &[&Record], mismatches: &mut Vec<Mismatch>) -> BTreeMap<Key, RawMap> {
-    let wanted: BTreeSet<Key> = sample.iter().map(|record| record.key()).collect();
-    let mut maps = BTreeMap::new();
-    let visited = run.visit_maps(|key, map| {
-        if wanted.contains(key) {
-            maps.insert(key.clone(), map.clone());
-        }
-    });
-    if let Err(error) = visited {
-        mismatches.push(Mismatch { place: "maps.parquet".into(), what: error.to_string() });
+/// What is stored of the sample beside its records; `None` for a file that cannot be read.
+struct Stored {
+    maps: Option<BTreeMap<Key, RawMap>>,
+    curves: Option<BTreeMap<Key, Vec<Curve>>>,
+}
+
+impl Stored {
+    /// A file that cannot be read is a mismatch.
+    fn of(run: &Run, sample: &[&Record], mismatches: &mut Vec<Mismatch>) -> Self {
+        let wanted: BTreeSet<Key> = sample.iter().map(|record| record.key()).collect();
+        let mut say = |file: &str, error: &cam_results::Error| {
+            mismatches.push(Mismatch { place: file.into(), what: error.to_string() });
+        };
+        let mut maps = BTreeMap::new();
+        let visited = run.visit_maps(|key, map| {
+            if wanted.contains(key) {
+                maps.insert(key.clone(), map.clone());
+            }
+        });
+        let maps = visited.inspect_err(|error| say("maps.parquet", error)).ok().map(|()| maps);
+        let mut curves: BTreeMap<Key, Vec<Curve>> = BTreeMap::new();
+        let visited = run.visit_curves(|key, curve| {
+            if wanted.contains(key) {
+                curves.entry(key.clone()).or_default().push(curve.clone());
+            }
+        });
+        let curves =
+            visited.inspect_err(|error| say("curves.parquet", error)).ok().map(|()| curves);
+        Self { maps, curves }
     }
-    maps
+
+    /// What differs from the map and the curves of a row that was computed again.
+    fn compared(&self, key: &Key, again: &Row, is_exact: bool) -> Vec<String> {
+        let mut wrong = vec![];
+        if let Some(maps) = &self.maps {
+            match (maps.get(key), &again.map) {
+                (Some(old), Some(new)) if is_exact && !is_same_map(old, new) => {
+                    wrong.push("its map comes out as another one".into());
+                }
+                (Some(_), Some(_)) | (None, None) => {}
+                (None, Some(_)) => wrong.push("its map is not there".into()),
+                (Some(_), None) => wrong.push("it has a map, and comes out without one".into()),
+            }
+        }
+        if let Some(curves) = &self.curves {
+            let old = curves.get(key).map_or(&[][..], Vec::as_slice);
+            let is_of =
+                |curves: &[Curve], metric: &str| curves.iter().any(|curve| curve.metric == metric);
+            let missing = again.curves.iter().filter(|curve| !is_of(old, &curve.metric));
+            wrong
+                .extend(missing.map(|curve| format!("its curve of {} is not there", curve.metric)));
+            for curve in old {
+                let new = again.curves.iter().find(|new| new.metric == curve.metric);
+                if new.is_none_or(|new| !is_same_curve(curve, new, is_exact)) {
+                    wrong.push(format!("its curve of {} comes out as another one", curve.metric));
+                }
+            }
+        }
+        wrong
+    }
+}
+
+fn is_same_map(a: &RawMap, b: &RawMap) -> bool {
+    let bits = |map: &RawMap| map.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    (a.height, a.width, bits(a)) == (b.height, b.width, bits(b))
+}
+
+fn is_same_curve(a: &Curve, b: &Curve, is_exact: bool) -> bool {
+    let mut pairs = a.values.iter().zip(&b.values);
+    a.values.len() == b.values.len() && pairs.all(|(a, b)| is_same(*a, *b, is_exact))
+}
+
+/// Whether a number is the one that comes out: bit for bit, or to within rounding.
+fn is_same(old: f64, new: f64, is_exact: bool) -> bool {
+    if is_exact { old.to_bits() == new.to_bits() } else { (old - new).abs() <= TOLERANCE }
 }
 
 /// The sampled rows, computed again.
@@ -294,14 +363,8 @@ fn compute(
     Ok(rows)
 }
 
-/// What differs between a stored row and the same one computed again.
-fn compared(
-    stored: &Record,
-    map: Option<&RawMap>,
-    again: &Row,
-    metrics: &[MetricEntry],
-    is_exact: bool,
-) -> Vec<String> {
+/// What differs between a stored record and the same one computed again.
+fn compared(stored: &Record, again: &Row, metrics: &[MetricEntry], is_exact: bool) -> Vec<String> {
     let mut wrong = vec![];
     let new = &again.record;
     let mut say = |what: &str, old: String, new: String| {
@@ -314,9 +377,12 @@ fn compared(
     if (stored.label, stored.target) != (new.label, new.target) {
         say("class", format!("{:?}", stored.target), format!("{:?}", new.target));
     }
+    if stored.predicted != new.predicted {
+        let [old, new] = [stored, new].map(|record| format!("{:?}", record.predicted));
+        say("predicted class", old, new);
+    }
     let is_same = |old: Option<f64>, new: Option<f64>| match (old, new) {
-        (Some(old), Some(new)) if is_exact => old.to_bits() == new.to_bits(),
-        (Some(old), Some(new)) => (old - new).abs() <= TOLERANCE,
+        (Some(old), Some(new)) => is_same(old, new, is_exact),
         (old, new) => old.is_none() && new.is_none(),
     };
     if !is_same(stored.confidence, new.confidence) {
@@ -335,12 +401,6 @@ fn compared(
     };
     if is_exact && counts(stored) != counts(new) {
         say("cost", format!("{:?}", counts(stored)), format!("{:?}", counts(new)));
-    }
-    if let (Some(old), Some(new)) = (map, &again.map) {
-        let bits = |map: &RawMap| map.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-        if is_exact && (old.height, old.width, bits(old)) != (new.height, new.width, bits(new)) {
-            wrong.push("its map comes out as another one".into());
-        }
     }
     wrong
 }
