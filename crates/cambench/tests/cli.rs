@@ -698,6 +698,12 @@ fn explain_writes_an_overlay_and_a_map_and_says_the_class() {
     assert_ne!(ours, theirs);
     let beyond = |map: &tch::Tensor| map.clamp(0.0, 1.0).ne_tensor(map).any().int64_value(&[]) == 1;
     assert!(!beyond(&ours) && beyond(&theirs), "upsampled bicubically, and not clamped");
+
+    // Behind the largest seed comes the smallest.
+    let most = u64::MAX.to_string();
+    let seeds = ["--seed", &most, "--seeds", "2", "--method", "rise", "--option", "n_masks=4"];
+    let args = ["explain", "photos/0.png", "--model", "resnet18", "--weights", "seeded"];
+    workshop.output(&[&args[..], &seeds].concat()).is(0, &[]);
 }
 
 #[test]
