@@ -86,13 +86,16 @@ fn named(text: &str, shard_of: impl Fn(usize) -> Result<usize>) -> Result<Vec<us
         let (start, end) = range.split_once('-').unwrap_or((range, range));
         let number = |text: &str| text.trim().parse::<usize>().map_err(|_not_a_number| wrong());
         let (start, end) = (number(start)?, number(end)?);
+        if start > end {
+            return Err(wrong().into());
+        }
         // Before room is made for as many.
         shard_of(end)?;
         for index in start..=end {
             shards.push(shard_of(index)?);
         }
     }
-    if shards.is_empty() { Err(wrong().into()) } else { Ok(shards) }
+    Ok(shards)
 }
 
 struct Worker<'a> {
@@ -281,7 +284,8 @@ mod tests {
         };
         assert_eq!(named("3", of_ten).unwrap(), [3]);
         assert_eq!(named("0-2,7", of_ten).unwrap(), [0, 1, 2, 7]);
-        for wrong in ["", "a", "3-1", "1-", "-", "0-9999999999", "0-18446744073709551615"] {
+        for wrong in ["", "a", "3-1", "3-1,2", "1-", "-", "0-9999999999", "0-18446744073709551615"]
+        {
             assert!(named(wrong, of_ten).unwrap_err().is::<Usage>(), "{wrong}");
         }
     }
