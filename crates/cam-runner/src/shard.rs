@@ -3,12 +3,13 @@
 use std::{path::Path, sync::atomic::AtomicBool};
 
 use cam_results::{
-    Committed, Part, Row, RunManifest, RunStatus, ShardPlan, Status, Store, shards::is_committed,
+    Committed, Part, Row, RunManifest, RunStatus, ShardPlan, Status, Store, host,
+    shards::is_committed,
 };
 
 use crate::{
     Event, Networks, Plan, RunError, clock,
-    machine::{device_title, host},
+    machine::device_title,
     run::{compute, missing},
 };
 

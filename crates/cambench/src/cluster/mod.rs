@@ -293,7 +293,7 @@ pub(crate) fn clean(run: &Path) -> Result<Exit> {
         tidy_up(&cut.folder)?;
         println!("the run is finished and keeps its tables; its shards, logs and jobs are removed");
     } else {
-        let (n, n_kept) = shards::clean(&cut.folder, &cam_runner::host())?;
+        let (n, n_kept) = shards::clean(&cut.folder, &cam_results::host())?;
         println!(
             "{n} files of unfinished or failed attempts are removed; committed parts are kept"
         );

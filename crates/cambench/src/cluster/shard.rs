@@ -119,7 +119,7 @@ impl Worker<'_> {
         }
         if let Err(error) = &result {
             let failure =
-                Failure { shard, host: cam_runner::host(), message: crate::described(error) };
+                Failure { shard, host: cam_results::host(), message: crate::described(error) };
             // The error itself is what counts; it is printed, and the exit code tells.
             if let Err(error) = failure.write(&self.cut.folder) {
                 eprintln!("warning: {error}");
