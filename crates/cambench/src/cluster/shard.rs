@@ -154,7 +154,8 @@ impl Worker<'_> {
     }
 
     /// Computes what is asked for line by line, and answers each with `done SHARD ROWS FAILED` or `failed SHARD`. Ends
-    /// without an answer where the device breaks down: whoever asks has to start another process.
+    /// without an answer where the device breaks down, or does not let the run be planned: this is nothing of the shard's,
+    /// and whoever asks has to start another process.
     fn serve(&mut self, shard_of: impl Fn(usize) -> Result<usize>) -> Result<Exit> {
         for line in lines(&self.signals.stop) {
             let line = line.context("cannot read the standard input")?;
@@ -164,7 +165,9 @@ impl Worker<'_> {
                         println!("done {shard} {} {}", outcome.n_rows, outcome.n_failed);
                     }
                     Ok(_) => return Ok(self.interrupted()),
-                    Err(error) if is_of_a_broken_device(&error) => return Err(error),
+                    Err(error) if is_of_a_broken_device(&error) || self.plan.is_none() => {
+                        return Err(error);
+                    }
                     Err(error) => {
                         eprintln!("error: shard {shard}: {}", crate::described(&error));
                         println!("failed {shard}");
