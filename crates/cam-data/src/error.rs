@@ -84,8 +84,20 @@ pub enum DataError {
         /// The largest number of pixels that is decoded.
         limit: u64,
     },
+    /// An image is longer than any photograph.
+    #[error("{} has {width}x{height} pixels, and a side may have {} million", path.display(), limit / 1_000_000)]
+    LongSide {
+        /// The file.
+        path: PathBuf,
+        /// Its width in pixels.
+        width: u32,
+        /// Its height in pixels.
+        height: u32,
+        /// The longest side that is decoded, in pixels.
+        limit: u32,
+    },
     /// An image would be larger than any photograph, most often because it is long and narrow.
-    #[error("{} has {width}x{height} pixels: resized to {}x{}, more than the limit of {} million", path.display(), resized.0, resized.1, limit / 1_000_000)]
+    #[error("{} has {width}x{height} pixels: resizing it makes {}x{} of them, more than the limit of {} million", path.display(), largest.0, largest.1, limit / 1_000_000)]
     TooLong {
         /// The file.
         path: PathBuf,
@@ -93,8 +105,9 @@ pub enum DataError {
         width: u32,
         /// Its height in pixels.
         height: u32,
-        /// Width and height after resizing, in pixels.
-        resized: (u64, u64),
+        /// Width and height of the largest image on the way, whose width is resized and whose height may not be yet, in
+        /// pixels.
+        largest: (u64, u64),
         /// The largest number of pixels that is made.
         limit: u64,
     },

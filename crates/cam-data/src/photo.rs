@@ -39,6 +39,9 @@ pub struct Photo {
 /// The largest image that is decoded or made, in pixels.
 const MAX_PIXELS: u64 = 100_000_000;
 
+/// The longest side of an image that is decoded, in pixels: for each of them a filter that shrinks it takes up to 32 bytes.
+const MAX_SIDE: u32 = 1_000_000;
+
 /// The largest file that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -51,8 +54,8 @@ impl Photo {
     /// Decodes, resizes and crops a file.
     ///
     /// # Errors
-    /// [`DataError`] where the file cannot be read, is no JPEG or PNG, is damaged, or has more than 256 MiB or 100 million
-    /// pixels, as it is or resized.
+    /// [`DataError`] where the file cannot be read, is no JPEG or PNG, is damaged, or has more than 256 MiB, 100 million
+    /// pixels, as it is or while it is resized, or a million along a side.
     pub fn open(
         path: &Path,
         preprocessing: &Preprocessing,
@@ -83,18 +86,18 @@ impl Photo {
         orientation: Orientation,
     ) -> Result<(Self, Frame), DataError> {
         let image = decode(bytes, path, orientation)?;
-        let resized = resized_size(image.dimensions(), preprocessing.resize);
-        if resized.0.saturating_mul(resized.1) > MAX_PIXELS {
-            let (width, height) = image.dimensions();
+        let (width, height) = resized_size(image.dimensions(), preprocessing.resize);
+        // Width comes before height, so the image on the way may be the largest of the three.
+        let largest = (width, height.max(image.height().into()));
+        if largest.0.saturating_mul(largest.1) > MAX_PIXELS {
             return Err(DataError::TooLong {
                 path: path.to_path_buf(),
-                width,
-                height,
-                resized,
+                width: image.width(),
+                height: image.height(),
+                largest,
                 limit: MAX_PIXELS,
             });
         }
-        let (width, height) = resized;
         let resized = resize(&image, (width as u32, height as u32), preprocessing.interpolation);
         let [left, top] =
             [width, height].map(|length| offset(length as i64, i64::from(preprocessing.crop)));
@@ -183,6 +186,10 @@ fn decoder<'a>(bytes: &'a [u8], path: &Path) -> Result<impl ImageDecoder + use<'
             height,
             limit: MAX_PIXELS,
         });
+    }
+    if width.max(height) > MAX_SIDE {
+        let path = path.to_path_buf();
+        return Err(DataError::LongSide { path, width, height, limit: MAX_SIDE });
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_PIXELS * 8);

@@ -205,7 +205,7 @@ fn an_image_that_resizing_would_make_absurdly_long_is_refused() {
     let (_, message) = refused("line.png", bytes.get_ref());
     assert_eq!(
         message,
-        "set/line.png has 1x60000 pixels: resized to 48x2880000, more than the limit of 100 million"
+        "set/line.png has 1x60000 pixels: resizing it makes 48x2880000 of them, more than the limit of 100 million"
     );
 }
 

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Read as _, Write},
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use sha2::{Digest, Sha256};
@@ -198,23 +199,49 @@ pub(crate) fn temporaries(folder: &Path) -> Result<Vec<PathBuf>> {
 
 const SUFFIX: &str = ".cambench-tmp";
 
+/// `.report.md.host.4711.cambench-tmp`: a folder may be many hosts', each of which has a process of that number.
 fn temporary(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}{SUFFIX}", std::process::id()))
+    path.with_file_name(format!(".{name}.{}.{}{SUFFIX}", *HOST, std::process::id()))
 }
 
-/// Whether a file is a temporary one of a process that is not running here.
+/// Whether a file is a temporary one of a process that ran on this host and is gone. Of another host nobody can tell.
 fn is_left_over(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let words = name.strip_prefix('.').and_then(|name| name.strip_suffix(SUFFIX));
-    let pid = words.and_then(|words| words.rsplit('.').next());
-    pid.is_some_and(|pid| is_running(pid) != Some(true))
+    let mut words = words.into_iter().flat_map(|words| words.rsplit('.'));
+    let (pid, host) = (words.next(), words.next());
+    host == Some(&**HOST) && pid.is_some_and(|pid| is_running(pid) != Some(true))
+}
+
+/// This host's name in those of files.
+static HOST: LazyLock<String> = LazyLock::new(|| plain(&host()));
+
+/// This host's name.
+pub fn host() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown".into())
+}
+
+/// A host's name without what has a meaning in ours.
+pub(crate) fn plain(host: &str) -> String {
+    host.replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-', "_")
 }
 
 /// Whether a process of this host is running; `None` where the system does not say.
 pub(crate) fn is_running(pid: &str) -> Option<bool> {
     let processes = Path::new("/proc");
     processes.join("self").exists().then(|| processes.join(pid).exists())
+}
+
+/// The temporary name of a file on this host, by a process that is not there.
+#[cfg(test)]
+pub(crate) fn temporary_of_nobody(name: &str) -> String {
+    format!(".{name}.{}.99999999{SUFFIX}", *HOST)
 }
 
 #[cfg(test)]
@@ -239,14 +266,16 @@ mod tests {
     #[test]
     fn what_a_killed_write_left_is_removed_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let own = format!(".b.parquet.{}.cambench-tmp", std::process::id());
-        for name in [".a.parquet.99999999.cambench-tmp", &own, ".hidden", "a.cambench-tmp"] {
+        let gone = temporary_of_nobody("a.parquet");
+        let own = temporary(Path::new("b.parquet")).to_string_lossy().into_owned();
+        let elsewhere = ".a.parquet.another-host.99999999.cambench-tmp";
+        for name in [&gone, &own, elsewhere, ".hidden", "a.cambench-tmp"] {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         remove_temporaries(folder.path()).unwrap();
         let mut left: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, [own.as_str(), ".hidden", "a.cambench-tmp"]);
+        assert_eq!(left, [elsewhere, own.as_str(), ".hidden", "a.cambench-tmp"]);
     }
 }

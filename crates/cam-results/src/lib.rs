@@ -39,7 +39,7 @@ mod worst;
 
 pub use accuracy::{Accuracy, of_networks};
 pub use error::{Error, Result};
-pub use files::{write_atomically, write_bytes};
+pub use files::{host, write_atomically, write_bytes};
 pub use html::{Choice, Shown, chosen_images, report_html};
 pub use journal::Maker;
 pub use manifest::{

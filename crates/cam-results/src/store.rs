@@ -421,6 +421,7 @@ mod tests {
     use super::*;
     use crate::{
         RawMap, SCHEMA,
+        files::temporary_of_nobody,
         testing::{manifest, rows},
     };
 
@@ -638,7 +639,8 @@ mod tests {
                 fs::write(folder.path().join(name), &done[*name]).unwrap();
             }
             // The step that it was killed in has left half a hidden file.
-            fs::write(folder.path().join(".maps.parquet.99999999.cambench-tmp"), "half").unwrap();
+            let half = temporary_of_nobody("maps.parquet");
+            fs::write(folder.path().join(half), "half").unwrap();
             complete(folder.path());
             assert!(files(folder.path()) == done, "killed after {n_done} steps");
         }
@@ -663,7 +665,7 @@ mod tests {
     fn half_a_report_of_a_killed_process_does_not_stay_in_a_finished_run() {
         let folder = tempfile::tempdir().unwrap();
         complete(folder.path());
-        fs::write(folder.path().join(".report.md.99999999.cambench-tmp"), "half").unwrap();
+        fs::write(folder.path().join(temporary_of_nobody("report.md")), "half").unwrap();
         assert!(open(folder.path()).is_finished());
         assert!(files(folder.path()) == uninterrupted());
     }

@@ -58,7 +58,7 @@ pub struct CellEstimate {
 /// Tries every cell of a plan on one image, and reads every image.
 ///
 /// # Errors
-/// Where a network cannot be loaded.
+/// Where a network cannot be loaded, or the device breaks down.
 pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimate, PlanError> {
     let mut cells = vec![];
     let mut unreadable: Vec<String> = vec![];
@@ -66,9 +66,7 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
     let mut networks = Networks::default();
     for (number, model) in plan.models.iter().enumerate() {
         let loaded = model.load(&mut networks, plan.device, plan.memory(), on_event)?;
-        let cut = loaded
-            .cut(&model.layer, Some((model.batch, model.head_batch)))
-            .expect("the layer was resolved when it was planned");
+        let cut = model.cut(loaded);
         let mut tried = false;
         for (index, photo) in
             prefetch(plan.dataset.items.clone(), &model.preprocessing, plan.dataset.exif)
@@ -99,7 +97,7 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
                     image: &item.image,
                 });
                 let start = Instant::now();
-                let row = cell.compute(&prepared, method);
+                let row = cell.compute(&prepared, method)?;
                 let cost = |method: &dyn Method| method.cost(model.shape);
                 let cost = method.source.method().map(cost).unwrap_or_default();
                 let own = cost.forwards;

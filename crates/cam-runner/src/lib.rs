@@ -29,7 +29,7 @@ pub use check::{CellEstimate, Estimate, check};
 pub use config::{ConfigError, Sweep};
 pub use event::Event;
 pub use guard::is_guarded;
-pub use machine::{device_title, host};
+pub use machine::device_title;
 pub use model::{DeployedModel, FileModel, FileModelError, LayerError, Model, OnnxModel};
 pub use npy::read_map;
 pub use plan::{

@@ -4,16 +4,6 @@ use std::{collections::BTreeSet, fs};
 
 use tch::Device;
 
-/// This host's name.
-pub fn host() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .or_else(|| std::env::var("HOSTNAME").ok())
-        .map(|name| name.trim().to_owned())
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "unknown".into())
-}
-
 /// What a device is called, as far as the system tells: `NVIDIA H100 80GB HBM3`, `AMD EPYC 9354`. Rows of devices that are
 /// called alike are taken to be equal.
 pub fn device_title(device: Device) -> String {

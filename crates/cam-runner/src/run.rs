@@ -21,7 +21,7 @@ use crate::{
     clock,
     config::{MapSource, MethodChoice, TargetRule},
     event::Event,
-    guard::{broken_device, guard},
+    guard::guard,
     npy::read_map,
     plan::{Networks, Plan, PlanError, PlannedModel},
     seed::image_seed,
@@ -63,11 +63,19 @@ pub enum RunError {
     Store(#[from] cam_results::Error),
 }
 
+impl RunError {
+    /// As [`PlanError::is_broken_device`].
+    pub fn is_broken_device(&self) -> bool {
+        matches!(self, Self::Plan(error) if error.is_broken_device())
+    }
+}
+
 /// Runs a plan in `folder`, or what is missing of it. Stops after the row in hand when `stop` becomes true; what was
 /// computed until then is written.
 ///
 /// # Errors
-/// Where the folder cannot be used or written. A method that panics or an image that cannot be read is a failed row.
+/// Where the folder cannot be used or written, or the device breaks down. A method that panics or an image that cannot be
+/// read is a failed row.
 pub fn run(
     plan: &Plan,
     folder: &Path,
@@ -207,9 +215,7 @@ impl<'scope, E: Send + 'scope> Work<'_, 'scope, E> {
         let mut networks = std::mem::take(self.networks);
         let loaded = model.load(&mut networks, plan.device, plan.memory(), self.on_event)?;
         let flow = {
-            let cut = loaded
-                .cut(&model.layer, Some((model.batch, model.head_batch)))
-                .expect("the layer was resolved when it was planned");
+            let cut = model.cut(loaded);
             let counted = Counted::new(&*cut);
             let flow = self.run_images(model, &counted, missing);
             self.effort.forwards += counted.forwards();
@@ -252,10 +258,7 @@ impl<'scope, E: Send + 'scope> Work<'_, 'scope, E> {
                 let row = self.effort.compute(|| {
                     let _span = info_span!("row", image = item.image).entered();
                     cell.compute(&subject, method)
-                });
-                if let Some(what) = row.record.error.as_deref().and_then(broken_device) {
-                    return Err(PlanError::DeviceBroke { what: what.to_owned() });
-                }
+                })?;
                 if self.hand_over(row).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -328,17 +331,21 @@ impl<'a> Cell<'a> {
         Prepared { subject, forward_secs: start.elapsed().as_secs_f64() }
     }
 
-    /// The row of a method, failed where the image cannot be used or the method or a metric breaks.
+    /// The row of a method, failed where the image cannot be used or the method or a metric breaks. An error where the
+    /// device does: that is nothing of the row's, and every later one would fail, too.
     pub(crate) fn compute(
         &self,
         prepared: &Result<Prepared<'_>, String>,
         method: &MethodChoice,
-    ) -> Row {
+    ) -> Result<Row, PlanError> {
         let row = match prepared {
             Ok(prepared) => guard(|| self.explain(prepared, method)).and_then(|row| row),
             Err(error) => Err(error.clone()),
         };
-        row.unwrap_or_else(|error| self.failed(prepared.as_ref().ok(), method, error))
+        row.or_else(|error| match PlanError::of_broken_device(&error) {
+            Some(broke) => Err(broke),
+            None => Ok(self.failed(prepared.as_ref().ok(), method, error)),
+        })
     }
 
     /// Explains and scores; an error is about an imported map, or about a score that is not finite.

@@ -3,12 +3,13 @@
 use std::{path::Path, sync::atomic::AtomicBool};
 
 use cam_results::{
-    Committed, Part, Row, RunManifest, RunStatus, ShardPlan, Status, Store, shards::is_committed,
+    Committed, Part, Row, RunManifest, RunStatus, ShardPlan, Status, Store, host,
+    shards::is_committed,
 };
 
 use crate::{
     Event, Networks, Plan, RunError, clock,
-    machine::{device_title, host},
+    machine::device_title,
     run::{compute, missing},
 };
 
@@ -37,8 +38,8 @@ impl ShardOutcome {
 /// next attempt on such a device goes on from there.
 ///
 /// # Errors
-/// Where a network cannot be loaded or the folder cannot be written. A method that panics or an image that cannot be read
-/// is a failed row.
+/// Where a network cannot be loaded, the folder cannot be written, or the device breaks down. A method that panics or an
+/// image that cannot be read is a failed row.
 pub fn run_shard(
     plan: &Plan,
     folder: &Path,

@@ -9,13 +9,14 @@ use std::{
 use cam_data::prefetch;
 use cam_models::DeviceChoice;
 use cam_results::{
-    Key, MetricEntry, RawMap, Record, Row, Run, RunManifest, Status, adcc, adcc_parts, summarize,
+    Curve, Key, MetricEntry, RawMap, Record, Row, Run, RunManifest, Status, adcc, adcc_parts,
+    summarize,
 };
 use serde::Serialize;
 
 use crate::{
-    Event, Networks, Overrides, Plan, PlanError, Provenance, Sweep, config::MethodChoice,
-    guard::guard, run::Cell, seed::image_seed,
+    Event, Networks, Overrides, Plan, PlanError, Provenance, Sweep, guard::guard, run::Cell,
+    seed::image_seed,
 };
 
 /// What was found.
@@ -64,6 +65,13 @@ pub enum VerifyError {
     Plan(#[from] PlanError),
 }
 
+impl VerifyError {
+    /// As [`PlanError::is_broken_device`].
+    pub fn is_broken_device(&self) -> bool {
+        matches!(self, Self::Plan(error) if error.is_broken_device())
+    }
+}
+
 /// By how much a number may differ where rounding may: on a card, or at another version, device or number of threads. A binary metric
 /// may flip, so one that only takes 0 and 1 is left out then.
 const TOLERANCE: f64 = 1e-3;
@@ -71,7 +79,8 @@ const TOLERANCE: f64 = 1e-3;
 /// Checks all rows of a run for what follows from them, and computes `n_sampled` of them again; `seed` draws which.
 ///
 /// # Errors
-/// Where the run's images, weights or device are not there any more. That they are others is a mismatch.
+/// Where the run's images, weights or device are not there any more, or the device breaks down. That they are others is a
+/// mismatch.
 pub fn verify(
     run: &Run,
     n_sampled: usize,
@@ -84,7 +93,7 @@ pub fn verify(
     let is_exact = is_exact(manifest, plan.manifest());
     mismatches.extend(sources(manifest, plan.manifest()));
     let sample = sample(run.records(), n_sampled, seed);
-    let maps = maps(run, &sample, &mut mismatches);
+    let stored = Stored::of(run, &sample, &mut mismatches);
     let again = compute(&plan, &sample, on_event)?;
     let mut n_computed = 0;
     for record in &sample {
@@ -96,8 +105,14 @@ pub fn verify(
             continue;
         };
         n_computed += 1;
-        let map = maps.get(&record.key());
-        for what in compared(record, map, row, &manifest.metrics, is_exact) {
+        let wrong = compared(record, row, &manifest.metrics, is_exact);
+        // What is beside a row of another kind is of another kind, too.
+        let beside = if record.status == row.record.status {
+            stored.compared(&record.key(), row, is_exact)
+        } else {
+            vec![]
+        };
+        for what in wrong.into_iter().chain(beside) {
             mismatches.push(Mismatch { place: place.clone(), what });
         }
     }
@@ -232,19 +247,81 @@ fn sample(records: &[Record], n: usize, seed: u64) -> Vec<&Record> {
     drawn.into_iter().map(|(_, i)| &records[i]).collect()
 }
 
-/// The stored maps of the sample.
-fn maps(run: &Run, sample: &[&Record], mismatches: &mut Vec<Mismatch>) -> BTreeMap<Key, RawMap> {
-    let wanted: BTreeSet<Key> = sample.iter().map(|record| record.key()).collect();
-    let mut maps = BTreeMap::new();
-    let visited = run.visit_maps(|key, map| {
-        if wanted.contains(key) {
-            maps.insert(key.clone(), map.clone());
-        }
-    });
-    if let Err(error) = visited {
-        mismatches.push(Mismatch { place: "maps.parquet".into(), what: error.to_string() });
+/// What is stored of the sample beside its records; `None` for a file that cannot be read.
+struct Stored {
+    maps: Option<BTreeMap<Key, RawMap>>,
+    curves: Option<BTreeMap<Key, Vec<Curve>>>,
+}
+
+impl Stored {
+    /// A file that cannot be read is a mismatch.
+    fn of(run: &Run, sample: &[&Record], mismatches: &mut Vec<Mismatch>) -> Self {
+        let wanted: BTreeSet<Key> = sample.iter().map(|record| record.key()).collect();
+        let mut say = |file: &str, error: &cam_results::Error| {
+            mismatches.push(Mismatch { place: file.into(), what: error.to_string() });
+        };
+        let mut maps = BTreeMap::new();
+        let visited = run.visit_maps(|key, map| {
+            if wanted.contains(key) {
+                maps.insert(key.clone(), map.clone());
+            }
+        });
+        let maps = visited.inspect_err(|error| say("maps.parquet", error)).ok().map(|()| maps);
+        let mut curves: BTreeMap<Key, Vec<Curve>> = BTreeMap::new();
+        let visited = run.visit_curves(|key, curve| {
+            if wanted.contains(key) {
+                curves.entry(key.clone()).or_default().push(curve.clone());
+            }
+        });
+        let curves =
+            visited.inspect_err(|error| say("curves.parquet", error)).ok().map(|()| curves);
+        Self { maps, curves }
     }
-    maps
+
+    /// What differs from the map and the curves of a row that was computed again.
+    fn compared(&self, key: &Key, again: &Row, is_exact: bool) -> Vec<String> {
+        let mut wrong = vec![];
+        if let Some(maps) = &self.maps {
+            match (maps.get(key), &again.map) {
+                (Some(old), Some(new)) if is_exact && !is_same_map(old, new) => {
+                    wrong.push("its map comes out as another one".into());
+                }
+                (Some(_), Some(_)) | (None, None) => {}
+                (None, Some(_)) => wrong.push("its map is not there".into()),
+                (Some(_), None) => wrong.push("it has a map, and comes out without one".into()),
+            }
+        }
+        if let Some(curves) = &self.curves {
+            let old = curves.get(key).map_or(&[][..], Vec::as_slice);
+            let is_of =
+                |curves: &[Curve], metric: &str| curves.iter().any(|curve| curve.metric == metric);
+            let missing = again.curves.iter().filter(|curve| !is_of(old, &curve.metric));
+            wrong
+                .extend(missing.map(|curve| format!("its curve of {} is not there", curve.metric)));
+            for curve in old {
+                let new = again.curves.iter().find(|new| new.metric == curve.metric);
+                if new.is_none_or(|new| !is_same_curve(curve, new, is_exact)) {
+                    wrong.push(format!("its curve of {} comes out as another one", curve.metric));
+                }
+            }
+        }
+        wrong
+    }
+}
+
+fn is_same_map(a: &RawMap, b: &RawMap) -> bool {
+    let bits = |map: &RawMap| map.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    (a.height, a.width, bits(a)) == (b.height, b.width, bits(b))
+}
+
+fn is_same_curve(a: &Curve, b: &Curve, is_exact: bool) -> bool {
+    let mut pairs = a.values.iter().zip(&b.values);
+    a.values.len() == b.values.len() && pairs.all(|(a, b)| is_same(*a, *b, is_exact))
+}
+
+/// Whether a number is the one that comes out: bit for bit, or to within rounding.
+fn is_same(old: f64, new: f64, is_exact: bool) -> bool {
+    if is_exact { old.to_bits() == new.to_bits() } else { (old - new).abs() <= TOLERANCE }
 }
 
 /// The sampled rows, computed again.
@@ -256,24 +333,17 @@ fn compute(
     let mut rows = BTreeMap::new();
     let mut networks = Networks::default();
     for model in &plan.models {
-        let of_model: Vec<&Record> =
-            sample.iter().copied().filter(|record| record.model == model.name).collect();
-        if of_model.is_empty() {
+        // The methods to compute on each image.
+        let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for record in sample.iter().filter(|record| record.model == model.name) {
+            wanted.entry(&*record.image).or_default().insert(&*record.method);
+        }
+        if wanted.is_empty() {
             continue;
         }
         let loaded = model.load(&mut networks, plan.device, plan.memory(), on_event)?;
-        let cut = loaded
-            .cut(&model.layer, Some((model.batch, model.head_batch)))
-            .expect("the layer was resolved when it was planned");
-        let methods = |image: &str| -> Vec<&MethodChoice> {
-            let is_wanted = |method: &&MethodChoice| {
-                of_model
-                    .iter()
-                    .any(|record| record.image == image && record.method == method.label())
-            };
-            plan.sweep.methods.iter().filter(is_wanted).collect()
-        };
-        let items = plan.dataset.items.iter().filter(|item| !methods(&item.image).is_empty());
+        let cut = model.cut(loaded);
+        let items = plan.dataset.items.iter().filter(|item| wanted.contains_key(&*item.image));
         let items: Vec<_> = items.cloned().collect();
         for (index, photo) in prefetch(items.clone(), &model.preprocessing, plan.dataset.exif) {
             let item = &items[index];
@@ -281,8 +351,10 @@ fn compute(
             let prepared = photo
                 .map_err(|error| error.to_string())
                 .and_then(|photo| guard(|| cell.subject(&photo, plan.device)));
-            for method in methods(&item.image) {
-                let row = cell.compute(&prepared, method);
+            let wanted = &wanted[&*item.image];
+            for method in plan.sweep.methods.iter().filter(|method| wanted.contains(method.label()))
+            {
+                let row = cell.compute(&prepared, method)?;
                 on_event(Event::RowFinished { record: &row.record });
                 rows.insert(row.record.key(), row);
             }
@@ -291,14 +363,8 @@ fn compute(
     Ok(rows)
 }
 
-/// What differs between a stored row and the same one computed again.
-fn compared(
-    stored: &Record,
-    map: Option<&RawMap>,
-    again: &Row,
-    metrics: &[MetricEntry],
-    is_exact: bool,
-) -> Vec<String> {
+/// What differs between a stored record and the same one computed again.
+fn compared(stored: &Record, again: &Row, metrics: &[MetricEntry], is_exact: bool) -> Vec<String> {
     let mut wrong = vec![];
     let new = &again.record;
     let mut say = |what: &str, old: String, new: String| {
@@ -311,9 +377,12 @@ fn compared(
     if (stored.label, stored.target) != (new.label, new.target) {
         say("class", format!("{:?}", stored.target), format!("{:?}", new.target));
     }
+    if stored.predicted != new.predicted {
+        let [old, new] = [stored, new].map(|record| format!("{:?}", record.predicted));
+        say("predicted class", old, new);
+    }
     let is_same = |old: Option<f64>, new: Option<f64>| match (old, new) {
-        (Some(old), Some(new)) if is_exact => old.to_bits() == new.to_bits(),
-        (Some(old), Some(new)) => (old - new).abs() <= TOLERANCE,
+        (Some(old), Some(new)) => is_same(old, new, is_exact),
         (old, new) => old.is_none() && new.is_none(),
     };
     if !is_same(stored.confidence, new.confidence) {
@@ -332,12 +401,6 @@ fn compared(
     };
     if is_exact && counts(stored) != counts(new) {
         say("cost", format!("{:?}", counts(stored)), format!("{:?}", counts(new)));
-    }
-    if let (Some(old), Some(new)) = (map, &again.map) {
-        let bits = |map: &RawMap| map.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-        if is_exact && (old.height, old.width, bits(old)) != (new.height, new.width, bits(new)) {
-            wrong.push("its map comes out as another one".into());
-        }
     }
     wrong
 }

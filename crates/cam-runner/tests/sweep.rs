@@ -110,6 +110,43 @@ fn an_allocation_that_fails_is_a_failed_row_with_its_reason_and_the_next_row_is_
     assert!(others.iter().all(|record| record.status == Status::Ok));
 }
 
+/// What a method meets on a card that breaks down.
+struct Breaking;
+
+impl Method for Breaking {
+    fn explain(&self, _: &Subject<'_>) -> Tensor {
+        panic!("CUDA error: unspecified launch failure")
+    }
+
+    fn cost(&self, _: FeatureShape) -> Cost {
+        Cost::default()
+    }
+
+    fn about(&self) -> About {
+        About { title: "Breaking", summary: "breaks the device", source: "this test" }
+    }
+}
+
+#[test]
+fn a_device_that_breaks_down_ends_a_run_and_a_check_and_makes_no_failed_row() {
+    let workshop = Workshop::with_photographs(2);
+    let mut plan = workshop.plan("[cam, { name: cam, as: breaking }, grad_cam]");
+    plan.sweep.methods[1].source =
+        MapSource::Custom(CustomMethod { name: "breaking", method: Arc::new(Breaking) });
+    let folder = workshop.path("run");
+    let never = AtomicBool::new(false);
+    let error = cam_runner::run(&plan, &folder, &never, &mut |_| {}).unwrap_err();
+    assert!(error.is_broken_device(), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("the device broke down: CUDA error: unspecified launch"), "{said}");
+    // What was computed until then is kept, and nothing else is there.
+    let run = cam_results::Run::read(&folder).unwrap();
+    let there: Vec<_> =
+        run.records().iter().map(|record| (&*record.method, record.status)).collect();
+    assert_eq!(there, [("cam", Status::Ok)]);
+    assert!(cam_runner::check(&plan, &mut |_| {}).unwrap_err().is_broken_device());
+}
+
 #[test]
 fn an_image_that_cannot_be_read_fails_for_every_method_and_no_other_image() {
     let workshop = Workshop::with_photographs(3);

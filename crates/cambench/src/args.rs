@@ -20,7 +20,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0 done    1 bug    2 usage    3 config, data or model    4 more failed rows than --max-failed
   5 incomplete    6 not comparable    7 verification failed    10 regression    11 degenerate maps
-  130 interrupted (the same command continues)";
+  130 interrupted (the same command continues)    141 the output was closed";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -430,7 +430,7 @@ Examples:
   cambench verify results/table1/2026-11-24-1a2b3c4d
   cambench verify results/table1/2026-11-24-1a2b3c4d --sample 5% --seed 7
 
-All rows are checked against what follows from them (ADCC, areas of curves, summary.csv); the sampled ones are \
+All rows are checked against what follows from them (ADCC, summary.csv); scores, maps and curves of the sampled rows are \
 computed again, from the weights and images that the manifest names by their hashes. Exit code 7 if anything differs.")]
 pub(crate) struct VerifyArgs {
     /// The run's folder

@@ -28,6 +28,8 @@ pub(crate) enum Exit {
     Degenerate = 11,
     /// Stopped by Ctrl-C; the same command continues.
     Interrupted = 130,
+    /// Whoever read the output has closed it; as by SIGPIPE, so that nobody takes it for success.
+    BrokenPipe = 141,
 }
 
 impl Exit {
@@ -51,7 +53,7 @@ impl Exit {
         if let Some(cam_results::Error::Incomplete { .. }) = error.downcast_ref() {
             return Self::Incomplete;
         }
-        if let Some(RunError::Plan(PlanError::DeviceBroke { .. })) = error.downcast_ref() {
+        if is_of_a_broken_device(error) {
             return Self::Incomplete;
         }
         let is_users = error.chain().any(|cause| {
@@ -72,6 +74,15 @@ impl Exit {
     }
 }
 
+/// Whether a device broke down: nothing more can be computed in this process, and in another one it may.
+pub(crate) fn is_of_a_broken_device(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref().is_some_and(PlanError::is_broken_device)
+            || cause.downcast_ref().is_some_and(RunError::is_broken_device)
+            || cause.downcast_ref().is_some_and(VerifyError::is_broken_device)
+    })
+}
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -87,3 +98,27 @@ pub(crate) struct Usage(pub(crate) String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Unusable(pub(crate) String);
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_broken_device_leaves_every_command_incomplete() {
+        let broke = || PlanError::DeviceBroke { what: "CUDA error: launch failure".into() };
+        let errors = [
+            anyhow::Error::from(broke()),
+            RunError::from(broke()).into(),
+            VerifyError::from(broke()).into(),
+        ];
+        for error in errors {
+            assert_eq!(Exit::of(&error), Exit::Incomplete, "{error}");
+            let within = Err::<(), _>(error).context("somewhere").unwrap_err();
+            assert_eq!(Exit::of(&within), Exit::Incomplete);
+        }
+        let other = PlanError::NoRows { sweep: "sweep.yaml".into() };
+        assert_eq!(Exit::of(&RunError::from(other).into()), Exit::Config);
+    }
+}

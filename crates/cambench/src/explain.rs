@@ -103,7 +103,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
         let image = photo.tensor(&preprocessing).to_device(device);
         // As in a sweep over a folder of files.
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        let seeds = args.seed..args.seed.saturating_add(args.seeds.into());
+        let seeds = (0..args.seeds).map(|i| args.seed.wrapping_add(i.into()));
         let subject =
             |seed| Subject::new(&*cut, image.shallow_clone(), target, image_seed(seed, &file));
         let subjects: Vec<Subject<'_>> = seeds.map(subject).collect();

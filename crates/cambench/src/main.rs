@@ -1,6 +1,8 @@
 //! `cambench`: the command line. The only crate that prints and decides on exit codes.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+// First, for its macros.
+#[macro_use]
+mod out;
 
 mod args;
 mod baseline;
@@ -28,9 +30,18 @@ use crate::{
 
 fn main() -> std::process::ExitCode {
     quiet_guarded_panics();
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|said| {
+        // Help that was asked for, or what is wrong.
+        let printed = said.print();
+        if !said.use_stderr() {
+            out::end_if_failed(printed);
+        }
+        std::process::exit(said.exit_code())
+    });
     // Whatever panics outside of a row is a bug, and has said so.
-    std::panic::catch_unwind(|| dispatch(args)).unwrap_or(Exit::Bug).into()
+    let exit = std::panic::catch_unwind(|| dispatch(args)).unwrap_or(Exit::Bug);
+    out::flush();
+    exit.into()
 }
 
 fn dispatch(args: Args) -> Exit {
@@ -74,14 +85,9 @@ fn described(error: &anyhow::Error) -> String {
 }
 
 /// A panic inside a row becomes a failed row with its message; printing it as well would only tear the progress bar.
-/// A reader who has seen enough, as in `cambench list models | head`, is no bug either.
 fn quiet_guarded_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let message = panic.payload().downcast_ref().map_or("", String::as_str);
-        if message.starts_with("failed printing to stdout") {
-            std::process::exit(0);
-        }
         if !cam_runner::is_guarded() {
             print(panic);
         }

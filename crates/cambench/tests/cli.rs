@@ -698,6 +698,12 @@ fn explain_writes_an_overlay_and_a_map_and_says_the_class() {
     assert_ne!(ours, theirs);
     let beyond = |map: &tch::Tensor| map.clamp(0.0, 1.0).ne_tensor(map).any().int64_value(&[]) == 1;
     assert!(!beyond(&ours) && beyond(&theirs), "upsampled bicubically, and not clamped");
+
+    // Behind the largest seed comes the smallest.
+    let most = u64::MAX.to_string();
+    let seeds = ["--seed", &most, "--seeds", "2", "--method", "rise", "--option", "n_masks=4"];
+    let args = ["explain", "photos/0.png", "--model", "resnet18", "--weights", "seeded"];
+    workshop.output(&[&args[..], &seeds].concat()).is(0, &[]);
 }
 
 #[test]
@@ -772,7 +778,7 @@ fn a_check_fails_where_the_run_would() {
 }
 
 #[test]
-fn a_reader_who_has_seen_enough_is_no_bug() {
+fn a_reader_who_has_seen_enough_is_neither_a_bug_nor_success() {
     let workshop = Workshop::with_photographs(0);
     let mut list = workshop
         .cambench(&["list", "models"])
@@ -782,8 +788,36 @@ fn a_reader_who_has_seen_enough_is_no_bug() {
         .unwrap();
     drop(list.stdout.take());
     let ended = Ended::of(list.wait_with_output().unwrap());
-    ended.is(0, &[]);
+    ended.is(141, &[]);
     assert_eq!(ended.stderr, "");
+}
+
+/// A device that is always full.
+#[cfg(target_os = "linux")]
+fn full() -> fs::File {
+    fs::File::options().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_printed_for_a_full_disk_is_an_error() {
+    let workshop = Workshop::with_photographs(0);
+    for args in [&["list", "models"][..], &["list", "methods", "--json"], &["--help"]] {
+        let ended = Ended::of(workshop.cambench(args).stdout(full()).output().unwrap());
+        ended.is(3, &["error: cannot write to the standard output: No space left on device"]);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_run_whose_log_has_no_room_left_is_computed_all_the_same() {
+    let workshop = Workshop::with_photographs(1);
+    let mut run = workshop.cambench(&["run", "sweep.yaml", "--out", "run"]);
+    assert_eq!(run.stdout(Stdio::null()).stderr(full()).status().unwrap().code(), Some(0));
+    assert_eq!(Run::read(&workshop.path("run")).unwrap().n_missing(), 0);
+    // Nor does it hide why a command failed.
+    let mut none = workshop.cambench(&["report", "nowhere"]);
+    assert_eq!(none.stderr(full()).status().unwrap().code(), Some(3));
 }
 
 #[test]

@@ -3,12 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use cam_results::{Picture, Record, Row, Run, RunManifest, RunStatus, Status, Store};
+use cam_results::{Curve, Key, Picture, Record, Row, Run, RunManifest, RunStatus, Status, Store};
 use tempfile::TempDir;
 
 const N_IMAGES: usize = 24;
@@ -19,19 +20,22 @@ struct Workshop(TempDir);
 impl Workshop {
     /// With a finished run of a small sweep in `base`.
     fn with_run(n_images: usize) -> Self {
+        Self::with_run_of(n_images, "[drop, coherency, complexity]")
+    }
+
+    fn with_run_of(n_images: usize, metrics: &str) -> Self {
         let workshop = Self(tempfile::tempdir().unwrap());
         fs::create_dir(workshop.path("photos")).unwrap();
         for i in 0..n_images {
             fs::write(workshop.path(&format!("photos/{i:02}.png")), photograph(i as u32)).unwrap();
         }
         fs::write(workshop.path("data.yaml"), "root: photos\nlayout: files\n").unwrap();
-        fs::write(
-            workshop.path("sweep.yaml"),
-            "name: small\ndataset: { manifest: data.yaml }\nmodels:\n  \
-             - { name: tf_efficientnet_lite0, weights: seeded }\nmethods: [grad_cam, recipro_cam]\n\
-             metrics: [drop, coherency, complexity]\n",
-        )
-        .unwrap();
+        let sweep = format!(
+            "name: small\ndataset: {{ manifest: data.yaml }}\nmodels:\n  \
+             - {{ name: tf_efficientnet_lite0, weights: seeded }}\nmethods: [grad_cam, recipro_cam]\n\
+             metrics: {metrics}\n"
+        );
+        fs::write(workshop.path("sweep.yaml"), sweep).unwrap();
         workshop.is(0, &["run", "sweep.yaml", "--out", "base"]);
         workshop
     }
@@ -57,9 +61,21 @@ impl Workshop {
         said
     }
 
-    /// The base run again, otherwise: its plan and rows changed.
-    fn make(&self, name: &str, plan: impl Fn(&mut RunManifest), row: impl Fn(&mut Record)) {
+    /// The base run again, otherwise: its plan and records changed.
+    fn make(&self, name: &str, plan: impl Fn(&mut RunManifest), record: impl Fn(&mut Record)) {
+        self.make_of_rows(name, plan, |row| record(&mut row.record));
+    }
+
+    /// The same, curves and maps changed, too.
+    fn make_of_rows(&self, name: &str, plan: impl Fn(&mut RunManifest), change: impl Fn(&mut Row)) {
         let base = Run::read(&self.path("base")).unwrap();
+        let mut curves: BTreeMap<Key, Vec<Curve>> = BTreeMap::new();
+        base.visit_curves(|key, curve| {
+            curves.entry(key.clone()).or_default().push(curve.clone());
+        })
+        .unwrap();
+        let mut maps = BTreeMap::new();
+        base.visit_maps(|key, map| drop(maps.insert(key.clone(), map.clone()))).unwrap();
         let mut manifest = base.manifest().clone();
         manifest.status = RunStatus::Running;
         manifest.finished = None;
@@ -72,9 +88,12 @@ impl Workshop {
             .iter()
             .filter(planned)
             .map(|record| {
-                let mut record = record.clone();
-                row(&mut record);
-                Row { record, curves: vec![], map: None }
+                let key = record.key();
+                let curves = curves.get(&key).cloned().unwrap_or_default();
+                let map = maps.get(&key).cloned();
+                let mut row = Row { record: record.clone(), curves, map };
+                change(&mut row);
+                row
             })
             .collect();
         store.append_all(&rows).unwrap();
@@ -212,7 +231,8 @@ fn the_gate_from_baseline_to_exit_code() {
 
 #[test]
 fn a_tampered_run_is_found() {
-    let workshop = Workshop::with_run(3);
+    let metrics = "[drop, coherency, complexity, { name: deletion, steps: 4 }]";
+    let workshop = Workshop::with_run_of(3, metrics);
     let said = workshop.is(0, &["verify", "base", "--sample", "100%"]);
     assert!(
         said.contains("6 rows checked, 6 of them computed again and compared bit for bit"),
@@ -242,6 +262,27 @@ fn a_tampered_run_is_found() {
     );
     let said = workshop.is(7, &["verify", "careful", "--sample", "50%"]);
     assert!(said.contains("confidence is"), "{said}");
+    let predicted = |record: &mut Record| record.predicted = Some(1000);
+    workshop.make("mistaken", |_| {}, predicted);
+    let said = workshop.is(7, &["verify", "mistaken", "--sample", "1"]);
+    assert!(said.contains("predicted class is Some(1000)"), "{said}");
+
+    // Curves and maps under scores that are right.
+    let is = |name: &str, change: &dyn Fn(&mut Row), what: &str| {
+        workshop.make_of_rows(name, |_| {}, change);
+        let said = workshop.is(7, &["verify", name, "--sample", "100%"]);
+        assert!(said.contains(what) && said.contains("bit for bit: 6 differences"), "{said}");
+    };
+    let curve = "its curve of deletion";
+    is("bent", &|row| row.curves[0].values[1] += 1e-12, &format!("{curve} comes out as another"));
+    is("short", &|row| row.curves[0].values.truncate(2), &format!("{curve} comes out as another"));
+    is("bare", &|row| row.curves.clear(), &format!("{curve} is not there"));
+    is("blind", &|row| row.map = None, "its map is not there");
+    let curves = workshop.path("bent/curves.parquet");
+    let bytes = fs::read(&curves).unwrap();
+    fs::write(&curves, &bytes[..bytes.len() / 2]).unwrap();
+    let said = workshop.is(7, &["verify", "bent", "--sample", "1"]);
+    assert!(said.contains("curves.parquet: ") && said.contains(" is damaged: "), "{said}");
 
     // Another photograph under the same name.
     fs::write(workshop.path("photos/02.png"), photograph(99)).unwrap();

@@ -1,7 +1,7 @@
 //! Baselines: runs to compare with, small enough for git.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -84,10 +84,7 @@ impl Baselines {
         // A folder that appears whole: filled beside its place, then renamed.
         let temporary = self.folder.join(format!(".{name}.{}", std::process::id()));
         let written = fill(&temporary, run).and_then(|()| {
-            if path.exists() {
-                fs::remove_dir_all(&path).map_err(|source| Error::write(&path, source))?;
-            }
-            fs::rename(&temporary, &path)
+            put_in_place(&temporary, &path)
                 .and_then(|()| sync_folder(&self.folder))
                 .map_err(|source| Error::write(&path, source))
         });
@@ -97,6 +94,25 @@ impl Baselines {
         }
         written.map(|()| path)
     }
+}
+
+/// Gives a folder its name. What has it already goes aside first, and is removed when the new one is there: whenever this
+/// is cut off, one of them is whole.
+fn put_in_place(new: &Path, path: &Path) -> io::Result<()> {
+    if !path.exists() {
+        return fs::rename(new, path);
+    }
+    let old = new.with_extension("old");
+    if old.exists() {
+        // Of one that was cut off, and replaced since.
+        fs::remove_dir_all(&old)?;
+    }
+    fs::rename(path, &old)?;
+    if let Err(error) = fs::rename(new, path) {
+        let _ = fs::rename(&old, path);
+        return Err(error);
+    }
+    fs::remove_dir_all(&old)
 }
 
 fn fill(folder: &Path, run: &Path) -> Result<()> {
@@ -119,4 +135,29 @@ fn is_name(name: &str) -> bool {
     !name.starts_with('.')
         && !name.is_empty()
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_takes_the_place_of_another_and_what_a_killed_one_left_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let make = |name: &str, text: &str| {
+            fs::create_dir(at(name)).unwrap();
+            fs::write(at(name).join("file"), text).unwrap();
+        };
+        make("base", "old");
+        make(".base.7", "new");
+        make(".base.old", "older");
+        put_in_place(&at(".base.7"), &at("base")).unwrap();
+        assert_eq!(fs::read_to_string(at("base/file")).unwrap(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // The old one is back where the new one cannot come.
+        assert!(put_in_place(&at(".base.8"), &at("base")).is_err());
+        assert_eq!(fs::read_to_string(at("base/file")).unwrap(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Error, Key, Result, Row, RunManifest,
     disk::{self, sync_folder},
-    files::{is_running, link_new},
+    files::{is_running, link_new, plain},
     journal::{Journal, JournalWriter, Lines, Maker},
     manifest::Plan,
 };
@@ -234,11 +234,6 @@ fn draft_name(shard: usize, host: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let pid = std::process::id();
     format!(".{shard:06}.{}.{pid}.{now:x}{DRAFT}", plain(host))
-}
-
-/// A host's name without what has a meaning in ours.
-fn plain(host: &str) -> String {
-    host.replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-', "_")
 }
 
 /// The drafts of a shard.

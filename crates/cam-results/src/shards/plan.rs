@@ -1,6 +1,10 @@
 //! Which shard has which rows.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -8,9 +12,12 @@ use sha2::{Digest, Sha256};
 use super::{PLAN, make_folder, shards_folder};
 use crate::{
     Error, MethodEntry, ModelEntry, Result, RunManifest, SCHEMA,
-    files::{hex, write_new},
+    files::{hex, read_text, write_new},
     manifest::Plan,
 };
+
+/// The most bytes of a plan: those of millions of shards.
+const MAX_BYTES: u64 = 512 << 20;
 
 /// A run cut into shards; written once, and never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,9 +146,11 @@ impl ShardPlan {
     /// Where there is none ([`Error::NotCut`]), it is damaged, of a newer schema, or another run's.
     pub fn read(run: &Path, manifest: &RunManifest) -> Result<Self> {
         let path = shards_folder(run).join(PLAN);
-        let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Error::NotCut { folder: run.to_owned() },
-            _ => Error::read(&path, source),
+        let text = read_text(&path, MAX_BYTES).map_err(|error| match error {
+            Error::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Error::NotCut { folder: run.to_owned() }
+            }
+            error => error,
         })?;
         let damaged = |message: String| Error::Damaged { path: path.clone(), message };
         let plan: Self = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
@@ -152,7 +161,59 @@ impl ShardPlan {
         if plan.run != manifest.plan_digest() {
             return Err(damaged("it belongs to another plan than the manifest's".into()));
         }
+        plan.check(manifest).map_err(damaged)?;
         Ok(Self { id: digest(&text), ..plan })
+    }
+
+    /// Checks that the shards have every row of the run once, in the order in which they are cut: everything that reads a
+    /// plan takes it for granted.
+    fn check(&self, manifest: &RunManifest) -> std::result::Result<(), String> {
+        let n_images = manifest.images.len();
+        let models: BTreeMap<&str, usize> =
+            manifest.models.iter().enumerate().map(|(m, model)| (&*model.name, m)).collect();
+        let methods: BTreeMap<&str, &MethodEntry> =
+            manifest.methods.iter().map(|method| (&*method.name, method)).collect();
+        // Of the shard before: its model and its images, and the methods that these have by now.
+        let mut before: Option<(usize, [usize; 2])> = None;
+        let mut there = BTreeSet::new();
+        for (place, shard) in self.shards.iter().enumerate() {
+            let wrong = |what: &str| Err(format!("its shard {place} {what}"));
+            let [start, end] = shard.images;
+            let Some(&model) = models.get(&*shard.model) else {
+                return wrong("is of a model that the run does not have");
+            };
+            let follows = match before {
+                None => start == 0,
+                Some((m, images)) if m == model => images == shard.images || images[1] == start,
+                Some((m, [_, end])) => m < model && end == n_images && start == 0,
+            };
+            if shard.index != place {
+                return wrong("has the index of another one");
+            }
+            if start >= end || end > n_images || !follows {
+                return wrong("has other images than its place says");
+            }
+            if shard.seed != manifest.seed {
+                return wrong("has another seed than the run");
+            }
+            if before != Some((model, shard.images)) {
+                there.clear();
+            }
+            before = Some((model, shard.images));
+            for name in &shard.methods {
+                let is_meant = |method: &&MethodEntry| method.runs_on(&shard.model);
+                if !methods.get(&**name).is_some_and(is_meant) || !there.insert(name.as_str()) {
+                    return wrong("has a method twice, or one that does not run there");
+                }
+            }
+        }
+        let n_rows: usize = self.shards.iter().map(Shard::n_rows).sum();
+        let planned = manifest.n_rows();
+        if n_rows == planned {
+            Ok(())
+        } else {
+            Err(format!("its shards have {n_rows} of the run's {planned} rows"))
+        }
     }
 
     /// The first 16 digits of its SHA-256.
@@ -277,6 +338,40 @@ mod tests {
         assert!(a.len() == 8 && a != b, "{a} {b}");
         let error = plan.shard(6).unwrap_err().to_string();
         assert!(error.contains("no shard 6") && error.contains("0 to 5"), "{error}");
+    }
+
+    #[test]
+    fn a_plan_with_a_digit_changed_is_damaged_and_never_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = two_models();
+        let plan = cut(&manifest).create_or_read(folder.path(), &manifest).unwrap();
+        let path = shards_folder(folder.path()).join(PLAN);
+        let error = |change: &dyn Fn(&mut ShardPlan)| {
+            let mut plan = plan.clone();
+            change(&mut plan);
+            std::fs::write(&path, plan.to_json()).unwrap();
+            let error = ShardPlan::read(folder.path(), &manifest).unwrap_err();
+            assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path));
+            error.to_string()
+        };
+        let images = "its shard 2 has other images than its place says";
+        for wrong in [[3, 2], [2, 2], [2, 9], [1, 3], [2, usize::MAX]] {
+            let said = error(&|plan| plan.shards[2].images = wrong);
+            assert!(said.contains(images), "{wrong:?}: {said}");
+        }
+        assert!(error(&|plan| plan.shards[1].index = 7).contains("shard 1 has the index of"));
+        assert!(error(&|plan| plan.shards[1].seed ^= 1).contains("another seed"));
+        assert!(error(&|plan| plan.shards[1].model = "vgg".into()).contains("does not have"));
+        assert!(error(&|plan| plan.shards[1].methods.clear()).contains("rows"));
+        let twice = error(&|plan| {
+            let method = plan.shards[0].methods[0].clone();
+            plan.shards[1].methods.push(method);
+        });
+        assert!(twice.contains("a method twice"), "{twice}");
+        assert!(error(&|plan| drop(plan.shards.pop())).contains("of the run's"));
+        assert!(error(&|plan| plan.shards.swap(0, 2)).contains("shard 0"));
+        std::fs::write(&path, plan.to_json()).unwrap();
+        assert_eq!(ShardPlan::read(folder.path(), &manifest).unwrap(), plan);
     }
 
     #[test]

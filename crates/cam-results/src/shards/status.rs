@@ -2,14 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::Path,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{FAILED, ShardPlan, make_folder, names, parts, parts_folder, shards_folder};
-use crate::{Error, Result, files::write_bytes};
+use crate::{
+    Error, Result,
+    files::{read_text, write_bytes},
+};
+
+/// The most bytes of a failure: a message, whose numbers of files and classes are bounded.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// How far the shards of a run are.
 #[derive(Clone, Debug, Serialize)]
@@ -64,7 +69,8 @@ impl Failure {
         let folder = shards_folder(run).join(FAILED);
         make_folder(&folder)?;
         let there = names(&folder)?.len();
-        let name = format!("{:06}.{there}.{}.json", self.shard, std::process::id());
+        // The last in the order of the names counts.
+        let name = format!("{:06}.{there:06}.{}.json", self.shard, std::process::id());
         let text = serde_json::to_string(self).expect("a failure is always JSON");
         write_bytes(&folder.join(name), text.as_bytes())
     }
@@ -97,7 +103,7 @@ pub fn progress(run: &Path, plan: &ShardPlan, is_finished: bool) -> Result<Progr
     let folder = shards_folder(run).join(FAILED);
     for name in names(&folder)?.iter().filter(|name| !name.starts_with('.')) {
         let path = folder.join(name);
-        let text = fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
+        let text = read_text(&path, MAX_BYTES)?;
         let failure: Failure = serde_json::from_str(&text)
             .map_err(|error| Error::Damaged { path, message: error.to_string() })?;
         failed.insert(failure.shard, failure);
@@ -135,4 +141,23 @@ pub fn progress(run: &Path, plan: &ShardPlan, is_finished: bool) -> Result<Progr
     };
     progress.missing = super::numbers(&progress.missing().collect::<Vec<_>>());
     Ok(progress)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::manifest;
+
+    #[test]
+    fn the_last_of_many_failures_of_a_shard_is_the_one_that_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = ShardPlan::cut(&manifest(), 1, Path::new("."), |_, _| "main".into());
+        for i in 0..12 {
+            let message = format!("failure {i}");
+            Failure { shard: 1, host: "n1".into(), message }.write(folder.path()).unwrap();
+        }
+        let progress = progress(folder.path(), &plan, false).unwrap();
+        let told: Vec<_> = progress.failed.iter().map(|failure| &*failure.message).collect();
+        assert_eq!(told, ["failure 11"]);
+    }
 }

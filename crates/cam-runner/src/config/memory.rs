@@ -9,6 +9,13 @@ use serde_yaml::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes(pub u64);
 
+impl Bytes {
+    /// So many, as far as signed numbers go, in which sizes are counted further on.
+    fn of(bytes: u64) -> Self {
+        Self(bytes.min(i64::MAX as u64))
+    }
+}
+
 impl std::str::FromStr for Bytes {
     type Err = String;
 
@@ -28,8 +35,7 @@ impl std::str::FromStr for Bytes {
             .map_err(|_error| format!("`{text}` is no amount of memory, e.g. 1.5GiB"))?;
         let bytes = number * scale as f64;
         if bytes >= 1.0 {
-            // Sizes are counted in signed numbers further on.
-            Ok(Self((bytes as u64).min(i64::MAX as u64)))
+            Ok(Self::of(bytes as u64))
         } else {
             Err(format!("`{text}` is too little memory"))
         }
@@ -56,7 +62,7 @@ impl<'de> Deserialize<'de> for Bytes {
             Value::Number(number) => number
                 .as_u64()
                 .filter(|&n| n > 0)
-                .map(Self)
+                .map(Self::of)
                 .ok_or_else(|| de::Error::custom("memory is a positive number of bytes")),
             _ => Err(de::Error::custom("memory is an amount such as `1GiB`")),
         }
@@ -80,5 +86,10 @@ mod tests {
         }
         assert_eq!(Bytes(3 << 29).to_string(), "1.5GiB");
         assert!("many".parse::<Bytes>().is_err() && "0".parse::<Bytes>().is_err());
+        // As text or as a number, no more than signed numbers hold.
+        let most = Bytes(i64::MAX as u64);
+        for text in ["18446744073709551615", "\"18446744073709551615\"", "17000000TiB"] {
+            assert_eq!(serde_yaml::from_str::<Bytes>(text).unwrap(), most, "{text}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use cam_models::{DeviceError, ModelError};
 
 use crate::{
     config::ConfigError,
+    guard::broken_device,
     model::{FileModelError, LayerError},
 };
 
@@ -98,7 +99,7 @@ pub enum PlanError {
     NotText(serde_json::Error),
     /// A device that answers nothing any more.
     #[error(
-        "the device broke down: {what}; the row in hand is not written, and the same command continues with it"
+        "the device broke down: {what}; the row in hand is not written, and the same command tries it again"
     )]
     DeviceBroke {
         /// What it said.
@@ -282,4 +283,20 @@ pub enum PlanError {
         /// How many classes it has.
         n_classes: i64,
     },
+}
+
+impl PlanError {
+    /// The error for a message of [`guard`](crate::guard::guard)'s that says so.
+    pub(crate) fn of_broken_device(message: &str) -> Option<Self> {
+        broken_device(message).map(|what| Self::DeviceBroke { what: what.to_owned() })
+    }
+
+    /// Whether the device answers nothing any more, nor will it in this process; in a new one it may.
+    pub fn is_broken_device(&self) -> bool {
+        match self {
+            Self::DeviceBroke { .. } => true,
+            Self::Sweep { source, .. } => source.is_broken_device(),
+            _ => false,
+        }
+    }
 }

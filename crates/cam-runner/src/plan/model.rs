@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_core::{FeatureShape, Method, Preprocessing, Requirement};
+use cam_core::{Classifier, FeatureShape, Method, Preprocessing, Requirement};
 use cam_data::{Dataset, Layout, is_called};
 use cam_results::{ModelEntry, network_of};
 use tch::{Device, Kind, Tensor};
@@ -96,7 +96,13 @@ impl PlannedModel {
             let blank = Tensor::zeros([1, 3, side, side], (Kind::Float, device));
             FeatureShape::of(&cut.features(&blank))
         })
-        .map_err(|message| PlanError::Size { model: name.clone(), side, message })?;
+        .map_err(|message| {
+            PlanError::of_broken_device(&message).unwrap_or_else(|| PlanError::Size {
+                model: name.clone(),
+                side,
+                message,
+            })
+        })?;
         let rounding = match spec.precision {
             Precision::Bf16 => {
                 let exact = ModelSpec { precision: Precision::F32, ..spec.clone() };
@@ -184,6 +190,13 @@ impl PlannedModel {
             let [planned, found] = [self.sha256.clone(), found].map(Option::unwrap_or_default);
             Err(PlanError::OtherWeights { model: self.name.clone(), planned, found })
         }
+    }
+
+    /// What [`PlannedModel::load`] gave, cut at the layer under explanation.
+    pub(crate) fn cut<'a>(&self, loaded: &'a Model) -> Box<dyn Classifier + 'a> {
+        loaded
+            .cut(&self.layer, Some((self.batch, self.head_batch)))
+            .expect("the layer was resolved when it was planned")
     }
 }
 

@@ -5,13 +5,14 @@ use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{Sender, channel},
     },
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -28,8 +29,10 @@ use crate::{
 
 /// How many shards each process gets at least, where there are images enough, so that all end at about the same time.
 const SHARDS_PER_JOB: usize = 8;
-/// How often a shard is tried whose process dies.
+/// How often a shard is tried whose process dies, and how many processes in a row may die under a worker.
 const ATTEMPTS: usize = 3;
+/// How long one waits for news before it looks whether it is to stop.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// How many threads each of some processes has, unless it is said.
 pub(crate) fn threads_of_each(jobs: u16) -> usize {
@@ -53,8 +56,7 @@ pub(crate) fn run_locally(
     let done = cut.progress()?;
     let (n_rows, n_done) = (done.n_rows, done.n_committed_rows);
     progress.on(&Event::Started { folder, n_rows, n_done, n_dropped: 0 });
-    let queue =
-        Queue { waiting: Mutex::new(done.missing().map(|shard| (shard, 0)).collect()), stop };
+    let queue = Queue::new(done.missing(), jobs, stop);
     let cards = if plan.device == Device::Cuda(0) { visible_cards() } else { vec![] };
     let (told, heard) = channel();
     let mut sentences = vec![];
@@ -63,7 +65,8 @@ pub(crate) fn run_locally(
             .map(|number| {
                 let (queue, folder, told) = (&queue, &cut.folder, told.clone());
                 let card = cards.get(number % cards.len().max(1)).cloned();
-                scope.spawn(move || queue.work(folder, card.as_deref(), &told))
+                let start = move || Process::start(command(folder, card.as_deref())?);
+                scope.spawn(move || queue.work(number, &start, &told))
             })
             .collect();
         drop(told);
@@ -114,54 +117,154 @@ enum News {
     Sentence(String),
 }
 
-/// Shards that wait, and how often each was tried.
+/// The shards to compute, and who is at it.
 struct Queue<'a> {
-    waiting: Mutex<VecDeque<(usize, usize)>>,
+    state: Mutex<State>,
+    changed: Condvar,
     stop: &'a AtomicBool,
 }
 
-impl Queue<'_> {
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<(usize, usize)>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+struct State {
+    waiting: VecDeque<Task>,
+    n_in_hand: usize,
+    n_workers: usize,
+}
+
+/// A shard that waits.
+struct Task {
+    shard: usize,
+    /// How many processes have died of it.
+    n_deaths: usize,
+    /// Under whom the last one did.
+    failed_by: Option<usize>,
+}
+
+impl<'a> Queue<'a> {
+    fn new(shards: impl Iterator<Item = usize>, n_workers: usize, stop: &'a AtomicBool) -> Self {
+        let task = |shard| Task { shard, n_deaths: 0, failed_by: None };
+        let state = State { waiting: shards.map(task).collect(), n_in_hand: 0, n_workers };
+        Self { state: Mutex::new(state), changed: Condvar::new(), stop }
     }
 
-    fn next(&self) -> Option<(usize, usize)> {
-        if self.stop.load(Ordering::SeqCst) {
-            return None;
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next shard for a worker; `None` where there is nothing left to do for it. What others have in hand may come back,
+    /// so it waits for that. What died under it is for others first: it may have died of this worker's device.
+    fn next(&self, worker: usize) -> Option<Task> {
+        let mut state = self.state();
+        while !self.stop.load(Ordering::SeqCst) {
+            let is_alone = state.n_workers == 1;
+            let is_for_it = |task: &Task| is_alone || task.failed_by != Some(worker);
+            if let Some(place) = state.waiting.iter().position(is_for_it) {
+                state.n_in_hand += 1;
+                return state.waiting.remove(place);
+            }
+            if state.waiting.is_empty() && state.n_in_hand == 0 {
+                return None;
+            }
+            let waited = self.changed.wait_timeout(state, PAUSE);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        self.waiting().pop_front()
+        None
     }
 
-    fn put_back(&self, shard: usize, attempts: usize) {
-        self.waiting().push_back((shard, attempts));
+    /// A shard is out of hand, and what is `left` of it waits for another attempt.
+    fn put_down(&self, left: Option<Task>) {
+        let mut state = self.state();
+        state.n_in_hand -= 1;
+        state.waiting.extend(left);
+        self.changed.notify_all();
     }
 
-    /// Feeds a process with shards until there are none, and starts another one where it dies.
-    fn work(&self, folder: &Path, card: Option<&str>, told: &Sender<News>) -> Result<()> {
+    /// A worker is gone.
+    fn leave(&self) {
+        self.state().n_workers -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Feeds processes of `start` with shards until there are none.
+    fn work(
+        &self,
+        worker: usize,
+        start: &dyn Fn() -> Result<Process>,
+        told: &Sender<News>,
+    ) -> Result<()> {
+        let worked = self.feed(worker, start, told);
+        self.leave();
+        worked
+    }
+
+    /// Starts another process where one dies; where that happens again and again, its device may be broken, and the others
+    /// get the shards.
+    fn feed(
+        &self,
+        worker: usize,
+        start: &dyn Fn() -> Result<Process>,
+        told: &Sender<News>,
+    ) -> Result<()> {
         let say = |news| drop(told.send(news));
         let mut process = None;
-        while let Some((shard, attempts)) = self.next() {
-            let mut open = match process.take() {
-                Some(open) => open,
-                None => Process::start(folder, card)?,
+        let mut n_deaths = 0;
+        while let Some(mut task) = self.next(worker) {
+            let shard = task.shard;
+            let status = match ask(&mut process, shard, start) {
+                Ok(Answer::Said(answer)) => {
+                    // `done SHARD ROWS FAILED`; a failure has said why.
+                    let rows = answer.strip_prefix("done ").and_then(|rest| rest.split(' ').nth(1));
+                    say(News::Rows(rows.and_then(|rows| rows.parse().ok()).unwrap_or(0)));
+                    self.put_down(None);
+                    n_deaths = 0;
+                    continue;
+                }
+                Ok(Answer::Died(status)) => status,
+                Err(error) => {
+                    self.put_down(Some(task));
+                    return Err(error);
+                }
             };
-            if let Some(answer) = open.ask(shard)? {
-                // `done SHARD ROWS FAILED`; a failure has said why.
-                let rows = answer.strip_prefix("done ").and_then(|rest| rest.split(' ').nth(1));
-                say(News::Rows(rows.and_then(|rows| rows.parse().ok()).unwrap_or(0)));
-                process = Some(open);
-                continue;
-            }
-            let status = open.child.wait().context("cannot wait for a process")?;
             if self.stop.load(Ordering::SeqCst) {
+                self.put_down(Some(task));
                 break;
             }
             say(News::Sentence(format!("the process of shard {shard} died ({status})")));
-            if attempts + 1 < ATTEMPTS {
-                self.put_back(shard, attempts + 1);
+            n_deaths += 1;
+            task.n_deaths += 1;
+            task.failed_by = Some(worker);
+            self.put_down(Some(task).filter(|task| task.n_deaths < ATTEMPTS));
+            if n_deaths == ATTEMPTS {
+                say(News::Sentence(format!(
+                    "{ATTEMPTS} processes in a row died; no more are started in their place"
+                )));
+                break;
             }
         }
         Ok(())
+    }
+}
+
+enum Answer {
+    Said(String),
+    Died(ExitStatus),
+}
+
+/// Has a process compute a shard, started where there is none; one that has died is there no more.
+fn ask(
+    process: &mut Option<Process>,
+    shard: usize,
+    start: &dyn Fn() -> Result<Process>,
+) -> Result<Answer> {
+    let mut open = match process.take() {
+        Some(open) => open,
+        None => start()?,
+    };
+    match open.ask(shard)? {
+        Some(answer) => {
+            *process = Some(open);
+            Ok(Answer::Said(answer))
+        }
+        None => Ok(Answer::Died(open.child.wait().context("cannot wait for a process")?)),
     }
 }
 
@@ -171,15 +274,20 @@ struct Process {
     answers: BufReader<std::process::ChildStdout>,
 }
 
+/// The command that serves a run, on a card.
+fn command(run: &Path, card: Option<&str>) -> Result<Command> {
+    let program = env::current_exe().context("cannot tell where cambench is")?;
+    let mut command = Command::new(program);
+    command.args(["shard", "--index", "-", "--run"]).arg(run).env(WORKER, "1");
+    if let Some(card) = card {
+        command.env("CUDA_VISIBLE_DEVICES", card);
+    }
+    Ok(command)
+}
+
 impl Process {
-    fn start(run: &Path, card: Option<&str>) -> Result<Self> {
-        let program = env::current_exe().context("cannot tell where cambench is")?;
-        let mut command = Command::new(program);
-        command.args(["shard", "--index", "-", "--run"]).arg(run);
-        command.env(WORKER, "1").stdin(Stdio::piped()).stdout(Stdio::piped());
-        if let Some(card) = card {
-            command.env("CUDA_VISIBLE_DEVICES", card);
-        }
+    fn start(mut command: Command) -> Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("cannot start cambench once more")?;
         let answers = BufReader::new(child.stdout.take().context("a pipe")?);
         Ok(Self { child, answers })
@@ -211,5 +319,62 @@ fn visible_cards() -> Vec<String> {
     match env::var("CUDA_VISIBLE_DEVICES") {
         Ok(names) => names.split(',').map(|name| name.trim().to_owned()).collect(),
         Err(_) => (0..tch::Cuda::device_count()).map(|card| card.to_string()).collect(),
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    /// What became of some shards under workers of which the first has a broken device: shards that were answered, and what
+    /// was said.
+    fn worked(n_shards: usize, n_workers: usize) -> (usize, Vec<String>) {
+        let stop = AtomicBool::new(false);
+        let queue = Queue::new(0..n_shards, n_workers, &stop);
+        let (told, heard) = channel();
+        thread::scope(|scope| {
+            for worker in 0..n_workers {
+                let (queue, told) = (&queue, told.clone());
+                let script = if worker == 0 {
+                    "read shard; exit 5"
+                } else {
+                    "while read shard; do sleep 0.01; echo done $shard 1 0; done"
+                };
+                let start = move || {
+                    let mut command = Command::new("sh");
+                    command.args(["-c", script]);
+                    Process::start(command)
+                };
+                scope.spawn(move || queue.work(worker, &start, &told).unwrap());
+            }
+        });
+        drop(told);
+        let (mut n_rows, mut said) = (0, vec![]);
+        for news in heard {
+            match news {
+                News::Rows(n) => n_rows += n as usize,
+                News::Sentence(sentence) => said.push(sentence),
+            }
+        }
+        (n_rows, said)
+    }
+
+    #[test]
+    fn one_broken_device_costs_no_shard_that_another_can_compute() {
+        for n_shards in [1, 2, 3, 40] {
+            for n_workers in [2, 3] {
+                let (n_rows, said) = worked(n_shards, n_workers);
+                assert_eq!(n_rows, n_shards, "{said:?}");
+                assert!(said.len() <= ATTEMPTS + 1, "{said:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_worker_whose_processes_die_in_a_row_stops() {
+        let (n_rows, said) = worked(10, 1);
+        assert_eq!((n_rows, said.len()), (0, ATTEMPTS + 1), "{said:?}");
+        assert!(said.last().unwrap().starts_with("3 processes in a row died"), "{said:?}");
     }
 }

@@ -39,6 +39,8 @@ use crate::{
 
 /// Images of a shard where nothing else is said: some minutes of work for most sweeps.
 const IMAGES_PER_SHARD: usize = 50;
+/// The most bytes of a list of shards.
+const MAX_LIST: u64 = 64 << 20;
 /// The class of machine that is enough for all that needs no other.
 const MAIN: &str = "main";
 
@@ -224,7 +226,7 @@ fn write_list(path: &Path, shards: impl Iterator<Item = usize>) -> Result<()> {
 
 /// Reads what [`write_list`] wrote.
 fn read_list(path: &Path) -> Result<Vec<usize>> {
-    let text = fs::read_to_string(path)
+    let text = cam_core::read_text_file(path, MAX_LIST)
         .with_context(|| format!("cannot read the list {}", path.display()))?;
     let numbers = text.lines().map(str::parse).collect::<std::result::Result<_, _>>();
     numbers.map_err(|_not_a_number| {
@@ -291,7 +293,7 @@ pub(crate) fn clean(run: &Path) -> Result<Exit> {
         tidy_up(&cut.folder)?;
         println!("the run is finished and keeps its tables; its shards, logs and jobs are removed");
     } else {
-        let (n, n_kept) = shards::clean(&cut.folder, &cam_runner::host())?;
+        let (n, n_kept) = shards::clean(&cut.folder, &cam_results::host())?;
         println!(
             "{n} files of unfinished or failed attempts are removed; committed parts are kept"
         );

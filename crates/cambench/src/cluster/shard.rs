@@ -23,7 +23,7 @@ use cam_runner::{Networks, Plan, ShardOutcome, run_shard};
 use super::{Cut, read_list};
 use crate::{
     args::ShardArgs,
-    exit::{Exit, Usage},
+    exit::{Exit, Usage, is_of_a_broken_device},
     progress::{Progress, WORKER},
     run::provenance,
 };
@@ -86,13 +86,16 @@ fn named(text: &str, shard_of: impl Fn(usize) -> Result<usize>) -> Result<Vec<us
         let (start, end) = range.split_once('-').unwrap_or((range, range));
         let number = |text: &str| text.trim().parse::<usize>().map_err(|_not_a_number| wrong());
         let (start, end) = (number(start)?, number(end)?);
+        if start > end {
+            return Err(wrong().into());
+        }
         // Before room is made for as many.
         shard_of(end)?;
         for index in start..=end {
             shards.push(shard_of(index)?);
         }
     }
-    if shards.is_empty() { Err(wrong().into()) } else { Ok(shards) }
+    Ok(shards)
 }
 
 struct Worker<'a> {
@@ -116,7 +119,7 @@ impl Worker<'_> {
         }
         if let Err(error) = &result {
             let failure =
-                Failure { shard, host: cam_runner::host(), message: crate::described(error) };
+                Failure { shard, host: cam_results::host(), message: crate::described(error) };
             // The error itself is what counts; it is printed, and the exit code tells.
             if let Err(error) = failure.write(&self.cut.folder) {
                 eprintln!("warning: {error}");
@@ -150,7 +153,9 @@ impl Worker<'_> {
         Ok(outcome)
     }
 
-    /// Computes what is asked for line by line, and answers each with `done SHARD ROWS FAILED` or `failed SHARD`.
+    /// Computes what is asked for line by line, and answers each with `done SHARD ROWS FAILED` or `failed SHARD`. Ends
+    /// without an answer where the device breaks down, or does not let the run be planned: this is nothing of the shard's,
+    /// and whoever asks has to start another process.
     fn serve(&mut self, shard_of: impl Fn(usize) -> Result<usize>) -> Result<Exit> {
         for line in lines(&self.signals.stop) {
             let line = line.context("cannot read the standard input")?;
@@ -160,6 +165,9 @@ impl Worker<'_> {
                         println!("done {shard} {} {}", outcome.n_rows, outcome.n_failed);
                     }
                     Ok(_) => return Ok(self.interrupted()),
+                    Err(error) if is_of_a_broken_device(&error) || self.plan.is_none() => {
+                        return Err(error);
+                    }
                     Err(error) => {
                         eprintln!("error: shard {shard}: {}", crate::described(&error));
                         println!("failed {shard}");
@@ -279,7 +287,8 @@ mod tests {
         };
         assert_eq!(named("3", of_ten).unwrap(), [3]);
         assert_eq!(named("0-2,7", of_ten).unwrap(), [0, 1, 2, 7]);
-        for wrong in ["", "a", "3-1", "1-", "-", "0-9999999999", "0-18446744073709551615"] {
+        for wrong in ["", "a", "3-1", "3-1,2", "1-", "-", "0-9999999999", "0-18446744073709551615"]
+        {
             assert!(named(wrong, of_ten).unwrap_err().is::<Usage>(), "{wrong}");
         }
     }

@@ -263,7 +263,8 @@ fn copy_program(to: &Path) -> Result<()> {
         return Ok(());
     }
     let from = env::current_exe().context("cannot tell where cambench is")?;
-    let new = to.with_extension("new");
+    // Another command may be copying it, too.
+    let new = to.with_extension(format!("{}.new", std::process::id()));
     fs::copy(&from, &new)
         .and_then(|_| fs::File::open(&new)?.sync_all())
         .and_then(|()| fs::rename(&new, to))

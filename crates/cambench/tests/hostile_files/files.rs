@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cam_results::{Picture, RunManifest, Store, synthetic};
+use cam_results::{Picture, RunManifest, ShardPlan, Store, synthetic};
 use flate2::{Compression, write::ZlibEncoder};
 use serde_json::{Value, json};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
@@ -196,6 +196,24 @@ pub(crate) fn run(folder: &Path, is_finished: bool) -> PathBuf {
         store.finish("2026-01-02T03:04:05Z").unwrap();
     }
     folder.to_owned()
+}
+
+/// An unfinished run that is cut into shards, one of which is committed, where there is none yet.
+pub(crate) fn cut_run(folder: &Path) -> PathBuf {
+    let path = folder.join("run");
+    if !path.exists() {
+        run(&path, false);
+        let manifest = manifest();
+        let plan = ShardPlan::cut(&manifest, 2, Path::new("."), |_, _| "main".into());
+        let plan = plan.create_or_read(&path, &manifest).unwrap();
+        let maker = json!({ "plan": plan.id(), "shard": 0, "device": "cpu", "host": "here" });
+        let mut part = journal_line("maker", maker.to_string().as_bytes());
+        for row in journal_rows(&fs::read(path.join("journal.jsonl")).unwrap()).iter().take(4) {
+            part.extend(journal_line("row", row));
+        }
+        fs::write(path.join("shards/parts/000000.jsonl"), part).unwrap();
+    }
+    path
 }
 
 /// Changes a run's manifest.

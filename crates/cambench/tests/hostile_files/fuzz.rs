@@ -16,15 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cam_results::ShardPlan;
 use serde_json::{Value, json};
 
 use crate::{
     allocator::{peak_during, status},
     alone,
     files::{
-        self, View, checkpoint, floats, journal_line, journal_rows, npy, npy_header, photograph,
-        png, run, safetensors, state_dict, vector, vectors,
+        self, View, checkpoint, cut_run, floats, journal_line, journal_rows, npy, npy_header,
+        photograph, png, run, safetensors, state_dict, vector, vectors,
     },
     loaders::{self, Answer},
     mutate::Mutator,
@@ -214,14 +213,27 @@ targets! {
     run_curves: Target { originals: vec![table("curves")], place: |f, b| placed(f, "curves", b), ..of_tables() },
     run_maps: Target { originals: vec![table("maps")], place: |f, b| placed(f, "maps", b), ..of_tables() },
     shard_plan: Target {
-        originals: vec![fs::read(cut_once(tempfile::tempdir().unwrap().path()).join("shards/plan.json")).unwrap()],
+        originals: vec![fs::read(cut_run(tempfile::tempdir().unwrap().path()).join("shards/plan.json")).unwrap()],
         words: JSON,
         place: |folder, bytes| {
-            let run = cut_once(folder);
+            let run = cut_run(folder);
             fs::write(run.join("shards/plan.json"), bytes).unwrap();
             run
         },
-        load: loaders::run,
+        load: loaders::cut_run,
+        limit: 256,
+        ..of_bytes(300)
+    },
+    shard_failure: Target {
+        originals: vec![br#"{"shard":1,"host":"here","message":"no space left"}"#.to_vec()],
+        words: JSON,
+        place: |folder, bytes| {
+            let run = cut_run(folder);
+            fs::create_dir_all(run.join("shards/failed")).unwrap();
+            fs::write(run.join("shards/failed/000001.000000.7.json"), bytes).unwrap();
+            run
+        },
+        load: loaders::cut_run,
         limit: 256,
         ..of_bytes(300)
     },
@@ -351,24 +363,6 @@ fn made_once(folder: &Path, is_finished: bool) -> PathBuf {
     if !path.exists() {
         run(&path, is_finished);
         files::forget_hashes(&path);
-    }
-    path
-}
-
-/// An unfinished run that is cut into shards, one of which is committed, where there is none yet.
-fn cut_once(folder: &Path) -> PathBuf {
-    let path = folder.join("run");
-    if !path.exists() {
-        run(&path, false);
-        let manifest = files::manifest();
-        let plan = ShardPlan::cut(&manifest, 2, Path::new("."), |_, _| "main".into());
-        let plan = plan.create_or_read(&path, &manifest).unwrap();
-        let maker = json!({ "plan": plan.id(), "shard": 0, "device": "cpu", "host": "here" });
-        let mut part = journal_line("maker", maker.to_string().as_bytes());
-        for row in journal_rows(&fs::read(path.join("journal.jsonl")).unwrap()).iter().take(4) {
-            part.extend(journal_line("row", row));
-        }
-        fs::write(path.join("shards/parts/000000.jsonl"), part).unwrap();
     }
     path
 }

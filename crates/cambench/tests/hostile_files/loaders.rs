@@ -6,7 +6,9 @@ use cam_core::{Classifier, Interpolation, Preprocessing, Resize};
 use cam_data::{Dataset, Limits, Orientation, Photo, prefetch};
 use cam_models::WeightsFile;
 use cam_onnx::{INPUT, Network};
-use cam_results::{Run, RunManifest, Status, Store, gate::Baselines, report_md};
+use cam_results::{
+    Run, RunManifest, ShardPlan, Status, Store, gate::Baselines, report_md, shards::progress,
+};
 use cam_runner::{Sweep, read_map};
 use tch::{Device, Kind, Tensor};
 
@@ -45,6 +47,13 @@ pub(crate) fn image(path: &Path) -> Answer {
     Photo::open(path, &PREPROCESSING, Orientation::Apply).map_err(text)?;
     let photo = Photo::open(path, &PREPROCESSING, Orientation::Ignore).map_err(text)?;
     assert_eq!(photo.rgb.len(), 3 * 40 * 40);
+    Ok("its pixels".into())
+}
+
+/// An image that is squashed to a square.
+pub(crate) fn squashed(path: &Path) -> Answer {
+    let preprocessing = Preprocessing { resize: Resize::Exact([256, 256]), ..PREPROCESSING };
+    Photo::open(path, &preprocessing, Orientation::Ignore).map_err(text)?;
     Ok("its pixels".into())
 }
 
@@ -106,6 +115,17 @@ pub(crate) fn run(folder: &Path) -> Answer {
         run.records().len(),
         run.manifest().n_rows()
     ))
+}
+
+/// A run that is cut into shards, and how far they are.
+pub(crate) fn cut_run(folder: &Path) -> Answer {
+    let read = run(folder)?;
+    let manifest = RunManifest::read(folder).map_err(text)?;
+    let plan = ShardPlan::read(folder, &manifest).map_err(text)?;
+    let progress = progress(folder, &plan, false).map_err(text)?;
+    let there = progress.missing().map(|shard| plan.shards[shard].n_rows()).sum::<usize>();
+    assert_eq!(progress.n_committed_rows + there, manifest.n_rows());
+    Ok(format!("{read}, {} of {} shards", progress.n_committed, progress.n_shards))
 }
 
 /// An unfinished run that is continued.

@@ -25,6 +25,12 @@ pub(super) fn sections() -> Vec<Section> {
             cases: no_files("a.jpg").into_iter().chain(images()).collect(),
         },
         Section {
+            title: "Images, squashed to a square",
+            load: loaders::squashed,
+            limit: 512,
+            cases: long_images(),
+        },
+        Section {
             title: "Data sets and their images",
             load: loaders::dataset,
             limit: 64,
@@ -177,6 +183,23 @@ fn images() -> Vec<Case> {
             let whole = vector("cam-data/images/png-rgb.png");
             cut(folder, &whole[..whole.len() - 12], 100, "png")
         }),
+    ]
+}
+
+/// What is small before and after, and not on the way: width is resized before height, by filters as long as what they
+/// shrink.
+fn long_images() -> Vec<Case> {
+    let line = |title, width, height| {
+        refused(title, file("a.png", move || blank(width, height, 8, 0, &[])))
+    };
+    vec![
+        line("a PNG of 1 x 100,000,000, in 200 kB", 1, 100_000_000),
+        line("a PNG of 100,000,000 x 1, in 100 kB", 100_000_000, 1),
+        line("a PNG of 50 x 1,000,000", 50, 1_000_000),
+        read(
+            "a PNG of 1,000,000 x 50, whose width comes first",
+            file("a.png", || blank(1_000_000, 50, 8, 0, &[])),
+        ),
     ]
 }
 

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::{made, pipe};
 use crate::{
     files::{
-        edit_manifest, forget_hashes, journal_line, journal_rows, npy, npy_header, photograph, run,
+        cut_run, edit_manifest, forget_hashes, journal_line, journal_rows, npy, npy_header,
+        photograph, run,
     },
     loaders,
     table::{Case, Section, all_refused, read, refused},
@@ -26,6 +27,12 @@ pub(super) fn sections() -> Vec<Section> {
             load: loaders::continued,
             limit: 64,
             cases: continued(),
+        },
+        Section {
+            title: "Runs that are cut into shards, and how far they are",
+            load: loaders::cut_run,
+            limit: 64,
+            cases: cut_runs(),
         },
         Section { title: "Baselines", load: loaders::baselines, limit: 64, cases: baselines() },
         Section {
@@ -424,6 +431,82 @@ fn continued() -> Vec<Case> {
             unfinished(|folder| {
                 edit_manifest(folder, |manifest| manifest["metrics"][0]["name"] = json!("status"));
             }),
+        ),
+    ]
+}
+
+fn cut_runs() -> Vec<Case> {
+    let of = |change: fn(&Path)| {
+        move |folder: &Path| {
+            let run = cut_run(folder);
+            fs::create_dir(run.join("shards/failed")).unwrap();
+            change(&run);
+            run
+        }
+    };
+    // Of the second of two shards: the third image.
+    let other_images = |images: &'static str| {
+        move |folder: &Path| {
+            let run = cut_run(folder);
+            tamper(&run.join("shards/plan.json"), |bytes| {
+                let text = String::from_utf8(bytes.clone()).unwrap();
+                assert!(text.contains("\"images\":[2,3]"), "{text}");
+                *bytes = text.replace("\"images\":[2,3]", images).into();
+            });
+            run
+        }
+    };
+    vec![
+        read("a run of two shards, one of which is there", of(|_| {})),
+        refused("images that end before they begin", other_images("\"images\":[3,2]")),
+        refused("images that the run does not have", other_images("\"images\":[2,4]")),
+        refused("images of another shard", other_images("\"images\":[1,3]")),
+        refused("no images", other_images("\"images\":[2,2]")),
+        refused(
+            "a shard whose index is another's",
+            of(|run| {
+                tamper(&run.join("shards/plan.json"), |bytes| {
+                    let text = String::from_utf8(bytes.clone()).unwrap();
+                    *bytes = text.replace("\"index\":1", "\"index\":9").into();
+                });
+            }),
+        ),
+        refused(
+            "a plan of 1 TiB, on a disk that stores none of it",
+            of(|run| {
+                fs::File::create(run.join("shards/plan.json")).unwrap().set_len(1 << 40).unwrap();
+            }),
+        ),
+        refused(
+            "a plan that is a pipe",
+            of(|run| {
+                fs::remove_file(run.join("shards/plan.json")).unwrap();
+                pipe(&run.join("shards/plan.json"));
+            }),
+        ),
+        read(
+            "a failure of a shard that there is not: passed over",
+            of(|run| {
+                let failure = json!({ "shard": usize::MAX, "host": "here", "message": "no" });
+                fs::write(run.join("shards/failed/a.json"), failure.to_string()).unwrap();
+            }),
+        ),
+        refused(
+            "a failure that is cut off",
+            of(|run| fs::write(run.join("shards/failed/a.json"), "{\"shard\":").unwrap()),
+        ),
+        refused(
+            "a failure of 1 TiB, on a disk that stores none of it",
+            of(|run| {
+                fs::File::create(run.join("shards/failed/a.json"))
+                    .unwrap()
+                    .set_len(1 << 40)
+                    .unwrap();
+            }),
+        ),
+        refused(
+            "a failure that is a pipe",
+            of(|run| drop(pipe(&run.join("shards/failed/a.json")))),
         ),
     ]
 }
