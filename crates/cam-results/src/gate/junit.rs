@@ -127,13 +127,11 @@ fn second(time: &str) -> &str {
 fn described(change: &Change) -> String {
     match (change.base, change.new, change.difference) {
         (Some(base), Some(new), Some(difference)) => format!(
-            "{} went from {:.2} to {:.2}, by {:+.2} [{:+.2}, {:+.2}] points, p {}",
+            "{} went from {:.2} to {:.2}, by {} points, p {}",
             heading(change),
             100.0 * base,
             100.0 * new,
-            100.0 * difference.mean,
-            100.0 * difference.lo,
-            100.0 * difference.hi,
+            difference.points(),
             p_equals(difference.p_holm)
         ),
         _ => format!("{} is missing from the new run", heading(change)),

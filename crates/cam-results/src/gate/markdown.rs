@@ -172,10 +172,8 @@ fn rows(md: &mut String, changes: &[&Change], n_bytes: usize) {
         let (size, p, n) = change.difference.map_or(
             ("–".to_owned(), "–".to_owned(), "–".to_owned()),
             |difference| {
-                let [mean, lo, hi] =
-                    [difference.mean, difference.lo, difference.hi].map(|x| 100.0 * x);
                 (
-                    format!("{mean:+.2} [{lo:+.2}, {hi:+.2}]"),
+                    difference.points(),
                     crate::report::p_value(difference.p_holm),
                     difference.n.to_string(),
                 )

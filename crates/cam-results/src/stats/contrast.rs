@@ -303,12 +303,13 @@ fn ranks(
     // Those with few images would take theirs from all others.
     let items: Vec<usize> =
         (0..group.len()).filter(|i| most > 0 && 2 * n_of(&group[*i]) >= most).collect();
-    let complete = scores.images_of_all(items.iter().map(|i| group[*i].0), column);
-    let goodness = |item: &usize| -> Vec<f64> {
-        let means = scores.unit_means(group[*item].0, column, &complete);
+    let cells: Vec<usize> = items.iter().map(|i| group[*i].0).collect();
+    let complete = scores.images_of_all(&cells, column);
+    let goodness = |cell: &usize| -> Vec<f64> {
+        let means = scores.unit_means(*cell, column, &complete);
         means.into_iter().map(|mean| sign * mean).collect()
     };
-    let ranks = Ranks::of(&items.iter().map(goodness).collect::<Vec<_>>())?;
+    let ranks = Ranks::of(&cells.iter().map(goodness).collect::<Vec<_>>())?;
     Some(Ranks { items, by_class: scores.are_classes(), ..ranks })
 }
 
@@ -353,7 +354,7 @@ mod tests {
         // CAM is better on one image of each class by more than it is worse on the other two.
         for record in &mut records {
             let place: usize = record.image[..5].parse().unwrap();
-            let by = if place % 3 == 0 { 0.3 } else { -0.1 };
+            let by = if place.is_multiple_of(3) { 0.3 } else { -0.1 };
             record.metrics[0] = Some(if record.method == "cam" { 0.5 - by } else { 0.5 });
         }
         let ranks = summarize(&manifest, &records).methods.swap_remove(0).ranks.unwrap();

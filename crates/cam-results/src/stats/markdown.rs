@@ -83,7 +83,7 @@ fn not_above_controls(md: &mut String, methods: &[Contrast]) {
             escape(&below.heading),
             escape(&below.method),
             if below.is_worse { format!("{control} (better)") } else { control },
-            points(&below.difference),
+            below.difference.points(),
             p_value(below.difference.p_holm),
         ]
     });
@@ -209,7 +209,7 @@ fn pairs(md: &mut String, contrast: &Contrast) {
         vec![
             escape(&contrast.items[pair.a].label),
             escape(&contrast.items[pair.b].label),
-            points(&pair.difference),
+            pair.difference.points(),
             p_value(pair.difference.p),
             p_value(pair.difference.p_holm),
             detectable(&pair.difference),
@@ -224,12 +224,6 @@ fn pairs(md: &mut String, contrast: &Contrast) {
 fn detectable(difference: &Difference) -> String {
     let points = 100.0 * difference.detectable;
     if points.is_finite() { format!("{points:.2}") } else { "–".into() }
-}
-
-/// `+3.1 [+1.9, +4.4]`, in points.
-fn points(difference: &Difference) -> String {
-    let [mean, lo, hi] = [difference.mean, difference.lo, difference.hi].map(|x| 100.0 * x);
-    if lo.is_nan() { format!("{mean:+.2}") } else { format!("{mean:+.2} [{lo:+.2}, {hi:+.2}]") }
 }
 
 #[cfg(test)]

@@ -25,27 +25,28 @@ pub(crate) struct Units {
     /// The place of each image among them, in the order of their names.
     places: HashMap<String, usize>,
     /// The unit of each image, by its place.
-    units: Vec<usize>,
-    n_units: usize,
+    of_image: Vec<usize>,
+    /// How many there are.
+    n: usize,
 }
 
 impl Units {
     pub(crate) fn of(images: &[ImageEntry]) -> Self {
         let images = in_order(images);
-        let units = units(images.values().copied());
-        let n_units = units.iter().max().map_or(0, |last| last + 1);
+        let of_image = units(images.values().copied());
+        let n = of_image.iter().max().map_or(0, |last| last + 1);
         let places = images.keys().enumerate().map(|(i, name)| ((*name).to_owned(), i)).collect();
-        Self { places, units, n_units }
+        Self { places, of_image, n }
     }
 
     /// How many images there are.
     pub(crate) fn n_images(&self) -> usize {
-        self.units.len()
+        self.of_image.len()
     }
 
     /// Whether units are classes.
     pub(crate) fn are_classes(&self) -> bool {
-        self.n_units < self.units.len()
+        self.n < self.of_image.len()
     }
 
     /// Where an image stands in columns.
@@ -55,8 +56,8 @@ impl Units {
 
     /// Sums of images' values, by unit.
     pub(crate) fn by_unit(&self, values: impl IntoIterator<Item = f64>) -> Vec<f64> {
-        let mut sums = vec![0.0; self.n_units];
-        for (unit, value) in self.units.iter().zip(values) {
+        let mut sums = vec![0.0; self.n];
+        for (unit, value) in self.of_image.iter().zip(values) {
             sums[*unit] += value;
         }
         sums
@@ -86,7 +87,7 @@ impl Resamples {
             hash.update([0]);
         }
         let units = Units::of(images);
-        let n_units = units.n_units;
+        let n_units = units.n;
         let mut random = ChaCha8Rng::from_seed(hash.finalize().into());
         let mut draws = vec![0_u16; N_RESAMPLES * n_units];
         for draws in draws.chunks_exact_mut(n_units.max(1)) {
@@ -102,7 +103,7 @@ impl Resamples {
     /// The sums of columns in every resample: `[columns, N_RESAMPLES]`. Columns are given by unit.
     pub(crate) fn sums(&self, columns: &[impl AsRef<[f64]>]) -> Vec<Vec<f64>> {
         let columns: Vec<&[f64]> = columns.iter().map(AsRef::as_ref).collect();
-        let n_units = self.units.n_units;
+        let n_units = self.units.n;
         if n_units == 0 {
             return vec![vec![0.0; N_RESAMPLES]; columns.len()];
         }
@@ -122,13 +123,13 @@ impl Resamples {
         let sum = |draws: &[u16]| {
             values
                 .iter()
-                .map(|(place, value)| f64::from(draws[self.units.units[*place]]) * value)
+                .map(|(place, value)| f64::from(draws[self.units.of_image[*place]]) * value)
                 .sum::<f64>()
         };
-        if values.is_empty() || self.units.n_units == 0 {
+        if values.is_empty() || self.units.n == 0 {
             return vec![0.0; N_RESAMPLES];
         }
-        self.draws.chunks_exact(self.units.n_units).map(sum).collect()
+        self.draws.chunks_exact(self.units.n).map(sum).collect()
     }
 }
 
@@ -214,10 +215,10 @@ mod tests {
         let two_each: Vec<_> = (0..60).map(|i| Some(i / 2)).collect();
         let units = Units::of(&images(&two_each));
         assert!(units.are_classes());
-        assert_eq!(units.n_units, 30);
+        assert_eq!(units.n, 30);
         // Two classes are no sample of classes.
         let of_two: Vec<_> = (0..60).map(|i| Some(i % 2)).collect();
-        assert_eq!(Units::of(&images(&of_two)).n_units, 60);
+        assert_eq!(Units::of(&images(&of_two)).n, 60);
     }
 
     #[test]

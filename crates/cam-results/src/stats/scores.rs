@@ -180,13 +180,9 @@ impl Scores {
     }
 
     /// Which images have a value of all of some cells.
-    pub(crate) fn images_of_all(
-        &self,
-        cells: impl Iterator<Item = usize> + Clone,
-        column: usize,
-    ) -> Vec<bool> {
+    pub(crate) fn images_of_all(&self, cells: &[usize], column: usize) -> Vec<bool> {
         let has_all =
-            |image: usize| cells.clone().all(|cell| self.cells[cell][column].present.is[image]);
+            |image: usize| cells.iter().all(|cell| self.cells[*cell][column].present.is[image]);
         (0..self.resamples.units.n_images()).map(has_all).collect()
     }
 
@@ -917,7 +913,9 @@ mod tests {
         let covered = (0..n_runs).filter(|run| {
             let mut named = images.clone();
             // Other names are other resamples.
-            named.iter_mut().for_each(|image| image.image = format!("{run} {}", image.image));
+            for image in &mut named {
+                image.image = format!("{run} {}", image.image);
+            }
             let mut values = vec![];
             for n in &sizes {
                 let shared = uniform(&mut random) - 0.5;

@@ -34,6 +34,13 @@ impl Difference {
     pub fn is_significant(&self) -> bool {
         self.p_holm < ALPHA
     }
+
+    /// `+3.10 [+1.90, +4.40]`, in points; without an interval where there is none.
+    pub(crate) fn points(&self) -> String {
+        let [mean, lo, hi] = [self.mean, self.lo, self.hi].map(|x| 100.0 * x);
+        let interval = if lo.is_nan() { String::new() } else { format!(" [{lo:+.2}, {hi:+.2}]") };
+        format!("{mean:+.2}{interval}")
+    }
 }
 
 /// Up to so many differences have all combinations of their signs counted.
