@@ -26,7 +26,7 @@ pub(crate) fn guard<T>(f: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// The first line of a panic's message, or that memory ran out.
-fn message(payload: &(dyn Any + Send)) -> String {
+pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload
         .downcast_ref::<String>()
         .map(String::as_str)

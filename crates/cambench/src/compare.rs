@@ -20,11 +20,37 @@ use crate::{
 };
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<Exit> {
-    gate(&args.base, &args.new, &args.gate, args.json)
+    let compared = gate(&args.base, &args.new, &args.gate)?;
+    compared.print(args.json)?;
+    Ok(compared.exit)
 }
 
-/// Compares, writes what was asked for, and says how it ends.
-pub(crate) fn gate(base: &str, new: &str, args: &GateArgs, as_json: bool) -> Result<Exit> {
+/// A comparison whose files are written, and that is still to be printed.
+pub(crate) struct Compared {
+    comparison: Comparison,
+    pub(crate) exit: Exit,
+    markdown: Option<String>,
+}
+
+impl Compared {
+    /// Says how it ends. Whoever reads that may stop reading, which ends the program: so it comes last.
+    pub(crate) fn print(&self, as_json: bool) -> Result<()> {
+        if let Some(markdown) = &self.markdown {
+            print!("{markdown}");
+        }
+        if as_json {
+            let mut value = serde_json::to_value(&self.comparison)?;
+            value["exit_code"] = json!(self.exit as u8);
+            println!("{}", serde_json::to_string_pretty(&value)?);
+        } else if self.markdown.is_none() {
+            print(&self.comparison);
+        }
+        Ok(())
+    }
+}
+
+/// Compares, and writes the files that were asked for.
+pub(crate) fn gate(base: &str, new: &str, args: &GateArgs) -> Result<Compared> {
     let runs = [find(base, &args.baselines)?, find(new, &args.baselines)?];
     let [old_run, new_run] = [Run::read(&runs[0])?, Run::read(&runs[1])?];
     finished(&old_run).with_context(|| {
@@ -37,22 +63,14 @@ pub(crate) fn gate(base: &str, new: &str, args: &GateArgs, as_json: bool) -> Res
     let comparison = gate::compare(Side::of(base, &old_run), Side::of(new, &new_run), &limits)?;
     let fails = faults(&args.fail_on);
     let exit = exit(&comparison, &fails);
-    let to_stdout = args.markdown.as_deref() == Some(Path::new("-"));
-    if let Some(path) = &args.markdown {
-        let markdown = gate::markdown(&comparison);
-        if to_stdout { print!("{markdown}") } else { write_bytes(path, markdown.as_bytes())? }
+    let mut markdown = args.markdown.as_ref().map(|_| gate::markdown(&comparison));
+    if let Some(path) = args.markdown.as_ref().filter(|path| path.as_path() != Path::new("-")) {
+        write_bytes(path, markdown.take().unwrap_or_default().as_bytes())?;
     }
     if let Some(path) = &args.junit {
         write_bytes(path, gate::junit(&comparison, &fails).as_bytes())?;
     }
-    if as_json {
-        let mut value = serde_json::to_value(&comparison)?;
-        value["exit_code"] = json!(exit as u8);
-        println!("{}", serde_json::to_string_pretty(&value)?);
-    } else if !to_stdout {
-        print(&comparison);
-    }
-    Ok(exit)
+    Ok(Compared { comparison, exit, markdown })
 }
 
 /// That a run of this plan could be compared, before it is computed for nothing.
@@ -168,11 +186,7 @@ fn print(comparison: &Comparison) {
         cell("baseline", percent(change.base));
         cell("now", percent(change.new));
         let difference = change.difference;
-        let size = difference.map_or("–".to_owned(), |difference| {
-            let [mean, lo, hi] = [difference.mean, difference.lo, difference.hi].map(|x| 100.0 * x);
-            format!("{mean:+.2} [{lo:+.2}, {hi:+.2}]")
-        });
-        cell("change", size);
+        cell("change", difference.map_or("–".to_owned(), |difference| difference.points()));
         cell("p", difference.map_or("–".to_owned(), |d| format!("{:.4}", d.p_holm)));
         cell("n", difference.map_or("–".to_owned(), |d| d.n.to_string()));
         Value::Object(row)

@@ -118,6 +118,11 @@ mod tests {
             let within = Err::<(), _>(error).context("somewhere").unwrap_err();
             assert_eq!(Exit::of(&within), Exit::Incomplete);
         }
+        // A panic outside of a row, as in `explain`.
+        let panic = std::panic::catch_unwind(|| panic!("CUDA error: an illegal memory access"));
+        assert_eq!(crate::of_panic(&*panic.unwrap_err()), Exit::Incomplete);
+        let panic = std::panic::catch_unwind(|| panic!("index out of bounds"));
+        assert_eq!(crate::of_panic(&*panic.unwrap_err()), Exit::Bug);
         let other = PlanError::NoRows { sweep: "sweep.yaml".into() };
         assert_eq!(Exit::of(&RunError::from(other).into()), Exit::Config);
     }

@@ -21,6 +21,9 @@ mod table;
 mod trace;
 mod verify;
 
+use std::any::Any;
+
+use cam_runner::PlanError;
 use clap::Parser;
 
 use crate::{
@@ -38,8 +41,8 @@ fn main() -> std::process::ExitCode {
         }
         std::process::exit(said.exit_code())
     });
-    // Whatever panics outside of a row is a bug, and has said so.
-    let exit = std::panic::catch_unwind(|| dispatch(args)).unwrap_or(Exit::Bug);
+    let exit =
+        std::panic::catch_unwind(|| dispatch(args)).unwrap_or_else(|panic| of_panic(&*panic));
     out::flush();
     exit.into()
 }
@@ -69,6 +72,17 @@ fn dispatch(args: Args) -> Exit {
         eprintln!("error: {}", described(&error));
         Exit::of(&error)
     })
+}
+
+/// The code of a panic outside of a row: a device that broke down, or a bug, which has said so.
+fn of_panic(panic: &(dyn Any + Send)) -> Exit {
+    match PlanError::of_panic(panic) {
+        Some(broke) => {
+            eprintln!("error: {broke}");
+            Exit::Incomplete
+        }
+        None => Exit::Bug,
+    }
 }
 
 /// An error and its causes; one that quotes its cause is not followed by it.

@@ -81,21 +81,21 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
             None => trace.write(&folder.join("trace.json"))?,
         }
     }
+    if args.jobs.is_some() && outcome.is_finished {
+        cluster::tidy_up(&folder)?;
+    }
+    // Whoever reads what is printed may stop reading, which ends the program: so everything else comes first.
+    let base = args.baseline.as_ref().filter(|_| exit_of(args.max_failed, &outcome) == Exit::Done);
+    let compared = base.map(|base| compare::gate(base, &folder.to_string_lossy(), &args.gate));
     if args.json {
         println!("{}", serde_json::to_string(&outcome)?);
     } else if let Some((run, summary)) = &summarized {
         print_means(run, summary);
     }
-    if args.jobs.is_some() && outcome.is_finished {
-        cluster::tidy_up(&folder)?;
-    }
     let exit = conclude(args.max_failed, args.json, &outcome);
-    match (&args.baseline, exit) {
-        (Some(base), Exit::Done) => {
-            compare::gate(base, &folder.to_string_lossy(), &args.gate, args.json)
-        }
-        _ => Ok(exit),
-    }
+    let Some(compared) = compared.transpose()? else { return Ok(exit) };
+    compared.print(args.json)?;
+    Ok(compared.exit)
 }
 
 /// The folder of a run: as given, else below `results`.
@@ -166,13 +166,22 @@ pub(crate) fn conclude(max_failed: ShareOrRows, json: bool, outcome: &Outcome) -
             folder.join("report.md").display()
         );
     }
-    if !max_failed.tolerates(*n_failed, *n_rows) {
+    let exit = exit_of(max_failed, outcome);
+    if exit == Exit::Failed {
         eprintln!(
             "error: {n_failed} of {n_rows} rows failed, more than --max-failed allows; the report lists them. A row is made once: to try them again, give another --out"
         );
-        return Exit::Failed;
     }
-    Exit::Done
+    exit
+}
+
+/// How a run ends, before any comparison.
+fn exit_of(max_failed: ShareOrRows, outcome: &Outcome) -> Exit {
+    match outcome {
+        Outcome { is_finished: false, .. } => Exit::Interrupted,
+        Outcome { n_failed, n_rows, .. } if max_failed.tolerates(*n_failed, *n_rows) => Exit::Done,
+        Outcome { .. } => Exit::Failed,
+    }
 }
 
 /// Reads a sweep file and looks everything up, for so many processes that compute at once.

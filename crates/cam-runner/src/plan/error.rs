@@ -8,7 +8,7 @@ use cam_models::{DeviceError, ModelError};
 
 use crate::{
     config::ConfigError,
-    guard::broken_device,
+    guard::{broken_device, message},
     model::{FileModelError, LayerError},
 };
 
@@ -289,6 +289,11 @@ impl PlanError {
     /// The error for a message of [`guard`](crate::guard::guard)'s that says so.
     pub(crate) fn of_broken_device(message: &str) -> Option<Self> {
         broken_device(message).map(|what| Self::DeviceBroke { what: what.to_owned() })
+    }
+
+    /// The error for a panic of a device that broke down; `None` for any other.
+    pub fn of_panic(panic: &(dyn std::any::Any + Send)) -> Option<Self> {
+        Self::of_broken_device(&message(panic))
     }
 
     /// Whether the device answers nothing any more, nor will it in this process; in a new one it may.
