@@ -295,10 +295,14 @@ fn incomparable(a: &RunManifest, b: &RunManifest) -> Option<String> {
     told
 }
 
-/// Models of joined runs stand side by side, whatever they are called.
+/// Labels are compared by what networks of one name call their classes; where no network is of both runs, by what any two
+/// do, as all models of joined runs stand side by side.
 fn same_images(a: &RunManifest, b: &RunManifest) -> SameImages {
     let models = a.models.iter().flat_map(|model| b.models.iter().map(move |other| [model, other]));
-    SameImages::of([a, b], models)
+    let models: Vec<[&ModelEntry; 2]> = models.collect();
+    let of_one_name = |[a, b]: &[&ModelEntry; 2]| a.network() == b.network();
+    let has_common = models.iter().any(of_one_name);
+    SameImages::of([a, b], models.into_iter().filter(|both| !has_common || of_one_name(both)))
 }
 
 /// That two runs that share tables label images otherwise, where both do, a sentence.
@@ -520,6 +524,26 @@ mod tests {
         let mut n_curves = 0;
         joined.visit_curves(|key, _| n_curves += usize::from(key.method == "shap")).unwrap();
         assert_eq!(n_curves, 2);
+    }
+
+    #[test]
+    fn networks_that_call_their_classes_otherwise_do_not_part_runs_of_both() {
+        let runs = Runs::new();
+        let with = |methods: &'static [&'static str]| {
+            move |manifest: &mut RunManifest| {
+                manifest.target = crate::LABEL.into();
+                let network = |name: &str, class: &str| ModelEntry {
+                    classes: vec![class.into()],
+                    ..crate::testing::model(name)
+                };
+                manifest.models = vec![network("one", "tench"), network("two", "Tinca tinca")];
+                manifest.methods = methods.iter().map(|m| method(m, m, json!({}))).collect();
+                manifest.images.iter_mut().for_each(|image| image.label = Some(0));
+            }
+        };
+        let joined = Run::join(vec![runs.run("a", with(&["cam"])), runs.run("b", with(&["lime"]))]);
+        assert_eq!(names(&joined).0, ["one", "two"]);
+        assert!(joined.cautions().is_empty(), "{:?}", joined.cautions());
     }
 
     #[test]

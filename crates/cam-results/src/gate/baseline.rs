@@ -28,7 +28,7 @@ impl Baselines {
 
     /// Where the baseline of that name is, or would be.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        restored(self.folder.join(name))
     }
 
     /// The names of all baselines, sorted.
@@ -96,13 +96,13 @@ impl Baselines {
     }
 }
 
-/// Gives a folder its name. What has it already goes aside first, and is removed when the new one is there: whenever this
-/// is cut off, one of them is whole.
+/// Gives a folder its name. What has it already goes aside first, and is removed when the new one is there. Where that is
+/// cut off in between, the old one gets its name back by [`restored`].
 fn put_in_place(new: &Path, path: &Path) -> io::Result<()> {
     if !path.exists() {
         return fs::rename(new, path);
     }
-    let old = new.with_extension("old");
+    let old = aside(path);
     if old.exists() {
         // Of one that was cut off, and replaced since.
         fs::remove_dir_all(&old)?;
@@ -112,7 +112,24 @@ fn put_in_place(new: &Path, path: &Path) -> io::Result<()> {
         let _ = fs::rename(&old, path);
         return Err(error);
     }
-    fs::remove_dir_all(&old)
+    // The new one is there; what cannot be removed now is, the next time.
+    let _ = fs::remove_dir_all(&old);
+    Ok(())
+}
+
+/// A baseline's folder, with its name given back where it stands aside of one that never came.
+fn restored(path: PathBuf) -> PathBuf {
+    if !path.exists() && is_run(&aside(&path)) {
+        // Where that fails there is no baseline of this name, which is said.
+        let _ = fs::rename(aside(&path), &path);
+    }
+    path
+}
+
+/// Where the baseline of that name stands aside while it is replaced.
+fn aside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.old"))
 }
 
 fn fill(folder: &Path, run: &Path) -> Result<()> {
@@ -155,6 +172,12 @@ mod tests {
         put_in_place(&at(".base.7"), &at("base")).unwrap();
         assert_eq!(fs::read_to_string(at("base/file")).unwrap(), "new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // Of one that was cut off between its two renames.
+        fs::rename(at("base"), at(".base.old")).unwrap();
+        fs::write(at(".base.old").join(MANIFEST), "").unwrap();
+        fs::write(at(".base.old").join(RECORDS), "").unwrap();
+        assert_eq!(Baselines::of(folder.path()).path("base"), at("base"));
+        assert_eq!(fs::read_to_string(at("base/file")).unwrap(), "new");
         // The old one is back where the new one cannot come.
         assert!(put_in_place(&at(".base.8"), &at("base")).is_err());
         assert_eq!(fs::read_to_string(at("base/file")).unwrap(), "new");
