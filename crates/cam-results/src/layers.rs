@@ -105,9 +105,11 @@ fn note(summary: &Summary, networks: &[Vec<&ModelEntry>]) -> Option<String> {
             format!("{} {height} × {width}", model.layer)
         })
         .collect();
-    let is_few = summary.cells.iter().any(|cell| cell.n_rows() > 0 && cell.n < FEW_IMAGES);
+    let few_of = |cell: &Cell| cell.metrics_units.iter().any(|n| *n < FEW_IMAGES);
+    let is_few = summary.cells.iter().any(|cell| cell.n_rows() > 0 && few_of(cell));
     let few = if is_few {
-        format!(" Fewer than {FEW_IMAGES} images do not tell which layer to take.")
+        let units = summary.counted_units(FEW_IMAGES);
+        format!(" Fewer than {units} do not tell which layer to take.")
     } else {
         String::new()
     };

@@ -246,7 +246,7 @@ impl Preset {
     pub(crate) fn unit(self, units: &str) -> String {
         match self {
             Self::All => format!(
-                "Percent; after ± half of the 95 % interval's width (bootstrap over {units})."
+                "Percent; after ± half of the 95 % interval's width (bootstrap over {units}; Wilson's where images say yes or no)."
             ),
             Self::Poster | Self::Adcc => "Percent.".into(),
             Self::TorchCam => "Fractions.".into(),

@@ -195,13 +195,13 @@ pub fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
     // What has no row yet is said above.
     let planned: Vec<&Cell> =
         planned.map(|(_, cell)| cell).filter(|cell| cell.n_rows() > 0).collect();
-    let of = |cell: &Cell| cell.metrics_n.iter().copied().filter(|n| *n > 0).min().unwrap_or(0);
+    let of = |cell: &Cell| cell.metrics_units.iter().copied().filter(|n| *n > 0).min().unwrap_or(0);
     let fewest = planned.iter().map(|cell| of(cell)).min().unwrap_or(0);
     if fewest < FEW_IMAGES {
         cautions.push(format!(
             "behind some means there {} only {}. Intervals of so few are too short, and these means support no conclusion.",
             if fewest == 1 { "is" } else { "are" },
-            counted(fewest, "image")
+            summary.counted_units(fewest)
         ));
     }
     for (i, metric) in manifest.metrics.iter().enumerate() {
@@ -237,7 +237,7 @@ fn accuracies(md: &mut String, accuracies: &[Accuracy]) {
 
 fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     line(md, "## Scores\n");
-    let units = if summary.by_class { "classes" } else { "images" };
+    let units = summary.units();
     line(
         md,
         &format!(

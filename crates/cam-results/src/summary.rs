@@ -29,7 +29,8 @@ pub(crate) const COLUMNS: [&str; 10] = [
     "adcc_per_image_worst",
 ];
 
-/// Below so many scored images a bootstrap is known to give intervals that are too short.
+/// Below so many scored images, or classes where classes are drawn, a bootstrap is known to give intervals that are too
+/// short.
 pub const FEW_IMAGES: usize = 30;
 
 /// 0.975 quantile of the normal distribution.
@@ -97,6 +98,8 @@ pub struct Cell {
     pub metrics: Vec<Option<Estimate>>,
     /// How many images have a value of each metric.
     pub metrics_n: Vec<usize>,
+    /// How many independent units these are: as many, or their classes where classes are resampled.
+    pub metrics_units: Vec<usize>,
     /// [`adcc`] of the means; `None` where a part is not measured.
     pub adcc: Option<Estimate>,
     /// Mean of the images' own [`adcc`].
@@ -278,6 +281,7 @@ impl<'a> Tally<'a> {
         let cells = entries.zip(&tallies).zip(estimates).enumerate().map(|(i, entry)| {
             let (((model, method), tally), estimates) = entry;
             let n_of = |metric| scores.n(i, Statistic::Mean(metric));
+            let n_units_of = |metric| scores.n_units(i, Statistic::Mean(metric));
             Cell {
                 model: model.name.clone(),
                 layer: model.layer.clone(),
@@ -288,6 +292,7 @@ impl<'a> Tally<'a> {
                 n_failed: tally.n_failed,
                 metrics: estimates[..n_metrics].to_vec(),
                 metrics_n: (0..n_metrics).map(n_of).collect(),
+                metrics_units: (0..n_metrics).map(n_units_of).collect(),
                 adcc: estimates.get(n_metrics + 1).copied().flatten(),
                 adcc_per_image: estimates[n_metrics],
                 worst: tally
@@ -333,6 +338,17 @@ impl Summary {
     pub(crate) fn n_networks(&self) -> usize {
         let networks: BTreeSet<&str> = self.accuracies.iter().map(Accuracy::network).collect();
         networks.len()
+    }
+
+    /// What is drawn, and so counted where there are too few: `images`, or `classes`.
+    pub(crate) fn units(&self) -> &'static str {
+        if self.by_class { "classes" } else { "images" }
+    }
+
+    /// So many [`units`](Self::units), in words.
+    pub(crate) fn counted_units(&self, n: usize) -> String {
+        let one = if self.by_class { "class" } else { "image" };
+        if n == 1 { format!("1 {one}") } else { format!("{n} {}", self.units()) }
     }
 
     /// The methods of a model compared by a metric, or by `adcc`.

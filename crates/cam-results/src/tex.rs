@@ -304,7 +304,7 @@ fn caption(
         .collect();
     let versions: Vec<String> =
         manifest.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-    let units = if summary.by_class { "classes" } else { "images" };
+    let units = summary.units();
     let controls = if rows.iter().any(|(method, _)| method.is_control()) {
         " Italic: controls, which know nothing of the network, or nothing of what it learned."
     } else {

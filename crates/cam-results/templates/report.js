@@ -193,7 +193,7 @@
   function pairOf(contrast, a, b) {
     for (const [i, j, n, mean, lo, hi, p, detectable, told] of contrast?.pairs ?? []) {
       if (contrast.methods[i] === a && contrast.methods[j] === b) return { n, mean, lo, hi, p, detectable, told };
-      if (contrast.methods[i] === b && contrast.methods[j] === a) return { n, mean: -mean, lo: -hi, hi: -lo, p, detectable, told };
+      if (contrast.methods[i] === b && contrast.methods[j] === a) return { n, mean: -mean, lo: hi === null ? null : -hi, hi: lo === null ? null : -lo, p, detectable, told };
     }
     return null;
   }

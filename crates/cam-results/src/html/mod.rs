@@ -82,7 +82,7 @@ pub fn report_html(
         accuracies: of_networks(&summary.accuracies).filter_map(Accuracy::sentence).collect(),
         models: models(run, summary),
         beside: beside::sections(manifest, summary),
-        units: if summary.by_class { "classes" } else { "images" },
+        units: summary.units(),
         has_letters: summary.methods.iter().any(|contrast| !contrast.pairs.is_empty()),
         no_method_above: stats::no_method_above(&summary.methods),
         controls: ControlTable::of(&stats::beaten(&summary.methods, manifest.models.len() > 1)),

@@ -326,13 +326,10 @@ impl Scores {
         let differing: Vec<f64> = by_unit.iter().copied().filter(|d| *d != 0.0).collect();
         let is_yes_or_no = matches!(statistic, Statistic::Mean(column)
             if self.yes_or_no.get(column) == Some(&true));
-        let differing_size = if is_yes_or_no {
-            1.0
-        } else if differing.is_empty() {
-            0.0
+        let size = if differing.is_empty() {
+            f64::from(u8::from(is_yes_or_no))
         } else {
-            let mean_square = differing.iter().map(|d| d * d).sum::<f64>() / differing.len() as f64;
-            mean_square.sqrt() * n_units as f64 / n as f64
+            (differing.iter().map(|d| d * d).sum::<f64>() / differing.len() as f64).sqrt()
         };
         let (lo, hi) = if n_units > 1 { (lo, hi) } else { (f64::NAN, f64::NAN) };
         Some(Paired {
@@ -340,8 +337,8 @@ impl Scores {
             standard_error: variance.sqrt(),
             n_units,
             n_differing: differing.len(),
-            differing_size,
-            is_yes_or_no,
+            differing_size: size * n_units as f64 / n as f64,
+            is_sign_test: is_yes_or_no && n_units == n,
             root_mean_square: mean_square.sqrt(),
             difference: Difference {
                 n,
@@ -930,6 +927,27 @@ mod tests {
         println!("coverage {share}");
         // 0.95 would need more classes; the same shift for all classes would make 0.75 of it.
         assert!((0.90..=0.98).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn what_is_detectable_by_yes_or_no_over_classes_is_what_their_sums_can_show() {
+        // 40 classes of 25 images; of one image in twenty the answer is no, where it was yes in half of all.
+        let images = classes(&[25; 40]);
+        let mut random = ChaCha8Rng::seed_from_u64(8);
+        let draw =
+            |share: f64, random: &mut ChaCha8Rng| f64::from(u8::from(uniform(random) < share));
+        let before: Vec<f64> = (0..1000).map(|_| draw(0.5, &mut random)).collect();
+        let now: Vec<f64> = before.iter().map(|yes| yes * draw(0.9, &mut random)).collect();
+        let some = |values: &[f64]| vec![values.iter().copied().map(Some).collect()];
+        let scores =
+            Scores::new(Resamples::of(&images), vec![some(&now), some(&before)], vec![true]);
+        let paired = scores.difference(0, 1, Statistic::Mean(0)).unwrap();
+        let [seen] = corrected(&[paired]).try_into().unwrap();
+        assert!(seen.is_significant() && seen.detectable < seen.mean.abs(), "{seen:?}");
+        // Where no class differs, as many as it takes would have to by an image each.
+        let same = scores.difference(0, 0, Statistic::Mean(0)).unwrap();
+        let [same] = corrected(&[same]).try_into().unwrap();
+        assert!((0.005..0.01).contains(&same.detectable), "{same:?}");
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Difference {
     }
 
     /// `+3.10 [+1.90, +4.40]`, in points; without an interval where there is none.
-    pub(crate) fn points(&self) -> String {
+    pub fn points(&self) -> String {
         let [mean, lo, hi] = [self.mean, self.lo, self.hi].map(|x| 100.0 * x);
         let interval = if lo.is_nan() { String::new() } else { format!(" [{lo:+.2}, {hi:+.2}]") };
         format!("{mean:+.2}{interval}")
@@ -179,7 +179,7 @@ pub(crate) fn detectable(paired: &Paired, n_tests: usize) -> f64 {
     let normal = Normal::standard();
     let textbook =
         (normal.inverse_cdf(1.0 - alpha / 2.0) + normal.inverse_cdf(POWER)) * standard_error;
-    if n_differing >= n_least && !paired.is_yes_or_no {
+    if n_differing >= n_least && !paired.is_sign_test {
         return textbook;
     }
     // As many units differ with that probability where this share of all does: binomial tails are beta's.
@@ -213,10 +213,11 @@ pub(crate) struct Paired {
     pub(crate) n_units: usize,
     /// How many of them differ.
     pub(crate) n_differing: usize,
-    /// The mean difference if all units differed as much as those that do; of yes and no, as much as they can.
+    /// The mean difference if all units differed as much as those that do; where none does, of yes and no, if an image of
+    /// each did.
     pub(crate) differing_size: f64,
-    /// Whether single images say yes or no.
-    pub(crate) is_yes_or_no: bool,
+    /// Whether each unit says yes or no, so that only signs are tested.
+    pub(crate) is_sign_test: bool,
     /// Of the images' differences.
     pub(crate) root_mean_square: f64,
 }
@@ -374,7 +375,7 @@ mod tests {
             n_units: 200,
             n_differing: 200,
             differing_size: 0.1,
-            is_yes_or_no: false,
+            is_sign_test: false,
             root_mean_square: 0.0,
         }
     }
@@ -383,7 +384,7 @@ mod tests {
     fn where_hardly_an_image_differs_as_many_must_as_a_test_can_find() {
         // Of 12 comparisons 2^(1 - k) is below 0.05 / 12 from k = 9 on. P(Bin(60, q) >= 9) is 0.8 at q = 0.185.
         let unchanged = Paired { standard_error: 0.0, n_units: 60, n_differing: 0, ..paired() };
-        let yes_or_no = Paired { is_yes_or_no: true, differing_size: 1.0, ..unchanged };
+        let yes_or_no = Paired { is_sign_test: true, differing_size: 1.0, ..unchanged };
         let share = detectable(&yes_or_no, 12);
         close(share, 0.185, 1e-3);
         let binomial = Binomial::new(share, 60).unwrap();

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Better, Summary,
     front::{self, Price, Worth},
-    report::{counted, number},
+    report::number,
     summary::FEW_IMAGES,
 };
 
@@ -63,7 +63,7 @@ pub(crate) fn nothing(summary: &Summary) -> Option<String> {
             "Nothing: behind no mean there {} more than {}, and at least {FEW_IMAGES} are needed. The intervals and \
              p-values below show how such a report looks.",
             if most == 1 { "is" } else { "are" },
-            counted(most, "image")
+            summary.counted_units(most)
         )
     })
 }
@@ -84,15 +84,16 @@ pub(crate) fn too_few(summary: &Summary) -> Option<String> {
         n => format!("{n} means"),
     };
     Some(format!(
-        "Left out, because at least {FEW_IMAGES} images are needed for a conclusion: {who}."
+        "Left out, because at least {} are needed for a conclusion: {who}.",
+        summary.counted_units(FEW_IMAGES)
     ))
 }
 
-/// The names of all means in a report, and how many images are behind each.
+/// The names of all means in a report, and how many images, or classes, are behind each.
 fn means(summary: &Summary) -> impl Iterator<Item = (String, usize)> + '_ {
     // A plan may leave a method out of a model.
     summary.cells.iter().filter(|cell| cell.n_rows() > 0).flat_map(|cell| {
-        let measured = cell.metrics.iter().zip(&summary.metrics).zip(&cell.metrics_n);
+        let measured = cell.metrics.iter().zip(&summary.metrics).zip(&cell.metrics_units);
         measured
             .filter(|((mean, _), _)| mean.is_some() || cell.n == 0)
             .map(|((_, metric), n)| (format!("{metric} of {}", cell.method), *n))
@@ -595,6 +596,26 @@ mod tests {
         let text = text(&summarize(&manifest, &records));
         assert_eq!(text.lines().count(), 1);
         assert!(text.starts_with("Nothing: behind no mean there are more than 29 images"));
+    }
+
+    #[test]
+    fn where_classes_are_drawn_few_classes_support_nothing_however_many_images_they_have() {
+        let concluded_of = |n_classes: i64| {
+            let (mut manifest, mut records) = many_images(310);
+            for (i, image) in manifest.images.iter_mut().enumerate() {
+                image.label = Some(i as i64 / 10);
+            }
+            for record in &mut records {
+                let place: i64 = record.image[..5].parse().unwrap();
+                if place / 10 >= n_classes {
+                    record.status = crate::Status::Failed;
+                }
+            }
+            text(&summarize(&manifest, &records))
+        };
+        let few = concluded_of(29);
+        assert!(few.starts_with("Nothing: behind no mean there are more than 29 classes"), "{few}");
+        assert!(!concluded_of(31).contains("Nothing"));
     }
 
     #[test]
