@@ -169,7 +169,15 @@ fn results(root: &Path, path: &str, up: &str) -> Result<String> {
     let report = fs::read_to_string(root.join(path)).with_context(|| format!("reading {path}"))?;
     let table = first_table(&report, heading)
         .with_context(|| format!("{path} has no table below a heading `## {heading}`"))?;
-    Ok(format!("From [`{path}`]({up}{path}):\n\n{table}"))
+    Ok(format!("From [`{path}`]({up}{path}){}:\n\n{table}", made(&report)))
+}
+
+/// Which cambench made a run's report, and when: a later one may word it otherwise.
+fn made(report: &str) -> String {
+    let line = report.lines().find_map(|line| line.split_once(" · cambench "));
+    line.and_then(|(_, rest)| rest.split_once(" · "))
+        .map(|(version, time)| format!(", by cambench {version}, {}", &time[..time.len().min(10)]))
+        .unwrap_or_default()
 }
 
 /// The sentences of a report on what can be concluded; of `PATH#MODEL` those about that model alone.
@@ -312,6 +320,13 @@ mod tests {
         let text = results(root.path(), "two.md#The rest", "").unwrap();
         assert_eq!(text, "From [`two.md`](two.md):\n\n| d |");
         assert!(results(root.path(), "two.md#None", "").is_err());
+        let dated = report
+            .replace("# Run\n", "# Run\n\ncpu · cambench 0.1.0 (1a2b) · 2026-11-28T04:42:07Z\n");
+        fs::write(root.path().join("run.md"), dated).unwrap();
+        let text = results(root.path(), "run.md", "../").unwrap();
+        assert!(
+            text.starts_with("From [`run.md`](../run.md), by cambench 0.1.0 (1a2b), 2026-11-28:\n")
+        );
         assert_eq!(first_table("| a |\n", ""), None);
     }
 
