@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
+/// How many classes there are.
+pub const N_CLASSES: i64 = 1000;
+
 const TABLE: &str = include_str!("imagenet_classes.tsv");
 
 static CLASSES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
@@ -21,6 +24,11 @@ static INDICES: LazyLock<BTreeMap<&str, i64>> =
 /// The index of a class by its `WordNet` id, e.g. 0 for `n01440764`.
 pub fn class_index(wordnet_id: &str) -> Option<i64> {
     INDICES.get(wordnet_id).copied()
+}
+
+/// The index of the class whose `WordNet` id a name begins with, e.g. 0 for `n01440764_tench.JPEG`.
+pub fn class_of(name: &str) -> Option<i64> {
+    class_index(wordnet_id(name)?)
 }
 
 /// A class's name by its index, e.g. `tench` for 0.

@@ -59,7 +59,8 @@ impl Drop for NewFile {
     }
 }
 
-/// Writes a file that appears whole or not at all: into a hidden file beside it, then sync, rename, sync the folder.
+/// Writes a file that appears whole or not at all: into a hidden file beside it, then sync, rename, sync the folder. Where
+/// a link leads to a file, that one is replaced, and not the link; a device or a pipe is written to as it is.
 ///
 /// # Errors
 /// Whatever `write` returns, and [`Error::Write`] or [`Error::DiskFull`] with the path; the hidden file is removed, and
@@ -68,10 +69,19 @@ pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    let written = NewFile::create(path).and_then(|mut file| {
-        write(&mut file)?;
-        file.finish()
-    });
+    let there = fs::metadata(path).ok();
+    let written = if there.is_some_and(|there| !there.is_file() && !there.is_dir()) {
+        File::options().write(true).open(path).and_then(|mut file| {
+            write(&mut file)?;
+            file.flush()
+        })
+    } else {
+        let target = if path.is_symlink() { fs::canonicalize(path) } else { Ok(path.to_owned()) };
+        target.and_then(|target| NewFile::create(&target)).and_then(|mut file| {
+            write(&mut file)?;
+            file.finish()
+        })
+    };
     written.map_err(|source| Error::write(path, source))
 }
 
@@ -247,6 +257,29 @@ pub(crate) fn temporary_of_nobody(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_stays_a_link_and_a_device_a_device() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file.md", "link.md"].map(|name| folder.path().join(name));
+        fs::write(&file, "before").unwrap();
+        std::os::unix::fs::symlink("file.md", &link).unwrap();
+        write_bytes(&link, b"after").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "after");
+        // Whoever may write to devices must not lose them by it.
+        let device = folder.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        write_bytes(&device, b"nothing").unwrap();
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        if Path::new("/dev/full").exists() {
+            let full = folder.path().join("full");
+            std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+            assert!(write_bytes(&full, b"too much").is_err());
+        }
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {

@@ -54,7 +54,7 @@ pub use plot::{
 pub use preset::{Family, Preset, family};
 pub use record::{COLUMNS, Curve, Key, Name, RawMap, Record, Row, SCHEMA, Status};
 pub use reference::{Printed, Reference};
-pub use report::{Figure, Section, cautions, counted, report_md};
+pub use report::{Figure, Section, cautions, counted, p_value, report_md};
 pub use run::Run;
 pub use seeds::OverSeeds;
 pub use shards::{Committed, Part, Shard, ShardPlan};

@@ -314,8 +314,8 @@ pub(crate) fn arrow(better: Better) -> char {
     }
 }
 
-/// `0.012`, or `< 0.0001`.
-pub(crate) fn p_value(p: f64) -> String {
+/// A p-value as it is printed: `0.012`, or `< 0.0001`.
+pub fn p_value(p: f64) -> String {
     if p < 1e-4 { "< 0.0001".into() } else { format!("{:.*}", if p < 0.01 { 4 } else { 3 }, p) }
 }
 

@@ -383,7 +383,7 @@ impl Summary {
         let number = |name: &str, of: fn(&Difference) -> f64| {
             let column = pairs.iter().map(|(_, pair)| of(&pair.difference));
             let column: Vec<Option<f64>> =
-                column.map(|number| (!number.is_nan()).then_some(number)).collect();
+                column.map(|number| number.is_finite().then_some(number)).collect();
             Column::new(name.into(), column)
         };
         let n: Vec<u64> = pairs.iter().map(|(_, pair)| pair.difference.n as u64).collect();

@@ -1,6 +1,9 @@
 //! What can be said on the command line.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use cam_models::DeviceChoice;
 use cam_results::gate::Threshold;
@@ -312,15 +315,15 @@ pub(crate) struct GateArgs {
     /// How much a metric may get worse, e.g. adcc=1%; may be given several times [default: --noise]
     #[arg(long, value_name = "METRIC=SIZE", value_delimiter = ',')]
     pub(crate) max_drop: Vec<MaxDrop>,
-    /// Which significant changes are too small to count
-    #[arg(long, value_name = "SIZE", default_value = "2%")]
-    pub(crate) noise: Threshold,
+    /// Which significant changes are too small to count [default: 2%]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) noise: Option<Threshold>,
     /// A network, or a layer of one (`NETWORK@LAYER`), that the new run calls NEW, as after another export; may be given several
     /// times
     #[arg(long, value_name = "OLD=NEW")]
     pub(crate) renamed: Vec<Renamed>,
-    /// What the command fails on, separated by commas
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["regressed", "missing", "degenerate"])]
+    /// What the command fails on, separated by commas [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) fail_on: Vec<FailOn>,
     /// Write the comparison as Markdown, for a comment on a pull request; `-` is the standard output
     #[arg(long, value_name = "FILE")]
@@ -328,18 +331,25 @@ pub(crate) struct GateArgs {
     /// Write the comparison as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
-    /// Where baselines are kept
-    #[arg(long, value_name = "DIR", default_value = BASELINES)]
-    pub(crate) baselines: PathBuf,
+    /// Where baselines are kept [default: results/baselines]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) baselines: Option<PathBuf>,
 }
 
 impl GateArgs {
-    /// Whether something is given that means nothing without a comparison.
+    /// Whether something is given: it means nothing without a comparison.
     pub(crate) fn asks_for_something(&self) -> bool {
-        !self.max_drop.is_empty()
-            || !self.renamed.is_empty()
-            || self.markdown.is_some()
-            || self.junit.is_some()
+        let Self { max_drop, noise, renamed, fail_on, markdown, junit, baselines } = self;
+        !(max_drop.is_empty() && renamed.is_empty() && fail_on.is_empty())
+            || noise.is_some()
+            || markdown.is_some()
+            || junit.is_some()
+            || baselines.is_some()
+    }
+
+    /// Where baselines are kept.
+    pub(crate) fn baselines(&self) -> &Path {
+        self.baselines.as_deref().unwrap_or(Path::new(BASELINES))
     }
 }
 

@@ -55,5 +55,7 @@ fn print(estimate: &Estimate) {
 }
 
 fn duration(hours: f64) -> String {
+    // No 0 is negative.
+    let hours = hours.abs();
     if hours < 1.0 { format!("{:.1} minutes", hours * 60.0) } else { format!("{hours:.1} hours") }
 }

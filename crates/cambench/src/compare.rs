@@ -51,7 +51,7 @@ impl Compared {
 
 /// Compares, and writes the files that were asked for.
 pub(crate) fn gate(base: &str, new: &str, args: &GateArgs) -> Result<Compared> {
-    let runs = [find(base, &args.baselines)?, find(new, &args.baselines)?];
+    let runs = [find(base, args.baselines())?, find(new, args.baselines())?];
     let [old_run, new_run] = [Run::read(&runs[0])?, Run::read(&runs[1])?];
     finished(&old_run).with_context(|| {
         format!(
@@ -75,7 +75,7 @@ pub(crate) fn gate(base: &str, new: &str, args: &GateArgs) -> Result<Compared> {
 
 /// That a run of this plan could be compared, before it is computed for nothing.
 pub(crate) fn check(base: &str, new: &RunManifest, args: &GateArgs) -> Result<()> {
-    let run = Run::read(&find(base, &args.baselines)?)?;
+    let run = Run::read(&find(base, args.baselines())?)?;
     let limits = limits(args)?;
     check_sizes(&limits, &run)?;
     gate::check(run.manifest(), new, &limits)?;
@@ -90,7 +90,11 @@ fn limits(args: &GateArgs) -> Result<Limits> {
             return Err(Usage(format!("--renamed gives {old} two names")).into());
         }
     }
-    Ok(Limits { noise: args.noise, max_drop: max_drop.collect(), renamed })
+    Ok(Limits {
+        noise: args.noise.unwrap_or(Limits::default().noise),
+        max_drop: max_drop.collect(),
+        renamed,
+    })
 }
 
 /// That no limit allows whatever scores in [0, 1] can do: `1` is a hundred points, and `1%` was meant.
@@ -153,13 +157,16 @@ fn finished(run: &Run) -> Result<(), Error> {
     }
 }
 
+/// All of them where none is named.
 fn faults(fail_on: &[FailOn]) -> Vec<Fault> {
     let fault = |fail_on: &FailOn| match fail_on {
         FailOn::Regressed => Fault::Regressed,
         FailOn::Missing => Fault::Missing,
         FailOn::Degenerate => Fault::Degenerate,
     };
-    fail_on.iter().map(fault).collect()
+    let all = [FailOn::Regressed, FailOn::Missing, FailOn::Degenerate];
+    let asked = if fail_on.is_empty() { &all[..] } else { fail_on };
+    asked.iter().map(fault).collect()
 }
 
 /// The worst thing that was asked for comes first.
@@ -187,7 +194,7 @@ fn print(comparison: &Comparison) {
         cell("now", percent(change.new));
         let difference = change.difference;
         cell("change", difference.map_or("–".to_owned(), |difference| difference.points()));
-        cell("p", difference.map_or("–".to_owned(), |d| format!("{:.4}", d.p_holm)));
+        cell("p", difference.map_or("–".to_owned(), |d| cam_results::p_value(d.p_holm)));
         cell("n", difference.map_or("–".to_owned(), |d| d.n.to_string()));
         Value::Object(row)
     };

@@ -28,9 +28,9 @@ use crate::{
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     // Before anything is computed for nothing.
     match &args.baseline {
-        Some(base) => drop(compare::find(base, &args.gate.baselines)?),
+        Some(base) => drop(compare::find(base, args.gate.baselines())?),
         None if args.gate.asks_for_something() => {
-            let message = "--max-drop, --renamed, --markdown and --junit are about a comparison; give --baseline";
+            let message = "--max-drop, --noise, --renamed, --fail-on, --markdown, --junit and --baselines are about a comparison; give --baseline";
             return Err(Usage(message.into()).into());
         }
         None => {}

@@ -346,9 +346,13 @@ fn what_is_most_likely_not_meant_is_said_before_anything_is_computed() {
         ended.is(2, &["would be a class of its own"]);
     }
     assert!(!workshop.path("photos/try").exists());
-    fs::rename(workshop.path("photos/n01440764"), workshop.path("photos/dog")).unwrap();
     fs::write(workshop.path("classes.txt"), "cat\nDog\n").unwrap();
     let own = sweep.replace("weights: seeded", "weights: seeded, classes: classes.txt");
+    fs::write(workshop.path("own.yaml"), own.clone() + "target: label\n").unwrap();
+    workshop
+        .output(&["check", "own.yaml"])
+        .is(3, &["n01440764/0.png is labeled 0 by its WordNet id", "has 2 classes of its own"]);
+    fs::rename(workshop.path("photos/n01440764"), workshop.path("photos/dog")).unwrap();
     fs::write(workshop.path("own.yaml"), own).unwrap();
     workshop.output(&["check", "own.yaml"]).is(3, &["so that `dog` would be labeled `cat`"]);
     fs::write(workshop.path("data.yaml"), "root: photos\nlayout: folders\nclasses: names.txt\n")
@@ -376,6 +380,12 @@ fn what_is_most_likely_not_meant_is_said_before_anything_is_computed() {
         .is(3, &["sweep.yaml:2: there is no `data.yaml`: it is looked for in"]);
     workshop.output(&["hook", "resnet18", "-o", "x.onnx"]).is(2, &["resnet18 is a network of"]);
     workshop.output(&["run", "sweep.yaml", "--limit", "0"]).is(2, &["--limit"]);
+    // A line of CI that lost its `--baseline` must not pass.
+    for option in [["--noise", "1%"], ["--fail-on", "regressed"], ["--baselines", "nowhere"]] {
+        let [option, value] = option;
+        let ended = workshop.output(&["run", "sweep.yaml", option, value]);
+        ended.is(2, &[option, "give --baseline"]);
+    }
 }
 
 #[test]

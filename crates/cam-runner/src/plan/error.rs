@@ -230,6 +230,21 @@ pub enum PlanError {
         /// As found.
         found: String,
     },
+    /// Labels of ImageNet for a network of other classes.
+    #[error(
+        "{image} is labeled {label} by its WordNet id, as ImageNet counts, and model `{model}` has {n_classes} classes of its \
+         own; name folders by these, and list them (`classes: FILE`) in the data set's manifest"
+    )]
+    NotImageNets {
+        /// The first such image.
+        image: String,
+        /// Its class among ImageNet's.
+        label: i64,
+        /// The network's name in results.
+        model: String,
+        /// How many classes it has.
+        n_classes: i64,
+    },
     /// Folders that are counted in another order than the classes.
     #[error(
         "model `{model}`: folders are counted in the order of their names, so that `{folder}` would be labeled `{class}`; \

@@ -6,7 +6,7 @@ use std::{
 };
 
 use cam_core::{Classifier, FeatureShape, Method, Preprocessing, Requirement};
-use cam_data::{Dataset, Layout, is_called};
+use cam_data::{Dataset, Layout, imagenet, is_called};
 use cam_results::{ModelEntry, network_of};
 use tch::{Device, Kind, Tensor};
 
@@ -233,6 +233,13 @@ fn check_labels(
         }
         _ => {}
     }
+    if is_label
+        && dataset.classes.is_none()
+        && n_classes != imagenet::N_CLASSES
+        && let Some((image, label)) = by_wordnet_id(dataset)
+    {
+        return Err(PlanError::NotImageNets { image, label, model, n_classes });
+    }
     match labeled.find(|(_, label)| is_label && *label >= n_classes) {
         Some((item, label)) => {
             let image = item.image.clone();
@@ -240,6 +247,17 @@ fn check_labels(
         }
         None => Ok(()),
     }
+}
+
+/// An image that is labeled by its folder's or its own `WordNet` id, and that label: a class of ImageNet.
+fn by_wordnet_id(dataset: &Dataset) -> Option<(String, i64)> {
+    let is_flat = dataset.layout == Layout::Files;
+    dataset.items.iter().find_map(|item| {
+        let name = item.image.split('/').rev().nth(usize::from(!is_flat))?;
+        let label = item.label.filter(|label| imagenet::class_of(name) == Some(*label))?;
+        matches!(dataset.layout, Layout::Files | Layout::Folders)
+            .then(|| (item.image.clone(), label))
+    })
 }
 
 /// A label that a data set and a network call otherwise: in another order, or, where that is asked for, altogether.
