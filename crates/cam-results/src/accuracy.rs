@@ -78,10 +78,8 @@ impl<'a> AccuracyTally<'a> {
 
     pub(crate) fn accuracies(self) -> Vec<Accuracy> {
         let of = |(model, right): (&ModelEntry, &Vec<Option<bool>>)| {
-            let by_unit = |counts: fn(bool) -> bool| {
-                let counted =
-                    right.iter().map(|right| f64::from(u8::from(right.is_some_and(counts))));
-                self.units.by_unit(counted)
+            let counts = |is_meant: fn(bool) -> bool| {
+                self.units.counts(right.iter().map(|right| right.is_some_and(is_meant)))
             };
             let n = right.iter().flatten().count();
             Accuracy {
@@ -90,7 +88,7 @@ impl<'a> AccuracyTally<'a> {
                 n_right: right.iter().flatten().filter(|right| **right).count(),
                 n,
                 share: (n > 0)
-                    .then(|| share(by_unit(|right| right).into_iter().zip(by_unit(|_any| true)))),
+                    .then(|| share(counts(|right| right).into_iter().zip(counts(|_any| true)))),
                 published: model.published_top1,
             }
         };

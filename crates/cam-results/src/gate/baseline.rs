@@ -119,9 +119,10 @@ fn put_in_place(new: &Path, path: &Path) -> io::Result<()> {
 
 /// A baseline's folder, with its name given back where it stands aside of one that never came.
 fn restored(path: PathBuf) -> PathBuf {
-    if !path.exists() && is_run(&aside(&path)) {
+    let old = aside(&path);
+    if !path.exists() && is_run(&old) {
         // Where that fails there is no baseline of this name, which is said.
-        let _ = fs::rename(aside(&path), &path);
+        let _ = fs::rename(&old, &path);
     }
     path
 }

@@ -133,7 +133,7 @@ impl Contrast {
     /// Whether an item has less than half of the images that another one has: its mean is not beside the others'.
     pub(crate) fn has_fewer_images(&self, item: usize) -> bool {
         let most = self.items.iter().map(|item| item.n).max().unwrap_or(0);
-        2 * self.items[item].n < most
+        is_far_fewer(self.items[item].n, most)
     }
 
     /// What there are enough images for to conclude anything.
@@ -177,6 +177,11 @@ impl Contrast {
         let rest = &order[place + 1..];
         (!rest.is_empty() && rest.iter().all(|other| self.is_better(item, *other))).then_some(item)
     }
+}
+
+/// Whether so many images are less than half of the most that another thing has.
+fn is_far_fewer(n: usize, most: usize) -> bool {
+    2 * n < most
 }
 
 /// The methods of every model, compared by every metric. `cells` are those of the scores.
@@ -302,7 +307,7 @@ fn ranks(
     let most = group.iter().map(n_of).max().unwrap_or(0);
     // Those with few images would take theirs from all others.
     let items: Vec<usize> =
-        (0..group.len()).filter(|i| most > 0 && 2 * n_of(&group[*i]) >= most).collect();
+        (0..group.len()).filter(|i| most > 0 && !is_far_fewer(n_of(&group[*i]), most)).collect();
     let cells: Vec<usize> = items.iter().map(|i| group[*i].0).collect();
     let complete = scores.images_of_all(&cells, column);
     let goodness = |cell: &usize| -> Vec<f64> {

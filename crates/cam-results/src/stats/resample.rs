@@ -54,6 +54,11 @@ impl Units {
         self.places.get(image).copied()
     }
 
+    /// How many images of each unit are meant.
+    pub(crate) fn counts(&self, are: impl IntoIterator<Item = bool>) -> Vec<f64> {
+        self.by_unit(are.into_iter().map(|is| f64::from(u8::from(is))))
+    }
+
     /// Sums of images' values, by unit.
     pub(crate) fn by_unit(&self, values: impl IntoIterator<Item = f64>) -> Vec<f64> {
         let mut sums = vec![0.0; self.n];

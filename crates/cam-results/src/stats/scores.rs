@@ -66,10 +66,8 @@ struct Present {
 
 /// What sums over images that have a value need, for every set of such images.
 fn presents(resamples: &Resamples, sets: BTreeSet<Vec<bool>>) -> BTreeMap<Vec<bool>, Rc<Present>> {
-    let of_units: Vec<Vec<f64>> = sets
-        .iter()
-        .map(|is| resamples.units.by_unit(is.iter().map(|is| f64::from(u8::from(*is)))))
-        .collect();
+    let of_units: Vec<Vec<f64>> =
+        sets.iter().map(|is| resamples.units.counts(is.iter().copied())).collect();
     let counts = resamples.sums(&of_units);
     let squared_counts = if resamples.units.are_classes() {
         let square = |of_unit: &Vec<f64>| of_unit.iter().map(|n| n * n).collect();
@@ -165,8 +163,8 @@ impl Scores {
         match statistic {
             Statistic::Mean(column) => self.cells[cell][column].present.n_units,
             Statistic::Adcc(parts) => {
-                let has_all = self.has_all(cell, &parts).map(|has| f64::from(u8::from(has)));
-                self.resamples.units.by_unit(has_all).into_iter().filter(|n| *n > 0.0).count()
+                let counts = self.resamples.units.counts(self.has_all(cell, &parts));
+                counts.into_iter().filter(|n| *n > 0.0).count()
             }
         }
     }
@@ -279,11 +277,10 @@ impl Scores {
 
     /// The mean of each unit over some of its images; units without any are left out.
     pub(crate) fn unit_means(&self, cell: usize, column: usize, images: &[bool]) -> Vec<f64> {
-        let of_units = |value: fn(f64) -> f64| {
-            let values = self.cells[cell][column].values.iter().zip(images);
-            self.resamples.units.by_unit(values.map(|(v, is)| if *is { value(*v) } else { 0.0 }))
-        };
-        let sums = of_units(|value| value).into_iter().zip(of_units(|_any| 1.0));
+        let units = &self.resamples.units;
+        let values = self.cells[cell][column].values.iter().zip(images);
+        let sums = units.by_unit(values.map(|(value, is)| if *is { *value } else { 0.0 }));
+        let sums = sums.into_iter().zip(units.counts(images.iter().copied()));
         sums.filter(|(_, n)| *n > 0.0).map(|(sum, n)| sum / n).collect()
     }
 
@@ -314,8 +311,7 @@ impl Scores {
             .zip(a.influences.iter().zip(&b.influences))
             .map(|(is, (a, b))| if *is { without_rounding(a - b) } else { 0.0 })
             .collect();
-        let ones = common.iter().map(|is| f64::from(u8::from(*is)));
-        let counts = self.resamples.units.by_unit(ones);
+        let counts = self.resamples.units.counts(common.iter().copied());
         let mean_square = influences.iter().map(|d| d * d).sum::<f64>() / n as f64;
         let largest = influences.iter().map(|d| d.abs()).fold(0.0, f64::max);
         let by_unit = self.resamples.units.by_unit(influences);

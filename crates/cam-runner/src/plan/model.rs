@@ -251,12 +251,15 @@ fn check_labels(
 
 /// An image that is labeled by its folder's or its own `WordNet` id, and that label: a class of ImageNet.
 fn by_wordnet_id(dataset: &Dataset) -> Option<(String, i64)> {
-    let is_flat = dataset.layout == Layout::Files;
+    let names_after_the_id = match dataset.layout {
+        Layout::Files => 0,
+        Layout::Folders => 1,
+        _ => return None,
+    };
     dataset.items.iter().find_map(|item| {
-        let name = item.image.split('/').rev().nth(usize::from(!is_flat))?;
+        let name = item.image.rsplit('/').nth(names_after_the_id)?;
         let label = item.label.filter(|label| imagenet::class_of(name) == Some(*label))?;
-        matches!(dataset.layout, Layout::Files | Layout::Folders)
-            .then(|| (item.image.clone(), label))
+        Some((item.image.clone(), label))
     })
 }
 
