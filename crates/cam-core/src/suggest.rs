@@ -23,7 +23,8 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, known)| known)
 }
 
-/// Serde's message about an unknown word, with the nearest of the words that it lists; any other message as it is.
+/// Serde's message about an unknown word, with the nearest of the words that it lists; any other message as it is, but for
+/// types of Rust, which it names in words.
 pub fn with_suggestion(message: &str) -> String {
     let nearest = || {
         let (said, expected) = message.split_once(", expected ")?;
@@ -32,9 +33,21 @@ pub fn with_suggestion(message: &str) -> String {
     };
     match nearest() {
         Some(known) => format!("{message}; did you mean `{known}`?"),
-        None => message.to_owned(),
+        None => NUMBERS.iter().fold(message.to_owned(), |message, (of_rust, in_words)| {
+            message.replace(&format!("expected {of_rust}"), &format!("expected {in_words}"))
+        }),
     }
 }
+
+/// Types of numbers, for those who write no Rust.
+const NUMBERS: [(&str, &str); 6] = [
+    ("usize", "a whole number from 0 to 18446744073709551615"),
+    ("u64", "a whole number from 0 to 18446744073709551615"),
+    ("u32", "a whole number from 0 to 4294967295"),
+    ("i64", "a whole number"),
+    ("f64", "a number"),
+    ("f32", "a number"),
+];
 
 /// A message, cut short where it quotes more than anybody would read.
 pub fn shortened(message: impl Into<String>) -> String {
@@ -65,6 +78,9 @@ mod tests {
         assert!(of("Layuot").ends_with("; did you mean `layout`?"));
         assert!(of("quaternion").ends_with("`layout`"));
         assert_eq!(with_suggestion("missing field `limit`"), "missing field `limit`");
+        let number = "limit: invalid type: string \"a\", expected usize";
+        let in_words = "limit: invalid type: string \"a\", expected a whole number from 0 to 18446744073709551615";
+        assert_eq!(with_suggestion(number), in_words);
     }
 
     #[test]

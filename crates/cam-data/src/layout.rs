@@ -7,7 +7,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use cam_core::read_text_file;
+use cam_core::{nearest, read_text_file};
 use csv::{Position, StringRecord};
 
 use crate::{
@@ -21,7 +21,7 @@ pub(crate) struct Listed {
     pub(crate) left_out: LeftOut,
 }
 
-/// What lies in a data set's folder, and is none of its images.
+/// What lies in a data set's folder, and is none of its images, or stands in its list, and is not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// Photographs by their names, of kinds that are not read.
@@ -30,6 +30,8 @@ pub struct LeftOut {
     pub beside: Vec<String>,
     /// Folders of classes without an image.
     pub empty: Vec<String>,
+    /// Columns of the list that are called nearly as one that it lacks, and that one's name.
+    pub columns: Vec<(String, String)>,
 }
 
 /// One folder a class.
@@ -191,6 +193,7 @@ pub(crate) fn csv(
     };
     let headers = reader.headers().map_err(|error| invalid(error.position(), error.to_string()))?;
     let columns = Columns::of(headers).map_err(|message| invalid(headers.position(), message))?;
+    let left_out = LeftOut { columns: slips(headers), ..LeftOut::default() };
     let mut labels = Labels { is_kaggle: columns.is_kaggle, classes, known: HashMap::new() };
     let mut items = vec![];
     let mut seen = BTreeSet::new();
@@ -202,8 +205,19 @@ pub(crate) fn csv(
         });
         items.push(item.map_err(|message| invalid(record.position(), message))?);
     }
-    let listed = Listed { items, left_out: LeftOut::default() };
-    non_empty(listed, root, || format!("the list {} has no line but its first", list.display()))
+    non_empty(Listed { items, left_out }, root, || {
+        format!("the list {} has no line but its first", list.display())
+    })
+}
+
+/// The columns that are not read, and are called nearly as one that is missing.
+fn slips(headers: &StringRecord) -> Vec<(String, String)> {
+    let is_missing = |name: &&str| headers.iter().all(|header| header != *name);
+    let slip = |header: &str| {
+        let meant = nearest(header, NAMES.into_iter().filter(is_missing))?;
+        Some((header.to_owned(), meant.to_owned()))
+    };
+    headers.iter().filter(|header| !NAMES.contains(header)).filter_map(slip).collect()
 }
 
 /// The line of a record, counted from 1. The reader's own count stands before the line ends that it has yet to skip.
@@ -224,6 +238,9 @@ struct Columns {
 }
 
 const BOUNDS: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
+
+/// The columns that are read.
+const NAMES: [&str; 7] = ["path", "label", "sha256", "xmin", "ymin", "xmax", "ymax"];
 
 impl Columns {
     fn of(headers: &StringRecord) -> Result<Self, String> {

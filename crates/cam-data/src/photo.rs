@@ -150,10 +150,22 @@ fn decode(bytes: &[u8], path: &Path, orientation: Orientation) -> Result<RgbImag
     })
 }
 
-/// Whether the EXIF tag of a file's bytes says that its pixels are to be turned or mirrored; not, where it cannot be read.
-pub(crate) fn is_turned(bytes: &[u8], path: &Path) -> bool {
-    let turn = decoder(bytes, path).map(|mut decoder| decoder.orientation());
-    matches!(turn, Ok(Ok(turn)) if turn != image::metadata::Orientation::NoTransforms)
+/// What a file of an image says of its pixels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Header {
+    /// Whether its EXIF tag says that they are to be turned or mirrored; not, where it cannot be read.
+    pub(crate) is_turned: bool,
+    /// Width and height.
+    pub(crate) size: Option<[u32; 2]>,
+}
+
+/// What the bytes of a file say before its pixels are decoded.
+pub(crate) fn header(bytes: &[u8], path: &Path) -> Result<Header, DataError> {
+    let mut decoder = decoder(bytes, path)?;
+    let (width, height) = decoder.dimensions();
+    let turn = decoder.orientation();
+    let is_turned = matches!(turn, Ok(turn) if turn != image::metadata::Orientation::NoTransforms);
+    Ok(Header { is_turned, size: Some([width, height]) })
 }
 
 fn undecodable(path: &Path) -> impl Fn(ImageError) -> DataError {

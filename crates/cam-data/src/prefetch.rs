@@ -15,7 +15,7 @@ use tracing::info_span;
 use crate::{
     Collage, DataError, Item, Orientation, Photo, PixelBox,
     bounds::region,
-    photo::{is_turned, read},
+    photo::{Header, header, read},
 };
 
 /// A decoded image, and what its file is.
@@ -42,6 +42,8 @@ pub struct FileFacts {
     pub sha256: String,
     /// Whether a viewer would turn or mirror a photograph by its EXIF tag.
     pub is_turned: bool,
+    /// Width and height in pixels as they lie in the file; `None` of a collage, and where the file is no image.
+    pub size: Option<[u32; 2]>,
 }
 
 impl Item {
@@ -52,7 +54,8 @@ impl Item {
     pub fn file_facts(&self) -> Result<FileFacts, DataError> {
         let of = |path: &PathBuf| {
             let bytes = read(path)?;
-            Ok(FileFacts { sha256: digest(&bytes), is_turned: is_turned(&bytes, path) })
+            let Header { is_turned, size } = header(&bytes, path).unwrap_or_default();
+            Ok(FileFacts { sha256: digest(&bytes), is_turned, size })
         };
         match &self.collage {
             None => of(&self.path),
@@ -62,6 +65,7 @@ impl Item {
                 Ok(FileFacts {
                     is_turned: facts.iter().any(|facts| facts.is_turned),
                     sha256: digest_of_all(facts.into_iter().map(|facts| facts.sha256)),
+                    size: None,
                 })
             }
         }

@@ -28,6 +28,15 @@ impl Accuracy {
         network_of(&self.model, &self.layer)
     }
 
+    /// Whether it is so low that labels may be of other classes than the network's, of which there are `n_classes`: not
+    /// above that of guessing, or clearly below half of what was published.
+    pub(crate) fn is_suspicious(&self, n_classes: i64) -> bool {
+        self.share.is_some_and(|Estimate { mean, hi, .. }| {
+            mean * n_classes as f64 <= 1.0
+                || self.published.is_some_and(|published| hi < published / 2.0)
+        })
+    }
+
     /// In a sentence; `None` without labels.
     pub fn sentence(&self) -> Option<String> {
         let Estimate { mean, lo, hi } = self.share?;

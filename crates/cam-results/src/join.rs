@@ -1,11 +1,12 @@
 //! Several runs seen as one.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, hash_map::Entry};
 
 use crate::{
     ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest, counted,
     images::{Difference, SameImages, by_name},
     name_at,
+    stats::ROUNDING,
 };
 
 /// A run with the names that its rows have among those of other runs.
@@ -22,6 +23,9 @@ pub(crate) struct Part {
     images: HashMap<String, String>,
 }
 
+/// A model and a method by their names in the joined run.
+pub(crate) type Cell = (String, String);
+
 impl Part {
     pub(crate) fn key(&self, key: &Key) -> Key {
         Key {
@@ -34,7 +38,7 @@ impl Part {
     }
 
     /// The models and methods that the run has rows of.
-    fn cells(&self) -> impl Iterator<Item = (String, String)> + '_ {
+    fn cells(&self) -> impl Iterator<Item = Cell> + '_ {
         let manifest = self.run.manifest();
         manifest.models.iter().flat_map(move |model| {
             let methods = manifest.methods.iter().filter(move |method| method.runs_on(&model.name));
@@ -48,8 +52,22 @@ impl Part {
         new(&self.metrics, metric)
     }
 
-    /// Which of its models, methods and metrics get the run's name among those of the runs before it, a sentence each.
-    fn shown_apart(&self, before: &RunManifest, cells: &HashSet<(String, String)>) -> Vec<String> {
+    /// The model and method of a row.
+    fn cell(&self, row: &Record) -> Cell {
+        (new(&self.models, &row.model), new(&self.methods, &row.method))
+    }
+
+    /// Its place of each of these metrics.
+    fn columns(&self, metrics: &[MetricEntry]) -> Vec<Option<usize>> {
+        let own = &self.run.manifest().metrics;
+        let place =
+            |metric: &MetricEntry| own.iter().position(|own| self.metric(&own.name) == metric.name);
+        metrics.iter().map(place).collect()
+    }
+
+    /// Which of its models, methods and metrics get the run's name among those of the runs before it, and which rows of it
+    /// are there already, a sentence each.
+    fn cautions(&self, before: &RunManifest, cells: &HashSet<Cell>) -> Vec<String> {
         let (own, label) = (self.run.manifest(), &self.label);
         let models = own.models.iter().filter_map(|model| {
             let shown = self.models.get(&model.name)?;
@@ -60,9 +78,21 @@ impl Part {
                 let methods = own.methods.iter().map(|method| new(&self.methods, &method.name));
                 let twice =
                     methods.filter(|method| cells.contains(&(model.name.clone(), method.clone())));
-                format!("has rows by {} once more", twice.collect::<Vec<_>>().join(", "))
+                let twice = twice.collect::<Vec<_>>().join(", ");
+                format!("has rows by {twice} once more, not all with the same scores")
             };
             Some(format!("{} of {label} {why}; it is shown as {shown}.", model.name))
+        });
+        let repeated = own.models.iter().filter_map(|model| {
+            let cells = self.cells().filter(|cell| cell.0 == model.name && cells.contains(cell));
+            let methods: Vec<String> = cells.map(|(_, method)| method).collect();
+            (!methods.is_empty()).then(|| {
+                format!(
+                    "{label} has {} of {} once more, with the same scores; these rows count once.",
+                    methods.join(", "),
+                    model.name
+                )
+            })
         });
         let others =
             own.methods.iter().filter_map(|method| self.methods.get_key_value(&method.name));
@@ -74,7 +104,7 @@ impl Part {
                 "{name} of {label} has other options or another protocol; it is shown as {shown}."
             )
         });
-        models.chain(others).collect()
+        models.chain(repeated).chain(others).collect()
     }
 
     /// What an image of a joined model is called in this run, if both are of it.
@@ -95,13 +125,16 @@ pub(crate) struct Joined {
     pub(crate) manifest: RunManifest,
     pub(crate) records: Vec<Record>,
     pub(crate) parts: Vec<Part>,
+    /// Of which several runs have rows.
+    pub(crate) shared: HashSet<Cell>,
     pub(crate) cautions: Vec<String>,
 }
 
 /// Rows stand in one table where they are comparable: one model (weights, layer, preprocessing), one rule for the class,
 /// and images ([`SameImages`]) of which one run has all that the other has. A run shares tables if that holds for it and
 /// each run before it that shares them. Otherwise its models get its name, and so tables of their own. Metrics and methods
-/// that share a name and are not the same get their run's name as well.
+/// that share a name and are not the same get their run's name as well. Rows that several runs have with the same scores, as
+/// those of controls, are one, with the metrics of all of them.
 pub(crate) fn join(runs: Vec<Run>) -> Joined {
     let labels = labels(&runs);
     let mut runs = runs.into_iter().zip(labels);
@@ -118,7 +151,8 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         metrics: none(),
         images: none(),
     };
-    let mut cells: HashSet<(String, String)> = first.cells().collect();
+    let mut cells: HashSet<Cell> = first.cells().collect();
+    let mut shared = HashSet::new();
     let mut parts = vec![first];
     for (run, label) in runs {
         let apart = apart(&parts, &run, &label);
@@ -126,10 +160,11 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         if let Some(caution) = apart {
             cautions.push(caution);
         } else {
-            cautions.extend(part.shown_apart(&manifest, &cells));
+            cautions.extend(part.cautions(&manifest, &cells));
             cautions.extend(parts.iter().find_map(|other| labeled_otherwise(other, &part)));
         }
         extend(&mut manifest, &part);
+        shared.extend(part.cells().filter(|cell| cells.contains(cell)));
         cells.extend(part.cells());
         parts.push(part);
     }
@@ -162,8 +197,8 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         let lacks = |model: &&String| !cells.contains(&((*model).clone(), method.name.clone()));
         method.except = models.iter().filter(lacks).cloned().collect();
     }
-    let records = records(&manifest, &parts);
-    Joined { manifest, records, parts, cautions }
+    let records = records(&manifest, &parts, &shared);
+    Joined { manifest, records, parts, shared, cautions }
 }
 
 /// Short names that tell runs apart: the sweep's, or with the folder's.
@@ -216,20 +251,23 @@ fn part(
     is_apart: bool,
     manifest: &RunManifest,
     parts: &[Part],
-    cells: &HashSet<(String, String)>,
+    cells: &HashSet<Cell>,
 ) -> Part {
     let other = run.manifest();
-    let named = |name: &str| format!("{name} [{label}]");
+    let in_brackets = format!(" [{label}]");
+    let named = |name: &str| format!("{name}{in_brackets}");
     let metrics = renamed(&manifest.metrics, &other.metrics, |m| &m.name, MetricEntry::eq, &named);
     let methods = renamed(&manifest.methods, &other.methods, |m| &m.name, is_same_method, &named);
-    let is_taken = |model: &&ModelEntry| {
+    let images = image_names(other, is_apart, manifest, parts, &named);
+    let part = Part { run, label, is_apart, models: HashMap::new(), methods, metrics, images };
+    let scored_otherwise = scored_otherwise(parts, &part, cells);
+    let is_taken = |model: &ModelEntry| {
         let same = manifest.models.iter().find(|known| known.name == model.name);
-        let mut methods = other.methods.iter().map(|method| new(&methods, &method.name));
         same.is_some_and(|same| {
-            !is_same(same, model) || methods.any(|name| cells.contains(&(model.name.clone(), name)))
+            !is_same(same, model) || scored_otherwise.iter().any(|cell| cell.0 == model.name)
         })
     };
-    let models = other.models.iter().filter(|model| is_apart || is_taken(model));
+    let models = part.run.manifest().models.iter().filter(|model| is_apart || is_taken(model));
     let models = models.map(|model| {
         let network = named(model.network());
         let is_alone = model.network() == model.name;
@@ -237,8 +275,54 @@ fn part(
         (model.name.clone(), name)
     });
     let models = models.collect();
-    let images = image_names(other, is_apart, manifest, parts, &named);
-    Part { run, label, is_apart, models, methods, metrics, images }
+    Part { models, ..part }
+}
+
+/// The cells of a run of which runs before it have other rows, or none that says whether they are the same: rows are the
+/// same where they explain one class with one end, and have the same scores by all metrics that both have.
+fn scored_otherwise(parts: &[Part], part: &Part, cells: &HashSet<Cell>) -> HashSet<Cell> {
+    let common: HashSet<Cell> = part.cells().filter(|cell| cells.contains(cell)).collect();
+    if common.is_empty() {
+        return common;
+    }
+    let of = |part: &Part, record: &Record| {
+        let cell = part.cell(record);
+        common.contains(&cell).then(|| (cell, part.key(&record.key())))
+    };
+    let metrics = &part.run.manifest().metrics;
+    let metrics = metrics.iter().map(|m| MetricEntry { name: part.metric(&m.name), ..m.clone() });
+    let metrics: Vec<MetricEntry> = metrics.collect();
+    let (mut same, mut other) = (HashSet::new(), HashSet::new());
+    let own = part.run.records().iter();
+    let own: HashMap<Key, &Record> = own.filter_map(|row| Some((of(part, row)?.1, row))).collect();
+    for before in parts {
+        let columns = before.columns(&metrics);
+        for record in before.run.records() {
+            let Some((cell, key)) = of(before, record) else { continue };
+            let Some(row) = own.get(&key) else { continue };
+            let scores = columns.iter().zip(&row.metrics);
+            let scores =
+                scores.filter_map(|(column, own)| Some((record.metrics[(*column)?], *own)));
+            let scores: Vec<_> = scores.collect();
+            let end = |row: &Record| (row.target, row.predicted, row.status);
+            let is_same =
+                end(record) == end(row) && scores.iter().all(|(a, b)| is_same_score(*a, *b));
+            if !is_same {
+                other.insert(cell);
+            } else if !scores.is_empty() {
+                same.insert(cell);
+            }
+        }
+    }
+    common.into_iter().filter(|cell| other.contains(cell) || !same.contains(cell)).collect()
+}
+
+/// Whether two runs computed one number, up to how their machines round.
+fn is_same_score(a: Option<f64>, b: Option<f64>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => (a - b).abs() <= ROUNDING,
+        (a, b) => a == b,
+    }
 }
 
 /// What images are called that are not called as in their own run: as the same image of the runs that it shares tables with,
@@ -386,6 +470,11 @@ fn extend(manifest: &mut RunManifest, part: &Part) {
     }
     both(&mut manifest.sweep, &other.sweep);
     both(&mut manifest.dataset.name, &other.dataset.name);
+    for caution in &other.dataset.cautions {
+        if !manifest.dataset.cautions.contains(caution) {
+            manifest.dataset.cautions.push(caution.clone());
+        }
+    }
     both(&mut manifest.device, &other.device);
     both(&mut manifest.cambench, &other.cambench);
     for (name, version) in &other.versions {
@@ -409,8 +498,8 @@ fn both(text: &mut String, other: &str) {
     }
 }
 
-/// All records, in the order of the joined manifest's models, images and methods.
-fn records(manifest: &RunManifest, parts: &[Part]) -> Vec<Record> {
+/// All records, in the order of the joined manifest's models, images and methods; of `shared` cells each row once.
+fn records(manifest: &RunManifest, parts: &[Part], shared: &HashSet<Cell>) -> Vec<Record> {
     let place =
         |name: &str, names: &HashMap<&str, usize>| names.get(name).copied().unwrap_or(usize::MAX);
     let models: HashMap<&str, usize> = manifest.models.iter().map(|m| &*m.name).zip(0..).collect();
@@ -418,31 +507,40 @@ fn records(manifest: &RunManifest, parts: &[Part]) -> Vec<Record> {
         manifest.methods.iter().map(|m| &*m.name).zip(0..).collect();
     let images: HashMap<&str, usize> = manifest.images.iter().map(|i| &*i.image).zip(0..).collect();
     let mut records: Vec<Record> = vec![];
+    let mut of_shared: HashMap<Key, usize> = HashMap::new();
     for part in parts {
-        let columns: Vec<Option<usize>> = manifest
-            .metrics
-            .iter()
-            .map(|metric| {
-                let own = part.run.manifest().metrics.iter();
-                own.map(|own| part.metric(&own.name)).position(|name| name == metric.name)
-            })
-            .collect();
-        records.extend(part.run.records().iter().map(|record| {
-            let Key { model, layer, method, protocol, image } = part.key(&record.key());
+        let columns = part.columns(&manifest.metrics);
+        // One column must not hold the scores of two protocols.
+        let is_of_first = part.run.manifest().protocol == manifest.protocol;
+        for record in part.run.records() {
+            let key = part.key(&record.key());
             let metrics = columns.iter().map(|column| record.metrics[(*column)?]);
-            // One column must not hold the scores of two protocols.
-            let is_of_first = part.run.manifest().protocol == manifest.protocol;
-            Record {
+            let adcc_per_image = record.adcc_per_image.filter(|_| is_of_first);
+            if shared.contains(&part.cell(record)) {
+                match of_shared.entry(key.clone()) {
+                    Entry::Occupied(place) => {
+                        let first = &mut records[*place.get()];
+                        for (score, more) in first.metrics.iter_mut().zip(metrics) {
+                            *score = score.or(more);
+                        }
+                        first.adcc_per_image = first.adcc_per_image.or(adcc_per_image);
+                        continue;
+                    }
+                    Entry::Vacant(place) => place.insert(records.len()),
+                };
+            }
+            let Key { model, layer, method, protocol, image } = key;
+            records.push(Record {
                 model: model.into(),
                 layer: layer.into(),
                 method: method.into(),
                 protocol: protocol.into(),
                 image: image.into(),
                 metrics: metrics.collect(),
-                adcc_per_image: record.adcc_per_image.filter(|_| is_of_first),
+                adcc_per_image,
                 ..record.clone()
-            }
-        }));
+            });
+        }
     }
     records.sort_by_cached_key(|record| {
         (
@@ -560,10 +658,42 @@ mod tests {
         let summary = joined.summarize();
         assert_eq!(summary.cells.len(), 6);
         assert!(!summary.models.is_empty(), "the two are compared under every method");
-        let twice = Run::join(vec![runs.run("x", |_| ()), runs.run("x", |_| ())]);
-        assert_eq!(names(&twice).0.len(), 2);
-        let [caution] = twice.cautions() else { panic!("{:?}", twice.cautions()) };
-        assert!(caution.contains("has rows by cam, rise, recipro_cam once more"), "{caution}");
+    }
+
+    #[test]
+    fn rows_that_two_runs_have_with_the_same_scores_count_once_with_the_metrics_of_both() {
+        let runs = Runs::new();
+        let of_two_images = |seed| {
+            runs.run("b", |manifest| {
+                manifest.seed = seed;
+                manifest.images.truncate(2);
+                manifest.metrics[3] = crate::testing::metric("road", crate::Better::Higher);
+            })
+        };
+        let a = || runs.run("a", |_| ());
+        for both in [[a(), of_two_images(0)], [of_two_images(0), a()]] {
+            let joined = Run::join(both.into());
+            assert_eq!(names(&joined).0, ["resnet18"]);
+            assert_eq!((joined.records().len(), names(&joined).2.len()), (9, 5));
+            let rows = joined.records().iter().filter(|record| record.method == "cam");
+            let n_scores: Vec<usize> =
+                rows.map(|row| row.metrics.iter().flatten().count()).collect();
+            assert_eq!(n_scores, [5, 5, 4]);
+            let (mut n_curves, mut n_maps) = (0, 0);
+            joined.visit_curves(|_, _| n_curves += 1).unwrap();
+            joined.visit_maps(|_, _| n_maps += 1).unwrap();
+            assert_eq!((n_curves, n_maps), (7, 8), "of each scored row, of each that did not fail");
+        }
+        let joined = Run::join(vec![a(), of_two_images(0)]);
+        assert_eq!(
+            joined.cautions()[0],
+            "b has cam, rise, recipro_cam of resnet18 once more, with the same scores; these rows count once."
+        );
+        // RISE is random, and so another one with another seed.
+        let joined = Run::join(vec![a(), of_two_images(1)]);
+        assert_eq!(names(&joined).0, ["resnet18", "resnet18 [b]"]);
+        let caution = "has rows by cam, rise, recipro_cam once more, not all with the same scores";
+        assert!(joined.cautions()[0].contains(caution), "{:?}", joined.cautions());
     }
 
     #[test]
@@ -624,7 +754,7 @@ mod tests {
         assert!(md.find("Variation over seeds").unwrap() < md.find("| CAM |").unwrap());
         // The same seed twice is no other seed, and another option is another method.
         let twice = Run::join(vec![seeded("a", 1), seeded("b", 1)]);
-        assert_eq!(names(&twice).0, ["resnet18", "resnet18 [b]"]);
+        assert_eq!(names(&twice).0, ["resnet18"]);
         let other = runs.run("b", |manifest| {
             manifest.seed = 1;
             manifest.methods[1].options = json!({ "n_masks": 9 });

@@ -152,6 +152,9 @@ pub struct DatasetEntry {
     pub root: String,
     /// How many images there are.
     pub n_images: usize,
+    /// What of them is most likely not meant, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cautions: Vec<String>,
 }
 
 /// One image of the plan.

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use crate::{
     Accuracy, Better, Cell, Estimate, MadeOn, MethodEntry, MetricEntry, Preset, Record, Rounding,
-    Run, RunManifest, Status, Summary, beside, of_networks, preset::grouped, stats,
+    Run, RunManifest, Status, Summary, beside, of_networks,
+    preset::grouped,
+    stats::{self, Units},
     summary::FEW_IMAGES,
 };
 
@@ -90,7 +92,7 @@ fn header(md: &mut String, manifest: &RunManifest) {
         md,
         &format!(
             "{} of {} · explained class: {target} · protocol {} · {}, {threads} · cambench {cambench}{commit} · {finished}\n",
-            counted(dataset.n_images, "image"),
+            counted_images(manifest),
             escape(&dataset.name),
             code(&manifest.protocol.name),
             escape(device),
@@ -101,6 +103,14 @@ fn header(md: &mut String, manifest: &RunManifest) {
 /// `1 image`, `8 images`.
 pub fn counted(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The images of a run in words, as they count in its intervals: `8 images`, or `62 images of 31 classes` where classes are
+/// drawn.
+pub(crate) fn counted_images(manifest: &RunManifest) -> String {
+    let units = Units::of(&manifest.images);
+    let images = counted(units.n_images(), "image");
+    if units.are_classes() { format!("{images} of {} classes", units.n()) } else { images }
 }
 
 /// The protocols of the methods and metrics, each once.
@@ -180,14 +190,16 @@ pub fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
             ));
         }
     }
+    cautions.extend(manifest.dataset.cautions.iter().cloned());
     for accuracy in of_networks(&summary.accuracies) {
-        let is_seeded =
-            manifest.models.iter().any(|m| m.name == accuracy.model && m.weights.seeded);
-        if accuracy.n > 0 && accuracy.n_right == 0 && !is_seeded {
+        let mut of = manifest.models.iter().filter(|model| model.name == accuracy.model);
+        if of.any(|model| !model.weights.seeded && accuracy.is_suspicious(model.n_classes)) {
             cautions.push(format!(
-                "{} classifies no image as it is labeled. Labels may be of other classes: folders that are neither named by \
+                "{} classifies {} of {} as labeled. Labels may be of other classes: folders that are neither named by \
                  WordNet ids nor by the data set's `classes` count as 0, 1, 2 in their order.",
-                accuracy.network()
+                accuracy.network(),
+                accuracy.n_right,
+                counted(accuracy.n, "image"),
             ));
         }
     }
@@ -447,10 +459,12 @@ fn provenance(md: &mut String, manifest: &RunManifest) {
     }
     let versions: Vec<String> =
         manifest.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let command = manifest.command.as_deref();
+    let command = command.map_or(String::new(), |command| format!(" Made by {}.", code(command)));
     line(
         md,
         &format!(
-            "Seed {}. {}. The sweep as it was given:\n",
+            "Seed {}. {}.{command} The sweep as it was given:\n",
             manifest.seeds(),
             versions.join(", ")
         ),

@@ -1,14 +1,14 @@
 //! A run's folder, read back.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
 use crate::{
     Curve, Error, Key, MadeOn, OverSeeds, RawMap, Record, Result, RunManifest, RunStatus, Summary,
     files::digest,
-    join::{Joined, Part, join},
+    join::{Cell, Joined, Part, join},
     journal::{CurvesOnly, Journal, MapOnly, RecordOnly},
     manifest::Plan,
     record::Names,
@@ -29,6 +29,8 @@ pub struct Run {
     journal: Option<Journal>,
     /// The runs that this one was joined from.
     parts: Vec<Part>,
+    /// Of which several of those have rows, the same ones.
+    shared: HashSet<Cell>,
     /// The same sweep with other seeds.
     repeats: Vec<Run>,
     cautions: Vec<String>,
@@ -70,6 +72,7 @@ impl Run {
             records,
             journal,
             parts: vec![],
+            shared: HashSet::new(),
             repeats: vec![],
             cautions: vec![],
         })
@@ -98,9 +101,9 @@ impl Run {
             return Self { repeats: runs, cautions: vec![caution], ..first };
         }
         runs.insert(0, first);
-        let Joined { manifest, records, parts, cautions } = join(runs);
+        let Joined { manifest, records, parts, shared, cautions } = join(runs);
         let folder = parts[0].run.folder.clone();
-        Self { folder, manifest, records, journal: None, parts, repeats: vec![], cautions }
+        Self { folder, manifest, records, journal: None, parts, shared, repeats: vec![], cautions }
     }
 
     /// What a reader of joined runs must know, a sentence each.
@@ -169,10 +172,14 @@ impl Run {
     /// As [`Run::read`].
     pub fn visit_curves(&self, mut visit: impl FnMut(&Key, &Curve)) -> Result<()> {
         self.visit_own_curves(&mut visit)?;
+        let mut seen = HashSet::new();
         self.parts.iter().try_for_each(|part| {
             part.run.visit_own_curves(&mut |key, curve| {
                 let curve = Curve { metric: part.metric(&curve.metric), ..curve.clone() };
-                visit(&part.key(key), &curve);
+                let key = part.key(key);
+                if !self.is_shared(&key) || seen.insert((key.clone(), curve.metric.clone())) {
+                    visit(&key, &curve);
+                }
             })
         })
     }
@@ -204,9 +211,20 @@ impl Run {
     /// As [`Run::read`].
     pub fn visit_maps(&self, mut visit: impl FnMut(&Key, &RawMap)) -> Result<()> {
         self.visit_own_maps(&mut visit)?;
+        let mut seen = HashSet::new();
         self.parts.iter().try_for_each(|part| {
-            part.run.visit_own_maps(&mut |key, map| visit(&part.key(key), map))
+            part.run.visit_own_maps(&mut |key, map| {
+                let key = part.key(key);
+                if !self.is_shared(&key) || seen.insert(key.clone()) {
+                    visit(&key, map);
+                }
+            })
         })
+    }
+
+    /// Whether several of the joined runs may have this row.
+    fn is_shared(&self, key: &Key) -> bool {
+        self.shared.contains(&(key.model.clone(), key.method.clone()))
     }
 
     fn visit_own_maps(&self, mut visit: &mut dyn FnMut(&Key, &RawMap)) -> Result<()> {

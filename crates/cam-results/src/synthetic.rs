@@ -131,7 +131,12 @@ fn manifest(n_images: usize, n_methods: usize) -> RunManifest {
         seed: 7,
         protocol: ProtocolEntry::default(),
         reference: None,
-        dataset: DatasetEntry { name: "synthetic".into(), root: "nowhere".into(), n_images },
+        dataset: DatasetEntry {
+            name: "synthetic".into(),
+            root: "nowhere".into(),
+            n_images,
+            cautions: vec![],
+        },
         models: vec![ModelEntry {
             name: "net".into(),
             architecture: "net".into(),

@@ -27,7 +27,12 @@ pub(crate) fn manifest() -> RunManifest {
         reference: None,
         target: "predicted".into(),
         seed: 0,
-        dataset: DatasetEntry { name: "photos".into(), root: "photos".into(), n_images: 3 },
+        dataset: DatasetEntry {
+            name: "photos".into(),
+            root: "photos".into(),
+            n_images: 3,
+            cautions: vec![],
+        },
         models: vec![model("resnet18")],
         methods: vec![
             method("cam", "CAM", json!({ "relu": true })),

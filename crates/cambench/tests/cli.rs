@@ -371,8 +371,27 @@ fn what_is_most_likely_not_meant_is_said_before_anything_is_computed() {
     fs::write(workshop.path("data.yaml"), "root: photos\nlayout: folders\n").unwrap();
     let counted = workshop.output(&["check", "labels.yaml"]);
     counted.is(0, &["caution: labels are counted in the order of the folders' names"]);
+    let predicted = workshop.output(&["check", "sweep.yaml"]);
+    predicted.is(0, &["the accuracy in reports means nothing, and all else is as it should be"]);
     fs::create_dir(workshop.path("photos/cat")).unwrap();
     workshop.output(&["check", "own.yaml"]).is(0, &[]);
+
+    let list = "root: photos\nlayout: csv\ncsv: list.csv\n";
+    fs::write(workshop.path("data.yaml"), list).unwrap();
+    let row = "path,lable,xmin,ymin,xmax,ymax\ndog/0.png,3,1,1,5000,9\n";
+    fs::write(workshop.path("list.csv"), row).unwrap();
+    let ended = workshop.output(&["run", "sweep.yaml", "--out", "run"]);
+    let cautions = [
+        "the column `lable` of the list is not read; did you mean `label`?",
+        "the boxes of 1 image reach beyond the image (dog/0.png has ",
+    ];
+    ended.is(0, &cautions);
+    let report = fs::read_to_string(workshop.path("run/report.md")).unwrap();
+    assert!(cautions.iter().all(|said| report.replace('\\', "").contains(said)), "{report}");
+    fs::write(workshop.path("list.csv"), "path,label\ndog/0.png,3000\n").unwrap();
+    workshop
+        .output(&["check", "sweep.yaml"])
+        .is(0, &["caution: dog/0.png is labeled 3000, and tf_efficientnet_lite0 has 1000 classes"]);
 
     fs::remove_file(workshop.path("data.yaml")).unwrap();
     workshop

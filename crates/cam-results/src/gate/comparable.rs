@@ -297,13 +297,22 @@ impl<'a> Pairs<'a> {
         self.limits.renamed.contains_key(&layer_name(old))
     }
 
-    /// What is called otherwise, and models of the baseline that the new run lacks, one sentence each.
+    /// What is called otherwise, and models, methods and metrics of the baseline that the new run lacks, one sentence each.
     pub(super) fn names(&self) -> Vec<String> {
         let renamed = self.models().flat_map(|(old, new)| {
             let layer = format!("layer of {}", old.name);
             [now("network", &old.network(), &new.network()), now(&layer, &old.layer, &new.layer)]
         });
-        renamed.flatten().chain(self.absent()).collect()
+        let lacks = |what: &str, name: &str| format!("the {what} {name} is not in the new run");
+        let methods = self.base.methods.iter().map(|method| &method.name);
+        let methods = methods
+            .filter(|name| self.new.methods.iter().all(|new| new.name != **name))
+            .map(|name| lacks("method", name));
+        let metrics = self.base.metrics.iter().map(|metric| &metric.name);
+        let metrics = metrics
+            .filter(|name| self.new.metrics.iter().all(|new| new.name != **name))
+            .map(|name| lacks("metric", name));
+        renamed.flatten().chain(self.absent()).chain(methods).chain(metrics).collect()
     }
 
     /// Models of the baseline that the new run lacks, with the network that it may have instead.

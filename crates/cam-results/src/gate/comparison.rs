@@ -227,13 +227,17 @@ impl Comparison {
             || self.losses.iter().any(|loss| loss.faults().contains(&fault))
     }
 
-    /// In a sentence, which change for the worse might not have been seen: of the method and metric, controls aside, where the
-    /// smallest that is seen four times out of five is largest compared with what is allowed. `None` where every one would
-    /// have been seen.
+    /// In a sentence, which change for the worse might not have been seen: of the method and metric without a change, controls
+    /// aside, where the smallest that is seen four times out of five is largest compared with what is allowed. `None` where
+    /// every one would have been seen.
     pub fn blind_spot(&self) -> Option<String> {
         // What is allowed must not depend on the direction of a change that is not even significant.
         let allowed = |change: &Change| self.limits.of(&change.metric, true).of(change.base_mean());
-        let blind = self.changes.iter().filter(|change| !change.is_control).filter_map(|change| {
+        let is_quiet = |change: &&Change| {
+            !change.is_control
+                && matches!(change.verdict, Verdict::Unchanged | Verdict::WithinNoise)
+        };
+        let blind = self.changes.iter().filter(is_quiet).filter_map(|change| {
             let (seen_from, allowed) = (change.difference?.detectable, allowed(change));
             (seen_from > allowed).then_some((change, seen_from, allowed))
         });

@@ -96,7 +96,7 @@ pub fn compare(
         differences: pairs.names().into_iter().chain(differences).collect(),
         classified: classified(base, new, &pairs),
         changes: judged(changes, limits, differ_in_seed),
-        unscored: unscored(&lost, base.manifest),
+        unscored: unscored(&lost, base.manifest, new.manifest),
         losses: cells.iter().filter_map(|cell| loss(cell, n_images, limits)).collect(),
     })
 }
@@ -344,8 +344,11 @@ fn lost_values<'a>(base: Side<'a>, pairs: &Pairs<'_>, new_records: &[Record]) ->
     lost
 }
 
-fn unscored(lost: &Lost<'_>, base: &RunManifest) -> Vec<Unscored> {
-    let unscored = lost.iter().map(|((model, method, metric), n)| Unscored {
+/// What is lost of the metrics that the new run has; that it lacks others is said once, and not of each cell.
+fn unscored(lost: &Lost<'_>, base: &RunManifest, new: &RunManifest) -> Vec<Unscored> {
+    let has = |metric: usize| new.metrics.iter().any(|own| own.name == base.metrics[metric].name);
+    let unscored = lost.iter().filter(|((_, _, metric), _)| has(*metric));
+    let unscored = unscored.map(|((model, method, metric), n)| Unscored {
         model: (*model).to_owned(),
         method: (*method).to_owned(),
         metric: base.metrics[*metric].name.clone(),

@@ -255,7 +255,7 @@ fn curves(run: &Run, places: &Places<'_>) -> Result<Vec<Value>> {
             "method": places.methods.get(&**method)?,
             "n": curve.n(),
             "mean": thinned(curve.mean(), MAX_POINTS),
-            "half": thinned(&curve.half_band().collect::<Vec<_>>(), MAX_POINTS),
+            "half": thinned(&curve.half_band(), MAX_POINTS),
         }))
     });
     Ok(curves.collect())

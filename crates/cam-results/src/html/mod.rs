@@ -260,14 +260,7 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         format!(" ({short}{})", if manifest.dirty { ", with changes" } else { "" })
     });
     vec![
-        (
-            "Data",
-            format!(
-                "{}, {}",
-                manifest.dataset.name,
-                report::counted(manifest.images.len(), "image")
-            ),
-        ),
+        ("Data", format!("{}, {}", manifest.dataset.name, report::counted_images(manifest))),
         ("Explained class", manifest.target.clone()),
         ("Protocol", report::protocol_names(manifest).join(", ")),
         ("Seed", manifest.seeds()),

@@ -9,10 +9,10 @@ use plotters::{
 };
 
 use super::{Drawing, Drawn, FAINT, INK, Plot, bold, colors, label_width, plot, text};
-use crate::{Result, Run, report, summary::Z};
+use crate::{Result, Run, report, stats::Units, summary::Z};
 
 /// The mean curve of every method over all images, in a panel for every model and metric that has curves; `None` where
-/// none has. The band is 1.96 standard errors of the mean to either side.
+/// none has. The band is 1.96 standard errors of the mean to either side, of classes where classes are drawn.
 ///
 /// # Errors
 /// Where the run's curves cannot be read.
@@ -39,14 +39,25 @@ pub(crate) struct MeanCurve {
     n: f64,
     mean: Vec<f64>,
     squares: Vec<f64>,
+    /// Of every class with an image, where classes are drawn.
+    classes: BTreeMap<usize, Sum>,
+}
+
+/// A sum of curves.
+#[derive(Clone, Default)]
+struct Sum {
+    n: f64,
+    values: Vec<f64>,
 }
 
 /// The mean curve of every (model, metric, method).
 pub(crate) fn mean_curves(run: &Run) -> Result<BTreeMap<(String, String, String), MeanCurve>> {
     let mut means: BTreeMap<(String, String, String), MeanCurve> = BTreeMap::new();
+    let units = Units::of(&run.manifest().images);
     run.visit_curves(|key, curve| {
         let name = (key.model.clone(), curve.metric.clone(), key.method.clone());
-        means.entry(name).or_default().add(&curve.values);
+        let class = units.unit(&key.image).filter(|_| units.are_classes());
+        means.entry(name).or_default().add(&curve.values, class);
     })?;
     Ok(means)
 }
@@ -62,7 +73,13 @@ impl MeanCurve {
         &self.mean
     }
 
-    fn add(&mut self, values: &[f64]) {
+    fn add(&mut self, values: &[f64], class: Option<usize>) {
+        if let Some(class) = class {
+            let sum = self.classes.entry(class).or_default();
+            sum.n += 1.0;
+            sum.values.resize(values.len(), 0.0);
+            sum.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        }
         self.mean.resize(values.len(), 0.0);
         self.squares.resize(values.len(), 0.0);
         self.n += 1.0;
@@ -73,10 +90,20 @@ impl MeanCurve {
         }
     }
 
-    /// Half the band's height at every point; 0 for a single curve.
-    pub(crate) fn half_band(&self) -> impl Iterator<Item = f64> + '_ {
-        let degrees = (self.n - 1.0).max(1.0);
-        self.squares.iter().map(move |squares| Z * (squares / degrees / self.n).sqrt())
+    /// Half the band's height at every point; 0 for a single curve, or curves of a single class.
+    pub(crate) fn half_band(&self) -> Vec<f64> {
+        let n_classes = self.classes.len() as f64;
+        let variance = |(i, (mean, squares)): (usize, (&f64, &f64))| {
+            if self.classes.is_empty() {
+                return squares / (self.n - 1.0).max(1.0) / self.n;
+            }
+            // As of a ratio: the sum over classes, by the number of their images.
+            let off = |sum: &Sum| (sum.values[i] - mean * sum.n).powi(2);
+            let squares: f64 = self.classes.values().map(off).sum();
+            squares * n_classes / (n_classes - 1.0).max(1.0) / self.n.powi(2)
+        };
+        let points = self.mean.iter().zip(&self.squares).enumerate();
+        points.map(|point| Z * variance(point).sqrt()).collect()
     }
 }
 
@@ -230,12 +257,27 @@ mod tests {
     fn the_mean_and_the_band_of_three_curves_by_hand() {
         let mut curve = MeanCurve::default();
         for values in [[1.0, 0.0], [2.0, 0.0], [6.0, 0.0]] {
-            curve.add(&values);
+            curve.add(&values, None);
         }
         assert_eq!(curve.mean, [3.0, 0.0]);
         // Variance (4 + 1 + 9) / 2 = 7, standard error sqrt(7 / 3).
-        let half: Vec<f64> = curve.half_band().collect();
+        let half = curve.half_band();
         assert!((half[0] - 1.959_963_984_540_054 * (7.0_f64 / 3.0).sqrt()).abs() < 1e-12);
         assert_eq!(half[1].to_bits(), 0.0_f64.to_bits());
+    }
+
+    #[test]
+    fn the_band_of_two_classes_by_hand() {
+        let mut curve = MeanCurve::default();
+        for (value, class) in [(1.0, 7), (3.0, 7), (5.0, 9)] {
+            curve.add(&[value], Some(class));
+        }
+        // Sums 4 of two images and 5 of one, off by 4 - 6 = -2 and 5 - 3 = 2: variance (4 + 4) · 2 / 1 / 9.
+        let expected = 1.959_963_984_540_054 * 4.0 / 3.0;
+        assert!((curve.half_band()[0] - expected).abs() < 1e-12);
+        let mut of_one = MeanCurve::default();
+        of_one.add(&[1.0], Some(0));
+        of_one.add(&[3.0], Some(0));
+        assert_eq!(of_one.half_band()[0].to_bits(), 0.0_f64.to_bits());
     }
 }

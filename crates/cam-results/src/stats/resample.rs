@@ -44,6 +44,11 @@ impl Units {
         self.of_image.len()
     }
 
+    /// How many units there are.
+    pub(crate) fn n(&self) -> usize {
+        self.n
+    }
+
     /// Whether units are classes.
     pub(crate) fn are_classes(&self) -> bool {
         self.n < self.of_image.len()
@@ -52,6 +57,11 @@ impl Units {
     /// Where an image stands in columns.
     pub(crate) fn place(&self, image: &str) -> Option<usize> {
         self.places.get(image).copied()
+    }
+
+    /// The unit of an image.
+    pub(crate) fn unit(&self, image: &str) -> Option<usize> {
+        self.place(image).map(|place| self.of_image[place])
     }
 
     /// How many images of each unit are meant.

@@ -28,7 +28,7 @@ impl std::str::FromStr for Bytes {
             "MiB" => 1 << 20,
             "GiB" => 1_u64 << 30,
             "TiB" => 1_u64 << 40,
-            unit => return Err(format!("`{unit}` is no unit of memory; use KiB, MiB, GiB or TiB")),
+            _ => return Err(format!("`{text}` has no unit of memory; use KiB, MiB, GiB or TiB")),
         };
         let number: f64 = text[..digits]
             .parse()
@@ -63,8 +63,8 @@ impl<'de> Deserialize<'de> for Bytes {
                 .as_u64()
                 .filter(|&n| n > 0)
                 .map(Self::of)
-                .ok_or_else(|| de::Error::custom("memory is a positive number of bytes")),
-            _ => Err(de::Error::custom("memory is an amount such as `1GiB`")),
+                .ok_or_else(|| de::Error::custom("`memory` is a positive number of bytes")),
+            _ => Err(de::Error::custom("`memory` is an amount such as 1GiB")),
         }
     }
 }

@@ -17,13 +17,15 @@ use crate::config::{
     MapSource, MethodChoice, MetricChoice, NETWORK, Sweep, names, randomized_network,
 };
 
-/// The images of the manifest; and how many of them EXIF says to turn.
-pub(super) fn hashed(dataset: &Dataset) -> (Vec<ImageEntry>, usize) {
+/// What is known of each image from its file; `None` where that cannot be read: it becomes failed rows, and the plan stands
+/// without its hash.
+pub(super) fn file_facts(dataset: &Dataset) -> Vec<Option<FileFacts>> {
     let _span = info_span!("hash images", n_images = dataset.items.len()).entered();
-    // A file that cannot be read becomes failed rows; the plan stands without its hash.
-    let facts: Vec<Option<FileFacts>> =
-        dataset.items.par_iter().map(|item| item.file_facts().ok()).collect();
-    let n_turned = facts.iter().flatten().filter(|facts| facts.is_turned).count();
+    dataset.items.par_iter().map(|item| item.file_facts().ok()).collect()
+}
+
+/// The images of the manifest.
+pub(super) fn image_entries(dataset: &Dataset, facts: Vec<Option<FileFacts>>) -> Vec<ImageEntry> {
     let entry = |(item, facts): (&Item, Option<FileFacts>)| ImageEntry {
         image: item.image.clone(),
         sha256: facts.map(|facts| facts.sha256),
@@ -34,7 +36,7 @@ pub(super) fn hashed(dataset: &Dataset) -> (Vec<ImageEntry>, usize) {
             .map(|bounds| [bounds.xmin, bounds.ymin, bounds.xmax, bounds.ymax])
             .collect(),
     };
-    (dataset.items.iter().zip(facts).map(entry).collect(), n_turned)
+    dataset.items.iter().zip(facts).map(entry).collect()
 }
 
 /// What the manifest says of a method.

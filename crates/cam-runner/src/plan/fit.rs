@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use cam_data::{Dataset, Item, Layout, LeftOut, Orientation, imagenet, is_called};
+use cam_data::{
+    Bounds, Dataset, FileFacts, Item, Layout, LeftOut, Orientation, imagenet, is_called,
+};
 use cam_results::{ModelEntry, counted};
 
 use super::PlanError;
@@ -36,10 +38,28 @@ pub(super) fn check_target(target: TargetRule, dataset: &Dataset) -> Result<(), 
     }
 }
 
-/// That photographs are left out, or a class has none.
-pub(super) fn left_out_cautions(dataset: &Dataset) -> Vec<String> {
-    let LeftOut { other_kinds, beside, empty } = &dataset.left_out;
-    let root = dataset.root.display();
+/// What of the images is most likely not meant, a sentence each.
+pub(super) fn cautions(
+    sweep: &Sweep,
+    dataset: &Dataset,
+    models: &[ModelEntry],
+    facts: &[Option<FileFacts>],
+) -> Vec<String> {
+    let more = [
+        labels_caution(sweep, dataset, models),
+        large_labels_caution(dataset, models),
+        boxes_caution(sweep, dataset),
+        outside_caution(dataset, facts),
+        turned_caution(dataset, facts),
+    ];
+    left_out_cautions(dataset).into_iter().chain(more.into_iter().flatten()).collect()
+}
+
+/// That photographs or columns of a list are left out, or a class has none.
+fn left_out_cautions(dataset: &Dataset) -> Vec<String> {
+    let LeftOut { other_kinds, beside, empty, columns } = &dataset.left_out;
+    // In the words of the data set's manifest, as reports show it.
+    let root = &dataset.root_as_given;
     let some = |names: &[String]| names[0].clone() + if names.len() > 1 { ", ..." } else { "" };
     let mut cautions = vec![];
     if !other_kinds.is_empty() {
@@ -60,21 +80,20 @@ pub(super) fn left_out_cautions(dataset: &Dataset) -> Vec<String> {
         let n = counted(empty.len(), "folder");
         cautions.push(format!("{n} of {root} without an image ({}).", some(empty)));
     }
+    cautions.extend(columns.iter().map(|(column, meant)| {
+        format!("the column `{column}` of the list is not read; did you mean `{meant}`?")
+    }));
     cautions
 }
 
 /// That labels are counted, and nothing says that a network's classes are in the same order.
-pub(super) fn labels_caution(
-    sweep: &Sweep,
-    dataset: &Dataset,
-    models: &[ModelEntry],
-) -> Option<String> {
+fn labels_caution(sweep: &Sweep, dataset: &Dataset, models: &[ModelEntry]) -> Option<String> {
     let is_counted = dataset.layout == Layout::Folders && dataset.classes.is_none();
     let folders = labeled_folders(dataset);
     let is_imagenets = folders
         .first()
         .is_some_and(|(folder, _)| imagenet::class_index(&folder.to_lowercase()).is_some());
-    if sweep.target != TargetRule::Label || !is_counted || is_imagenets {
+    if !is_counted || is_imagenets {
         return None;
     }
     let is_sure = |model: &ModelEntry, (folder, label): &(&str, i64)| {
@@ -83,10 +102,29 @@ pub(super) fn labels_caution(
     };
     let is_unsure = |model: &&ModelEntry| !folders.iter().all(|folder| is_sure(model, folder));
     let model = models.iter().find(is_unsure)?;
+    let without = match sweep.target {
+        TargetRule::Label => "",
+        TargetRule::Predicted => {
+            "; without, the accuracy in reports means nothing, and all else is as it should be"
+        }
+    };
     Some(format!(
         "labels are counted in the order of the folders' names, and nothing says that the classes of {} are in this order; \
-         list its classes (`classes: FILE`) in the data set's manifest and at the model.",
+         list its classes (`classes: FILE`) in the data set's manifest and at the model{without}.",
         model.network()
+    ))
+}
+
+/// That labels are beyond a network's classes; where they are explained, that is an error.
+fn large_labels_caution(dataset: &Dataset, models: &[ModelEntry]) -> Option<String> {
+    let largest = dataset.items.iter().max_by_key(|item| item.label)?;
+    let label = largest.label?;
+    let model = models.iter().find(|model| label >= model.n_classes)?;
+    Some(format!(
+        "{} is labeled {label}, and {} has {} classes, counted from 0; its accuracy in reports means nothing.",
+        largest.image,
+        model.network(),
+        model.n_classes
     ))
 }
 
@@ -97,7 +135,7 @@ pub(super) fn labeled_folders<'a>(dataset: &'a Dataset) -> BTreeSet<(&'a str, i6
 }
 
 /// That metrics will have no score, as nothing says where objects are.
-pub(super) fn boxes_caution(sweep: &Sweep, dataset: &Dataset) -> Option<String> {
+fn boxes_caution(sweep: &Sweep, dataset: &Dataset) -> Option<String> {
     let has_region = |item: &Item| !item.boxes.is_empty() || item.collage.is_some();
     if dataset.items.iter().any(has_region) {
         return None;
@@ -114,8 +152,33 @@ pub(super) fn boxes_caution(sweep: &Sweep, dataset: &Dataset) -> Option<String> 
     })
 }
 
+/// That boxes reach beyond their images, as boxes of resized images would.
+fn outside_caution(dataset: &Dataset, facts: &[Option<FileFacts>]) -> Option<String> {
+    let items = dataset.items.iter().zip(facts).filter(|(item, _)| item.collage.is_none());
+    let mut outside = items.filter_map(|(item, facts)| {
+        let facts = facts.as_ref()?;
+        // Its sides are then those of the photograph upright.
+        let is_as_in_file = dataset.exif == Orientation::Ignore || !facts.is_turned;
+        let [width, height] = facts.size.filter(|_| is_as_in_file)?.map(f64::from);
+        // Some count the last pixel, some do not.
+        let is_inside = |bounds: &Bounds| {
+            bounds.xmin >= -1.0
+                && bounds.ymin >= -1.0
+                && bounds.xmax <= width + 1.0
+                && bounds.ymax <= height + 1.0
+        };
+        (!item.boxes.iter().all(is_inside)).then_some((&item.image, width, height))
+    });
+    let (image, width, height) = outside.next()?;
+    Some(format!(
+        "the boxes of {} reach beyond the image ({image} has {width} x {height} pixels); boxes are in the pixels of the file.",
+        counted(1 + outside.count(), "image")
+    ))
+}
+
 /// That photographs are turned, where nothing says whether that is known.
-pub(super) fn turned_caution(dataset: &Dataset, n_turned: usize) -> Option<String> {
+fn turned_caution(dataset: &Dataset, facts: &[Option<FileFacts>]) -> Option<String> {
+    let n_turned = facts.iter().flatten().filter(|facts| facts.is_turned).count();
     (n_turned > 0 && dataset.exif == Orientation::Ignore).then(|| {
         format!(
             "{n_turned} of {} of {} {} to be turned by EXIF, which is ignored, as torchvision does; `exif: apply` in the \

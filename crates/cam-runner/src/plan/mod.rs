@@ -19,11 +19,8 @@ use tch::Device;
 use tracing::info_span;
 
 use self::{
-    entries::{hashed, method_entry, metric_entry},
-    fit::{
-        boxes_caution, check_imported, check_target, labels_caution, left_out_cautions,
-        turned_caution,
-    },
+    entries::{file_facts, image_entries, method_entry, metric_entry},
+    fit::{cautions, check_imported, check_target},
     model::planned_models,
     network::weights_choice,
 };
@@ -168,15 +165,10 @@ impl Plan {
             .as_deref()
             .map(|path| reference::read(path, &sweep, &entries, dataset.items.len()));
         let reference = reference.transpose()?;
-        let (images, n_turned) = hashed(&dataset);
-        let cautions = [
-            labels_caution(&sweep, &dataset, &entries),
-            boxes_caution(&sweep, &dataset),
-            turned_caution(&dataset, n_turned),
-        ];
-        for caution in left_out_cautions(&dataset).into_iter().chain(cautions.into_iter().flatten())
-        {
-            on_event(Event::Caution(&caution));
+        let facts = file_facts(&dataset);
+        let cautions = cautions(&sweep, &dataset, &entries, &facts);
+        for caution in &cautions {
+            on_event(Event::Caution(caution));
         }
         let manifest = RunManifest {
             schema: SCHEMA,
@@ -197,8 +189,9 @@ impl Plan {
                 name: dataset.name.clone(),
                 root: dataset.root_as_given.clone(),
                 n_images: dataset.items.len(),
+                cautions,
             },
-            images,
+            images: image_entries(&dataset, facts),
             protocol: ProtocolEntry {
                 name: sweep.protocol.name.to_string(),
                 version: sweep.protocol.version,
