@@ -1,9 +1,10 @@
 """Looks at a report in a real, headless Chromium: browse.py CHROMIUM REPORT.html FOLDER [seconds]
 
 Checks that it sorts, filters, opens an image, turns a page of rows and draws every chart, that nothing is said on the
-console, that no request leaves the page, that no markup of a name became an element, and that it opens in time. Then the
-same page with data of which little can be drawn: a model without a score, methods that cost nothing. Leaves pictures of it
-in light, dark, narrow and printed form in FOLDER.
+console, that no request leaves the page, that no markup of a name became an element, and that it opens in time; that paper says
+what a chart shows, that a phone shows who is better without scrolling, and that text is dark enough to read. Then the
+same page with data of which little can be drawn: a model without a score, methods that cost nothing; and with a second
+model that is compared with the first. Leaves pictures of it in light, dark, narrow and printed form in FOLDER.
 """
 
 import json
@@ -44,11 +45,17 @@ def altered(name, alter):
 def with_failed_model(place):
     """One more model at a place among the others: all its rows failed."""
 
+    def moved(model):
+        return model + 1 if model is not None and model >= place else model
+
     def alter(data):
         n_methods, n_metrics, n_images = (len(data[key]) for key in ("methods", "metrics", "images"))
-        for entry in data["contrasts"] + data["curves"] + data["shown"]:
-            if entry["model"] is not None and entry["model"] >= place:
-                entry["model"] += 1
+        for entry in data["curves"] + data["shown"]:
+            entry["model"] = moved(entry["model"])
+        for contrast in data["contrasts"]["methods"]:
+            contrast["within"] = moved(contrast["within"])
+        for contrast in data["contrasts"]["models"]:
+            contrast["items"] = [moved(model) for model in contrast["items"]]
         data["models"].insert(place, {"name": "failed model", "layer": "last"})
         data["agreement"].insert(place, [[None] * n_metrics] * n_metrics)
         data["fronts"].insert(place, [{"passes": [], "executed": [], "secs": []}] * n_metrics)
@@ -59,10 +66,48 @@ def with_failed_model(place):
     return alter
 
 
+def with_better_model(data):
+    """A second model that is better than the first by the first metric; by the second it would be, if none else were
+    compared."""
+    with_failed_model(1)(data)
+    data["models"][1]["name"] = "better model"
+
+    def contrast(metric, alone, p):
+        difference = [-500 * metric["better"], *sorted([-900 * metric["better"], -100 * metric["better"]])]
+        pair = [0, 1, 1000, *difference, alone, p, 300, p < 0.05]
+        return {"within": 0, "metric": metric["name"], "items": [0, 1], "pairs": [pair], "ranks": None}
+
+    first, second = data["metrics"][:2]
+    data["contrasts"]["models"] = [contrast(first, 0.001, 0.002), contrast(second, 0.04, 0.08)]
+
+
 def free(data):
     """All methods as controls that need no pass."""
     for cost in filter(None, data["cost"]):
         cost["passes"] = cost["executed"] = {"cost": 0, "at": 1}
+
+
+# Text against all that it may stand on, by WCAG 2: the worst ratio with its two colors.
+FAINTEST_TEXT = """() => {
+    const probe = document.body.appendChild(document.createElement('i'));
+    const luminance = (name) => {
+        probe.style.color = `var(--${name})`;
+        const [r, g, b] = getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3)
+            .map((x) => x / 255).map((x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ratios = ['ink', 'quiet', 'accent', 'good', 'bad'].flatMap((text) => ['paper', 'card', 'soft'].map((back) => {
+        const [a, b] = [luminance(text), luminance(back)];
+        return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), `${text} on ${back}`];
+    }));
+    probe.remove();
+    return ratios.sort((a, b) => a[0] - b[0])[0];
+}"""
+
+
+def check_text(page, name):
+    ratio, colors = page.evaluate(FAINTEST_TEXT)
+    check(f"has text of at least 4.5:1, {name}", ratio >= 4.5, f"{ratio:.2f}, {colors}")
 
 
 with sync_playwright() as playwright:
@@ -110,8 +155,14 @@ with sync_playwright() as playwright:
     check("filters methods", 0 < len(shown) <= names.count() and all(word.lower() in text.lower() for text in shown), word)
     page.get_by_label("Filter methods").fill("")
 
+    data = json.loads(page.locator("#data").text_content())
+
+    def heading(option):
+        """The metric that the page asks for in this place: one that has a mean."""
+        return [metric["heading"] for i, metric in enumerate(data["metrics"]) if any(means[i] is not None for means in data["means"])][option]
+
     if page.locator("#two").count():
-        selects = page.locator("#two select")
+        selects = page.locator("form[data-for=two-methods] select")
         one, other = (selects.nth(selects.count() - i) for i in (2, 1))
         answer = page.locator("#two-said")
         first = answer.inner_text()
@@ -123,6 +174,31 @@ with sync_playwright() as playwright:
         turned = {"+": "−", "−": "+"}
         signs = [text[0] for text in forth[0]]
         check("answers which of two is better, whichever comes first", [turned.get(s, s) for s in signs] == [text[0] for text in back], f"{first}")
+        n = sum(len(contrast["pairs"]) for contrast in data["contrasts"]["methods"])
+        heads = page.locator("#two-answer thead th").all_inner_texts()
+        note = page.locator("#two-answer .note").inner_text()
+        if n > 1:
+            check("has p alone and p corrected", heads[3:5] == ["p, this pair alone", f"p, corrected for all {n:,} comparisons"], f"{heads}")
+            check("says which p to take", f"all {n:,} comparisons" in note and "Who fixed this one comparison before looking may take the first" in note)
+            ps = [[0 if text.startswith("<") else float(text) for text in page.locator(f"#two-answer tbody td:nth-child({column})").all_inner_texts()] for column in (4, 5)]
+            check("corrects p upwards", all(alone <= p for alone, p in zip(*ps)), f"{ps}")
+        by_chance = [
+            (contrast["within"], contrast["items"][pair[0]], contrast["items"][pair[1]])
+            for contrast in data["contrasts"]["methods"]
+            for pair in contrast["pairs"]
+            if pair[6] is not None and pair[6] < 0.05 and not pair[9]
+        ]
+        if by_chance:
+            model, a, b = by_chance[0]
+            if len(data["models"]) > 1:
+                selects.first.select_option(str(model))
+            one.select_option(str(a))
+            other.select_option(str(b))
+            told = f"among {n:,} comparisons"
+            cells = [text for text in page.locator("#two-answer td.said").all_inner_texts() if f"alone it would be told apart; {told} it is not" in text]
+            check("says that p alone would tell the two apart", bool(cells) and "lone, " in answer.inner_text() and told in answer.inner_text(), answer.inner_text())
+            check("calls neither better where the corrected p does not", all(text.startswith("cannot be told") for text in cells), f"{cells}")
+        check("asks for models only where there are several", (page.locator("form[data-for=two] select").count() > 0) == (len(data["contrasts"]["models"]) > 0 and len(data["contrasts"]["methods"]) > 0))
         page.locator("#two").screenshot(path=folder / "two.png")
 
     if page.locator("#differences").count():
@@ -132,6 +208,8 @@ with sync_playwright() as playwright:
         if metric.count():
             metric.select_option(index=0)
             check("draws average ranks", page.locator("#ranks svg, #ranks p").count() > 0)
+            said = page.locator("#pairs caption").inner_text()
+            check("says which metric and model every pair is of", said.startswith(f"{heading(0)}, {data['models'][0]['name']}, "), said)
     if page.locator("#curves").count():
         check("draws curves", page.locator("#curves-chart path.line").count() > 0)
         before = page.locator("#curves-chart path.line").count()
@@ -139,6 +217,8 @@ with sync_playwright() as playwright:
         check("hides a method's curves", page.locator("#curves-chart path.line").count() < before)
         page.locator("#curves-legend button").first.click()
     check("draws the front", page.locator("#front-chart circle").count() > 0)
+    title = page.locator("#front-chart svg text[transform*=rotate]").all_text_contents()
+    check("has a title on the axis of quality", len(title) == 1 and title[0].endswith(", percent"), f"{title}")
 
     images = page.locator("#image-list button")
     if images.count():
@@ -166,7 +246,31 @@ with sync_playwright() as playwright:
         !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length || e.alt !== undefined)).map(e => e.outerHTML.slice(0, 80))""")
     check("every control and chart has a name", not unnamed, "; ".join(unnamed))
     check("says nothing on the console", not page.said, "; ".join(page.said))
+    sections = ("two", "controls", "scores", "differences", "curves", "cost", "agreement", "images", "rows", "about")
+    unlinked = [name for name in sections if page.locator(f"#{name}").count() != page.locator(f"nav a[href='#{name}']").count()]
+    check("links to every section that is there, and no other", not unlinked, ", ".join(unlinked))
+    nameless = page.evaluate("() => [...document.querySelectorAll('table')].filter(t => !t.caption?.textContent.trim()).map(t => t.outerHTML.slice(0, 80))")
+    check("every table has a caption", not nameless, "; ".join(nameless))
+    low = page.evaluate("() => [...document.querySelectorAll('th button')].map(b => b.getBoundingClientRect().height).filter(height => height > 0 && height < 24)")
+    check("sorts by buttons that are large enough", not low, f"{low[:3]}")
+    check_text(page, "light")
+
+    page.locator("#theme").click(click_count=2)
+    check("can be dark", page.locator("#theme").inner_text() == "Dark")
     page.emulate_media(media="print")
+    paper = page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+    check("is white on paper, even where the screen is dark", paper == "rgb(255, 255, 255)", paper)
+    check_text(page, "print")
+    for drawing in ("#two-answer caption", "#differences-chart caption", "#pairs caption", "#ranks .shows", "#curves-chart .shows", "#front-chart .shows", "#agreement-table caption"):
+        if page.locator(drawing.split()[0]).count() and page.locator(f"{drawing.split()[0]} :is(svg, table)").count():
+            said = page.locator(drawing)
+            text = said.inner_text() if said.count() == 1 and said.is_visible() else ""
+            check(f"says on paper what it shows, {drawing}", data["models"][0]["name"] in text or "under" in text, text)
+    closed = page.locator("details:not([open])").count()
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    check("prints what is folded", closed > 0 and page.locator("details:not([open])").count() == 0, f"{closed} folded")
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    check("folds again after printing", page.locator("details:not([open])").count() == closed)
     page.pdf(path=folder / "print.pdf", format="A4")
     page.context.close()
 
@@ -178,13 +282,24 @@ with sync_playwright() as playwright:
         sizes = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
         check(f"is no wider than the window, {name}", sizes[0] <= sizes[1], f"{sizes}")
         page.screenshot(path=folder / f"{name}.png", full_page=True)
+        check_text(page, name)
+        if name == "narrow":
+            hidden = page.evaluate("""() => [...document.querySelectorAll('#two-answer tbody td:nth-child(-n+3), #differences-chart tbody td:nth-child(-n+3)')]
+                .filter(cell => { const { left, right } = cell.getBoundingClientRect(); return left < 0 || right > innerWidth; }).map(cell => cell.textContent)""")
+            check("shows verdicts and differences without scrolling", not hidden, f"{hidden[:3]}")
+            axis = page.evaluate("""() => [...document.querySelectorAll('#ranks svg text[text-anchor=middle]')].map(tick => tick.getBoundingClientRect()).map(({ left, right }) => [left, right])""")
+            if page.locator("#ranks svg").count():
+                apart = all(before[1] < after[0] for before, after in zip(axis, axis[1:]))
+                check("has ranks whose numbers stand apart", bool(axis) and apart, f"{axis}")
+                wide = page.evaluate("() => { const xs = [...document.querySelectorAll('#ranks svg circle')].map(dot => dot.getBoundingClientRect().left); return Math.max(...xs) - Math.min(...xs); }")
+                check("spreads ranks over the phone", len(axis) < 3 or axis[-1][1] - axis[0][0] > 120, f"{axis}, dots {wide:.0f}")
         check(f"says nothing on the console, {name}", not page.said, "; ".join(page.said))
         page.context.close()
 
     for name, place in {"failed-first": 0, "failed-second": 1}.items():
         page = opened(altered(name, with_failed_model(place)))
         check(f"has its rows, {name}", page.locator("#rows-table tbody tr").count() > 0)
-        selects = page.locator("select").filter(has=page.locator("option", has_text="failed model"))
+        selects = page.locator("form:not([data-for=two-models]) select").filter(has=page.locator("option", has_text="failed model"), visible=True)
         has_images = page.locator("#images").count()
 
         def choose(model):
@@ -201,6 +316,24 @@ with sync_playwright() as playwright:
         check(f"leaves nothing of the other model, {name}", page.locator("#front-chart svg, #image h3, #image img, #differences-chart svg, #curves-chart svg").count() == 0)
         check(f"says nothing on the console, {name}", not page.said, "; ".join(page.said))
         page.context.close()
+
+    page = opened(altered("better-model", with_better_model), viewport={"width": 390, "height": 844})
+    if page.locator("#two").count() and len(json.loads(page.locator("#data").text_content())["metrics"]) > 2:
+        asked = page.locator("form[data-for=two] select")
+        check("asks whether methods or models are compared", asked.count() == 1 and page.locator("form[data-for=two-models]").is_hidden())
+        asked.select_option("models")
+        newer, older, under = page.locator("form[data-for=two-models] select").all()
+        answer = page.locator("#two-said").inner_text()
+        check("answers whether the new model is better than the old", (newer.input_value(), older.input_value()) == ("1", "0") and answer.startswith("better model is better by "), answer)
+        check("counts comparisons of models alone", "among 2 comparisons it does not" in answer and "all 2 comparisons of models" in page.locator("#two-answer .note").inner_text(), answer)
+        check("asks for a method, and for no model of methods", under.is_visible() and page.locator("form[data-for=two-methods]").is_hidden())
+        sizes = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        check("is no wider than the window, models", sizes[0] <= sizes[1], f"{sizes}")
+        page.locator("#two").screenshot(path=folder / "models.png")
+        asked.select_option("methods")
+        check("goes back to methods", page.locator("form[data-for=two-methods]").is_visible() and "model" not in page.locator("#two-title").inner_text())
+    check("says nothing on the console, better-model", not page.said, "; ".join(page.said))
+    page.context.close()
 
     page = opened(altered("free", free))
     check("draws what costs nothing", page.locator("#front-chart circle").count() > 0 and page.locator("#rows-table tbody tr").count() > 0)

@@ -18,7 +18,7 @@ use crate::peers::environment;
 use crate::{checkout, run, setup};
 
 /// Standard deviations of the noise, as shares of each tensor's own.
-const NOISE: [&str; 5] = ["0.02", "0.05", "0.1", "0.2", "0.3"];
+const NOISE: [&str; 6] = ["0.02", "0.03", "0.05", "0.1", "0.2", "0.3"];
 
 const MODEL: &str = "  - { name: tf_efficientnet_lite0 }";
 
@@ -176,12 +176,12 @@ impl Gate<'_> {
     }
 }
 
-/// The table, and below it what changed where the gate fired first.
+/// Where the gate fired first, and how often a network is right, among all that it says.
 fn report(rows: &[Row]) -> String {
     let mut md = String::from(
         "# The gate on degraded weights\n\nMade by `cargo xtask gate`.\n\n## What the gate says\n\n\
-         | Changed | Exit code | Regressed | Improved | Within noise | Unchanged | Missing | ADCC, Recipro-CAM | Deletion, Recipro-CAM |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+         | Changed | Exit code | Regressed | Improved | Within noise | Unchanged | Missing | ADCC, Recipro-CAM | Deletion, Recipro-CAM | Right |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     for Row { what, exit_code, comparison } in rows {
         let _ = write!(md, "| {what} | {exit_code} |");
@@ -204,7 +204,25 @@ fn report(rows: &[Row]) -> String {
             });
             let _ = write!(md, " {} |", size.unwrap_or_else(|| "–".to_owned()));
         }
-        md.push('\n');
+        let right = comparison.as_ref().map_or_else(|| "–".to_owned(), right);
+        let _ = writeln!(md, " {right} |");
     }
+    if let Some(first) = rows.iter().find(|row| row.exit_code == 10) {
+        let _ = writeln!(md, "\nThe gate fires first at {}.", first.what);
+    }
+    md.push_str(
+        "\nJUnit files of comparisons with failures are valid by `xtask/checks/junit.xsd`.\n",
+    );
     md
+}
+
+/// How many images are classified as labeled, where that is not as before.
+fn right(comparison: &Value) -> String {
+    let classified = &comparison["classified"][0];
+    match (&classified["n_right"][0], &classified["n_right"][1], &classified["n"]) {
+        (Value::Number(before), Value::Number(now), Value::Number(n)) => {
+            format!("{now} of {n}, was {before}")
+        }
+        _ => "as before".to_owned(),
+    }
 }

@@ -120,7 +120,8 @@ fn sweep_of(args: &[String]) -> (PathBuf, Vec<&String>) {
 fn counted_from(here: &Path, options: &[&String]) -> Vec<String> {
     let path = |value: &str| here.join(value).to_string_lossy().into_owned();
     let is_path = |name: &str, value: &str| match name {
-        "--out" | "--trace" => true,
+        // A file `-` is the terminal.
+        "--out" | "--trace" | "--markdown" | "--junit" | "--baselines" => value != "-",
         "--baseline" => here.join(value).is_dir(),
         _ => false,
     };
@@ -230,6 +231,10 @@ mod tests {
             "--baseline",
             "old",
             "--baseline=v1",
+            "--baselines=kept",
+            "--junit",
+            "gate.xml",
+            "--markdown=-",
         ]);
         let counted = counted_from(here.path(), &args.iter().collect::<Vec<_>>());
         let path = |name: &str| here.path().join(name).display().to_string();
@@ -244,6 +249,10 @@ mod tests {
                 "--baseline",
                 &path("old"),
                 "--baseline=v1",
+                &format!("--baselines={}", path("kept")),
+                "--junit",
+                &path("gate.xml"),
+                "--markdown=-",
             ]
         );
         let absolute = strings(&["--out=/data/mine"]);

@@ -55,7 +55,7 @@ pub use probe::{Order, Probe};
 pub use random::rng;
 pub use squares::{Square, Squares};
 pub use subject::{Answer, Subject, Target};
-pub use suggest::{nearest, shortened, with_suggestion};
+pub use suggest::{is_slip_of, nearest, shortened, with_suggestion};
 
 #[doc(hidden)]
 pub mod __private {

@@ -23,6 +23,19 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, known)| known)
 }
 
+/// Whether a word is another one but for a slip: a letter too many, too few, wrong or swapped with the next, or in the other
+/// case.
+///
+/// ```
+/// assert!(cam_core::is_slip_of("lable", "label") && cam_core::is_slip_of("Label", "label"));
+/// assert!(!cam_core::is_slip_of("table", "label"));
+/// ```
+pub fn is_slip_of(word: &str, known: &str) -> bool {
+    word != known
+        && word.chars().count().abs_diff(known.chars().count()) <= 1
+        && strsim::damerau_levenshtein(&word.to_lowercase(), &known.to_lowercase()) <= 1
+}
+
 /// Serde's message about an unknown word, with the nearest of the words that it lists; any other message as it is, but for
 /// types of Rust, which it names in words.
 pub fn with_suggestion(message: &str) -> String {

@@ -7,7 +7,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use cam_core::{nearest, read_text_file};
+use cam_core::{is_slip_of, read_text_file};
 use csv::{Position, StringRecord};
 
 use crate::{
@@ -30,7 +30,7 @@ pub struct LeftOut {
     pub beside: Vec<String>,
     /// Folders of classes without an image.
     pub empty: Vec<String>,
-    /// Columns of the list that are called nearly as one that it lacks, and that one's name.
+    /// Columns of the list that are called as one that it lacks but for a slip, and that one's name.
     pub columns: Vec<(String, String)>,
 }
 
@@ -210,11 +210,11 @@ pub(crate) fn csv(
     })
 }
 
-/// The columns that are not read, and are called nearly as one that is missing.
+/// The columns that are not read, and are called as one that is missing but for a slip.
 fn slips(headers: &StringRecord) -> Vec<(String, String)> {
     let is_missing = |name: &&str| headers.iter().all(|header| header != *name);
     let slip = |header: &str| {
-        let meant = nearest(header, NAMES.into_iter().filter(is_missing))?;
+        let meant = NAMES.into_iter().filter(is_missing).find(|name| is_slip_of(header, name))?;
         Some((header.to_owned(), meant.to_owned()))
     };
     headers.iter().filter(|header| !NAMES.contains(header)).filter_map(slip).collect()

@@ -193,7 +193,7 @@ fn a_list_gives_paths_labels_and_hashes() {
 #[test]
 fn a_column_called_nearly_as_one_that_is_missing_is_named() {
     let folder = Folder::new(CSV, &["a.png"]);
-    folder.write("list.csv", "path,lable,note\na.png,3,x\n");
+    folder.write("list.csv", "path,lable,table,year\na.png,3,x,1\n");
     let left_out = folder.load().unwrap().left_out;
     assert_eq!(left_out.columns, [("lable".to_owned(), "label".to_owned())]);
     folder.write("list.csv", "path,label,labels\na.png,3,x\n");

@@ -76,6 +76,11 @@ impl Metric for Deletion {
 }
 
 impl Deletion {
+    /// The score that a curve over so many pixels or cells makes; `None` where these options make curves of another length.
+    pub fn area_under(&self, curve: &[f64], n_units: i64) -> Option<f64> {
+        self.perturbation().area_under(curve, n_units)
+    }
+
     fn perturbation(&self) -> Perturbation {
         let Self { steps, unit, fill, order, sampling, score, area } = *self;
         Perturbation {

@@ -130,6 +130,11 @@ impl Perturbation {
         Score { value: self.area(n, &curve), curve: Some(curve) }
     }
 
+    /// The area under a curve over `n` units; `None` where that has another number of points.
+    pub(crate) fn area_under(self, curve: &[f64], n: i64) -> Option<f64> {
+        (curve.len() as i64 == self.n_steps(n) + 1).then(|| self.area(n, curve))
+    }
+
     fn area(self, n: i64, curve: &[f64]) -> f64 {
         let trapezoids = |curve: &[f64], width: &dyn Fn(i64) -> f64| {
             let pairs = curve.windows(2).zip(0..);

@@ -3,6 +3,7 @@
 use crate::{
     Estimate, ModelEntry, Record, RunManifest, network_of,
     stats::{Units, share},
+    summary::FEW_IMAGES,
 };
 
 /// A network's top-1 accuracy on the labeled images of the run.
@@ -28,11 +29,12 @@ impl Accuracy {
         network_of(&self.model, &self.layer)
     }
 
-    /// Whether it is so low that labels may be of other classes than the network's, of which there are `n_classes`: not
-    /// above that of guessing, or clearly below half of what was published.
+    /// Whether it is so low that labels may be of other classes than the network's, of which there are `n_classes`: none is
+    /// right, of many images no more than by guessing, or clearly less than half of what was published.
     pub(crate) fn is_suspicious(&self, n_classes: i64) -> bool {
         self.share.is_some_and(|Estimate { mean, hi, .. }| {
-            mean * n_classes as f64 <= 1.0
+            self.n_right == 0
+                || self.n >= FEW_IMAGES && mean * n_classes as f64 <= 1.0
                 || self.published.is_some_and(|published| hi < published / 2.0)
         })
     }

@@ -1,13 +1,16 @@
 //! Several runs seen as one.
 
-use std::collections::{BTreeSet, HashMap, HashSet, hash_map::Entry};
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry};
 
 use crate::{
-    ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest, counted,
+    ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest, adcc,
+    adcc_parts, counted,
     images::{Difference, SameImages, by_name},
     name_at,
-    stats::ROUNDING,
 };
+use rows::{Agreement, agreements};
 
 /// A run with the names that its rows have among those of other runs.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(crate) struct Part {
     methods: HashMap<String, String>,
     metrics: HashMap<String, String>,
     images: HashMap<String, String>,
+    /// What its rows are to those of the runs before, where both have the model and method.
+    agreements: BTreeMap<Cell, Agreement>,
 }
 
 /// A model and a method by their names in the joined run.
@@ -65,46 +70,63 @@ impl Part {
         metrics.iter().map(place).collect()
     }
 
+    /// The methods whose rows of a model are this to those of runs before.
+    fn methods_that(&self, model: &str, agreement: Agreement) -> Vec<&str> {
+        let cells = self.agreements.iter().filter(|(cell, _)| cell.0 == model);
+        cells.filter(|(_, found)| **found == agreement).map(|(cell, _)| &*cell.1).collect()
+    }
+
     /// Which of its models, methods and metrics get the run's name among those of the runs before it, and which rows of it
     /// are there already, a sentence each.
-    fn cautions(&self, before: &RunManifest, cells: &HashSet<Cell>) -> Vec<String> {
+    fn cautions(&self, before: &RunManifest) -> Vec<String> {
         let (own, label) = (self.run.manifest(), &self.label);
         let models = own.models.iter().filter_map(|model| {
-            let shown = self.models.get(&model.name)?;
-            let is_other = before.models.iter().all(|known| !is_same(known, model));
-            let why = if is_other {
+            let name = &model.name;
+            let shown = self.models.get(name)?;
+            let [other, unknown] = [Agreement::Other, Agreement::Unknown]
+                .map(|agreement| self.methods_that(name, agreement));
+            let why = if before.models.iter().all(|known| !is_same(known, model)) {
                 "has other weights, preprocessing, precision or classes than before".to_owned()
+            } else if other.is_empty() {
+                let methods = unknown.join(", ");
+                format!("has rows by {methods} once more, and no score in common with them")
             } else {
-                let methods = own.methods.iter().map(|method| new(&self.methods, &method.name));
-                let twice =
-                    methods.filter(|method| cells.contains(&(model.name.clone(), method.clone())));
-                let twice = twice.collect::<Vec<_>>().join(", ");
-                format!("has rows by {twice} once more, not all with the same scores")
+                format!("has rows by {} once more, with other scores", other.join(", "))
             };
-            Some(format!("{} of {label} {why}; it is shown as {shown}.", model.name))
+            Some(format!("{name} of {label} {why}; it is shown as {shown}."))
         });
         let repeated = own.models.iter().filter_map(|model| {
-            let cells = self.cells().filter(|cell| cell.0 == model.name && cells.contains(cell));
-            let methods: Vec<String> = cells.map(|(_, method)| method).collect();
-            (!methods.is_empty()).then(|| {
+            let methods = self.methods_that(&model.name, Agreement::Same).join(", ");
+            (!methods.is_empty() && !self.models.contains_key(&model.name)).then(|| {
                 format!(
-                    "{label} has {} of {} once more, with the same scores; these rows count once.",
-                    methods.join(", "),
+                    "{label} has {methods} of {} once more, with the same scores; these rows count once.",
                     model.name
                 )
             })
         });
-        let others =
+        let methods =
             own.methods.iter().filter_map(|method| self.methods.get_key_value(&method.name));
-        let others = others.chain(
-            own.metrics.iter().filter_map(|metric| self.metrics.get_key_value(&metric.name)),
-        );
-        let others = others.map(|(name, shown)| {
+        let methods = methods.map(|(name, shown)| {
+            let has = |agreement| {
+                own.models.iter().any(|m| self.methods_that(&m.name, agreement).contains(&&**name))
+            };
+            let why = if has(Agreement::Other) {
+                "other scores than before"
+            } else if has(Agreement::Unknown) {
+                "no score in common with its rows of before"
+            } else {
+                "other options or another protocol"
+            };
+            format!("{name} of {label} has {why}; it is shown as {shown}.")
+        });
+        let metrics =
+            own.metrics.iter().filter_map(|metric| self.metrics.get_key_value(&metric.name));
+        let metrics = metrics.map(|(name, shown)| {
             format!(
                 "{name} of {label} has other options or another protocol; it is shown as {shown}."
             )
         });
-        models.chain(repeated).chain(others).collect()
+        models.chain(repeated).chain(methods).chain(metrics).collect()
     }
 
     /// What an image of a joined model is called in this run, if both are of it.
@@ -133,8 +155,8 @@ pub(crate) struct Joined {
 /// Rows stand in one table where they are comparable: one model (weights, layer, preprocessing), one rule for the class,
 /// and images ([`SameImages`]) of which one run has all that the other has. A run shares tables if that holds for it and
 /// each run before it that shares them. Otherwise its models get its name, and so tables of their own. Metrics and methods
-/// that share a name and are not the same get their run's name as well. Rows that several runs have with the same scores, as
-/// those of controls, are one, with the metrics of all of them.
+/// that share a name and are not the same get their run's name as well, and so do methods with other scores. Rows that several
+/// runs have with the same scores, as those of controls, are one, with the metrics of all of them.
 pub(crate) fn join(runs: Vec<Run>) -> Joined {
     let labels = labels(&runs);
     let mut runs = runs.into_iter().zip(labels);
@@ -150,6 +172,7 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         methods: none(),
         metrics: none(),
         images: none(),
+        agreements: BTreeMap::new(),
     };
     let mut cells: HashSet<Cell> = first.cells().collect();
     let mut shared = HashSet::new();
@@ -160,7 +183,7 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         if let Some(caution) = apart {
             cautions.push(caution);
         } else {
-            cautions.extend(part.cautions(&manifest, &cells));
+            cautions.extend(part.cautions(&manifest));
             cautions.extend(parts.iter().find_map(|other| labeled_otherwise(other, &part)));
         }
         extend(&mut manifest, &part);
@@ -189,6 +212,7 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
         );
     }
     manifest.dataset.n_images = manifest.images.len();
+    manifest.dataset.cautions = of_data_sets(&parts);
     for part in &parts {
         both(&mut manifest.target, &part.run.manifest().target);
     }
@@ -199,6 +223,18 @@ pub(crate) fn join(runs: Vec<Run>) -> Joined {
     }
     let records = records(&manifest, &parts, &shared);
     Joined { manifest, records, parts, shared, cautions }
+}
+
+/// What the runs say of their images: once where all say it, else with the run's name.
+fn of_data_sets(parts: &[Part]) -> Vec<String> {
+    let of = |part: &Part| part.run.manifest().dataset.cautions.clone();
+    let is_of_all = |caution: &String| parts.iter().all(|part| of(part).contains(caution));
+    let all = parts[..1].iter().flat_map(of).filter(is_of_all);
+    let own = |part: &Part| {
+        let own = of(part).into_iter().filter(|caution| !is_of_all(caution));
+        own.map(|caution| format!("{}: {caution}", part.label)).collect::<Vec<_>>()
+    };
+    all.chain(parts.iter().flat_map(own)).collect()
 }
 
 /// Short names that tell runs apart: the sweep's, or with the folder's.
@@ -259,15 +295,38 @@ fn part(
     let metrics = renamed(&manifest.metrics, &other.metrics, |m| &m.name, MetricEntry::eq, &named);
     let methods = renamed(&manifest.methods, &other.methods, |m| &m.name, is_same_method, &named);
     let images = image_names(other, is_apart, manifest, parts, &named);
-    let part = Part { run, label, is_apart, models: HashMap::new(), methods, metrics, images };
-    let scored_otherwise = scored_otherwise(parts, &part, cells);
-    let is_taken = |model: &ModelEntry| {
-        let same = manifest.models.iter().find(|known| known.name == model.name);
-        same.is_some_and(|same| {
-            !is_same(same, model) || scored_otherwise.iter().any(|cell| cell.0 == model.name)
-        })
+    let part = Part {
+        run,
+        label,
+        is_apart,
+        models: HashMap::new(),
+        methods,
+        metrics,
+        images,
+        agreements: BTreeMap::new(),
     };
-    let models = part.run.manifest().models.iter().filter(|model| is_apart || is_taken(model));
+    let known = |model: &ModelEntry| manifest.models.iter().find(|known| known.name == model.name);
+    let is_other = |model: &ModelEntry| known(model).is_some_and(|known| !is_same(known, model));
+    let others = part.run.manifest().models.iter().filter(|model| is_other(model));
+    let others: HashSet<String> = others.map(|model| model.name.clone()).collect();
+    let common =
+        part.cells().filter(|cell| !is_apart && cells.contains(cell) && !others.contains(&cell.0));
+    let agreements = agreements(parts, &part, &common.collect());
+    let unlike = agreements
+        .iter()
+        .filter(|(_, found)| matches!(found, Agreement::Other | Agreement::Unknown));
+    let unlike: Vec<&Cell> = unlike.map(|(cell, _)| cell).collect();
+    // A method that came out otherwise is another one; where all did, the model is.
+    let (mut methods, mut other_models) = (part.methods.clone(), others);
+    if agreements.values().any(|found| *found == Agreement::Same) {
+        let own = part.run.manifest().methods.iter().map(|method| &method.name);
+        let own = own.filter(|name| unlike.iter().any(|cell| cell.1 == **name));
+        methods.extend(own.map(|name| (name.clone(), named(name))));
+    } else {
+        other_models.extend(unlike.iter().map(|cell| cell.0.clone()));
+    }
+    let models = part.run.manifest().models.iter();
+    let models = models.filter(|model| is_apart || other_models.contains(&model.name));
     let models = models.map(|model| {
         let network = named(model.network());
         let is_alone = model.network() == model.name;
@@ -275,54 +334,7 @@ fn part(
         (model.name.clone(), name)
     });
     let models = models.collect();
-    Part { models, ..part }
-}
-
-/// The cells of a run of which runs before it have other rows, or none that says whether they are the same: rows are the
-/// same where they explain one class with one end, and have the same scores by all metrics that both have.
-fn scored_otherwise(parts: &[Part], part: &Part, cells: &HashSet<Cell>) -> HashSet<Cell> {
-    let common: HashSet<Cell> = part.cells().filter(|cell| cells.contains(cell)).collect();
-    if common.is_empty() {
-        return common;
-    }
-    let of = |part: &Part, record: &Record| {
-        let cell = part.cell(record);
-        common.contains(&cell).then(|| (cell, part.key(&record.key())))
-    };
-    let metrics = &part.run.manifest().metrics;
-    let metrics = metrics.iter().map(|m| MetricEntry { name: part.metric(&m.name), ..m.clone() });
-    let metrics: Vec<MetricEntry> = metrics.collect();
-    let (mut same, mut other) = (HashSet::new(), HashSet::new());
-    let own = part.run.records().iter();
-    let own: HashMap<Key, &Record> = own.filter_map(|row| Some((of(part, row)?.1, row))).collect();
-    for before in parts {
-        let columns = before.columns(&metrics);
-        for record in before.run.records() {
-            let Some((cell, key)) = of(before, record) else { continue };
-            let Some(row) = own.get(&key) else { continue };
-            let scores = columns.iter().zip(&row.metrics);
-            let scores =
-                scores.filter_map(|(column, own)| Some((record.metrics[(*column)?], *own)));
-            let scores: Vec<_> = scores.collect();
-            let end = |row: &Record| (row.target, row.predicted, row.status);
-            let is_same =
-                end(record) == end(row) && scores.iter().all(|(a, b)| is_same_score(*a, *b));
-            if !is_same {
-                other.insert(cell);
-            } else if !scores.is_empty() {
-                same.insert(cell);
-            }
-        }
-    }
-    common.into_iter().filter(|cell| other.contains(cell) || !same.contains(cell)).collect()
-}
-
-/// Whether two runs computed one number, up to how their machines round.
-fn is_same_score(a: Option<f64>, b: Option<f64>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => (a - b).abs() <= ROUNDING,
-        (a, b) => a == b,
-    }
+    Part { models, methods, agreements, ..part }
 }
 
 /// What images are called that are not called as in their own run: as the same image of the runs that it shares tables with,
@@ -470,11 +482,6 @@ fn extend(manifest: &mut RunManifest, part: &Part) {
     }
     both(&mut manifest.sweep, &other.sweep);
     both(&mut manifest.dataset.name, &other.dataset.name);
-    for caution in &other.dataset.cautions {
-        if !manifest.dataset.cautions.contains(caution) {
-            manifest.dataset.cautions.push(caution.clone());
-        }
-    }
     both(&mut manifest.device, &other.device);
     both(&mut manifest.cambench, &other.cambench);
     for (name, version) in &other.versions {
@@ -496,6 +503,12 @@ fn both(text: &mut String, other: &str) {
     if text.split(" + ").all(|known| known != other) {
         *text = format!("{text} + {other}");
     }
+}
+
+/// Of a row with the metrics of several runs.
+fn adcc_of(manifest: &RunManifest, row: &Record) -> Option<f64> {
+    let [coherency, complexity, drop] = adcc_parts(manifest)?.map(|part| row.metrics[part]);
+    Some(adcc(coherency?, complexity?, drop?))
 }
 
 /// All records, in the order of the joined manifest's models, images and methods; of `shared` cells each row once.
@@ -523,7 +536,7 @@ fn records(manifest: &RunManifest, parts: &[Part], shared: &HashSet<Cell>) -> Ve
                         for (score, more) in first.metrics.iter_mut().zip(metrics) {
                             *score = score.or(more);
                         }
-                        first.adcc_per_image = first.adcc_per_image.or(adcc_per_image);
+                        first.adcc_per_image = adcc_of(manifest, first);
                         continue;
                     }
                     Entry::Vacant(place) => place.insert(records.len()),
@@ -554,6 +567,8 @@ fn records(manifest: &RunManifest, parts: &[Part], shared: &HashSet<Cell>) -> Ve
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use serde_json::json;
 
     use super::*;
@@ -687,13 +702,85 @@ mod tests {
         let joined = Run::join(vec![a(), of_two_images(0)]);
         assert_eq!(
             joined.cautions()[0],
-            "b has cam, rise, recipro_cam of resnet18 once more, with the same scores; these rows count once."
+            "b has cam, recipro_cam, rise of resnet18 once more, with the same scores; these rows count once."
         );
-        // RISE is random, and so another one with another seed.
-        let joined = Run::join(vec![a(), of_two_images(1)]);
+    }
+
+    #[test]
+    fn a_method_with_other_scores_is_another_one() {
+        let runs = Runs::new();
+        // RISE is random.
+        let other = runs.run("b", |manifest| {
+            manifest.seed = 1;
+            manifest.images.truncate(2);
+        });
+        let joined = Run::join(vec![runs.run("a", |_| ()), other]);
+        assert_eq!(names(&joined).0, ["resnet18"]);
+        assert_eq!(names(&joined).1, ["cam", "rise", "recipro_cam", "rise [b]"]);
+        assert_eq!(joined.records().len(), 9 + 2);
+        let [repeated, other, _] = joined.cautions() else { panic!("{:?}", joined.cautions()) };
+        assert!(repeated.starts_with("b has cam, recipro_cam of resnet18 once more"), "{repeated}");
+        assert_eq!(other, "rise of b has other scores than before; it is shown as rise [b].");
+    }
+
+    #[test]
+    fn runs_without_a_common_score_are_told_apart() {
+        let runs = Runs::new();
+        let only = |name: &str, metrics: Range<usize>| {
+            runs.run(name, |manifest| {
+                manifest.metrics = manifest.metrics.drain(metrics).collect();
+            })
+        };
+        let joined = Run::join(vec![only("a", 0..2), only("b", 2..4)]);
         assert_eq!(names(&joined).0, ["resnet18", "resnet18 [b]"]);
-        let caution = "has rows by cam, rise, recipro_cam once more, not all with the same scores";
-        assert!(joined.cautions()[0].contains(caution), "{:?}", joined.cautions());
+        let caution = "resnet18 of b has rows by cam, recipro_cam, rise once more, and no score in common with them";
+        assert!(joined.cautions()[0].starts_with(caution), "{:?}", joined.cautions());
+    }
+
+    #[test]
+    fn a_row_with_the_metrics_of_two_runs_has_the_adcc_of_them() {
+        let runs = Runs::new();
+        let without = |name: &str, metric: &str| {
+            // The scores of a fixture go by their places, so that a metric may only be left out behind those in common.
+            runs.run(name, |manifest| {
+                let place = manifest.metrics.iter().position(|entry| entry.name == metric).unwrap();
+                manifest.metrics.truncate(place);
+            })
+        };
+        let joined = Run::join(vec![without("a", "complexity"), runs.run("b", |_| ())]);
+        assert_eq!(names(&joined).0, ["resnet18"]);
+        let whole = runs.run("whole", |_| ());
+        let of = |run: &Run| run.records().iter().map(|row| row.adcc_per_image).collect::<Vec<_>>();
+        assert_eq!(of(&joined), of(&whole));
+    }
+
+    #[test]
+    fn rows_that_another_of_the_joined_runs_has_are_not_missing() {
+        let runs = Runs::new();
+        let begun = |n: usize| {
+            let folder = tempfile::tempdir_in(runs.0.path()).unwrap().keep();
+            let mut manifest = manifest();
+            manifest.sweep = "begun".into();
+            let mut store = Store::create_or_continue(&folder, manifest.clone()).unwrap();
+            store.append_all(&rows(&manifest)[..n]).unwrap();
+            drop(store);
+            Run::read(&folder).unwrap()
+        };
+        assert_eq!(Run::join(vec![runs.run("a", |_| ()), begun(6)]).n_missing(), 0);
+        assert_eq!(Run::join(vec![begun(3), begun(6)]).n_missing(), 3);
+    }
+
+    #[test]
+    fn what_one_run_says_of_its_images_has_its_name() {
+        let runs = Runs::new();
+        let with = |name: &'static str, own: &'static str| {
+            runs.run(name, move |manifest| {
+                manifest.methods = vec![method(name, name, json!({}))];
+                manifest.dataset.cautions = vec!["of both".into(), own.into()];
+            })
+        };
+        let joined = Run::join(vec![with("a", "x"), with("b", "y")]);
+        assert_eq!(joined.manifest().dataset.cautions, ["of both", "a: x", "b: y"]);
     }
 
     #[test]

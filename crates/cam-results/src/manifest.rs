@@ -467,6 +467,10 @@ impl RunManifest {
         {
             fields.shift_remove(field);
         }
+        // Some are about files beside the images.
+        if let Some(dataset) = fields.get_mut("dataset").and_then(Value::as_object_mut) {
+            dataset.shift_remove("cautions");
+        }
         value
     }
 }

@@ -242,11 +242,44 @@ impl Preset {
         estimate.half_width().filter(|_| self == Self::All).map(|half| self.number(half))
     }
 
-    /// What the numbers are, in a sentence; intervals are by bootstrap over `units`.
-    pub(crate) fn unit(self, units: &str) -> String {
+    /// How far an interval reaches below and above its mean, where the table prints intervals.
+    pub(crate) fn sides(self, estimate: &Estimate) -> Option<[String; 2]> {
+        self.lengths(estimate).map(|sides| sides.map(|side| self.number(side)))
+    }
+
+    /// Whether one number would misstate both sides of an interval: as printed, they differ by more than a tenth of the
+    /// longer one, and by more than one in the last digit.
+    pub(crate) fn is_skewed(self, estimate: &Estimate) -> bool {
+        self.lengths(estimate).is_some_and(|sides| {
+            // Tenths of a percent are the last digit of those tables that print intervals.
+            let [below, above] = sides.map(|side| (1000.0 * side).round());
+            let apart = (above - below).abs();
+            apart > 1.0 && 10.0 * apart > below.max(above)
+        })
+    }
+
+    /// An interval as text has it behind its mean, where the table prints intervals: `± 7.0`, or where that would misstate
+    /// it `[0.7, 15.1]`.
+    pub(crate) fn interval(self, estimate: &Estimate) -> Option<String> {
+        let (lo, hi) = estimate.interval()?;
+        if self.is_skewed(estimate) {
+            Some(format!("[{}, {}]", self.number(lo), self.number(hi)))
+        } else {
+            self.half(estimate).map(|half| format!("± {half}"))
+        }
+    }
+
+    /// The lengths of an interval's sides. It holds its mean, but for rounding.
+    fn lengths(self, estimate: &Estimate) -> Option<[f64; 2]> {
+        let (lo, hi) = estimate.interval().filter(|_| self == Self::All)?;
+        Some([estimate.mean - lo, hi - estimate.mean].map(|side| side.max(0.0)))
+    }
+
+    /// What the numbers are, in a sentence that says how `intervals` are printed; they are by bootstrap over `units`.
+    pub(crate) fn unit(self, units: &str, intervals: &str) -> String {
         match self {
             Self::All => format!(
-                "Percent; after ± half of the 95 % interval's width (bootstrap over {units}; Wilson's where images say yes or no)."
+                "Percent; {intervals} (bootstrap over {units}; Wilson's where images say yes or no)."
             ),
             Self::Poster | Self::Adcc => "Percent.".into(),
             Self::TorchCam => "Fractions.".into(),

@@ -1,6 +1,6 @@
 //! The report: what a run says, in Markdown, from its records alone.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
     Accuracy, Better, Cell, Estimate, MadeOn, MethodEntry, MetricEntry, Preset, Record, Rounding,
@@ -108,9 +108,16 @@ pub fn counted(n: usize, noun: &str) -> String {
 /// The images of a run in words, as they count in its intervals: `8 images`, or `62 images of 31 classes` where classes are
 /// drawn.
 pub(crate) fn counted_images(manifest: &RunManifest) -> String {
-    let units = Units::of(&manifest.images);
-    let images = counted(units.n_images(), "image");
-    if units.are_classes() { format!("{images} of {} classes", units.n()) } else { images }
+    let images = counted(manifest.images.len(), "image");
+    if !Units::of(&manifest.images).are_classes() {
+        return images;
+    }
+    let labels = manifest.images.iter().filter_map(|image| image.label);
+    let n_classes = labels.clone().collect::<BTreeSet<i64>>().len();
+    match manifest.images.len() - labels.count() {
+        0 => format!("{images} of {n_classes} classes"),
+        n => format!("{images}, {n} without a label and the others of {n_classes} classes"),
+    }
 }
 
 /// The protocols of the methods and metrics, each once.
@@ -195,8 +202,8 @@ pub fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
         let mut of = manifest.models.iter().filter(|model| model.name == accuracy.model);
         if of.any(|model| !model.weights.seeded && accuracy.is_suspicious(model.n_classes)) {
             cautions.push(format!(
-                "{} classifies {} of {} as labeled. Labels may be of other classes: folders that are neither named by \
-                 WordNet ids nor by the data set's `classes` count as 0, 1, 2 in their order.",
+                "{} classifies {} of {} as labeled. Labels may be of other classes, as those of folders that are neither \
+                 named by WordNet ids nor by the data set's `classes`: they count as 0, 1, 2 in their order.",
                 accuracy.network(),
                 accuracy.n_right,
                 counted(accuracy.n, "image"),
@@ -221,7 +228,7 @@ pub fn cautions(run: &Run, summary: &Summary) -> Vec<String> {
         let partly = n_of.filter(|(n, of)| *n > 0 && n < of);
         if let Some((n, of)) = partly.min() {
             cautions.push(format!(
-                "{} is not defined for every image: behind its means there are as few as {n} of {of}.",
+                "{} is not defined, or was not asked for, on every image: behind its means there are as few as {n} of {of}.",
                 metric.name
             ));
         }

@@ -161,12 +161,34 @@ impl Run {
         let own = if self.parts.is_empty() {
             self.manifest.n_rows() - self.records.len()
         } else {
-            self.parts.iter().map(|part| part.run.n_missing()).sum()
+            self.n_missing_of_parts()
         };
         own + self.repeats.iter().map(Self::n_missing).sum::<usize>()
     }
 
-    /// Visits every curve in the order of the plan.
+    /// How many rows some of the joined runs plan, and none has.
+    fn n_missing_of_parts(&self) -> usize {
+        if self.parts.iter().all(|part| part.run.n_missing() == 0) {
+            return 0;
+        }
+        let there: HashSet<Key> = self.records.iter().map(Record::key).collect();
+        let planned =
+            self.parts.iter().flat_map(|part| part.run.manifest.plan().map(|key| part.key(&key)));
+        planned.filter(|key| !there.contains(key)).collect::<HashSet<Key>>().len()
+    }
+
+    /// Whether it is a [baseline](crate::Baselines), which keeps neither curves nor maps, or was joined from some.
+    pub fn is_baseline(&self) -> bool {
+        let is_there = |name: &str| self.folder.join(name).exists();
+        let is_own = self.journal.is_none() && !is_there(CURVES) && !is_there(MAPS);
+        if self.parts.is_empty() {
+            is_own
+        } else {
+            self.parts.iter().any(|part| part.run.is_baseline())
+        }
+    }
+
+    /// Visits every curve in the order of the plan; none of a baseline.
     ///
     /// # Errors
     /// As [`Run::read`].
@@ -196,7 +218,7 @@ impl Run {
                 }
                 Ok(())
             }
-            None if self.records.is_empty() => Ok(()),
+            None if self.records.is_empty() || self.is_baseline() => Ok(()),
             None => {
                 let mut reader = CurveReader::default();
                 let path = table(&self.folder, &self.manifest, CURVES)?;
@@ -205,7 +227,7 @@ impl Run {
         }
     }
 
-    /// Visits every map in the order of the plan.
+    /// Visits every map in the order of the plan; none of a baseline.
     ///
     /// # Errors
     /// As [`Run::read`].
@@ -240,7 +262,7 @@ impl Run {
                 }
                 Ok(())
             }
-            None if self.records.is_empty() => Ok(()),
+            None if self.records.is_empty() || self.is_baseline() => Ok(()),
             None => {
                 let path = table(&self.folder, &self.manifest, MAPS)?;
                 read_parquet(&path, tables::MAPS, |frame| read_maps(frame, &mut visit))

@@ -1,6 +1,9 @@
 //! From records to the numbers of a table: means, their intervals, ADCC, accuracy.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use polars::prelude::*;
 
@@ -14,6 +17,9 @@ use crate::{
 
 /// The file's name in a run's folder.
 pub(crate) const FILE: &str = "summary.csv";
+
+/// The name of the file of comparisons.
+const COMPARISONS: &str = "comparisons.csv";
 
 /// The columns of `summary.csv` that are not metrics; no metric may be called like one of them.
 pub(crate) const COLUMNS: [&str; 10] = [
@@ -369,6 +375,10 @@ impl Summary {
     /// # Errors
     /// Where it cannot be written.
     pub fn write_comparisons(&self, folder: &Path) -> Result<()> {
+        write_csv(&folder.join(COMPARISONS), &mut self.comparisons())
+    }
+
+    fn comparisons(&self) -> DataFrame {
         let pairs: Vec<(&Contrast, &Pair)> = self
             .methods
             .iter()
@@ -400,9 +410,7 @@ impl Summary {
             number("p_holm", |difference| difference.p_holm),
             number("detectable", |difference| difference.detectable),
         ];
-        let mut frame =
-            DataFrame::new(pairs.len(), columns).expect("columns of distinct names and one length");
-        write_csv(&folder.join("comparisons.csv"), &mut frame)
+        DataFrame::new(pairs.len(), columns).expect("columns of distinct names and one length")
     }
 
     /// Whether `summary.csv` of a folder holds this summary.
@@ -410,13 +418,16 @@ impl Summary {
     /// # Errors
     /// Where it cannot be read.
     pub fn is_in(&self, folder: &Path) -> Result<bool> {
-        let path = folder.join(FILE);
-        let found = std::fs::read(&path).map_err(|source| Error::read(&path, source))?;
-        let mut expected = vec![];
-        CsvWriter::new(&mut expected)
-            .finish(&mut self.frame())
-            .map_err(|error| Error::Damaged { path, message: error.to_string() })?;
-        Ok(found == expected)
+        holds(folder.join(FILE), &mut self.frame())
+    }
+
+    /// Whether `comparisons.csv` of a folder holds the comparisons of this summary, if there is one.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn has_its_comparisons_in(&self, folder: &Path) -> Result<bool> {
+        let path = folder.join(COMPARISONS);
+        Ok(!path.exists() || holds(path, &mut self.comparisons())?)
     }
 
     /// One row per cell: the table of `summary.csv`. Costs are means, `explain_secs` is the median.
@@ -466,6 +477,16 @@ impl Summary {
         ]);
         DataFrame::new(cells.len(), columns).expect("columns of distinct names and one length")
     }
+}
+
+/// Whether a file is what writing a frame makes.
+fn holds(path: PathBuf, frame: &mut DataFrame) -> Result<bool> {
+    let found = std::fs::read(&path).map_err(|source| Error::read(&path, source))?;
+    let mut expected = vec![];
+    CsvWriter::new(&mut expected)
+        .finish(frame)
+        .map_err(|error| Error::Damaged { path, message: error.to_string() })?;
+    Ok(found == expected)
 }
 
 #[cfg(test)]
@@ -583,6 +604,20 @@ mod tests {
         let mut csv = vec![];
         CsvWriter::new(&mut csv).finish(&mut summarize(&manifest, &records).frame()).unwrap();
         insta::assert_snapshot!(String::from_utf8(csv).unwrap());
+    }
+
+    #[test]
+    fn comparisons_are_those_of_the_summary_or_not_there() {
+        let manifest = manifest();
+        let mut records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+        let summary = summarize(&manifest, &records);
+        let folder = tempfile::tempdir().unwrap();
+        assert!(summary.has_its_comparisons_in(folder.path()).unwrap());
+        summary.write_comparisons(folder.path()).unwrap();
+        assert!(summary.has_its_comparisons_in(folder.path()).unwrap());
+        records[0].metrics[0] = Some(0.123);
+        let other = summarize(&manifest, &records);
+        assert!(!other.has_its_comparisons_in(folder.path()).unwrap());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! `report.tex`: tables for a paper, one per model, and the same as Markdown for a README.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
-    Cell, MethodEntry, ModelEntry, Preset, RunManifest, Summary,
+    Cell, Estimate, MethodEntry, ModelEntry, Preset, RunManifest, Summary,
     beside::{self, Section, Table},
     preset::{Column, Group, grouped},
     report::{self, cells_of, label},
@@ -19,6 +19,9 @@ const SPACE: usize = 7;
 /// So many rows fill a page; further models have a table of their own.
 const ROWS: usize = 45;
 
+/// The same of rows with both sides of intervals, which are higher.
+const HIGH_ROWS: usize = 38;
+
 /// A model with its rows.
 type ModelRows<'a> = (&'a ModelEntry, Vec<(&'a MethodEntry, &'a Cell)>);
 
@@ -27,8 +30,13 @@ type ModelRows<'a> = (&'a ModelEntry, Vec<(&'a MethodEntry, &'a Cell)>);
 ///
 /// The best value of a column is bold and the second underlined only where the paired test, corrected for the whole
 /// table, separates it from all other methods that follow in its model, controls aside. What is wider than the text is scaled to it; many columns are
-/// continued below, many models in further tables.
+/// continued below, many models in further tables. Letters that LaTeX's default encoding lacks are question marks, and a
+/// comment at the top has the words that they stand in.
 pub fn table_tex(manifest: &RunManifest, summary: &Summary, preset: Preset) -> String {
+    settable(&tables_tex(manifest, summary, preset))
+}
+
+fn tables_tex(manifest: &RunManifest, summary: &Summary, preset: Preset) -> String {
     let models: Vec<ModelRows<'_>> = manifest
         .models
         .iter()
@@ -43,14 +51,19 @@ pub fn table_tex(manifest: &RunManifest, summary: &Summary, preset: Preset) -> S
         escape(&manifest.sweep),
     );
     for Group { title, columns } in grouped(columns) {
-        let mut caption = caption(manifest, summary, &all, preset);
+        let spread = Spread::of(preset, &columns, &all);
+        let mut caption = caption(manifest, summary, &all, preset, spread);
         let mut name = slug(&manifest.sweep);
         if let Some(title) = title {
             caption = format!("{}. {caption}", escape(title));
             name = format!("{name}-{}", slug(&title.to_lowercase()));
         }
         let parts = side_by_side(&columns, &all);
-        for (i, models) in paged(&models, ROWS / parts.len()).into_iter().enumerate() {
+        let n_rows = match spread {
+            Spread::Half => ROWS,
+            Spread::Sides => HIGH_ROWS,
+        };
+        for (i, models) in paged(&models, n_rows / parts.len()).into_iter().enumerate() {
             let (caption, name) = match i {
                 0 => (caption.clone(), name.clone()),
                 _ => (
@@ -60,7 +73,7 @@ pub fn table_tex(manifest: &RunManifest, summary: &Summary, preset: Preset) -> S
             };
             let of_columns = |columns: &&[Column]| {
                 let has_names = manifest.models.len() > 1;
-                scores(summary, models, columns, preset, has_names)
+                scores(summary, models, columns, preset, spread, has_names)
             };
             let tabulars: Vec<String> = parts.iter().map(of_columns).collect();
             tex.push_str(&floating(&caption, &name, &tabulars.join("\n\\smallskip\n\n")));
@@ -108,6 +121,7 @@ fn scores(
     models: &[ModelRows<'_>],
     columns: &[Column],
     preset: Preset,
+    spread: Spread,
     has_names: bool,
 ) -> String {
     let mut head = vec!["Method".to_owned()];
@@ -124,9 +138,10 @@ fn scores(
             rows.iter().partition(|(method, _)| method.is_control());
         for (method, cell) in methods.into_iter().chain(controls) {
             let mut line = vec![escape(&label(method))];
-            line.extend(
-                columns.iter().map(|column| value(summary, model, method, cell, column, preset)),
-            );
+            line.extend(columns.iter().map(|column| {
+                let Some(estimate) = column.estimate(cell) else { return "--".into() };
+                value(&estimate, rank(summary, model, method, column), preset, spread)
+            }));
             line.push(cell.n.to_string());
             if method.is_control() {
                 line[0] = format!("\\textit{{{}}}", line[0]);
@@ -162,11 +177,11 @@ fn spanning(title: &str, n_columns: usize) -> String {
 
 /// `report.tex`: everything that was measured, then a table each of what stands beside it.
 pub fn report_tex(manifest: &RunManifest, summary: &Summary) -> String {
-    let mut tex = table_tex(manifest, summary, Preset::All);
+    let mut tex = tables_tex(manifest, summary, Preset::All);
     for section in beside::sections(manifest, summary) {
         section_tex(&mut tex, manifest, &section);
     }
-    tex
+    settable(&tex)
 }
 
 /// A section: one table for all models whose columns are the same. Remarks stand below the last.
@@ -207,11 +222,18 @@ pub fn table_md(manifest: &RunManifest, summary: &Summary, preset: Preset) -> St
     head.push("Method".into());
     head.extend(columns.iter().map(|column| column.heading.clone()));
     head.push("n".into());
+    let models = manifest.models.iter();
+    let rows: Vec<(&MethodEntry, &Cell)> =
+        models.flat_map(|model| cells_of(manifest, summary, &model.name)).collect();
+    let intervals = match Spread::of(preset, &columns, &rows) {
+        Spread::Half => HALF,
+        Spread::Sides => HALF_OR_ENDS,
+    };
     let mut md = format!(
         "{}, class explained: {}. {} Bold: better than every other method of its model by the paired test, controls aside.\n\n",
         report::escape(&manifest.dataset.name),
         manifest.target,
-        preset.unit(if summary.by_class { "classes" } else { "images" })
+        preset.unit(summary.units(), intervals)
     );
     let mut line = |cells: &[String]| {
         let _ = writeln!(md, "| {} |", cells.join(" | "));
@@ -229,7 +251,8 @@ pub fn table_md(manifest: &RunManifest, summary: &Summary, preset: Preset) -> St
                     Some(Rank::First) => format!("**{number}**"),
                     _ => number,
                 };
-                preset.half(&estimate).map_or(number.clone(), |half| format!("{number} ± {half}"))
+                let interval = preset.interval(&estimate);
+                interval.map_or(number.clone(), |interval| format!("{number} {interval}"))
             }));
             cells.push(cell.n.to_string());
             line(&cells);
@@ -238,6 +261,7 @@ pub fn table_md(manifest: &RunManifest, summary: &Summary, preset: Preset) -> St
     md
 }
 
+#[derive(Clone, Copy)]
 enum Rank {
     First,
     Second,
@@ -259,24 +283,46 @@ fn rank(
     }
 }
 
-fn value(
-    summary: &Summary,
-    model: &ModelEntry,
-    method: &MethodEntry,
-    cell: &Cell,
-    column: &Column,
-    preset: Preset,
-) -> String {
-    let Some(estimate) = column.estimate(cell) else { return "--".into() };
+/// How a table prints its intervals. In LaTeX all of them alike: two forms in one column are hard to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spread {
+    /// As half of the width, which misstates none of them.
+    Half,
+    /// Both sides.
+    Sides,
+}
+
+const HALF: &str = "after ± half of the 95 % interval's width";
+const SIDES: &str =
+    "raised and lowered, how far the 95 % interval reaches above and below the mean";
+const HALF_OR_ENDS: &str = "after ± half of the 95 % interval's width, or in brackets its ends where they are not equally \
+                            far from the mean";
+
+impl Spread {
+    fn of(preset: Preset, columns: &[Column], rows: &[(&MethodEntry, &Cell)]) -> Self {
+        let mut estimates = rows
+            .iter()
+            .flat_map(|(_, cell)| columns.iter().filter_map(|column| column.estimate(cell)));
+        if estimates.any(|estimate| preset.is_skewed(&estimate)) { Self::Sides } else { Self::Half }
+    }
+}
+
+fn value(estimate: &Estimate, rank: Option<Rank>, preset: Preset, spread: Spread) -> String {
     let number = preset.number(estimate.mean);
-    let number = match rank(summary, model, method, column) {
+    let number = match rank {
         Some(Rank::First) => format!("\\textbf{{{number}}}"),
         Some(Rank::Second) => format!("\\underline{{{number}}}"),
         None => number,
     };
-    preset
-        .half(&estimate)
-        .map_or(number.clone(), |half| format!("{number}{{\\tiny\\,$\\pm$\\,{half}}}"))
+    let printed = match spread {
+        Spread::Half => {
+            preset.half(estimate).map(|half| format!("{number}{{\\tiny\\,$\\pm$\\,{half}}}"))
+        }
+        Spread::Sides => preset
+            .sides(estimate)
+            .map(|[below, above]| format!("{number}$^{{+{above}}}_{{-{below}}}$")),
+    };
+    printed.unwrap_or(number)
 }
 
 fn caption(
@@ -284,6 +330,7 @@ fn caption(
     summary: &Summary,
     rows: &[(&MethodEntry, &Cell)],
     preset: Preset,
+    spread: Spread,
 ) -> String {
     let n = |of: fn(usize, usize) -> usize| {
         rows.iter().map(|(_, cell)| cell.n).reduce(of).unwrap_or_default()
@@ -304,7 +351,10 @@ fn caption(
         .collect();
     let versions: Vec<String> =
         manifest.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-    let units = summary.units();
+    let intervals = match spread {
+        Spread::Half => HALF,
+        Spread::Sides => SIDES,
+    };
     let controls = if rows.iter().any(|(method, _)| method.is_control()) {
         " Italic: controls, which know nothing of the network, or nothing of what it learned."
     } else {
@@ -319,7 +369,7 @@ fn caption(
         manifest.target,
         report::protocol_names(manifest).join(", "),
         manifest.seeds(),
-        preset.unit(units),
+        preset.unit(summary.units(), intervals),
         manifest.cambench,
         versions.join(", "),
     ))
@@ -330,7 +380,31 @@ fn slug(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
-/// Text that LaTeX prints as it is.
+/// What pdfTeX's default encoding has no glyph for, and would end the compilation.
+fn has_no_glyph(c: char) -> bool {
+    !c.is_ascii() && !('\u{a0}'..='\u{17f}').contains(&c)
+}
+
+/// A file with a question mark for every letter that has no glyph, and with a comment that says in which words, as names
+/// that differ may be printed alike.
+fn settable(tex: &str) -> String {
+    let plain = tex.replace("\\_", "_");
+    let words: BTreeSet<&str> = plain
+        .split(|c: char| c.is_ascii_whitespace() || r"\{}$&,;:()".contains(c))
+        .filter(|word| word.contains(has_no_glyph))
+        .collect();
+    if words.is_empty() {
+        return tex.to_owned();
+    }
+    let words: Vec<&str> = words.into_iter().collect();
+    format!(
+        "% LaTeX's default encoding lacks letters of these words, which are printed as `?`: {}\n{}",
+        words.join(", "),
+        tex.replace(has_no_glyph, "?"),
+    )
+}
+
+/// Text that LaTeX prints as it is, where it [has the letters](settable).
 fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
@@ -351,8 +425,6 @@ fn escape(text: &str) -> String {
             '−' => escaped.push_str("$-$"),
             '–' => escaped.push_str("--"),
             _ if c.is_control() => escaped.push(' '),
-            // What pdfTeX's default encoding has no glyph for would end the compilation.
-            _ if !c.is_ascii() && !('\u{a0}'..='\u{17f}').contains(&c) => escaped.push('?'),
             _ => escaped.push(c),
         }
     }
@@ -364,7 +436,7 @@ mod tests {
     use super::*;
     use crate::{
         Record, summarize, synthetic,
-        testing::{manifest, rows, with_all_sections},
+        testing::{manifest, many_images, rows, with_all_sections},
     };
 
     #[test]
@@ -394,11 +466,87 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_that_one_number_would_misstate_has_both_sides() {
+        // CAM is better than RISE, and RISE than Recipro-CAM, by 10 points of drop on every image.
+        let (manifest, mut records) = many_images(60);
+        for record in &mut records {
+            let place = manifest.methods.iter().position(|method| record.method == method.name);
+            let of_image = f64::from(record.image.as_bytes()[4]) / 1000.0;
+            record.metrics.fill(Some(0.5));
+            record.metrics[0] = Some(0.1 * place.unwrap() as f64 + of_image);
+        }
+        let mut summary = summarize(&manifest, &records);
+        let estimate = |mean, lo, hi| Some(Estimate { mean, lo, hi });
+        for cell in &mut summary.cells {
+            cell.metrics.fill(estimate(0.5, 0.4, 0.6));
+            cell.adcc = estimate(0.5, 0.4, 0.592);
+        }
+        let tables = |summary: &Summary| {
+            let [tex, md] = [table_tex, table_md].map(|to| to(&manifest, summary, Preset::All));
+            (tex, md)
+        };
+        // 10.0 and 9.2 differ by less than a tenth of the larger: half of 19.2 is near enough.
+        let (tex, md) = tables(&summary);
+        assert!(tex.contains("\\textbf{50.0}{\\tiny\\,$\\pm$\\,10.0} & "), "{tex}");
+        assert!(tex.contains(" & 50.0{\\tiny\\,$\\pm$\\,9.6} & 60 "), "{tex}");
+        assert!(!tex.contains("$^{"), "{tex}");
+        assert!(
+            tex.contains("Percent; after $\\pm$ half of the 95 \\% interval's width (boot"),
+            "{tex}"
+        );
+        assert!(md.contains("| CAM | **50.0** ± 10.0 | 50.0 ± 10.0 |"), "{md}");
+        assert!(md.contains("Percent; after ± half of the 95 % interval's width (boot"), "{md}");
+
+        summary.cells[0].metrics[0] = estimate(0.046, 0.007, 0.151);
+        // A share at 0; by rounding its interval begins above it.
+        summary.cells[0].metrics[1] = estimate(0.0, 1e-19, 0.019);
+        summary.cells[0].metrics[2] = estimate(0.3, f64::NAN, f64::NAN);
+        let (tex, md) = tables(&summary);
+        let cam = "CAM & \\textbf{4.6}$^{+10.5}_{-3.9}$ & 0.0$^{+1.9}_{-0.0}$ & 30.0 & 50.0$^{+10.0}_{-10.0}$ & ";
+        assert!(tex.contains(cam), "{tex}");
+        assert!(tex.contains("RISE & \\underline{50.0}$^{+10.0}_{-10.0}$ & "), "{tex}");
+        assert!(tex.contains(" & 50.0$^{+9.2}_{-10.0}$ & 60 "), "{tex}");
+        assert!(!tex.contains("\\pm"), "one form in one table: {tex}");
+        assert!(tex.contains("Percent; raised and lowered, how far the 95 \\% interval"), "{tex}");
+        let cam = "| CAM | **4.6** [0.7, 15.1] | 0.0 [0.0, 1.9] | 30.0 | 50.0 ± 10.0 | ";
+        assert!(md.contains(cam) && md.contains(" | 50.0 ± 9.6 | 60 |"), "{md}");
+        assert!(md.contains(" width, or in brackets its ends where they are not"), "{md}");
+        // Without intervals there is nothing to explain.
+        let poster = table_tex(&manifest, &summary, Preset::Poster);
+        assert!(poster.contains("Percent. Bold") && !poster.contains("$^{"), "{poster}");
+    }
+
+    #[test]
+    fn words_with_letters_that_latex_lacks_are_named_in_a_comment() {
+        let (mut manifest, records) = many_images(2);
+        manifest.dataset.name = "photos of 猫 and 犬_2 & é".into();
+        manifest.methods[0].name = "cam_猫".into();
+        let records: Vec<Record> = records
+            .into_iter()
+            .map(|record| match &*record.method {
+                "cam" => Record { method: "cam_猫".into(), ..record },
+                _ => record,
+            })
+            .collect();
+        let summary = summarize(&manifest, &records);
+        for tex in [table_tex(&manifest, &summary, Preset::All), report_tex(&manifest, &summary)] {
+            let (first, rest) = tex.split_once('\n').unwrap();
+            assert!(first.starts_with("% ") && first.ends_with("`?`: cam_猫, 犬_2, 猫"), "{first}");
+            assert!(rest.contains("photos of ? and ?\\_2 \\& é"), "{rest}");
+            assert!(rest.contains("\nCAM (cam\\_?) & ") && !rest.contains(has_no_glyph), "{rest}");
+        }
+        manifest.dataset.name = "photos".into();
+        manifest.methods[0].name = "cam".into();
+        let tex = table_tex(&manifest, &summary, Preset::All);
+        assert!(tex.starts_with("% Made by cambench"), "{tex}");
+    }
+
+    #[test]
     fn nothing_in_a_name_is_a_command() {
         assert_eq!(
             escape("a_b & 50% $x$ {#1} \\input{/etc/passwd} ~^ <é> ↑ 猫"),
             "a\\_b \\& 50\\% \\$x\\$ \\{\\#1\\} \\textbackslash{}input\\{/etc/passwd\\} \\textasciitilde{}\\textasciicircum{} \
-             \\textless{}é\\textgreater{} $\\uparrow$ ?"
+             \\textless{}é\\textgreater{} $\\uparrow$ 猫"
         );
     }
 
@@ -457,9 +605,17 @@ mod tests {
         for record in &mut records {
             record.metrics.extend_from_within(..);
         }
-        let tex = table_tex(&manifest, &summarize(&manifest, &records), Preset::All);
-        // Five families of metrics, of two models and of the third.
-        assert_eq!(tex.matches("\\begin{table*}").count(), 10);
-        compiled(&tex);
+        let mut summary = summarize(&manifest, &records);
+        // Five families of metrics, of two models and of the third; or of one model each, where rows are higher.
+        for (hi, n_tables) in [(0.6, 10), (0.9, 15)] {
+            let estimate = Some(Estimate { mean: 0.5, lo: 0.4, hi });
+            for cell in &mut summary.cells {
+                cell.metrics.fill(estimate);
+                cell.adcc = estimate;
+            }
+            let tex = table_tex(&manifest, &summary, Preset::All);
+            assert_eq!(tex.matches("\\begin{table*}").count(), n_tables);
+            compiled(&tex);
+        }
     }
 }

@@ -27,6 +27,8 @@
   const drawing = (width, height, label, ...children) =>
     svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label }, ...children);
   const note = (text) => el("p", { class: "note" }, text);
+  // What a chart shows, above it: what was chosen is not printed, and not said at all where there is one choice.
+  const shows = (text) => el("p", { class: "shows" }, text);
 
   // What goes wrong in one section is said in it and on the console, and the other sections are drawn.
   function attempt(name, draw) {
@@ -62,6 +64,16 @@
     redraw();
   }
 
+  // Paper has nothing to open.
+  const opened = [];
+  window.addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details:not([open])")) {
+      details.open = true;
+      opened.push(details);
+    }
+  });
+  window.addEventListener("afterprint", () => opened.splice(0).forEach((details) => { details.open = false; }));
+
   const color = (method) => `var(--c${method % 11})`;
   const dashes = (method) => ["", "7 3", "2 3"][Math.floor(method / 11) % 3];
   const points = (value, digits = 1) => {
@@ -72,6 +84,7 @@
   const signed = (value) => (value >= 5 ? "+" : "") + points(Math.abs(value) < 5 ? 0 : value);
   // None where one image, or one class, tells nothing of others.
   const interval = (pair) => (pair.lo === null ? "" : `${points(pair.lo)}, ${points(pair.hi)}`);
+  const ALPHA = 0.05;
   const pText = (p) => (p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3));
 
   // ---------------------------------------------------------------- controls
@@ -186,14 +199,17 @@
 
   // A difference seen from its first method: better, worse or the same.
   const verdict = (pair, metric) => (!pair.told ? "same" : pair.mean * metrics[metric].better > 0 ? "better" : "worse");
-  const contrasts = data.contrasts.filter((contrast) => contrast.model !== null);
+  const { methods: betweenMethods, models: betweenModels } = data.contrasts;
+  const nComparisons = (contrasts) => contrasts.reduce((sum, { pairs }) => sum + pairs.length, 0);
   function contrastOf(model, metric) {
-    return contrasts.find((c) => c.model === model && c.metric === metrics[metric].name);
+    return betweenMethods.find((c) => c.within === model && c.metric === metrics[metric].name);
   }
+  // `alone` is the p of this pair, `p` the same corrected for all comparisons.
   function pairOf(contrast, a, b) {
-    for (const [i, j, n, mean, lo, hi, p, detectable, told] of contrast?.pairs ?? []) {
-      if (contrast.methods[i] === a && contrast.methods[j] === b) return { n, mean, lo, hi, p, detectable, told };
-      if (contrast.methods[i] === b && contrast.methods[j] === a) return { n, mean: -mean, lo: hi === null ? null : -hi, hi: lo === null ? null : -lo, p, detectable, told };
+    for (const [i, j, n, mean, lo, hi, alone, p, detectable, told] of contrast?.pairs ?? []) {
+      const pair = { n, mean, lo, hi, alone, p, detectable, told };
+      if (contrast.items[i] === a && contrast.items[j] === b) return pair;
+      if (contrast.items[i] === b && contrast.items[j] === a) return { ...pair, mean: -mean, lo: hi === null ? null : -hi, hi: lo === null ? null : -lo };
     }
     return null;
   }
@@ -243,10 +259,10 @@
     return svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" }, parts);
   }
 
-  const noScore = (metric) => note(`No method has a mean of ${metrics[metric].heading} here.`);
+  const noScore = (model, metric) => note(`No method has a mean of ${metrics[metric].heading} for ${models[model].name}.`);
 
   function drawDifferences(model, metric, reference) {
-    if (reference === undefined) return $("differences-chart").replaceChildren(noScore(metric));
+    if (reference === undefined) return $("differences-chart").replaceChildren(noScore(model, metric));
     const contrast = contrastOf(model, metric);
     const better = metrics[metric].better;
     const of = (method) => data.values[cellOf(model, method)][metric];
@@ -273,43 +289,44 @@
       const kind = pair ? verdict(pair, metric) : "same";
       return el("tr", {},
         el("th", { scope: "row" }, methods[method].label),
-        el("td", { class: "strip" }, strip(values.map(inside), pair, better, x, width)),
+        el("td", { class: "text said" }, el("span", { class: `verdict ${kind}` }, words[kind]),
+          pair && kind === "same" ? unseen(pair) : ""),
         el("td", {}, pair ? signed(pair.mean) : "–", el("span", { class: "interval" }, pair ? interval(pair) : "")),
-        el("td", {}, pair ? pText(pair.p) : "–"),
-        el("td", { class: "text" }, el("span", { class: `verdict ${kind}` }, words[kind]),
-          pair && kind === "same" ? unseen(pair) : ""));
+        el("td", { class: "strip" }, strip(values.map(inside), pair, better, x, width)),
+        el("td", {}, pair ? pText(pair.p) : "–"));
     });
     const notes = [`Points of ${metrics[metric].heading}; a dot is an image`];
     if (data.images.length < data.n_images) notes.push(`${data.images.length} of ${data.n_images} drawn, chosen by a seed; mean and interval are of all`);
     if (metric === ADCC) notes.push("dots are the images' own ADCC, mean and interval those of the ADCC of means");
     $("differences-chart").replaceChildren(
-      note(`${notes.join("; ")}. The ring is the mean with its 95 % interval; p is corrected for the whole table (Holm).`),
+      note(`${notes.join("; ")}. The ring is the mean with its 95 % interval; p is ${nComparisons(betweenMethods) > 1 ? `corrected for ${allComparisons("methods")} (Holm)` : `of ${allComparisons("methods")}`}.`),
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Paired differences" },
         el("table", { class: "difference-table" },
-          el("caption", { class: "hidden" }, `Every method minus ${methods[reference].label}, ${metrics[metric].heading}`),
+          el("caption", {}, `${metrics[metric].heading}, ${models[model].name}, every method minus ${methods[reference].label}`),
           el("thead", {}, el("tr", {},
-            el("th", { class: "text", scope: "col" }, `minus ${methods[reference].label}`),
-            el("th", { class: "text", scope: "col" }, axis),
-            el("th", { scope: "col" }, "mean"), el("th", { scope: "col" }, "p"), el("th", { class: "text", scope: "col" }, ""))),
+            el("th", { class: "text", scope: "col" }, "method"), el("th", { class: "text", scope: "col" }, "verdict"),
+            el("th", { scope: "col" }, "mean"),
+            el("th", { class: "text", scope: "col", "aria-label": "images" }, axis),
+            el("th", { scope: "col" }, "p"))),
           el("tbody", {}, body))));
   }
 
   function drawPairs(model, metric) {
     const contrast = contrastOf(model, metric);
     const order = ordered(model, metric);
-    if (!order.length) return $("pairs").replaceChildren(noScore(metric));
+    if (!order.length) return $("pairs").replaceChildren(noScore(model, metric));
     const most = Math.max(1, ...(contrast?.pairs ?? []).map(([, , , mean]) => Math.abs(mean)));
     const cell = (a, b) => {
       if (a === b) return el("td", { class: "self" }, "");
       const pair = pairOf(contrast, a, b);
       if (!pair) return el("td", {}, "–");
       const kind = verdict(pair, metric);
-      const strength = 15 + 45 * Math.min(1, Math.abs(pair.mean) / most);
+      const strength = 15 + 35 * Math.min(1, Math.abs(pair.mean) / most);
       const style = kind === "same" ? null : `background: color-mix(in srgb, var(--${kind === "better" ? "good" : "bad"}) ${strength.toFixed(0)}%, transparent)`;
       return el("td", { class: kind === "same" ? "" : "told", style, title: `${methods[a].label} − ${methods[b].label}: p = ${pText(pair.p)}, n = ${pair.n}` }, signed(pair.mean));
     };
     $("pairs").replaceChildren(el("table", { class: "matrix" },
-      el("caption", { class: "hidden" }, `Differences of every two methods, ${metrics[metric].heading}`),
+      el("caption", {}, `${metrics[metric].heading}, ${models[model].name}, row minus column`),
       el("thead", {}, el("tr", {}, el("td", {}), order.map((b) => el("th", { scope: "col" }, methods[b].label)))),
       el("tbody", {}, order.map((a) => el("tr", {}, el("th", { scope: "row" }, methods[a].label), order.map((b) => cell(a, b)))))));
   }
@@ -317,89 +334,147 @@
   function drawRanks(model, metric) {
     const contrast = contrastOf(model, metric);
     const ranks = contrast?.ranks;
-    if (!ranks) return $("ranks").replaceChildren(note("No image has a value for every method."));
+    if (!ranks) return $("ranks").replaceChildren(note(`No image of ${models[model].name} has a value of ${metrics[metric].heading} for every method.`));
     const k = ranks.items.length;
     const order = range(k).sort((a, b) => ranks.mean[a] - ranks.mean[b]);
-    const ranked = ranks.items.map((item) => contrast.methods[item]);
+    const ranked = ranks.items.map((item) => contrast.items[item]);
     const names = ranked.map((method) => methods[method].label);
-    const others = contrast.methods.filter((method) => !ranked.includes(method)).map((method) => methods[method].label);
-    const width = room($("ranks"), 760), left = Math.min(longest(names) + 24, width / 2), row = 24, top = 46, bars = 14 * ranks.cliques.length;
-    const x = linear(1, k, left, width - 44 - bars);
+    const others = contrast.items.filter((method) => !ranked.includes(method)).map((method) => methods[method].label);
+    const width = room($("ranks"), 760);
+    // Beside their dots, names would leave a phone no room for the axis.
+    const isNarrow = width < 480;
+    const left = isNarrow ? 12 : Math.min(longest(names) + 24, width / 2);
+    const row = isNarrow ? 38 : 24, top = 54, between = isNarrow ? 8 : 14, bars = between * ranks.cliques.length;
+    const right = width - 44 - bars;
+    const x = linear(1, k, left, right);
     const height = top + k * row + 8;
-    const y = (place) => top + place * row + row / 2;
-    const parts = ticks(1, k, Math.min(k - 1, 8)).map((t) => [
+    const y = (place) => top + place * row + (isNarrow ? 26 : row / 2);
+    const parts = ticks(1, k, Math.min(k - 1, 8, (right - left) / 40)).map((t) => [
       svg("line", { class: "grid", x1: x(t), x2: x(t), y1: top - 6, y2: height - 8 }),
       svg("text", { x: x(t), y: top - 12, "text-anchor": "middle" }, String(+t.toFixed(3))),
     ]);
     if (ranks.critical < k - 1) {
-      parts.push(svg("line", { class: "axis", x1: x(1), x2: x(1 + ranks.critical), y1: 12, y2: 12 }),
-        svg("text", { x: x(1 + ranks.critical) + 8, y: 16 }, `critical difference ${ranks.critical.toFixed(2)}`));
+      parts.push(svg("line", { class: "axis", x1: x(1), x2: x(1 + ranks.critical), y1: 20, y2: 20 }),
+        svg("text", { x: x(1), y: 12 }, `critical difference ${ranks.critical.toFixed(2)}`));
     }
     order.forEach((item, place) => {
       const method = ranked[item];
-      parts.push(svg("text", { class: "name", x: left - 16, y: y(place) + 4, "text-anchor": "end" }, methods[method].label),
+      const beside = isNarrow ? { x: left - 5, y: y(place) - 10 } : { x: left - 16, y: y(place) + 4, "text-anchor": "end" };
+      parts.push(svg("text", { class: "name", ...beside }, methods[method].label),
         svg("circle", { cx: x(ranks.mean[item]), cy: y(place), r: 5, fill: color(method) }),
         svg("text", { x: x(ranks.mean[item]) + 10, y: y(place) + 4 }, ranks.mean[item].toFixed(2)));
     });
     ranks.cliques.forEach((clique, i) => {
       const places = clique.map((item) => order.indexOf(item));
-      const at = width - bars + 6 + 14 * i;
+      const at = width - bars + 6 + between * i;
       parts.push(svg("line", { class: "span", x1: at, x2: at, y1: y(Math.min(...places)) - 7, y2: y(Math.max(...places)) + 7 }));
     });
     $("ranks").replaceChildren(
+      shows(`${metrics[metric].heading}, ${models[model].name}, average ranks`),
       drawing(width, height, `Average ranks by ${metrics[metric].heading}: ${order.map((item) => `${names[item]} ${ranks.mean[item].toFixed(2)}`).join(", ")}`, parts.flat()),
       note(`Over ${ranks.n} ${ranks.units}; 1 is best. Friedman's test that all are equal: p ${ranks.p < 0.001 ? "" : "= "}${pText(ranks.p)}, of this metric alone. ${ranks.differ ? "Methods beside one bar are closer than the critical difference (Nemenyi)." : "So none is told from another."}${others.length ? ` Not ranked, with far fewer images: ${others.join(", ")}.` : ""}`));
   }
 
-  // Two methods by every metric: who is better, by how much, and how sure that is.
-  function drawTwo(model, a, b) {
-    const [one, other] = [a, b].map((method) => methods[method].label);
-    const rows = metricOptions
-      .map(([metric, heading]) => ({ metric, heading, pair: pairOf(contrastOf(model, metric), a, b) }))
-      .filter(({ pair }) => pair);
-    const said = (kind) => rows.filter(({ metric, pair }) => verdict(pair, metric) === kind).map(({ heading }) => heading.replace(/ [↑↓]$/, ""));
-    const [better, worse, same] = ["better", "worse", "same"].map(said);
+  // What two can be: methods of a model, or models under a method. Each family is corrected for all its comparisons.
+  const families = {
+    methods: {
+      contrasts: betweenMethods, names: methods.map(({ label }) => label), mean: meanOf,
+      within: (model) => models[model].name,
+    },
+    models: {
+      contrasts: betweenModels, names: models.map(({ name }) => name), mean: (method, model, metric) => meanOf(model, method, metric),
+      within: (method) => `under ${methods[method].label}`,
+    },
+  };
+  function allComparisons(family) {
+    const n = nComparisons(families[family].contrasts);
+    return n === 1 ? `the only comparison of ${family} in this report` : `all ${n.toLocaleString("en")} comparisons of ${family} in this report`;
+  }
+
+  // Two of a family by every metric: who is better, by how much, and how sure that is.
+  function drawTwo(family, within, a, b) {
+    const { contrasts, names, mean, within: place } = families[family];
+    const [one, other] = [names[a], names[b]];
+    // Models that are not comparable are in contrasts of their own.
+    const pairBy = (metric) => contrasts
+      .filter((contrast) => contrast.within === within && contrast.metric === metrics[metric].name)
+      .map((contrast) => pairOf(contrast, a, b))
+      .find((pair) => pair);
+    const isComparable = contrasts.some(({ items }) => items.includes(a) && items.includes(b));
+    const rows = metricOptions.map(([metric, heading]) => ({ metric, heading, pair: pairBy(metric) })).filter(({ pair }) => pair);
+    const n = nComparisons(contrasts).toLocaleString("en");
+    const isOneOfMany = nComparisons(contrasts) > 1;
+    const isToldAlone = (pair) => !pair.told && pair.alone !== null && pair.alone < ALPHA;
+    const said = (is) => rows.filter(is).map(({ heading }) => heading.replace(/ [↑↓]$/, ""));
+    const [better, worse, same] = ["better", "worse", "same"].map((kind) => said(({ metric, pair }) => verdict(pair, metric) === kind));
+    const alone = said(({ pair }) => isToldAlone(pair));
     const list = (names) => (names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0]);
-    const sentences = a === b ? ["Choose two."] : !rows.length ? ["No image has a score of both."] : [
+    const sentences = a === b ? ["Choose two."] : !isComparable ? ["The two are not comparable; a caution above says why."] : !rows.length ? ["No image has a score of both."] : [
       better.length ? `${one} is better by ${list(better)}.` : "",
       worse.length ? `${other} is better by ${list(worse)}.` : "",
       same.length ? `By ${list(same)} the two cannot be told apart.` : "",
+      alone.length ? `${alone.length > 1 ? "Each alone" : "Alone"}, ${list(alone)} would tell them apart; among ${n} comparisons ${alone.length > 1 ? "they do" : "it does"} not.` : "",
     ];
     const few = rows.some(({ pair }) => pair.n < data.few);
     const answer = { better: one, worse: other, same: "cannot be told" };
     const counts = rows.map(({ pair }) => pair.n);
     const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
-    const images = !rows.length ? "images" : fewest === most ? `${most} images` : `${fewest} to ${most} images`;
-    const mean = (metric, method) => points(meanOf(model, method, metric));
+    const images = fewest === most ? `${most} images` : `${fewest} to ${most} images`;
+    const ps = isOneOfMany ? ["p, this pair alone", `p, corrected for all ${n} comparisons`] : ["p"];
+    const which = isOneOfMany
+      ? `: of this comparison alone, and corrected for ${allComparisons(family)} (every two, by every metric). Who fixed this one comparison before looking may take the first; who looks for differences takes the second. One is called better where the second is below 0.05.`
+      : `; this is ${allComparisons(family)}. One is called better where it is below 0.05.`;
+    const networks = family === "models" && methods.some(({ control }) => control)
+      ? " Scores differ where networks do, too: a control, which explains nothing, shows by how much." : "";
     $("two-said").textContent = [few && a !== b ? "So few images support no conclusion." : "", ...sentences].filter(Boolean).join(" ");
+    if (!rows.length) return $("two-answer").replaceChildren();
     $("two-answer").replaceChildren(
-      el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Two methods by every metric" }, el("table", {},
-        el("caption", { class: "hidden" }, `${one} and ${other} by every metric`),
-        el("thead", {}, el("tr", {}, ["Metric", "Better", "Difference", "p", one, other].map((text, i) =>
-          el("th", { scope: "col", class: i < 2 ? "text" : "" }, text)))),
+      el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Two ${family} by every metric` }, el("table", { class: "answers" },
+        el("caption", {}, `${one} and ${other}, ${place(within)}`),
+        el("thead", {}, el("tr", {},
+          el("th", { scope: "col", class: "text" }, "Metric"), el("th", { scope: "col", class: "text" }, "Better"), el("th", { scope: "col" }, "Difference"),
+          ps.map((text) => el("th", { scope: "col", class: "p" }, text)),
+          [one, other].map((text) => el("th", { scope: "col", class: "compared" }, text)))),
         el("tbody", {}, rows.map(({ metric, heading, pair }) => {
           const kind = verdict(pair, metric);
           return el("tr", {},
             el("th", { scope: "row" }, heading),
-            el("td", { class: "text" }, el("span", { class: `verdict ${kind === "same" ? "same" : "better"}` }, answer[kind]),
+            el("td", { class: "text said" }, el("span", { class: `verdict ${kind === "same" ? "same" : "better"}` }, answer[kind]),
+              isToldAlone(pair) ? el("span", { class: "interval" }, `alone it would be told apart; among ${n} comparisons it is not`) : "",
               kind === "same" ? unseen(pair) : ""),
             el("td", {}, signed(pair.mean), el("span", { class: "interval" }, interval(pair))),
-            el("td", {}, pText(pair.p)),
-            el("td", {}, mean(metric, a)), el("td", {}, mean(metric, b)));
+            isOneOfMany ? el("td", {}, pText(pair.alone)) : "", el("td", {}, pText(pair.p)),
+            el("td", {}, points(mean(within, a, metric))), el("td", {}, points(mean(within, b, metric))));
         })))),
-      note(`Points of percent, image by image on the ${images} that both have, with the difference's 95 % interval. p is the chance of at least such a difference if there were none, corrected for all comparisons of this report: below 0.05 a method is called better. The interval is of this comparison alone, so it may exclude 0 where p is not below 0.05.`));
+      note(`Points of percent, image by image on the ${images} that both have, with the difference's 95 % interval. p is the chance of at least such a difference if there were none${which} The interval is of this comparison alone, so it may exclude 0 where ${isOneOfMany ? "the second" : "p"} is not below 0.05.${networks}`));
   }
 
-  const isCompared = contrasts.length > 0 && metricOptions.length > 0;
+  const isCompared = betweenMethods.length > 0 && metricOptions.length > 0;
 
   attempt("two", () => {
-    if (!isCompared) return remove("two");
-    const redraw = () => drawTwo(model(), one(), other());
+    const asked = [["methods", "methods of a model"], ["models", "models under a method"]]
+      .filter(([family]) => metricOptions.length && families[family].contrasts.length);
+    if (!asked.length) return remove("two");
+    const redraw = () => {
+      for (const name of Object.keys(families)) form(`two-${name}`).hidden = name !== family();
+      $("two-title").textContent = `Is one ${family() === "models" ? "model" : "method"} better than another?`;
+      if (family() === "models") drawTwo("models", under(), oneModel(), otherModel());
+      else drawTwo("methods", model(), one(), other());
+    };
+    const family = choice("two", "Compare", asked, asked[0][0], redraw);
+
     const [best, next] = new Set([...methodsFirst(ordered(0, lead)), ...methods.keys()]);
-    const options = methods.map((method, i) => [i, method.label]);
-    const model = modelChoice("two", redraw);
-    const one = choice("two", "Is", options, best, redraw);
-    const other = choice("two", "better than", options, next, redraw);
+    const methodNames = methods.map((method, i) => [i, method.label]);
+    const model = modelChoice("two-methods", redraw);
+    const one = choice("two-methods", "Is", methodNames, best, redraw);
+    const other = choice("two-methods", "better than", methodNames, next, redraw);
+
+    // Runs are given old to new, so the first question is whether the last model is better than the first.
+    const first = betweenModels.find(({ within, pairs }) => within === best && pairs.length) ?? betweenModels[0];
+    const modelNames = betweenModels.length ? models.map((model, i) => [i, model.name]) : [];
+    const oneModel = choice("two-models", "Is", modelNames, first?.items.at(-1), redraw);
+    const otherModel = choice("two-models", "better than", modelNames, first?.items[0], redraw);
+    const under = choice("two-models", "under", betweenModels.length ? methodNames : [], first?.within, redraw);
     redraw();
   });
 
@@ -476,9 +551,9 @@
     const redraw = () => {
       const here = data.curves.filter((curve) => curve.model === model());
       const kinds = [...new Set(here.map((curve) => curve.metric))].sort((a, b) => a - b);
-      chart.replaceChildren(...kinds.map((metric) => lineChart(metrics[metric].heading,
+      chart.replaceChildren(shows(`Mean curves, ${models[model()].name}`), ...kinds.map((metric) => lineChart(metrics[metric].heading,
         here.filter((curve) => curve.metric === metric && !hidden.has(curve.method)).sort((a, b) => a.method - b.method))));
-      if (!kinds.length) chart.append(note("This model has no curves."));
+      if (!kinds.length) chart.replaceChildren(note(`${models[model()].name} has no curves.`));
     };
     const model = modelChoice("curves", redraw);
     const shown = new Set(data.curves.map((curve) => curve.method));
@@ -500,7 +575,7 @@
 
   attempt("cost", () => {
     const chart = $("front-chart");
-    const nothing = () => chart.replaceChildren(note("No method has both a score and a known cost here."));
+    const nothing = (where = "") => chart.replaceChildren(note(`No method has both a score and a known cost${where}.`));
     if (!metricOptions.length || !data.cost.some((cost) => cost)) return nothing();
     const redraw = () => {
       // What each costs and where that is drawn: what is free has no place of its own on an axis of factors.
@@ -508,7 +583,7 @@
         .map((method) => ({ method, ...data.cost[cellOf(model(), method)]?.[by()], score: meanOf(model(), method, metric()) }))
         .filter(({ at, score }) => at !== undefined && score !== null)
         .sort((a, b) => a.cost - b.cost);
-      if (!scored.length) return nothing();
+      if (!scored.length) return nothing(`, ${models[model()].name}`);
       // The scale is that of the methods: controls may lie far off, and would press them together.
       const real = scored.filter(({ method }) => !methods[method].control);
       const scores = (real.length ? real : scored).map(({ score }) => score);
@@ -516,7 +591,8 @@
       const [from, to] = [Math.min(...scores) - pad, Math.max(...scores) + pad];
       const [here, outside] = [true, false].map((is) => scored.filter(({ score }) => (from <= score && score <= to) === is));
       const width = room(chart, 840), height = 380;
-      const [left, right, top, bottom] = [40, Math.min(longest(here.map(({ method }) => methods[method].label)) + 14, width / 3), 16, 44];
+      const price = byOptions.find(([value]) => value === by())[1];
+      const [left, right, top, bottom] = [58, Math.min(longest(here.map(({ method }) => methods[method].label)) + 14, width / 3), 16, 44];
       const costs = here.map(({ at }) => Math.log10(at));
       const x = linear(Math.min(...costs) - 0.1, Math.max(...costs, Math.min(...costs) + 1), left, width - right);
       const y = linear(from, to, height - bottom, top);
@@ -530,7 +606,8 @@
             svg("text", { x: x(power), y: height - bottom + 18, "text-anchor": "middle" }, (10 ** power).toLocaleString("en")));
         }
       }
-      parts.push(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, byOptions.find(([value]) => value === by())[1]));
+      parts.push(svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, price),
+        svg("text", { transform: `translate(14 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, `${metrics[metric()].heading}, percent`));
       // Of those that cost the same and are alike, the line goes through the best.
       const worth = data.fronts[model()][metric()][by()];
       const front = worth.flat().flatMap((method) => here.filter((p) => p.method === method));
@@ -554,7 +631,7 @@
             svg("title", {}, `${methods[method].label}: ${points(score)} at ${Number(cost.toPrecision(3))}`)),
           ty === undefined ? "" : svg("text", { class: "name", x: isLeft ? cx - 10 : cx + 10, y: ty + 4, "text-anchor": isLeft ? "end" : "start", "font-weight": isFront ? 600 : 400 }, methods[method].label));
       }
-      chart.replaceChildren(drawing(width, height,
+      chart.replaceChildren(shows(`${metrics[metric()].heading}, ${models[model()].name}, over ${price}`), drawing(width, height,
         `${metrics[metric()].heading} over cost.${front.length ? ` Worth their price: ${front.map((p) => methods[p.method].label).join(", ")}` : ""}`, parts.flat().filter(Boolean)),
         ...(outside.length ? [note(`Off this scale: ${outside.map((p) => `${methods[p.method].label} (${points(p.score)})`).join(", ")}.`)] : []));
     };
@@ -572,16 +649,17 @@
     const redraw = () => {
       const matrix = data.agreement[model()];
       const there = range(metrics.length).filter((a) => matrix[a][a]);
-      if (!there.length) return $("agreement-table").replaceChildren(note("No image has scores that order the methods."));
+      if (!there.length) return $("agreement-table").replaceChildren(note(`No image of ${models[model()].name} has scores that order the methods.`));
       const cell = (a, b) => {
         const value = matrix[a][b];
         if (a === b) return el("td", { class: "self" });
         if (!value) return el("td", {}, "–");
-        const strength = (60 * Math.abs(value[0])).toFixed(0);
+        const strength = (50 * Math.abs(value[0])).toFixed(0);
         return el("td", { style: `color: var(--ink); background: color-mix(in srgb, var(--${value[0] > 0 ? "good" : "bad"}) ${strength}%, transparent)`, title: `over ${value[1]} images` },
           value[0].toFixed(2).replace("-", "−"));
       };
       $("agreement-table").replaceChildren(el("table", { class: "matrix" },
+        el("caption", {}, `Agreement of metrics, ${models[model()].name}`),
         el("thead", {}, el("tr", {}, el("td", {}), there.map((b) => el("th", { scope: "col" }, metrics[b].heading)))),
         el("tbody", {}, there.map((a) => el("tr", {}, el("th", { scope: "row" }, metrics[a].heading), there.map((b) => cell(a, b)))))));
     };
@@ -632,12 +710,13 @@
         method.curves.filter((curve) => curve.metric === kind).map((curve) => ({ method: i, mean: curve.values })))));
       const columns = metrics.map((_, i) => i).filter((i) => shown.methods.some((method) => method.values?.[i] !== null && method.values));
       $("image").replaceChildren(
-        el("p", { class: "note" }, `Chosen because: ${shown.rules.join(", ")}. ${classText(shown)}`),
+        el("p", { class: "note" }, `${models.length > 1 ? `${models[model()].name}. ` : ""}Chosen because: ${shown.rules.join(", ")}. ${classText(shown)}`),
         el("div", { class: "tiles" }, tile(shown.photo, "The photograph", "Photograph", "as the network sees it", "the photograph is not at hand"), tiles),
         el("p", { class: "scale", "aria-hidden": "true" }, "least", el("i"), "most important"),
         el("div", { class: "panels" }, charts),
         el("h3", {}, "Scores of this image"),
         el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Scores of this image" }, el("table", {},
+          el("caption", { class: "hidden" }, `Scores of ${shown.image}`),
           el("thead", {}, el("tr", {}, el("th", { class: "text", scope: "col" }, "Method"), columns.map((i) => el("th", { scope: "col" }, metrics[i].heading)))),
           el("tbody", {}, there.map((method) => el("tr", {}, el("th", { scope: "row" }, methods[method].label),
             columns.map((i) => el("td", {}, points(shown.methods[method].values?.[i] ?? null)))))))));

@@ -183,6 +183,9 @@ fn grid(run: &Run, model: &ModelEntry) -> Result<std::result::Result<Vec<GridRow
         .collect();
     let images = run.manifest().images.iter().map(|image| &*image.image);
     let images: Vec<&str> = images.filter(|image| read.contains(image)).take(GRID_ROWS).collect();
+    if run.is_baseline() {
+        return Ok(Err(NO_MAPS.into()));
+    }
     let photos = match photos(run, model, &images) {
         Ok(photos) => photos,
         Err(why) => return Ok(Err(why)),
@@ -211,6 +214,9 @@ fn grid(run: &Run, model: &ModelEntry) -> Result<std::result::Result<Vec<GridRow
     Ok(Ok(rows.collect()))
 }
 
+/// Why a baseline has no pictures.
+const NO_MAPS: &str = "a baseline keeps no maps";
+
 /// The pictures of the chosen images; and why some are missing.
 fn shown(run: &Run, photographs: bool) -> Result<(Vec<Shown>, Vec<String>)> {
     let choices = chosen_images(run);
@@ -224,7 +230,9 @@ fn shown(run: &Run, photographs: bool) -> Result<(Vec<Shown>, Vec<String>)> {
     for model in &run.manifest().models {
         let here: Vec<_> = choices.iter().filter(|choice| choice.model == model.name).collect();
         let images: Vec<&str> = here.iter().map(|choice| &*choice.image).collect();
-        let photos = if photographs {
+        let photos = if run.is_baseline() {
+            Err(NO_MAPS.into())
+        } else if photographs {
             photos(run, model, &images)
         } else {
             Err("they were left out by --no-photographs".into())

@@ -440,8 +440,8 @@ Examples:
   cambench verify results/table1/2026-11-24-1a2b3c4d
   cambench verify results/table1/2026-11-24-1a2b3c4d --sample 5% --seed 7
 
-All rows are checked against what follows from them (ADCC, summary.csv); scores, maps and curves of the sampled rows are \
-computed again, from the weights and images that the manifest names by their hashes. Exit code 7 if anything differs.")]
+All rows are checked against what follows from them (ADCC, areas of curves, summary.csv, comparisons.csv); scores, maps \
+and curves of the sampled rows are computed again, from the weights and images that the manifest names by their hashes. Exit code 7 if anything differs.")]
 pub(crate) struct VerifyArgs {
     /// The run's folder
     pub(crate) run: PathBuf,

@@ -97,8 +97,19 @@ fn limits(args: &GateArgs) -> Result<Limits> {
     })
 }
 
-/// That no limit allows whatever scores in [0, 1] can do: `1` is a hundred points, and `1%` was meant.
+/// That no limit allows whatever scores in [0, 1] can do: `1` is a hundred points, and `1%` was meant. Nor that a score may
+/// halve or double unnoticed.
 fn check_sizes(limits: &Limits, base: &Run) -> Result<()> {
+    let sizes = limits.max_drop.iter().map(|(metric, size)| (format!("--max-drop {metric}"), size));
+    let mut sizes = sizes.chain([("--noise".to_owned(), &limits.noise)]);
+    if let Some((option, size)) =
+        sizes.find(|(_, size)| matches!(size, Threshold::Relative(share) if *share >= 1.0))
+    {
+        return Err(Usage(format!(
+            "{option}: {size} of the baseline's mean allows a score to vanish; give less than 100%"
+        ))
+        .into());
+    }
     let metrics = &base.manifest().metrics;
     let is_share = |i: usize| {
         let mut values =
@@ -188,7 +199,8 @@ fn print(comparison: &Comparison) {
         let mut cell = |name: &str, text: String| row.insert(name.to_owned(), text.into());
         cell("verdict", change.verdict.as_str().to_owned());
         cell("model", change.model.clone());
-        cell("method", change.method.clone());
+        let control = if change.is_control { " (control)" } else { "" };
+        cell("method", format!("{}{control}", change.method));
         cell("metric", change.metric.clone());
         cell("baseline", percent(change.base));
         cell("now", percent(change.new));
@@ -218,6 +230,9 @@ fn print(comparison: &Comparison) {
         .map(|verdict| format!("{} {}", comparison.count(verdict), verdict.as_str()))
         .collect();
     println!("{}", counts.join(", "));
+    if !comparison.moved_controls().is_empty() {
+        println!("{}", gate::OF_CONTROLS);
+    }
     if let Some(sentence) = comparison.blind_spot() {
         println!("{sentence}");
     }

@@ -383,7 +383,7 @@ fn what_is_most_likely_not_meant_is_said_before_anything_is_computed() {
     let ended = workshop.output(&["run", "sweep.yaml", "--out", "run"]);
     let cautions = [
         "the column `lable` of the list is not read; did you mean `label`?",
-        "the boxes of 1 image reach beyond the image (dog/0.png has ",
+        "boxes of 1 image reach beyond the photograph (dog/0.png has ",
     ];
     ended.is(0, &cautions);
     let report = fs::read_to_string(workshop.path("run/report.md")).unwrap();

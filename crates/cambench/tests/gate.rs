@@ -238,6 +238,15 @@ fn a_tampered_run_is_found() {
         said.contains("6 rows checked, 6 of them computed again and compared bit for bit"),
         "{said}"
     );
+    assert!(!said.contains("checked only"), "all of them were computed again: {said}");
+
+    // A baseline is held against what it has.
+    workshop.is(0, &["baseline", "save", "kept", "base"]);
+    let said = workshop.is(0, &["verify", "results/baselines/kept", "--sample", "100%"]);
+    assert!(said.contains("bit for bit: 0 differences"), "{said}");
+    assert!(said.contains("curves and maps, which a baseline does not keep"), "{said}");
+    workshop.is(0, &["report", "results/baselines/kept", "--out", "of-kept"]);
+    assert!(workshop.path("of-kept/report.html").is_file());
 
     // A better score in one row; ADCC and the table of means do not follow from it any more.
     workshop.make(
@@ -251,6 +260,27 @@ fn a_tampered_run_is_found() {
     );
     let said = workshop.is(7, &["verify", "tampered", "--sample", "1"]);
     assert!(said.contains("its adcc_per_image is"), "{said}");
+
+    // One that ADCC is not made of, on both rows of an image, of which at most one is computed again: the curves are as they
+    // were.
+    let better = |record: &mut Record| {
+        if record.image == "01.png" {
+            record.metrics[3] = record.metrics[3].map(|deletion| deletion - 0.01);
+        }
+    };
+    workshop.make("moved", |_| {}, better);
+    let said = workshop.is(7, &["verify", "moved", "--sample", "1"]);
+    assert_eq!(said.matches("and the area under its curve").count(), 2, "{said}");
+    assert!(said.contains("5 rows were checked only for what follows"), "{said}");
+
+    // A difference of methods that was written otherwise.
+    let comparisons = workshop.path("base/comparisons.csv");
+    let text = fs::read_to_string(&comparisons).unwrap();
+    fs::write(&comparisons, format!("{text}grad_cam\n")).unwrap();
+    let said = workshop.is(7, &["verify", "base", "--sample", "1"]);
+    assert!(said.contains("comparisons.csv: does not follow from the records"), "{said}");
+    assert!(said.contains("bit for bit: 1 difference"), "{said}");
+    fs::write(&comparisons, text).unwrap();
 
     // One that is consistent with itself is found where it is computed again.
     workshop.make(
@@ -268,16 +298,21 @@ fn a_tampered_run_is_found() {
     assert!(said.contains("predicted class is Some(1000)"), "{said}");
 
     // Curves and maps under scores that are right.
-    let is = |name: &str, change: &dyn Fn(&mut Row), what: &str| {
+    let is = |name: &str, change: &dyn Fn(&mut Row), n: usize, what: &str| {
         workshop.make_of_rows(name, |_| {}, change);
         let said = workshop.is(7, &["verify", name, "--sample", "100%"]);
-        assert!(said.contains(what) && said.contains("bit for bit: 6 differences"), "{said}");
+        let n = format!("bit for bit: {n} differences");
+        assert!(said.contains(what) && said.contains(&n), "{said}");
     };
-    let curve = "its curve of deletion";
-    is("bent", &|row| row.curves[0].values[1] += 1e-12, &format!("{curve} comes out as another"));
-    is("short", &|row| row.curves[0].values.truncate(2), &format!("{curve} comes out as another"));
-    is("bare", &|row| row.curves.clear(), &format!("{curve} is not there"));
-    is("blind", &|row| row.map = None, "its map is not there");
+    let another = "its curve of deletion comes out as another";
+    // Less than shows in the area.
+    is("bent", &|row| row.curves[0].values[1] += 1e-12, 6, another);
+    // These show in every row, computed again or not.
+    is("crooked", &|row| row.curves[0].values[1] += 0.01, 12, another);
+    let short = "its curve of deletion is not as long as the metric makes it";
+    is("short", &|row| row.curves[0].values.truncate(2), 12, short);
+    is("bare", &|row| row.curves.clear(), 6, "its curve of deletion is not there");
+    is("blind", &|row| row.map = None, 6, "its map is not there");
     let curves = workshop.path("bent/curves.parquet");
     let bytes = fs::read(&curves).unwrap();
     fs::write(&curves, &bytes[..bytes.len() / 2]).unwrap();
@@ -381,6 +416,14 @@ fn the_workflow_to_copy_is_one_and_gives_options_that_there_are() {
     for line in quoted {
         assert!(said(line).contains("RUN"), "{line}");
     }
+    // The comment that it changes is its own: the one that begins as the file that it posts.
+    let comments: Vec<&str> = runs.iter().copied().filter(|run| run.contains("gh api")).collect();
+    let [comment] = comments[..] else { panic!("{comments:?}") };
+    assert!(comment.starts_with("marker='<!-- cambench gate -->'\n"), "{comment}");
+    assert!(comment.contains("{ echo \"$marker\"; cat gate.md; } > comment.md"), "{comment}");
+    assert!(comment.contains("(.body | startswith(\\\"$marker\\\"))"), "{comment}");
+    assert_eq!(comment.matches("--field body=@comment.md").count(), 2, "{comment}");
+    assert!(!text.contains("--edit-last"));
     // It builds this crate, and reads the files that the gate writes only where there are any.
     let install = "cargo install --locked --path crates/cambench";
     assert!(runs.iter().any(|run| run.ends_with(install)), "{runs:?}");

@@ -36,6 +36,10 @@ use rayon::prelude::*;
 
 const N_SETS: usize = 1000;
 const N_IMAGES: usize = 100;
+/// How few images are tried beside those.
+const FEWER: [usize; 2] = [60, 30];
+/// Of how many images classes are made.
+const CLASS_SIZE: usize = 4;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -60,31 +64,42 @@ struct Drawn {
     records: Vec<Record>,
 }
 
+/// An image of a run by its place, and the class that it is drawn with.
+#[derive(Clone, Copy)]
+struct Place {
+    image: usize,
+    class: i64,
+}
+
 impl Drawn {
-    /// The images at these places, the first one called `<set>/0` and so on.
-    fn of(run: &Run, places: &[usize], set: usize) -> Self {
-        let manifest = run.manifest();
-        let mut by_image: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
-        for record in run.records() {
-            by_image.entry(&record.image).or_default().push(record);
+    /// These images, the first one called `<set>/0` and so on.
+    fn of(run: &Run, places: &[Place], set: usize) -> Self {
+        let by_image = records_by_image(run);
+        let images = run.manifest().images.iter();
+        let images: Vec<&Vec<&Record>> = images.map(|image| &by_image[&*image.image]).collect();
+        Self::named(run.manifest(), places.iter().map(|p| (p.class, images[p.image])), set)
+    }
+
+    /// The records of images, each with its class.
+    fn named<'a>(
+        manifest: &RunManifest,
+        drawn: impl Iterator<Item = (i64, &'a Vec<&'a Record>)>,
+        set: usize,
+    ) -> Self {
+        let (mut images, mut records) = (vec![], vec![]);
+        for (i, (class, rows)) in drawn.enumerate() {
+            let name = format!("{set}/{i:04}");
+            records.extend(
+                rows.iter().map(|row| Record { image: name.as_str().into(), ..(*row).clone() }),
+            );
+            images.push(ImageEntry {
+                image: name,
+                sha256: None,
+                label: Some(class),
+                boxes: vec![],
+            });
         }
-        let name = |i: usize| format!("{set}/{i:04}");
-        // A class of its own for every image, as in the whole.
-        let images = (0..places.len()).map(|i| ImageEntry {
-            image: name(i),
-            sha256: None,
-            label: Some(i as i64),
-            boxes: vec![],
-        });
-        let records = places.iter().enumerate().flat_map(|(i, place)| {
-            by_image[&*manifest.images[*place].image]
-                .iter()
-                .map(move |record| Record { image: name(i).into(), ..(*record).clone() })
-        });
-        Self {
-            records: records.collect(),
-            manifest: RunManifest { images: images.collect(), ..manifest.clone() },
-        }
+        Self { records, manifest: RunManifest { images, ..manifest.clone() } }
     }
 
     fn side(&self) -> Side<'_> {
@@ -92,14 +107,55 @@ impl Drawn {
     }
 }
 
-/// So many of so many places, with replacement. The same for the same set.
-fn drawn_places(n: usize, of: usize, set: usize) -> Vec<usize> {
-    let mut random = ChaCha8Rng::seed_from_u64(set as u64);
-    (0..n).map(|_| random.next_u32() as usize % of).collect()
+fn records_by_image(run: &Run) -> BTreeMap<&str, Vec<&Record>> {
+    let mut by_image: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
+    for record in run.records() {
+        by_image.entry(&record.image).or_default().push(record);
+    }
+    by_image
 }
 
-/// Every estimate of a summary: method, metric, mean and interval.
-fn estimates(summary: &Summary) -> Vec<(String, String, [f64; 3])> {
+/// So many of so many images, with replacement, each a class of its own. The same for the same set.
+fn drawn_places(n: usize, of: usize, set: usize) -> Vec<Place> {
+    let mut random = ChaCha8Rng::seed_from_u64(set as u64);
+    let image = |_| random.next_u32() as usize % of;
+    alone((0..n).map(image))
+}
+
+/// Images by their places, each a class of its own.
+fn alone(images: impl IntoIterator<Item = usize>) -> Vec<Place> {
+    images.into_iter().zip(0..).map(|(image, class)| Place { image, class }).collect()
+}
+
+/// As many classes as there are, with replacement, and all of their images.
+fn drawn_classes(classes: &[Vec<usize>], set: usize) -> Vec<Place> {
+    let mut random = ChaCha8Rng::seed_from_u64(set as u64);
+    let class = |class| {
+        let images = &classes[random.next_u32() as usize % classes.len()];
+        images.iter().map(move |&image| Place { image, class: class as i64 })
+    };
+    (0..classes.len()).flat_map(class).collect()
+}
+
+/// Classes of so many images that are alike: neighbors by the first metric under the first method.
+fn classes_of(n: usize, run: &Run) -> Vec<Vec<usize>> {
+    let method = &run.manifest().methods[0].name;
+    let of_method = run.records().iter().filter(|record| record.method == *method);
+    let scores: BTreeMap<&str, f64> =
+        of_method.filter_map(|record| Some((&*record.image, record.metrics[0]?))).collect();
+    let images = run.manifest().images.iter().enumerate();
+    let mut images: Vec<(f64, usize)> = images
+        .map(|(i, image)| (scores.get(&*image.image).copied().unwrap_or(f64::INFINITY), i))
+        .collect();
+    images.sort_by(|a, b| a.0.total_cmp(&b.0));
+    images.chunks_exact(n).map(|class| class.iter().map(|(_, image)| *image).collect()).collect()
+}
+
+/// Method, metric, mean and interval.
+type Estimated = (String, String, [f64; 3]);
+
+/// Every estimate of a summary.
+fn estimates(summary: &Summary) -> Vec<Estimated> {
     let mut estimates = vec![];
     for cell in &summary.cells {
         let metrics = summary.metrics.iter().zip(&cell.metrics);
@@ -115,45 +171,89 @@ fn estimates(summary: &Summary) -> Vec<(String, String, [f64; 3])> {
     estimates
 }
 
-fn coverage(run: &Run) {
-    let truth = estimates(&summarize(run.manifest(), run.records()));
-    let n_all = run.manifest().images.len();
+/// In how many of the sets the interval of each estimate holds what it is over all images.
+fn covered(
+    run: &Run,
+    truth: &[Estimated],
+    draw: impl Fn(usize) -> Vec<Place> + Sync,
+) -> Vec<usize> {
     let covers = |set: usize| -> Vec<usize> {
-        let drawn = Drawn::of(run, &drawn_places(N_IMAGES, n_all, set), set);
+        let drawn = Drawn::of(run, &draw(set), set);
         let drawn = estimates(&summarize(&drawn.manifest, &drawn.records));
         // Of a metric that is the same for all images, all three are equal but for rounding.
         let covers = |[_, lo, hi]: [f64; 3], truth: f64| lo - 1e-12 <= truth && truth <= hi + 1e-12;
-        let both = drawn.iter().zip(&truth);
+        let both = drawn.iter().zip(truth);
         both.map(|(drawn, truth)| usize::from(covers(drawn.2, truth.2[0]))).collect()
     };
-    let covered = (0..N_SETS)
+    (0..N_SETS)
         .into_par_iter()
         .map(covers)
-        .reduce(|| vec![0; truth.len()], |a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect());
-    let mut rows: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for ((_, metric, _), covered) in truth.iter().zip(covered) {
-        let percent = format!("{:.1}", 100.0 * covered as f64 / N_SETS as f64);
-        rows.entry(metric).or_default().push(percent);
-    }
-    let methods: Vec<&str> = run.manifest().methods.iter().map(|method| &*method.name).collect();
+        .reduce(|| vec![0; truth.len()], |a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect())
+}
+
+fn percent(n: usize) -> String {
+    format!("{:.1}", 100.0 * n as f64 / N_SETS as f64)
+}
+
+fn coverage(run: &Run) {
+    let truth = estimates(&summarize(run.manifest(), run.records()));
+    let n_all = run.manifest().images.len();
+    let metrics = run.manifest().metrics.iter().map(|metric| &*metric.name);
+    let metrics: Vec<&str> = metrics.chain(["adcc", "adcc_per_image"]).collect();
+    let head = |first: &str| {
+        println!(
+            "| {first} | {} |\n| --- |{}",
+            metrics.join(" | "),
+            " ---: |".repeat(metrics.len())
+        );
+    };
     println!("# Coverage of 95 % intervals\n\n{MADE}\n");
     println!(
         "How often, in percent, the interval of a mean over {N_IMAGES} images covers the mean over all {n_all} that they \
-         were drawn from with replacement, {N_SETS} times.\n\n## Coverage\n\n| Metric | {} |\n| --- |{}",
-        methods.join(" | "),
-        " ---: |".repeat(methods.len())
+         were drawn from with replacement, {N_SETS} times.\n\n## Coverage\n"
     );
-    let metrics = run.manifest().metrics.iter().map(|metric| &*metric.name);
-    for metric in metrics.chain(["adcc", "adcc_per_image"]) {
-        if let Some(row) = rows.get(metric) {
-            println!("| {metric} | {} |", row.join(" | "));
-        }
+    head("Method");
+    let of_images = covered(run, &truth, |set| drawn_places(N_IMAGES, n_all, set));
+    for method in &run.manifest().methods {
+        let of = |metric: &&str| {
+            let is_it = |(a, b, _): &Estimated| (a, &**b) == (&method.name, *metric);
+            truth.iter().position(is_it).map_or("–".to_owned(), |i| percent(of_images[i]))
+        };
+        println!(
+            "| {} | {} |",
+            method.name,
+            metrics.iter().map(of).collect::<Vec<_>>().join(" | ")
+        );
     }
+    let classes = classes_of(CLASS_SIZE, run);
+    println!(
+        "\n## Coverage of few images, and of classes\n\nThe lowest and the highest of all methods, where images differ. \
+         Images of a class are neighbors by the first metric under the first method, and so very much alike.\n"
+    );
+    head("Drawn");
+    let row = |what: &str, covered: &[usize]| {
+        let of = |metric: &&str| {
+            let all = truth.iter().zip(covered);
+            let vary = all.filter(|((_, name, [_, lo, hi]), _)| name == metric && hi - lo > 1e-9);
+            let counts: Vec<usize> = vary.map(|(_, n)| *n).collect();
+            match (counts.iter().min(), counts.iter().max()) {
+                (Some(least), Some(most)) => format!("{} to {}", percent(*least), percent(*most)),
+                _ => "–".to_owned(),
+            }
+        };
+        println!("| {what} | {} |", metrics.iter().map(of).collect::<Vec<_>>().join(" | "));
+    };
+    row(&format!("{N_IMAGES} images"), &of_images);
+    for n in FEWER {
+        row(&format!("{n} images"), &covered(run, &truth, |set| drawn_places(n, n_all, set)));
+    }
+    let what = format!("{} classes of {CLASS_SIZE}", classes.len());
+    row(&what, &covered(run, &truth, |set| drawn_classes(&classes, set)));
 }
 
 /// What made a report.
-const MADE: &str = "Made by the example `calibrate` of `cam-results` from a run of `configs/calibration.yaml`; \
-                    `cargo xtask calibrate` does both.";
+const MADE: &str =
+    "Made by `cargo xtask calibrate` from the scores in `results/baselines/published-lite0`.";
 
 /// Every significant change counts.
 fn strict() -> Limits {
@@ -176,8 +276,9 @@ impl Claims {
         let mut claims = Self::default();
         for comparison in comparisons {
             let claimed = [Verdict::Regressed, Verdict::Improved];
-            let p: Vec<f64> =
-                comparison.changes.iter().filter_map(|c| Some(c.difference?.p)).collect();
+            // Controls are corrected by themselves, and no fault.
+            let changes = comparison.changes.iter().filter(|change| !change.is_control);
+            let p: Vec<f64> = changes.filter_map(|change| Some(change.difference?.p)).collect();
             claims.n += 1;
             claims.n_any += usize::from(claimed.into_iter().any(|v| comparison.count(v) > 0));
             claims.n_cells += p.len();
@@ -213,7 +314,8 @@ fn alarms(run: &Run, reruns: &[Run]) -> Result<(), Box<dyn Error>> {
             places.swap(i, random.next_u32() as usize % (i + 1));
         }
         let (one, other) = places.split_at(n_all / 2);
-        let [one, other] = [one, &other[..n_all / 2]].map(|places| Drawn::of(run, places, set));
+        let [one, other] = [one, &other[..n_all / 2]]
+            .map(|places| Drawn::of(run, &alone(places.iter().copied()), set));
         gate::compare(one.side(), other.side(), &strict())
     });
     let halves: Vec<Comparison> = halves.collect::<Result<_, _>>()?;
@@ -225,8 +327,34 @@ fn alarms(run: &Run, reruns: &[Run]) -> Result<(), Box<dyn Error>> {
     let pairs = Claims::of(pairs);
     if pairs.n > 0 {
         println!("{}", pairs.row("runs with other seeds, of methods that draw"));
+        let mixed = Claims::of(mixed(reruns)?);
+        println!("{}", mixed.row("the same, with two seeds drawn for each image"));
     }
     Ok(())
+}
+
+/// Comparisons of runs that differ in their seed alone, where for each image two of the seeds are drawn.
+fn mixed(reruns: &[Run]) -> Result<Vec<Comparison>, gate::NotComparable> {
+    let by_image: Vec<BTreeMap<&str, Vec<&Record>>> = reruns.iter().map(records_by_image).collect();
+    let manifest = reruns[0].manifest();
+    let compared = (0..N_SETS).into_par_iter().map(|set| {
+        let mut random = ChaCha8Rng::seed_from_u64(set as u64);
+        let mut draw = |n: usize| random.next_u32() as usize % n;
+        let seeds = manifest.images.iter().map(|_| {
+            let one = draw(reruns.len());
+            [one, (one + 1 + draw(reruns.len() - 1)) % reruns.len()]
+        });
+        let seeds: Vec<[usize; 2]> = seeds.collect();
+        let side = |which: usize| {
+            let images = manifest.images.iter().zip(&seeds).zip(0..);
+            let rows = images
+                .map(|((image, seeds), class)| (class, &by_image[seeds[which]][&*image.image]));
+            Drawn::named(manifest, rows, set)
+        };
+        let [one, other] = [side(0), side(1)];
+        gate::compare(one.side(), other.side(), &strict())
+    });
+    compared.collect()
 }
 
 fn power(base: &Run, worse: &[Run]) {

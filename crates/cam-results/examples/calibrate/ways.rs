@@ -76,8 +76,10 @@ fn tally(column: &[f64]) -> Tally {
     let truth = mean(column);
     let mut tally = [(0, 0.0); WAYS.len()];
     for set in 0..N_SETS {
-        let values: Vec<f64> =
-            drawn_places(N_IMAGES, column.len(), set).iter().map(|i| column[*i]).collect();
+        let values: Vec<f64> = drawn_places(N_IMAGES, column.len(), set)
+            .iter()
+            .map(|place| column[place.image])
+            .collect();
         for ((covered, width), (lo, hi)) in tally.iter_mut().zip(intervals(&values, set)) {
             *covered += usize::from(lo - 1e-12 <= truth && truth <= hi + 1e-12);
             *width += hi - lo;

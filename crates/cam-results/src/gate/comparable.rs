@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Limits, Side};
 use crate::{
-    ImageEntry, ModelEntry, RunManifest,
+    ImageEntry, MethodEntry, ModelEntry, RunManifest,
     images::{Difference, SameImages},
     manifest::name_at,
 };
@@ -62,9 +62,9 @@ pub enum NotComparable {
 }
 
 impl NotComparable {
-    /// Of a baseline in which every row failed, or every map is degenerate.
+    /// Of a baseline of controls alone, or in which every row failed, or every map is degenerate.
     pub(super) fn without_scores() -> Self {
-        Self::Differ { difference: "the baseline has no score at all".to_owned() }
+        Self::Differ { difference: "the baseline has no score at all, controls aside".to_owned() }
     }
 }
 
@@ -94,6 +94,9 @@ pub(super) fn check<'a>(
         .collect();
     if let Some(name) = limits.max_drop.keys().find(|name| !known.contains(name)) {
         return Err(NotComparable::NoSuchMetric { name: name.clone(), known });
+    }
+    if base.methods.iter().all(MethodEntry::is_control) {
+        return Err(NotComparable::without_scores());
     }
     let pairs = Pairs::of(base, new, limits)?;
     match difference(base, new, &pairs) {

@@ -75,7 +75,7 @@ pub struct Comparison {
     pub n_images: usize,
     /// What counts as a change.
     pub limits: Limits,
-    /// What differs and may: weights, number formats, versions, seeds. One sentence each.
+    /// What differs: weights, number formats, versions, seeds, which may; and what the new run lacks. One sentence each.
     pub differences: Vec<String>,
     /// Networks that classify more or fewer of the labeled images as labeled than before.
     pub classified: Vec<Classified>,
@@ -164,10 +164,10 @@ impl Change {
         self.base.unwrap_or(0.0)
     }
 
-    /// What is wrong with it.
+    /// What is wrong with it. A control explains nothing, so it cannot explain worse.
     pub fn fault(&self) -> Option<Fault> {
         match self.verdict {
-            Verdict::Regressed => Some(Fault::Regressed),
+            Verdict::Regressed => (!self.is_control).then_some(Fault::Regressed),
             Verdict::Missing => Some(Fault::Missing),
             Verdict::Improved | Verdict::WithinNoise | Verdict::Unchanged => None,
         }
@@ -216,9 +216,10 @@ pub(super) fn grown([old, new]: [usize; 2]) -> usize {
 }
 
 impl Comparison {
-    /// How many changes have a verdict.
+    /// How many changes have a verdict, controls aside.
     pub fn count(&self, verdict: Verdict) -> usize {
-        self.changes.iter().filter(|change| change.verdict == verdict).count()
+        let of_methods = self.changes.iter().filter(|change| !change.is_control);
+        of_methods.filter(|change| change.verdict == verdict).count()
     }
 
     /// Whether some change, or some loss, is this fault.
@@ -227,42 +228,91 @@ impl Comparison {
             || self.losses.iter().any(|loss| loss.faults().contains(&fault))
     }
 
-    /// In a sentence, which change for the worse might not have been seen: of the method and metric without a change, controls
-    /// aside, where the smallest that is seen four times out of five is largest compared with what is allowed. `None` where
-    /// every one would have been seen.
+    /// In a sentence, which changes for the worse might not have been seen: for each metric, ADCC first, the smallest change that
+    /// is seen four times out of five under every method without a change, controls aside, where that is more than is
+    /// allowed. `None` where every one would have been seen.
     pub fn blind_spot(&self) -> Option<String> {
-        // What is allowed must not depend on the direction of a change that is not even significant.
-        let allowed = |change: &Change| self.limits.of(&change.metric, true).of(change.base_mean());
+        let mut all = self.changes.iter().filter_map(|change| change.difference);
         let is_quiet = |change: &&Change| {
             !change.is_control
                 && matches!(change.verdict, Verdict::Unchanged | Verdict::WithinNoise)
         };
+        // What is allowed must not depend on the direction of a change that is not even significant.
+        let allowed = |change: &Change| self.limits.of(&change.metric, true).of(change.base_mean());
         let blind = self.changes.iter().filter(is_quiet).filter_map(|change| {
             let (seen_from, allowed) = (change.difference?.detectable, allowed(change));
-            (seen_from > allowed).then_some((change, seen_from, allowed))
+            (seen_from > allowed).then_some(Blind { change, seen_from, allowed })
         });
-        let blindness = |seen_from: f64, allowed: f64| seen_from / allowed;
-        let (Change { metric, method, .. }, seen_from, allowed) =
-            blind.max_by(|a, b| blindness(a.1, a.2).total_cmp(&blindness(b.1, b.2)))?;
-        let mut all = self.changes.iter().filter_map(|change| change.difference);
+        let mut worst: Vec<Blind<'_>> = vec![];
+        for blind in blind {
+            match worst.iter_mut().find(|other| other.change.metric == blind.change.metric) {
+                Some(other) if blind.blindness() > other.blindness() => *other = blind,
+                Some(_) => {}
+                None => worst.push(blind),
+            }
+        }
+        worst.sort_by_key(|blind| blind.change.metric != "adcc");
+        if worst.is_empty() {
+            return None;
+        }
         if all.all(|difference| difference.detectable.is_infinite()) {
             return Some(
                 "With so few images no change of any size can be seen: take more of them."
                     .to_owned(),
             );
         }
-        let seen = if seen_from.is_finite() {
-            let from = 100.0 * seen_from;
-            format!("is seen four times out of five only from {from:.2} points on")
+        let (seen, never): (Vec<&Blind<'_>>, Vec<&Blind<'_>>) =
+            worst.iter().partition(|blind| blind.seen_from.is_finite());
+        let seen: Vec<String> = seen
+            .into_iter()
+            .map(|Blind { change, seen_from, allowed }| {
+                let [from, allowed] = [seen_from, allowed].map(|size| 100.0 * size);
+                format!("{} {from:.2} points ({allowed:.2} are allowed)", change.metric)
+            })
+            .collect();
+        let never: Vec<String> = never
+            .into_iter()
+            .map(|Blind { change, .. }| format!("{} under {}", change.metric, change.method))
+            .collect();
+        let seen = if seen.is_empty() {
+            String::new()
         } else {
-            "cannot be seen at all".to_owned()
+            format!(" Smallest changes that are seen four times out of five: {}.", seen.join(", "))
         };
-        Some(format!(
-            "So few images may hide something: a change of {metric} under {method} {seen}, and {:.2} are allowed.",
-            100.0 * allowed
-        ))
+        let never = if never.is_empty() {
+            String::new()
+        } else {
+            format!(" No change of {} can be seen at all.", never.join(", "))
+        };
+        Some(format!("So few images may hide something.{seen}{never}"))
+    }
+
+    /// Scores of controls that moved, to the better or the worse.
+    pub fn moved_controls(&self) -> Vec<&Change> {
+        let moved = self.changes.iter().filter(|change| {
+            change.is_control && matches!(change.verdict, Verdict::Regressed | Verdict::Improved)
+        });
+        moved.collect()
     }
 }
+
+/// A change that might not have been seen.
+struct Blind<'a> {
+    change: &'a Change,
+    seen_from: f64,
+    allowed: f64,
+}
+
+impl Blind<'_> {
+    /// How much larger a change must be than what is allowed.
+    fn blindness(&self) -> f64 {
+        self.seen_from / self.allowed
+    }
+}
+
+/// What moved controls say.
+pub const OF_CONTROLS: &str = "Controls moved, which does not fail a gate. They know nothing of what the network \
+    learned: the network itself answers otherwise, so that scores of methods moved with it.";
 
 /// A metric as it heads a column, by its name.
 pub(super) fn heading(change: &Change) -> String {

@@ -4,12 +4,13 @@ use std::{cmp::Reverse, fmt::Write as _};
 
 use super::{
     Change, Comparison, Fault, Loss, Verdict,
-    comparison::{grown, heading},
+    comparison::{OF_CONTROLS, grown, heading},
 };
 use crate::report::{code, escape, table};
 
 // How many bytes each part that may be long has: a comment on GitHub may have 65,536 characters in all.
 const OF_CHANGED: usize = 30_000;
+const OF_MOVED_CONTROLS: usize = 4_000;
 const OF_LOSSES: usize = 8_000;
 const OF_UNCHANGED: usize = 16_000;
 const OF_DIFFERENCES: usize = 4_000;
@@ -38,16 +39,24 @@ pub fn markdown(comparison: &Comparison) -> String {
     for unscored in &comparison.unscored {
         let _ = writeln!(md, "{}.\n", escape(&unscored.to_string()));
     }
-    let (mut changed, rest): (Vec<&Change>, Vec<&Change>) = comparison
-        .changes
-        .iter()
-        .partition(|change| !matches!(change.verdict, Verdict::Unchanged | Verdict::WithinNoise));
+    let mut controls = comparison.moved_controls();
+    let is_control =
+        |change: &Change| controls.iter().any(|control| std::ptr::eq(*control, change));
+    let (mut changed, rest): (Vec<&Change>, Vec<&Change>) =
+        comparison.changes.iter().filter(|change| !is_control(change)).partition(|change| {
+            !matches!(change.verdict, Verdict::Unchanged | Verdict::WithinNoise)
+        });
     if !changed.is_empty() {
         worst_first(&mut changed);
         rows(&mut md, &changed, OF_CHANGED);
     }
     if !comparison.losses.is_empty() {
         losses(&mut md, &comparison.losses);
+    }
+    if !controls.is_empty() {
+        let _ = writeln!(md, "{OF_CONTROLS}\n");
+        worst_first(&mut controls);
+        rows(&mut md, &controls, OF_MOVED_CONTROLS);
     }
     if let Some(sentence) = comparison.blind_spot() {
         let _ = writeln!(md, "{}\n", escape(&sentence));
@@ -87,7 +96,11 @@ pub fn markdown(comparison: &Comparison) -> String {
         md,
         "Means in percent, over the images that both runs scored, or else all that the baseline did. A change counts if its \
          paired 95 % interval excludes 0, its p-value after Holm's correction for {} comparisons is below 0.05, and it is larger than {}{}.",
-        comparison.changes.iter().filter(|change| change.difference.is_some()).count(),
+        comparison
+            .changes
+            .iter()
+            .filter(|change| change.difference.is_some() && !change.is_control)
+            .count(),
         limits.noise,
         drops.concat()
     );

@@ -5,7 +5,7 @@
 //! cells (Holm), is below 5 %; and it counts only if it is *larger than noise*, a threshold of practice that the user
 //! sets. Runs that differ in more than weights, numbers formats or versions are [`NotComparable`]. A change is one of the
 //! images that both runs scored, so images that the new run has no score of any more are a [`Loss`], and one that grew a
-//! [`Fault`] of its own.
+//! [`Fault`] of its own. A control explains nothing: that its scores moved says that the network did, and is no fault.
 
 mod baseline;
 mod comparable;
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub use baseline::{Baselines, is_run};
 pub use comparable::NotComparable;
 use comparable::Pairs;
-pub use comparison::{Change, Classified, Comparison, Fault, Loss, Unscored, Verdict};
+pub use comparison::{Change, Classified, Comparison, Fault, Loss, OF_CONTROLS, Unscored, Verdict};
 pub use junit::junit;
 pub use limits::{Limits, Threshold};
 pub use markdown::markdown;
@@ -81,7 +81,7 @@ pub fn compare(
         .flat_map(|cell| metrics.iter().map(move |metric| (cell, metric)))
         .filter_map(|(cell, metric)| change(cell, metric, &scores, &lost, limits))
         .collect();
-    if changes.is_empty() {
+    if changes.iter().all(|(change, _)| change.is_control) {
         return Err(NotComparable::without_scores());
     }
     let differences = comparable::differences(base.manifest, new.manifest, &pairs);
@@ -197,16 +197,21 @@ fn change(
     Some((change, paired))
 }
 
-/// The changes with their verdicts: p-values are corrected for all of them.
+/// The changes with their verdicts: p-values are corrected for all of them, those of methods and of controls apart.
 fn judged(
     changes: Vec<(Change, Option<Paired>)>,
     limits: &Limits,
     differ_in_seed: bool,
 ) -> Vec<Change> {
-    let table: Vec<Paired> = changes.iter().filter_map(|(_, paired)| *paired).collect();
-    let mut corrected = corrected(&table).into_iter();
+    let of = |are_controls: bool| {
+        let changes = changes.iter().filter(|(change, _)| change.is_control == are_controls);
+        let table: Vec<Paired> = changes.filter_map(|(_, paired)| *paired).collect();
+        corrected(&table).into_iter()
+    };
+    let (mut of_methods, mut of_controls) = (of(false), of(true));
     let judged = |(mut change, paired): (Change, Option<Paired>)| {
         if let Some(paired) = paired {
+            let corrected = if change.is_control { &mut of_controls } else { &mut of_methods };
             change.difference = corrected.next();
             change.seed_deviation = differ_in_seed
                 .then(|| paired.root_mean_square / (2.0 * paired.difference.n as f64).sqrt());

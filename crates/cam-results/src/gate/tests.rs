@@ -129,8 +129,8 @@ fn what_might_not_be_seen_does_not_depend_on_the_direction_of_a_change_that_is_n
     for shift in [-0.001, 0.001] {
         assert_eq!(blind_spot(shift, "0.05"), None);
         let sentence = blind_spot(shift, "0.02").unwrap();
-        assert!(sentence.contains("change of deletion under"), "{sentence}");
-        assert!(sentence.ends_with("and 2.00 are allowed."), "{sentence}");
+        assert!(sentence.contains("four times out of five: deletion 2."), "{sentence}");
+        assert!(sentence.ends_with(" points (2.00 are allowed)."), "{sentence}");
     }
 }
 
@@ -144,7 +144,39 @@ fn what_no_number_of_these_images_could_show_might_not_be_seen() {
     let limits = Limits { max_drop: allowed.into(), ..Limits::default() };
     let comparison = compare(base.side("base"), new.side("new"), &limits).unwrap();
     let sentence = comparison.blind_spot().unwrap();
-    assert!(sentence.contains("under rise cannot be seen at all"), "{sentence}");
+    assert!(sentence.contains("No change of adcc under rise, drop under rise,"), "{sentence}");
+}
+
+#[test]
+fn a_control_that_moved_is_no_fault_and_is_said() {
+    let with_control = |mut made: Made| {
+        let method = made.manifest.methods.iter_mut().find(|method| method.name == "rise").unwrap();
+        method.method = "random".into();
+        made
+    };
+    let base = with_control(Made::new());
+    let of = |new: Made| compare(base.side("base"), new.side("new"), &Limits::default()).unwrap();
+    let moved = of(with_control(Made::new().with("rise", 2, -0.05)));
+    assert_eq!(verdict(&moved, "rise", "coherency"), Verdict::Regressed);
+    assert!(!moved.has(Fault::Regressed) && moved.count(Verdict::Regressed) == 0);
+    assert!(moved.moved_controls().iter().any(|change| change.metric == "coherency"));
+    let md = markdown(&moved);
+    assert!(md.contains("### Explanations did not get worse"), "{md}");
+    assert!(md.contains(OF_CONTROLS) && md.contains("correction for 10 comparisons"), "{md}");
+    assert!(!junit(&moved, &[Fault::Regressed]).contains("<failure"));
+    // A control that is gone is missing nevertheless.
+    let mut gone = with_control(Made::new());
+    gone.records.retain(|record| record.method != "rise");
+    assert!(of(gone).has(Fault::Missing));
+    let alone = |made: Made| {
+        let mut made = with_control(made);
+        made.manifest.methods.retain(|method| method.name == "rise");
+        made.records.retain(|record| record.method == "rise");
+        made
+    };
+    let (base, new) = (alone(Made::new()), alone(Made::new()));
+    let said = compare(base.side("base"), new.side("new"), &Limits::default()).unwrap_err();
+    assert!(said.to_string().contains("no score at all, controls aside"), "{said}");
 }
 
 #[test]

@@ -45,7 +45,10 @@ pub(super) fn data(run: &Run, summary: &Summary, shown: &[Shown]) -> Result<Stri
         })).collect::<Vec<_>>(),
         "metrics": metrics(manifest),
         "models": manifest.models.iter().map(|model| json!({ "name": model.name, "layer": model.layer })).collect::<Vec<_>>(),
-        "contrasts": summary.methods.iter().map(|contrast| contrast_json(contrast, &places)).collect::<Vec<_>>(),
+        "contrasts": {
+            "methods": contrasts(&summary.methods, &places.models, &places.methods),
+            "models": contrasts(&summary.models, &places.methods, &places.models),
+        },
         "means": means(manifest, summary, &places),
         "cost": costs(manifest, summary, &places),
         "fronts": fronts(manifest, summary, &places),
@@ -123,7 +126,22 @@ fn p_value(p: f64) -> Value {
     format!("{p:.2e}").parse::<f64>().map_or(Value::Null, |p| json!(p))
 }
 
-fn contrast_json(contrast: &Contrast, places: &Places<'_>) -> Value {
+/// The contrasts of one family, whose p-values are corrected for each other. What is compared, and within what, are
+/// places.
+fn contrasts(
+    family: &[Contrast],
+    within: &HashMap<&str, usize>,
+    items: &HashMap<&str, usize>,
+) -> Vec<Value> {
+    let of = |contrast: &Contrast| contrast_json(contrast, within, items);
+    family.iter().map(of).collect()
+}
+
+fn contrast_json(
+    contrast: &Contrast,
+    within: &HashMap<&str, usize>,
+    items: &HashMap<&str, usize>,
+) -> Value {
     let pairs = contrast.pairs.iter().map(|pair| {
         let d = &pair.difference;
         json!([
@@ -133,6 +151,7 @@ fn contrast_json(contrast: &Contrast, places: &Places<'_>) -> Value {
             aggregate(Some(d.mean)),
             aggregate(Some(d.lo)),
             aggregate(Some(d.hi)),
+            p_value(d.p),
             p_value(d.p_holm),
             aggregate(Some(d.detectable)),
             d.is_significant(),
@@ -146,9 +165,9 @@ fn contrast_json(contrast: &Contrast, places: &Places<'_>) -> Value {
         })
     });
     json!({
-        "model": places.models.get(&*contrast.within),
+        "within": within.get(&*contrast.within),
         "metric": contrast.metric,
-        "methods": contrast.items.iter().map(|item| places.methods.get(&*item.name)).collect::<Vec<_>>(),
+        "items": contrast.items.iter().map(|item| items.get(&*item.name)).collect::<Vec<_>>(),
         "pairs": pairs.collect::<Vec<_>>(),
         "ranks": ranks,
     })
@@ -253,9 +272,9 @@ fn curves(run: &Run, places: &Places<'_>) -> Result<Vec<Value>> {
             "model": places.models.get(&**model)?,
             "metric": places.metrics.get(&**metric)?,
             "method": places.methods.get(&**method)?,
-            "n": curve.n(),
-            "mean": thinned(curve.mean(), MAX_POINTS),
-            "half": thinned(&curve.half_band(), MAX_POINTS),
+            "n": curve.n,
+            "mean": thinned(&curve.mean, MAX_POINTS),
+            "half": thinned(&curve.half_band, MAX_POINTS),
         }))
     });
     Ok(curves.collect())

@@ -519,8 +519,40 @@ mod tests {
         let images = data["images"].as_array().unwrap();
         assert_eq!(images.len(), 10_000 / 5);
         assert_eq!(data["values"][4][6].as_array().unwrap().len(), images.len());
-        assert!(data["contrasts"][0]["pairs"][0][2].as_u64().unwrap() > 2300, "tests are over all");
+        let pair = &data["contrasts"]["methods"][0]["pairs"][0];
+        assert!(pair[2].as_u64().unwrap() > 2300, "tests are over all");
         assert_eq!(data, self::data(&self::page(&run, &[])), "the same sample every time");
+    }
+
+    #[test]
+    fn methods_and_models_are_compared_by_p_alone_and_p_corrected() {
+        let (mut manifest, records) = many_images(40);
+        manifest.models = vec![model("old"), model("new")];
+        let mut rows = vec![];
+        for (name, less) in [("old", 0.0), ("new", 0.1)] {
+            for mut record in records.clone() {
+                record.model = name.into();
+                record.metrics[0] = record.metrics[0].map(|drop| drop - less);
+                rows.push(Row { record, curves: vec![], map: None });
+            }
+        }
+        let (_folder, run) = run_of(manifest, &rows);
+        let data = data(&page(&run, &[]));
+        let contrasts = &data["contrasts"];
+        let n_pairs = |family: &str| -> usize {
+            let contrasts = contrasts[family].as_array().unwrap().iter();
+            contrasts.map(|contrast| contrast["pairs"].as_array().unwrap().len()).sum()
+        };
+        assert_eq!(n_pairs("methods"), 2 * 5 * 3, "models, metrics with ADCC, pairs of methods");
+        assert_eq!(n_pairs("models"), 3 * 5, "methods, metrics with ADCC");
+
+        let under_cam = &contrasts["models"][0];
+        assert_eq!((&under_cam["within"], &under_cam["items"]), (&json!(0), &json!([0, 1])));
+        let pair = &under_cam["pairs"][0];
+        assert_eq!(pair[3], 1000.0, "old minus new, in units of 0.01 %");
+        let (alone, p) = (pair[6].as_f64().unwrap(), pair[7].as_f64().unwrap());
+        assert!(alone < p && p < 0.05, "{pair}");
+        assert_eq!(pair[9], true);
     }
 
     #[test]

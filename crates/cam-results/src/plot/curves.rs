@@ -33,9 +33,19 @@ struct Panel {
     means: Vec<Option<MeanCurve>>,
 }
 
-/// Running means and squared deviations (Welford, 1962) of curves of one length.
-#[derive(Clone, Default)]
+/// The mean of curves of one length, with a band.
 pub(crate) struct MeanCurve {
+    /// Over how many images.
+    pub(crate) n: usize,
+    /// At every step.
+    pub(crate) mean: Vec<f64>,
+    /// Half the band's height at every step; 0 for a single curve, or curves of a single class.
+    pub(crate) half_band: Vec<f64>,
+}
+
+/// Running means and squared deviations (Welford, 1962) of curves of one length.
+#[derive(Default)]
+struct Tally {
     n: f64,
     mean: Vec<f64>,
     squares: Vec<f64>,
@@ -52,27 +62,17 @@ struct Sum {
 
 /// The mean curve of every (model, metric, method).
 pub(crate) fn mean_curves(run: &Run) -> Result<BTreeMap<(String, String, String), MeanCurve>> {
-    let mut means: BTreeMap<(String, String, String), MeanCurve> = BTreeMap::new();
+    let mut tallies: BTreeMap<(String, String, String), Tally> = BTreeMap::new();
     let units = Units::of(&run.manifest().images);
     run.visit_curves(|key, curve| {
         let name = (key.model.clone(), curve.metric.clone(), key.method.clone());
         let class = units.unit(&key.image).filter(|_| units.are_classes());
-        means.entry(name).or_default().add(&curve.values, class);
+        tallies.entry(name).or_default().add(&curve.values, class);
     })?;
-    Ok(means)
+    Ok(tallies.into_iter().map(|(name, tally)| (name, tally.into_mean())).collect())
 }
 
-impl MeanCurve {
-    /// Over how many images.
-    pub(crate) fn n(&self) -> usize {
-        self.n as usize
-    }
-
-    /// At every step.
-    pub(crate) fn mean(&self) -> &[f64] {
-        &self.mean
-    }
-
+impl Tally {
     fn add(&mut self, values: &[f64], class: Option<usize>) {
         if let Some(class) = class {
             let sum = self.classes.entry(class).or_default();
@@ -90,8 +90,11 @@ impl MeanCurve {
         }
     }
 
-    /// Half the band's height at every point; 0 for a single curve, or curves of a single class.
-    pub(crate) fn half_band(&self) -> Vec<f64> {
+    fn into_mean(self) -> MeanCurve {
+        MeanCurve { n: self.n as usize, half_band: self.half_band(), mean: self.mean }
+    }
+
+    fn half_band(&self) -> Vec<f64> {
         let n_classes = self.classes.len() as f64;
         let variance = |(i, (mean, squares)): (usize, (&f64, &f64))| {
             if self.classes.is_empty() {
@@ -110,16 +113,16 @@ impl MeanCurve {
 impl Curves {
     fn read(run: &Run) -> Result<Self> {
         let manifest = run.manifest();
-        let means = mean_curves(run)?;
+        let mut means = mean_curves(run)?;
         let colors = colors(manifest);
         let mut panels = vec![];
         let mut per_line = 0;
         for model in &manifest.models {
             let before = panels.len();
             for metric in &manifest.metrics {
-                let of = |method: &str| {
+                let mut of = |method: &str| {
                     let name = (model.name.clone(), metric.name.clone(), method.to_owned());
-                    means.get(&name).cloned()
+                    means.remove(&name)
                 };
                 let means: Vec<_> =
                     manifest.methods.iter().map(|method| of(&method.name)).collect();
@@ -203,7 +206,7 @@ impl Curves {
             .iter()
             .flatten()
             .flat_map(|curve| {
-                curve.mean.iter().zip(curve.half_band()).map(|(mean, half)| mean + half)
+                curve.mean.iter().zip(&curve.half_band).map(|(mean, half)| mean + half)
             })
             .fold(0.0, f64::max);
         // Probabilities share the axis from 0 to 1; what exceeds it (logits) gets its own.
@@ -236,7 +239,7 @@ impl Curves {
             let points = || curve.mean.iter().enumerate().map(|(i, &y)| (x(i), y));
             let edge = |sign: f64| {
                 points()
-                    .zip(curve.half_band())
+                    .zip(&curve.half_band)
                     .map(move |((x, y), half)| (x, (y + sign * half).clamp(0.0, top)))
             };
             let mut band: Vec<_> = edge(1.0).collect();
@@ -255,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_mean_and_the_band_of_three_curves_by_hand() {
-        let mut curve = MeanCurve::default();
+        let mut curve = Tally::default();
         for values in [[1.0, 0.0], [2.0, 0.0], [6.0, 0.0]] {
             curve.add(&values, None);
         }
@@ -268,14 +271,14 @@ mod tests {
 
     #[test]
     fn the_band_of_two_classes_by_hand() {
-        let mut curve = MeanCurve::default();
+        let mut curve = Tally::default();
         for (value, class) in [(1.0, 7), (3.0, 7), (5.0, 9)] {
             curve.add(&[value], Some(class));
         }
         // Sums 4 of two images and 5 of one, off by 4 - 6 = -2 and 5 - 3 = 2: variance (4 + 4) · 2 / 1 / 9.
         let expected = 1.959_963_984_540_054 * 4.0 / 3.0;
         assert!((curve.half_band()[0] - expected).abs() < 1e-12);
-        let mut of_one = MeanCurve::default();
+        let mut of_one = Tally::default();
         of_one.add(&[1.0], Some(0));
         of_one.add(&[3.0], Some(0));
         assert_eq!(of_one.half_band()[0].to_bits(), 0.0_f64.to_bits());

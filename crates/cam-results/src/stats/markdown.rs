@@ -122,7 +122,10 @@ fn below_overview(md: &mut String, methods: &[Contrast], below: &[BelowControl])
         }
         let mut head = vec!["Method".to_owned()];
         head.extend(of_one.iter().map(|contrast| escape(&contrast.heading)));
-        let rows = of_one[0].items.iter().filter(|item| !item.is_control).map(|item| {
+        let has_scores = |i: usize| of_one.iter().any(|one| one.items[i].estimate.is_some());
+        let methods = of_one[0].items.iter().enumerate();
+        let methods = methods.filter(|(i, item)| !item.is_control && has_scores(*i));
+        let rows = methods.map(|(_, item)| {
             let cell = |heading: &str| {
                 let of_cell = below.iter().filter(|below| {
                     (&below.model, below.heading.as_str(), &below.method)
@@ -143,22 +146,28 @@ fn below_overview(md: &mut String, methods: &[Contrast], below: &[BelowControl])
     }
 }
 
-/// One table per model (or method): rows are what is compared, columns are metrics, cells are letters.
+/// One table per model (or method): rows are what is compared, columns are metrics, cells are letters. What has none, as it
+/// has no score there, is left out.
 fn groups(md: &mut String, what: &str, contrasts: &[Contrast], with_names: bool) {
     for of_one in contrasts.chunk_by(Contrast::is_beside) {
+        let has_letters = |i: &usize| of_one.iter().any(|one| !one.items[*i].letters.is_empty());
+        let compared: Vec<usize> = (0..of_one[0].items.len()).filter(has_letters).collect();
+        if compared.is_empty() {
+            continue;
+        }
         if with_names {
             let _ = writeln!(md, "{}:\n", escape(&of_one[0].within));
         }
         let mut head = vec![what.to_owned()];
         head.extend(of_one.iter().map(|contrast| escape(&contrast.heading)));
-        let rows = (0..of_one[0].items.len()).map(|i| {
+        let rows = compared.into_iter().map(|i| {
             let item = &of_one[0].items[i];
             let name = escape(&item.label);
             let mut row = vec![if item.is_control { format!("{name} (control)") } else { name }];
             row.extend(of_one.iter().map(|contrast| contrast.items[i].letters.clone()));
             row
         });
-        table(md, &head, rows.collect::<Vec<_>>());
+        table(md, &head, rows);
     }
 }
 
@@ -230,6 +239,33 @@ fn detectable(difference: &Difference) -> String {
 mod tests {
     use super::*;
     use crate::{summarize, testing::many_images};
+
+    #[test]
+    fn what_has_no_letter_has_no_row_and_where_nothing_has_one_there_is_no_table() {
+        let (manifest, records) = many_images(60);
+        let mut methods = summarize(&manifest, &records).methods;
+        let written = |methods: &[Contrast]| {
+            let mut md = String::new();
+            groups(&mut md, "Method", methods, true);
+            md
+        };
+        // By one metric RISE has a score.
+        for (i, contrast) in methods.iter_mut().enumerate() {
+            for (j, item) in contrast.items.iter_mut().enumerate() {
+                item.letters = if i > 0 && j == 1 { String::new() } else { "a".into() };
+            }
+        }
+        assert!(written(&methods).contains("\n| RISE | a |  |"), "{}", written(&methods));
+        methods[0].items[1].letters.clear();
+        let md = written(&methods);
+        assert!(!md.contains("RISE"), "{md}");
+        assert!(md.starts_with("resnet18:\n\n| Method | Drop ↓ |"), "{md}");
+        assert!(md.contains("\n| CAM | a") && md.contains("\n| Recipro-CAM | a"), "{md}");
+        for item in methods.iter_mut().flat_map(|contrast| &mut contrast.items) {
+            item.letters.clear();
+        }
+        assert_eq!(written(&methods), "");
+    }
 
     #[test]
     fn many_comparisons_with_controls_are_an_overview_and_folded_below_it() {

@@ -44,11 +44,6 @@ impl Units {
         self.of_image.len()
     }
 
-    /// How many units there are.
-    pub(crate) fn n(&self) -> usize {
-        self.n
-    }
-
     /// Whether units are classes.
     pub(crate) fn are_classes(&self) -> bool {
         self.n < self.of_image.len()

@@ -49,15 +49,16 @@ impl Place {
     }
 }
 
-/// The line of the first word in backticks of a message, searched from where an entry starts.
+/// The line of the first word, or words, in backticks of a message, searched from where an entry starts.
 pub(crate) fn line_of_word(text: &str, start: usize, message: &str) -> Option<usize> {
     let wanted = message.split('`').nth(1)?;
+    let are_words = wanted.contains(' ');
     let lines = text.lines().zip(1..).skip(start.saturating_sub(1));
     lines
         .filter(|(line, _)| !line.trim_start().starts_with('#'))
         .find(|(line, _)| {
-            line.split(|c: char| !(c.is_alphanumeric() || "-_.@/".contains(c)))
-                .any(|word| word == wanted)
+            let mut words = line.split(|c: char| !(c.is_alphanumeric() || "-_.@/".contains(c)));
+            words.any(|word| word == wanted) || are_words && line.contains(wanted)
         })
         .map(|(_, number)| number)
 }

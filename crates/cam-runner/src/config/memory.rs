@@ -28,7 +28,11 @@ impl std::str::FromStr for Bytes {
             "MiB" => 1 << 20,
             "GiB" => 1_u64 << 30,
             "TiB" => 1_u64 << 40,
-            _ => return Err(format!("`{text}` has no unit of memory; use KiB, MiB, GiB or TiB")),
+            _ => {
+                return Err(format!(
+                    "`{text}` is no amount of memory, e.g. 1.5GiB; units are KiB, MiB, GiB and TiB"
+                ));
+            }
         };
         let number: f64 = text[..digits]
             .parse()

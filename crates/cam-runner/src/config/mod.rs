@@ -389,7 +389,10 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
             ),
             ("methods: [cam]\nmetrics: [{ name: drop, as: status }]\n", "two columns `status`"),
             ("methods: [cam]\nmetrics: [drop]\ntarget: labels\n", "did you mean `label`?"),
-            ("methods: [cam]\nmetrics: [drop]\nmemory: 3 apples\n", "no unit of memory"),
+            (
+                "methods: [cam]\nmetrics: [drop]\nmemory: 3 apples\n",
+                "t.yaml:7: `3 apples` is no amount of memory",
+            ),
             ("methods: [cam]\n", "missing field `metrics`"),
             (
                 "methods: [cam]\nmetrics: [drop]\nprotocol: popi-2021\n",

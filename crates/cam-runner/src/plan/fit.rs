@@ -46,8 +46,7 @@ pub(super) fn cautions(
     facts: &[Option<FileFacts>],
 ) -> Vec<String> {
     let more = [
-        labels_caution(sweep, dataset, models),
-        large_labels_caution(dataset, models),
+        labels_caution(sweep, dataset, models).or_else(|| large_labels_caution(dataset, models)),
         boxes_caution(sweep, dataset),
         outside_caution(dataset, facts),
         turned_caution(dataset, facts),
@@ -121,7 +120,7 @@ fn large_labels_caution(dataset: &Dataset, models: &[ModelEntry]) -> Option<Stri
     let label = largest.label?;
     let model = models.iter().find(|model| label >= model.n_classes)?;
     Some(format!(
-        "{} is labeled {label}, and {} has {} classes, counted from 0; its accuracy in reports means nothing.",
+        "{} is labeled {label}, and {} has {} classes, counted from 0, so that its accuracy in reports is too low.",
         largest.image,
         model.network(),
         model.n_classes
@@ -171,7 +170,7 @@ fn outside_caution(dataset: &Dataset, facts: &[Option<FileFacts>]) -> Option<Str
     });
     let (image, width, height) = outside.next()?;
     Some(format!(
-        "the boxes of {} reach beyond the image ({image} has {width} x {height} pixels); boxes are in the pixels of the file.",
+        "boxes of {} reach beyond the photograph ({image} has {width} × {height} pixels); they count in the pixels of the file.",
         counted(1 + outside.count(), "image")
     ))
 }
