@@ -1,5 +1,5 @@
 //! The project's automation: `cargo xtask setup | bench | test | ci | docs | browse | slurm | fuzz | gate | calibrate |
-//! growth | scaling | peers | parity | onnx-backend | onnx-zoo | onnx-hooks | onnx-deployed`.
+//! growth | scaling | reports | peers | parity | onnx-backend | onnx-zoo | onnx-hooks | onnx-deployed`.
 //!
 //! It depends on nothing of the workspace, so that it is built in seconds and works before libtorch is there.
 
@@ -25,6 +25,7 @@ mod onnx;
 mod parity;
 mod peers;
 mod pip;
+mod reports;
 mod run;
 mod scaling;
 mod setup;
@@ -71,6 +72,8 @@ cargo xtask growth [--images A,B,...]
 cargo xtask scaling [--images N]
     measure plan, status and merge of 6,000 shards (10 GB on the disk), and simulate up to 10,000 nodes, into
     results/scaling
+cargo xtask reports
+    measure the reports of 10,000 synthetic images and 20 methods, and a comparison, into results/scaling/reports.md
 cargo xtask peers [--device cpu|cuda] [--models A,B] [--jobs A,B] [--rounds N] [--minutes M] [--threads N] [--out DIR]
     measure cambench beside torch, torch-cam, pytorch-grad-cam, OpenVINO-XAI and authors' code, into results/speed;
     with --jobs methods further methods and metrics beside those, captum, lime, shap and Quantus, into methods.md there.
@@ -136,6 +139,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         ("calibrate", []) => calibrate::command(),
         ("growth", _) => growth::command(args),
         ("scaling", _) => scaling::command(args),
+        ("reports", []) => reports::command(),
         ("peers", _) => peers::command(args),
         ("slurm", []) => slurm::command(),
         ("onnx-backend", []) => onnx::backend(),
