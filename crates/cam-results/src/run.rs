@@ -177,7 +177,7 @@ impl Run {
         planned.filter(|key| !there.contains(key)).collect::<HashSet<Key>>().len()
     }
 
-    /// Whether it is a [baseline](crate::Baselines), which keeps neither curves nor maps, or was joined from some.
+    /// Whether it is a [baseline](crate::gate::Baselines), which keeps neither curves nor maps, or was joined from some.
     pub fn is_baseline(&self) -> bool {
         let is_there = |name: &str| self.folder.join(name).exists();
         let is_own = self.journal.is_none() && !is_there(CURVES) && !is_there(MAPS);
