@@ -164,6 +164,11 @@ impl Change {
         self.base.unwrap_or(0.0)
     }
 
+    /// Whether it is of a control, to the better or the worse.
+    pub(super) fn is_moved_control(&self) -> bool {
+        self.is_control && matches!(self.verdict, Verdict::Regressed | Verdict::Improved)
+    }
+
     /// What is wrong with it. A control explains nothing, so it cannot explain worse.
     pub fn fault(&self) -> Option<Fault> {
         match self.verdict {
@@ -289,10 +294,7 @@ impl Comparison {
 
     /// Scores of controls that moved, to the better or the worse.
     pub fn moved_controls(&self) -> Vec<&Change> {
-        let moved = self.changes.iter().filter(|change| {
-            change.is_control && matches!(change.verdict, Verdict::Regressed | Verdict::Improved)
-        });
-        moved.collect()
+        self.changes.iter().filter(|change| change.is_moved_control()).collect()
     }
 }
 

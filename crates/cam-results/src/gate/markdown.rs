@@ -40,10 +40,8 @@ pub fn markdown(comparison: &Comparison) -> String {
         let _ = writeln!(md, "{}.\n", escape(&unscored.to_string()));
     }
     let mut controls = comparison.moved_controls();
-    let is_control =
-        |change: &Change| controls.iter().any(|control| std::ptr::eq(*control, change));
     let (mut changed, rest): (Vec<&Change>, Vec<&Change>) =
-        comparison.changes.iter().filter(|change| !is_control(change)).partition(|change| {
+        comparison.changes.iter().filter(|change| !change.is_moved_control()).partition(|change| {
             !matches!(change.verdict, Verdict::Unchanged | Verdict::WithinNoise)
         });
     if !changed.is_empty() {
