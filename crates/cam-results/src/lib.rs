@@ -59,7 +59,9 @@ pub use run::Run;
 pub use seeds::OverSeeds;
 pub use shards::{Committed, Part, Shard, ShardPlan};
 pub use store::Store;
-pub use summary::{Cell, Estimate, FEW_IMAGES, MeanCost, Summary, adcc, adcc_parts, summarize};
+pub use summary::{
+    Cell, Estimate, FEW_IMAGES, MeanCost, Summary, TableCheck, adcc, adcc_parts, summarize,
+};
 pub use synthetic::synthetic;
 pub use tex::{report_tex, table_md, table_tex};
 pub use worst::Worst;

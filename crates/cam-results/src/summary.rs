@@ -1,14 +1,11 @@
 //! From records to the numbers of a table: means, their intervals, ADCC, accuracy.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, io::Cursor, path::Path};
 
 use polars::prelude::*;
 
 use crate::{
-    Accuracy, Error, MetricEntry, OverSeeds, Record, Result, RunManifest, Status,
+    Accuracy, Better, Error, MetricEntry, OverSeeds, Record, Result, RunManifest, Status,
     accuracy::AccuracyTally,
     stats::{self, Contrast, Difference, Pair, Scores, Statistic, Values, quantile},
     tables::write_csv,
@@ -379,11 +376,15 @@ impl Summary {
     }
 
     fn comparisons(&self) -> DataFrame {
-        let pairs: Vec<(&Contrast, &Pair)> = self
-            .methods
-            .iter()
-            .chain(&self.models)
-            .flat_map(|contrast| contrast.pairs.iter().map(move |pair| (contrast, pair)))
+        let methods = self.methods.iter().map(|contrast| ("methods", contrast));
+        let models = self.models.iter().map(|contrast| ("models", contrast));
+        let contrasts = methods.chain(models);
+        let compared: Vec<&str> = contrasts
+            .clone()
+            .flat_map(|(compared, contrast)| contrast.pairs.iter().map(move |_| compared))
+            .collect();
+        let pairs: Vec<(&Contrast, &Pair)> = contrasts
+            .flat_map(|(_, contrast)| contrast.pairs.iter().map(move |pair| (contrast, pair)))
             .collect();
         let text = |name: &str, of: &dyn Fn(&Contrast, &Pair) -> String| {
             let column: Vec<String> =
@@ -398,8 +399,13 @@ impl Summary {
         };
         let n: Vec<u64> = pairs.iter().map(|(_, pair)| pair.difference.n as u64).collect();
         let columns = vec![
+            Column::new("compared".into(), compared),
             text("within", &|contrast, _| contrast.within.clone()),
             text("metric", &|contrast, _| contrast.metric.clone()),
+            text("better", &|contrast, _| match contrast.better {
+                Better::Higher => "higher".into(),
+                Better::Lower => "lower".into(),
+            }),
             text("first", &|contrast, pair| contrast.items[pair.a].name.clone()),
             text("second", &|contrast, pair| contrast.items[pair.b].name.clone()),
             Column::new("n".into(), n),
@@ -413,21 +419,28 @@ impl Summary {
         DataFrame::new(pairs.len(), columns).expect("columns of distinct names and one length")
     }
 
-    /// Whether `summary.csv` of a folder holds this summary.
+    /// Holds `summary.csv` of a folder against this summary.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn is_in(&self, folder: &Path) -> Result<bool> {
-        holds(folder.join(FILE), &mut self.frame())
+    pub fn check(&self, folder: &Path) -> Result<TableCheck> {
+        check(&folder.join(FILE), &mut self.frame(), |column| {
+            column.ends_with("_lo") || column.ends_with("_hi")
+        })
     }
 
-    /// Whether `comparisons.csv` of a folder holds the comparisons of this summary, if there is one.
+    /// Holds `comparisons.csv` of a folder against this summary; none is as good as the right one.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn has_its_comparisons_in(&self, folder: &Path) -> Result<bool> {
+    pub fn check_comparisons(&self, folder: &Path) -> Result<TableCheck> {
         let path = folder.join(COMPARISONS);
-        Ok(!path.exists() || holds(path, &mut self.comparisons())?)
+        if !path.exists() {
+            return Ok(TableCheck::Same);
+        }
+        check(&path, &mut self.comparisons(), |column| {
+            !["within", "metric", "first", "second", "n", "difference"].contains(&column)
+        })
     }
 
     /// One row per cell: the table of `summary.csv`. Costs are means, `explain_secs` is the median.
@@ -479,14 +492,54 @@ impl Summary {
     }
 }
 
-/// Whether a file is what writing a frame makes.
-fn holds(path: PathBuf, frame: &mut DataFrame) -> Result<bool> {
-    let found = std::fs::read(&path).map_err(|source| Error::read(&path, source))?;
-    let mut expected = vec![];
-    CsvWriter::new(&mut expected)
-        .finish(frame)
-        .map_err(|error| Error::Damaged { path, message: error.to_string() })?;
-    Ok(found == expected)
+/// How a table in a run's folder stands to the run's records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableCheck {
+    /// It is what they make, byte for byte.
+    Same,
+    /// Its counts and means are theirs, its intervals or p-values are not: another build may compute these otherwise.
+    OtherStatistics,
+    /// It has other counts or means.
+    OtherMeans,
+}
+
+fn check(
+    path: &Path,
+    frame: &mut DataFrame,
+    is_statistic: impl Fn(&str) -> bool,
+) -> Result<TableCheck> {
+    let expected = written(path, frame)?;
+    let found = std::fs::read(path).map_err(|source| Error::read(path, source))?;
+    if found == expected {
+        return Ok(TableCheck::Same);
+    }
+    let [found, expected] = [fields(path, &found)?, fields(path, &expected)?];
+    let is_held = |column: &Column| {
+        is_statistic(column.name())
+            || found.column(column.name()).is_ok_and(|found| found.equals_missing(column))
+    };
+    let are_held = expected.columns().iter().all(is_held);
+    Ok(if are_held { TableCheck::OtherStatistics } else { TableCheck::OtherMeans })
+}
+
+/// What a file holds once a frame is written to it.
+fn written(path: &Path, frame: &mut DataFrame) -> Result<Vec<u8>> {
+    let mut bytes = vec![];
+    CsvWriter::new(&mut bytes).finish(frame).map_err(|error| damaged(path, &error))?;
+    Ok(bytes)
+}
+
+/// The fields of a table as they are written.
+fn fields(path: &Path, table: &[u8]) -> Result<DataFrame> {
+    CsvReadOptions::default()
+        .with_infer_schema_length(Some(0))
+        .into_reader_with_file_handle(Cursor::new(table))
+        .finish()
+        .map_err(|error| damaged(path, &error))
+}
+
+fn damaged(path: &Path, error: &PolarsError) -> Error {
+    Error::Damaged { path: path.to_path_buf(), message: error.to_string() }
 }
 
 #[cfg(test)]
@@ -612,12 +665,50 @@ mod tests {
         let mut records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
         let summary = summarize(&manifest, &records);
         let folder = tempfile::tempdir().unwrap();
-        assert!(summary.has_its_comparisons_in(folder.path()).unwrap());
+        assert_eq!(summary.check_comparisons(folder.path()).unwrap(), TableCheck::Same);
         summary.write_comparisons(folder.path()).unwrap();
-        assert!(summary.has_its_comparisons_in(folder.path()).unwrap());
+        assert_eq!(summary.check_comparisons(folder.path()).unwrap(), TableCheck::Same);
+        let check_with = |column: &str| {
+            let mut frame = summary.comparisons();
+            let column = frame.column(column).unwrap().f64().unwrap();
+            let moved = column.apply_values(|value| value / 2.0).into_column();
+            frame.with_column(moved).unwrap();
+            write_csv(&folder.path().join(COMPARISONS), &mut frame).unwrap();
+            summary.check_comparisons(folder.path()).unwrap()
+        };
+        assert_eq!(check_with("p_holm"), TableCheck::OtherStatistics);
+        assert_eq!(check_with("difference"), TableCheck::OtherMeans);
+        summary.write_comparisons(folder.path()).unwrap();
         records[0].metrics[0] = Some(0.123);
         let other = summarize(&manifest, &records);
-        assert!(!other.has_its_comparisons_in(folder.path()).unwrap());
+        assert_eq!(other.check_comparisons(folder.path()).unwrap(), TableCheck::OtherMeans);
+    }
+
+    #[test]
+    fn other_intervals_leave_the_means_what_they_are() {
+        let manifest = manifest();
+        let records: Vec<Record> = rows(&manifest).into_iter().map(|row| row.record).collect();
+        let summary = summarize(&manifest, &records);
+        let folder = tempfile::tempdir().unwrap();
+        let check_with = |column: &str| {
+            let mut frame = summary.frame();
+            let column = frame.column(column).unwrap().f64().unwrap();
+            let moved = column.apply_values(|value| value + 0.125).into_column();
+            frame.with_column(moved).unwrap();
+            let table = written(Path::new(FILE), &mut frame).unwrap();
+            std::fs::write(folder.path().join(FILE), table).unwrap();
+            summary.check(folder.path()).unwrap()
+        };
+        assert_eq!(check_with("adcc_lo"), TableCheck::OtherStatistics);
+        for mean in ["adcc", "adcc_worst", "explain_secs"] {
+            assert_eq!(check_with(mean), TableCheck::OtherMeans, "{mean}");
+        }
+        let path = folder.path().join(FILE);
+        let table = written(&path, &mut summary.frame().head(Some(2))).unwrap();
+        std::fs::write(&path, table).unwrap();
+        assert_eq!(summary.check(folder.path()).unwrap(), TableCheck::OtherMeans);
+        std::fs::write(&path, "").unwrap();
+        assert!(summary.check(folder.path()).is_err());
     }
 
     #[test]

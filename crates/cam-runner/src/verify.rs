@@ -11,8 +11,8 @@ use cam_data::prefetch;
 use cam_metrics::{AnyMetric, Deletion, Unit};
 use cam_models::DeviceChoice;
 use cam_results::{
-    Curve, Key, MetricEntry, ModelEntry, RawMap, Record, Row, Run, RunManifest, Status, adcc,
-    adcc_parts, summarize,
+    Curve, Key, MetricEntry, ModelEntry, RawMap, Record, Row, Run, RunManifest, Status, TableCheck,
+    adcc, adcc_parts, summarize,
 };
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ pub struct Verification {
     pub n_sampled: usize,
     /// Whether they had to be equal bit for bit: on the processor, at an equal version and number of threads.
     pub is_exact: bool,
-    /// What is otherwise than when the run was made, and may change bits.
+    /// What is otherwise than when the run was made, and may change bits or the tables of means.
     pub differences: Vec<String>,
     /// What is not as it should be.
     pub mismatches: Vec<Mismatch>,
@@ -78,20 +78,28 @@ impl VerifyError {
 /// may flip, so one that only takes 0 and 1 is left out then.
 const TOLERANCE: f64 = 1e-3;
 
-/// Checks all rows of a run for what follows from them, and computes `n_sampled` of them again; `seed` draws which.
+/// Checks all rows of a run for what follows from them, and computes `n_sampled` of them again; `seed` draws which, and
+/// `provenance` is of the program that does.
 ///
 /// # Errors
 /// Where the run's images, weights or device are not there any more, or the device breaks down. That they are others is a
 /// mismatch.
 pub fn verify(
     run: &Run,
+    provenance: &Provenance,
     n_sampled: usize,
     seed: u64,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Verification, VerifyError> {
     let manifest = run.manifest();
-    let mut mismatches = consistency(run);
-    let plan = planned_again(run, on_event)?;
+    let mut mismatches = follow_from_rows(run);
+    let plan = planned_again(run, provenance, on_event)?;
+    let mut differences = differences(manifest, plan.manifest());
+    if run.is_baseline() {
+        differences.push("means, curves and maps, which a baseline does not keep".into());
+    } else if run.n_missing() == 0 {
+        tables(run, plan.manifest(), &mut mismatches, &mut differences);
+    }
     let is_exact = is_exact(manifest, plan.manifest());
     mismatches.extend(sources(manifest, plan.manifest()));
     let sample = sample(run.records(), n_sampled, seed);
@@ -118,10 +126,6 @@ pub fn verify(
             mismatches.push(Mismatch { place: place.clone(), what });
         }
     }
-    let mut differences = differences(manifest, plan.manifest());
-    if run.is_baseline() {
-        differences.push("means, curves and maps, which a baseline does not keep".into());
-    }
     Ok(Verification {
         n_rows: run.records().len(),
         n_sampled: n_computed,
@@ -131,9 +135,8 @@ pub fn verify(
     })
 }
 
-/// What must follow from a run's own rows: per-image ADCC, scores only where there is a map, the tables of means and of
-/// differences.
-fn consistency(run: &Run) -> Vec<Mismatch> {
+/// What must follow from a run's own rows: per-image ADCC, scores only where there is a map.
+fn follow_from_rows(run: &Run) -> Vec<Mismatch> {
     let manifest = run.manifest();
     let parts = adcc_parts(manifest);
     let mut mismatches = vec![];
@@ -157,22 +160,37 @@ fn consistency(run: &Run) -> Vec<Mismatch> {
             }
         }
     }
-    if run.n_missing() == 0 && !run.is_baseline() {
-        let summary = summarize(manifest, run.records());
-        let tables = [
-            ("summary.csv", summary.is_in(run.folder())),
-            ("comparisons.csv", summary.has_its_comparisons_in(run.folder())),
-        ];
-        for (table, follows) in tables {
-            let what = match follows {
-                Ok(true) => continue,
-                Ok(false) => "does not follow from the records".into(),
-                Err(error) => error.to_string(),
-            };
-            mismatches.push(Mismatch { place: table.into(), what });
-        }
-    }
     mismatches
+}
+
+/// Whether the tables of means and of differences follow from the records. How intervals and p-values are computed is a
+/// matter of the program: one that another build made is held to its means alone.
+fn tables(
+    run: &Run,
+    now: &RunManifest,
+    mismatches: &mut Vec<Mismatch>,
+    differences: &mut Vec<String>,
+) {
+    let (old, folder) = (run.manifest(), run.folder());
+    let summary = summarize(old, run.records());
+    let is_same_build = (&old.cambench, &old.commit) == (&now.cambench, &now.commit);
+    let checks = [
+        ("summary.csv", summary.check(folder)),
+        ("comparisons.csv", summary.check_comparisons(folder)),
+    ];
+    for (table, check) in checks {
+        let what = match check {
+            Ok(TableCheck::Same) => continue,
+            Ok(TableCheck::OtherStatistics) if !is_same_build => {
+                let what = "whose intervals and p-values this program computes otherwise";
+                differences.push(format!("{table}, {what}"));
+                continue;
+            }
+            Ok(_) => "does not follow from the records".into(),
+            Err(error) => error.to_string(),
+        };
+        mismatches.push(Mismatch { place: table.into(), what });
+    }
 }
 
 /// By how much a score may differ from the area under its curve, which is a sum of the same numbers; of large scores, times
@@ -314,7 +332,11 @@ fn is_of(record: &Record, key: &Key) -> bool {
 }
 
 /// The run's plan, made again from its manifest.
-fn planned_again(run: &Run, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Plan, VerifyError> {
+fn planned_again(
+    run: &Run,
+    provenance: &Provenance,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<Plan, VerifyError> {
     let manifest = run.manifest();
     let text = manifest.config_resolved.to_string();
     let path = run.folder().join("manifest.json");
@@ -329,10 +351,8 @@ fn planned_again(run: &Run, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Plan,
         threads: Some(manifest.threads),
         ..Overrides::default()
     };
-    let provenance =
-        Provenance { version: env!("CARGO_PKG_VERSION").to_owned(), ..Provenance::default() };
     // Paths in the manifest count from where the run was started, as this command is.
-    Ok(Plan::new(sweep, &text, Path::new("manifest.json"), &overrides, &provenance, on_event)?)
+    Ok(Plan::new(sweep, &text, Path::new("manifest.json"), &overrides, provenance, on_event)?)
 }
 
 /// A card adds up gradients in the order in which its blocks happen to end.
@@ -349,7 +369,9 @@ fn differences(old: &RunManifest, new: &RunManifest) -> Vec<String> {
             differences.push(format!("{what} {old}, now {new}"));
         }
     };
+    let commit = |manifest: &RunManifest| manifest.commit.clone().unwrap_or("unknown".into());
     say("cambench", &old.cambench, &new.cambench);
+    say("commit", &commit(old), &commit(new));
     say("device", &old.device, &new.device);
     say("threads", &old.threads.to_string(), &new.threads.to_string());
     for (name, version) in &old.versions {

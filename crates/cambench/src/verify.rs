@@ -4,7 +4,7 @@ use anyhow::Result;
 use cam_results::{Run, counted};
 use cam_runner::Verification;
 
-use crate::{args::VerifyArgs, exit::Exit, progress::Progress};
+use crate::{args::VerifyArgs, exit::Exit, progress::Progress, run::provenance};
 
 /// How many differences are printed.
 const N_PRINTED: usize = 20;
@@ -13,7 +13,9 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit> {
     let run = Run::read(&args.run)?;
     let n_sampled = args.sample.of(run.records().len()).max(1);
     let mut progress = Progress::new();
-    let found = cam_runner::verify(&run, n_sampled, args.seed, &mut |event| progress.on(&event))?;
+    let found = cam_runner::verify(&run, &provenance(), n_sampled, args.seed, &mut |event| {
+        progress.on(&event);
+    })?;
     progress.finish();
     if args.json {
         println!("{}", serde_json::to_string_pretty(&found)?);

@@ -333,6 +333,35 @@ fn a_tampered_run_is_found() {
     workshop.is(3, &["report", "base"]);
 }
 
+#[test]
+fn another_build_may_compute_intervals_otherwise_but_not_means() {
+    let workshop = Workshop::with_run_of(3, "[drop]");
+    let with_table = |name: &str, change: &dyn Fn(&str) -> String| {
+        workshop.make(name, |manifest| manifest.commit = Some("1a2b3c4d".into()), |_| {});
+        let path = workshop.path(&format!("{name}/summary.csv"));
+        fs::write(&path, change(&fs::read_to_string(&path).unwrap())).unwrap();
+    };
+    let other = |column: &'static str| {
+        move |table: &str| {
+            let mut rows: Vec<Vec<&str>> =
+                table.lines().map(|line| line.split(',').collect()).collect();
+            let place = rows[0].iter().position(|name| *name == column).unwrap();
+            rows[1][place] = "0.125";
+            rows.iter().map(|row| row.join(",") + "\n").collect()
+        }
+    };
+    with_table("older", &other("drop_lo"));
+    let said = workshop.is(0, &["verify", "older", "--sample", "1"]);
+    assert!(
+        said.contains("summary.csv, whose intervals and p-values this program computes otherwise"),
+        "{said}"
+    );
+    assert!(said.contains("commit 1a2b3c4d, now "), "{said}");
+    with_table("false", &other("drop"));
+    let said = workshop.is(7, &["verify", "false", "--sample", "1"]);
+    assert!(said.contains("summary.csv: does not follow from the records"), "{said}");
+}
+
 /// How many test cases the JUnit file of a comparison has: one for each change and each loss.
 fn n_cases(comparison: &serde_json::Value) -> usize {
     ["changes", "losses"].map(|name| comparison[name].as_array().unwrap().len()).iter().sum()
