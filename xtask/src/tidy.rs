@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::wheels::WEIGHTS;
-use crate::{checkout, run};
+use crate::wheels::{WEIGHTS, WHEELS};
+use crate::{checkout, libtorch, run};
 
 /// The crates between the vocabulary and the runner.
 const MIDDLE: [&str; 7] = [
@@ -171,6 +171,19 @@ fn the_weights_set_up_here_are_those_that_the_zoo_expects() {
         assert!(row.contains(&format!("\"{file}\"")), "the zoo looks for another file than {file}");
         assert!(row.contains(sha256), "the zoo expects another SHA-256 of {file}");
     }
+}
+
+#[test]
+fn manifests_name_the_libtorch_and_the_tch_that_are_linked() {
+    let read = |file: &str| fs::read_to_string(checkout::root().join(file)).unwrap();
+    let lock = read("Cargo.lock");
+    let (_, tch) = lock.split_once("name = \"tch\"\nversion = \"").unwrap();
+    let tch = tch.split('"').next().unwrap();
+    let torch = WHEELS.iter().find_map(|wheel| wheel.requirement.strip_prefix("torch=="));
+    assert_eq!(torch, Some(libtorch::VERSION));
+    let named = format!(r#"[("libtorch", "{}"), ("tch", "{tch}")]"#, libtorch::VERSION);
+    let plan = read("crates/cam-runner/src/plan/mod.rs");
+    assert!(plan.contains(&named), "a run's manifest is to name {named}");
 }
 
 fn is_markdown(file: &str) -> bool {

@@ -4,6 +4,9 @@ use std::{cell::Cell, ops::Deref, rc::Rc};
 
 use tch::Tensor;
 
+/// The place before the first layer, as a layer's name: the image itself is explained.
+pub const INPUT: &str = "input";
+
 /// A classifier cut at the layer under explanation: `logits(x) == head(features(x))`, or with tokens
 /// `head_with(features_and_tokens(x))`.
 ///

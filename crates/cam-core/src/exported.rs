@@ -1,6 +1,6 @@
 //! What an exported classifier takes and gives, by its file's inputs and outputs.
 
-use crate::nearest;
+use crate::{did_you_mean_aside, nearest};
 
 /// The output of a hooked graph that holds its maps, `[N, classes, h, w]`.
 pub const SALIENCY_MAP: &str = "saliency_map";
@@ -123,10 +123,9 @@ impl LogitsOutput {
         let place = match wanted {
             Some(wanted) => at(wanted).ok_or_else(|| {
                 let meant = nearest(wanted, outputs.iter().copied());
-                let meant = meant.map(|meant| format!(" (did you mean `{meant}`?)"));
                 format!(
                     "there is no output `{wanted}`{}; it has {}",
-                    meant.unwrap_or_default(),
+                    did_you_mean_aside(meant),
                     outputs.join(", ")
                 )
             })?,

@@ -73,20 +73,27 @@ impl Preprocessing {
     ///
     /// # Errors
     /// Where the photograph is made smaller than that.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), CropError> {
         let crop = self.crop;
         let least = match self.resize {
             Resize::Shorter(side) => side,
             Resize::Exact([height, width]) => height.min(width),
         };
-        if crop > least {
-            return Err(format!(
-                "a center of {crop} x {crop} pixels cannot be cut out of a photograph that is made {least} long; \
-                 `resize` is at least `crop`"
-            ));
-        }
-        Ok(())
+        if crop > least { Err(CropError { crop, least }) } else { Ok(()) }
     }
+}
+
+/// A center that is larger than the photograph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a center of {crop} x {crop} pixels cannot be cut out of a photograph that is made {least} long; \
+     `resize` is at least `crop`"
+)]
+pub struct CropError {
+    /// Side of the center, in pixels.
+    pub crop: u32,
+    /// The photograph's shortest side, in pixels.
+    pub least: u32,
 }
 
 /// How large a photograph is made before its center is cut out.
@@ -130,7 +137,7 @@ fn imagenet_std() -> [f64; 3] {
 fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     match u32::deserialize(deserializer)? {
         side @ 1..=MAX_SIDE => Ok(side),
-        side => Err(D::Error::custom(format!("`{side}` where 1 to {MAX_SIDE} pixels are needed"))),
+        side => Err(D::Error::custom(format!("expected 1 to {MAX_SIDE} pixels, got `{side}`"))),
     }
 }
 
@@ -139,7 +146,7 @@ fn resize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Resize, D::Error
     let resize = Resize::deserialize(deserializer)?;
     match resize {
         Resize::Shorter(0) | Resize::Exact([0, _] | [_, 0]) => {
-            Err(D::Error::custom("`0` where at least 1 pixel is needed"))
+            Err(D::Error::custom("expected at least 1 pixel, got `0`"))
         }
         _ => Ok(resize),
     }
@@ -149,7 +156,7 @@ fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[f64; 3], D::Err
     let values = <[f64; 3]>::deserialize(deserializer)?;
     match values.iter().find(|value| !value.is_finite()) {
         None => Ok(values),
-        Some(value) => Err(D::Error::custom(format!("`{value}` where a finite number is needed"))),
+        Some(value) => Err(D::Error::custom(format!("expected a finite number, got `{value}`"))),
     }
 }
 
@@ -157,9 +164,7 @@ fn above_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[f64; 3], D:
     let values = <[f64; 3]>::deserialize(deserializer)?;
     match values.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
         None => Ok(values),
-        Some(value) => {
-            Err(D::Error::custom(format!("`{value}` where a number is needed that is more than 0")))
-        }
+        Some(value) => Err(D::Error::custom(format!("expected more than 0, got `{value}`"))),
     }
 }
 
@@ -177,7 +182,7 @@ fn some_mean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[f64; 
     match values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
         None => Ok(Some(values)),
         Some(value) => Err(D::Error::custom(format!(
-            "mean: `{value}` where a mean of pixels in [0, 1] is needed; divide by 255 what is of pixels up to 255"
+            "mean: expected a mean of pixels in [0, 1], got `{value}`; divide by 255 what is of pixels up to 255"
         ))),
     }
 }
@@ -229,7 +234,7 @@ mod tests {
         assert_eq!(own.check(), Ok(()));
         assert_eq!(choice(r#"{ "resize": [256, 300], "crop": 256 }"#).over(&own).check(), Ok(()));
         for text in [r#"{ "crop": 448 }"#, r#"{ "resize": [256, 200] }"#] {
-            let error = choice(text).over(&own).check().unwrap_err();
+            let error = choice(text).over(&own).check().unwrap_err().to_string();
             assert!(error.ends_with("`resize` is at least `crop`"), "{error}");
         }
     }

@@ -85,7 +85,8 @@ impl<'a> Subject<'a> {
         Self { classifier, clean: Rc::new(clean) }
     }
 
-    /// The same subject, where the image says which pixels the class's object takes: `[H, W]` of truths, at least one.
+    /// The same subject, where the image says which pixels the class's object takes: a boolean mask `[H, W]`, true
+    /// somewhere.
     #[must_use]
     pub fn with_region(self, region: Tensor) -> Self {
         assert_eq!(region.size(), self.size(), "a region has the image's size");
@@ -145,7 +146,7 @@ impl<'a> Subject<'a> {
         *self.clean.class.get_or_init(predicted)
     }
 
-    /// Which pixels the class's object takes, `[H, W]` of truths, where that is known.
+    /// Which pixels the class's object takes, a boolean mask `[H, W]`, where that is known.
     pub fn region(&self) -> Option<&Tensor> {
         self.clean.region.get()
     }

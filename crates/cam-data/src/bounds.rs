@@ -74,7 +74,7 @@ impl Frame {
     }
 }
 
-/// The pixels in any of some boxes, `[height, width]` of truths; `None` without boxes.
+/// The pixels in any of some boxes, a boolean mask `[H, W]`; `None` without boxes.
 pub(crate) fn region(boxes: &[PixelBox], [height, width]: [u32; 2]) -> Option<Tensor> {
     if boxes.is_empty() {
         return None;

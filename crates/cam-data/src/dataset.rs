@@ -37,10 +37,10 @@ pub struct DatasetManifest {
     /// How collages are made, for `layout: grid`.
     #[serde(default)]
     pub grid: Option<Grid>,
-    /// At most so many images: the first ones, or a sample where there is a `seed`.
+    /// At most this many images: the first ones, or a sample where there is a `seed`.
     #[serde(default)]
     pub limit: Option<usize>,
-    /// At most so many images of each class.
+    /// At most this many images of each class.
     #[serde(default)]
     pub per_class: Option<usize>,
     /// Draws `limit` and `per_class` instead of taking the first ones.
@@ -55,7 +55,7 @@ pub struct DatasetManifest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// One folder a class, called as the manifest's `classes` are. Without these, folders named by `WordNet` ids are ImageNet's
+    /// One folder per class, called as the manifest's `classes` are. Without these, folders named by `WordNet` ids are ImageNet's
     /// classes, and others counted in the order of the folders' names, as torchvision's `ImageFolder` does.
     Folders,
     /// All in one folder; the label is the `WordNet` id at the start of the name, or none.
@@ -71,9 +71,9 @@ pub enum Layout {
 /// How much of a data set; what is `None` is up to the manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// At most so many images.
+    /// At most this many images.
     pub limit: Option<usize>,
-    /// At most so many images of each class.
+    /// At most this many images of each class.
     pub per_class: Option<usize>,
     /// Draw them instead of taking the first ones.
     pub seed: Option<u64>,

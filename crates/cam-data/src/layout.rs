@@ -1,4 +1,4 @@
-//! The three ways in which images lie on disk.
+//! The ways in which images lie on disk: in a folder for each class, all in one folder, or as a list says.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,7 +11,8 @@ use cam_core::{is_slip_of, read_text_file};
 use csv::{Position, StringRecord};
 
 use crate::{
-    Bounds, DataError, Item, class_named, class_of,
+    Bounds, DataError, Item,
+    classes::{class_named, class_of},
     imagenet::{class_index, wordnet_id},
 };
 
@@ -75,7 +76,8 @@ pub(crate) fn folders(root: &Path, classes: Option<&[String]>) -> Result<Listed,
 /// The classes of folders: by the names of a list, or ImageNet's by `WordNet` ids, else counted.
 fn class_labels(folders: &[Entry], classes: Option<&[String]>) -> Result<Vec<i64>, String> {
     if let Some(classes) = classes {
-        let of = |folder: &Entry| class_named(&folder.name, classes);
+        let of =
+            |folder: &Entry| class_named(&folder.name, classes).map_err(|error| error.to_string());
         return folders.iter().map(of).collect();
     }
     let indices = || folders.iter().map(|folder| (&folder.name, class_index(&folder.name)));
@@ -337,7 +339,7 @@ impl Labels<'_> {
     /// A class's index from its name in a list, its index or `WordNet` id.
     fn look_up(&self, word: &str) -> Result<i64, String> {
         if let Some(classes) = self.classes {
-            return class_of(word, classes);
+            return class_of(word, classes).map_err(|error| error.to_string());
         }
         let index = || word.parse().ok().filter(|&index: &i64| index >= 0);
         class_index(word).or_else(index).ok_or_else(|| {

@@ -15,7 +15,7 @@ mod prefetch;
 mod variables;
 
 pub use bounds::{Bounds, PixelBox};
-pub use classes::{class_named, class_of, is_called, read_classes};
+pub use classes::{ClassError, class_of, is_called, read_classes};
 pub use collage::{Collage, Grid};
 pub use dataset::{Dataset, DatasetManifest, Item, Layout, Limits};
 pub use error::DataError;

@@ -29,7 +29,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The pixels in any of the boxes, `[height, width]` of truths, on the processor; `None` without boxes.
+    /// The pixels in any of the boxes, a boolean mask `[H, W]` on the processor; `None` without boxes.
     pub fn region(&self) -> Option<Tensor> {
         region(&self.boxes, [self.photo.height, self.photo.width])
     }

@@ -2,7 +2,7 @@
 //!
 //! `M = ReLU(Σ_k w_k F_k)`, `w_k = (y_c − y_c^k) / y_c` with `y_c^k` the logit when channel `k` is set to zero.
 //! Ours: the denominator is `|y_c|`, the same where the logit is positive; a negative one would turn every weight around
-//! (`denominator: signed` is the paper's letter). A channel that is zero anyway costs nothing, and a pooled linear head
+//! (`denominator: signed` is the paper's formula). A channel that is zero anyway costs nothing, and a pooled linear head
 //! gives `y_c − y_c^k = w_ck · mean(F_k)` without running.
 
 use cam_core::{About, Cost, FeatureShape, Method, Subject, head_in_chunks};

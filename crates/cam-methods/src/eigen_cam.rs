@@ -1,8 +1,9 @@
 //! Eigen-CAM (Muhammad and Yeasin 2020, <https://arxiv.org/abs/2008.00299>).
 //!
-//! `M = X v`: the activations' columns `X` (`h·w` rows of `K`) projected onto their first right singular vector. It knows no
-//! class. Ours: the sign, which the decomposition leaves open, is the one that agrees with the activations' sum; popular
-//! code centers the columns first (`center: true`).
+//! `M = X v₁`: `X` holds the activations as one row of `K` channels per position (`hw × K`), `v₁` is its first right
+//! singular vector. It knows no class. Nothing is centered, so this is not a principal component. Ours: the sign, which
+//! the decomposition leaves open, is the one that agrees with the sums over channels. pytorch-grad-cam subtracts each
+//! channel's mean first (`center: true`).
 
 use cam_core::{About, Cost, FeatureShape, Method, Subject};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ impl Method for EigenCam {
     fn about(&self) -> About {
         About {
             title: "Eigen-CAM",
-            summary: "the activations' first principal component, whatever the class",
+            summary: "the activations projected onto their first singular direction, whatever the class",
             source: "Muhammad and Yeasin 2020, arXiv 2008.00299",
         }
     }

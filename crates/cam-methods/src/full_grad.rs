@@ -4,8 +4,8 @@
 //! value, min-max normalized and upsampled; `∂/∂b_lk(u,v)` is the gradient in a bias that each position has for itself. In a
 //! network of ReLUs all these products add up to the logit. The layers are convolutions and batch normalizations, as in the
 //! authors' code, and a batch normalization's bias is what it adds to a multiple of its input, so that both may be folded
-//! into one. The layer under explanation does not matter. Ours: channels of one size are added before they are upsampled,
-//! which is linear; a channel that is constant counts nothing.
+//! into one. The target layer does not matter. Ours: channels of one size are added before they are upsampled, which is
+//! linear; a constant channel counts as 0.
 
 use std::collections::BTreeMap;
 
@@ -91,7 +91,7 @@ impl Method for FullGrad {
     fn about(&self) -> About {
         About {
             title: "FullGrad",
-            summary: "each pixel and each convolution's bias times the logit's gradient in it, added up over all layers",
+            summary: "each pixel and each convolution's bias times the logit's gradient in it, summed over all layers",
             source: "Srinivas and Fleuret 2019, arXiv 1905.00780",
         }
     }

@@ -1,8 +1,8 @@
 //! HiResCAM (Draelos and Carin 2020, <https://arxiv.org/abs/2011.08891>).
 //!
 //! `M = ReLU(Σ_k g_k ⊙ F_k)`, `g_k = ∂y_c/∂F_k`: activations times gradients, summed over the channels and never averaged
-//! over positions. Ours: the ReLU, as in Grad-CAM; `relu: false` is the sum itself, which on a pooled linear head adds up
-//! to the logit less its bias.
+//! over positions. The paper has no ReLU (`relu: false`); its map on a pooled linear head adds up to the logit less its
+//! bias. Ours: Grad-CAM's ReLU, as in pytorch-grad-cam.
 
 use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};

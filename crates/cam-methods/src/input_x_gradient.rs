@@ -1,7 +1,8 @@
 //! Input times gradient (Shrikumar et al. 2016, <https://arxiv.org/abs/1605.01713>).
 //!
 //! `M(i,j) = Σ over colors of x(i,j) ∂y_c/∂x(i,j)`, with its sign: the logit's first-order change when the pixel goes from 0
-//! to what it is. Ours: 0 is the zero of the normalized image, the mean color of the training images.
+//! to what it is. Ours: 0 is the zero of the normalized image, which is the ImageNet mean for torchvision's networks and
+//! neutral gray for EfficientNet-Lite.
 
 use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,9 @@
 //! Integrated gradients (Sundararajan et al. 2017, <https://arxiv.org/abs/1703.01365>, eq. 1 and 3).
 //!
 //! `M(i,j) = Σ over colors of x(i,j) ∫₀¹ ∂y_c(a x)/∂x(i,j) da`: what each pixel adds to the logit while the image fades in; the
-//! parts sum to `y_c(x) − y_c(0)`. Ours: the baseline is the zero of the normalized image, the mean color of the training
-//! images, and the integral is taken at the middles of `n` steps, which is closer to it than their ends
-//! (`rule: right`, eq. 3).
+//! parts sum to `y_c(x) − y_c(0)`. Ours: the baseline is the zero of the normalized image (the ImageNet mean for
+//! torchvision's networks, neutral gray for EfficientNet-Lite), and the integral is approximated at the middles of `n`
+//! steps, which is closer than at their ends (`rule: right`, eq. 3).
 
 use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
 use serde::{Deserialize, Serialize};

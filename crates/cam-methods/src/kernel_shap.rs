@@ -6,9 +6,8 @@
 //! `π`, each with its complement (Covert and Lee 2021, <https://arxiv.org/abs/2012.01536>). Ours: superpixels are SLIC's,
 //! the constraint holds exactly, and no superpixel is left out (the package `shap` keeps ten by default).
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject, logits_in_chunks};
-use rand::{RngExt, SeedableRng, seq::index};
-use rand_chacha::ChaCha8Rng;
+use cam_core::{About, Cost, FeatureShape, Method, Subject, logits_in_chunks, method_rng};
+use rand::{Rng, RngExt, seq::index};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -44,7 +43,7 @@ impl Method for KernelShap {
         let _no_grad = tch::no_grad_guard();
         let superpixels = Superpixels::of(subject.image(), self.superpixels);
         let d = superpixels.len();
-        let mut rng = ChaCha8Rng::seed_from_u64(subject.seed());
+        let mut rng = method_rng(subject.seed());
         let (mut rows, weights) = coalitions(d, self.n_samples as usize, &mut rng);
         rows.push(vec![false; d]);
         let logits = logits_in_chunks(subject.classifier(), rows.len() as i64, |range| {
@@ -76,7 +75,7 @@ impl Method for KernelShap {
 }
 
 /// Coalitions of `d` players, neither all nor none of them, and their weights: every one, or `n` drawn in pairs.
-fn coalitions(d: usize, n: usize, rng: &mut ChaCha8Rng) -> (Vec<Vec<bool>>, Vec<f64>) {
+fn coalitions(d: usize, n: usize, rng: &mut impl Rng) -> (Vec<Vec<bool>>, Vec<f64>) {
     // Of s players, as a share of all sizes: every coalition of that size has an equal part of it.
     let of_size = |s: usize| (d - 1) as f64 / (s * (d - s)) as f64;
     if d < 32 && (1_usize << d) - 2 <= n {
@@ -132,7 +131,7 @@ mod tests {
 
     #[test]
     fn drawn_coalitions_come_in_pairs_and_small_and_large_ones_more_often() {
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut rng = method_rng(0);
         let (rows, weights) = coalitions(20, 2001, &mut rng);
         assert_eq!((rows.len(), weights), (2001, vec![1.0; 2001]));
         for pair in rows[..2000].chunks_exact(2) {
@@ -149,7 +148,7 @@ mod tests {
 
     #[test]
     fn an_additive_game_is_found_from_few_drawn_coalitions() {
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut rng = method_rng(3);
         let truth: Vec<f64> = (0..16).map(|i| f64::from(i) * 0.3 - 1.0).collect();
         let (rows, weights) = coalitions(16, 60, &mut rng);
         let truth = Tensor::from_slice(&truth);

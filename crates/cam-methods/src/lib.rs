@@ -1,4 +1,4 @@
-//! Explanation methods: one image and one class in, a raw map out. One file a method.
+//! Explanation methods: one image and one class in, a raw map out. One file per method.
 //!
 //! A method is its struct: the fields are the options of a sweep, the `Default` is the definition that cambench stands
 //! for, and the module's doc is citation, formula, and what is ours. To add one, write the file, then add its `mod`

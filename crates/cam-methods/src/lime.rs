@@ -3,12 +3,11 @@
 //! The image is cut into superpixels. `n_samples` images hide a random half of them, the first one none; a ridge regression
 //! of the class's probability on `z ∈ {0, 1}^d` (what is shown), each sample weighted by `exp(−D² / 2 width²)` with `D` the
 //! cosine distance of `z` from all ones, gives every superpixel its coefficient, which is the map there.
-//! Ours: superpixels are SLIC's instead of quickshift's, and what is hidden is 0 of the normalized image
+//! Ours: superpixels are SLIC's instead of quickshift's, and what is hidden is 0 in normalized space
 //! (`hide: mean`, the superpixel's own mean color, is the package's).
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject, logits_in_chunks};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use cam_core::{About, Cost, FeatureShape, Method, Subject, logits_in_chunks, method_rng};
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -56,7 +55,7 @@ impl Method for Lime {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
         let _no_grad = tch::no_grad_guard();
         let superpixels = Superpixels::of(subject.image(), self.superpixels);
-        let mut rng = ChaCha8Rng::seed_from_u64(subject.seed());
+        let mut rng = method_rng(subject.seed());
         let rows: Vec<Vec<bool>> = (0..self.n_samples)
             .map(|row| (0..superpixels.len()).map(|_| row == 0 || rng.random_bool(0.5)).collect())
             .collect();

@@ -1,8 +1,9 @@
 //! Occlusion (Zeiler and Fergus 2014, <https://arxiv.org/abs/1311.2901>).
 //!
-//! `M(i,j)`: how far the class's probability falls when a square is put over the image, averaged over the squares that
-//! cover the pixel. Squares have a side of `window` pixels and stand at `n × n` places, evenly from edge to edge.
-//! Ours: the square has the color 0 of the normalized image, which is the mean of the training images.
+//! `M(i,j)`: how far the class's probability drops when a square is put over the image, averaged over the squares that
+//! cover the pixel. Squares have a side of `window` pixels and are placed at `n × n` positions, evenly from edge to edge.
+//! Ours: the square has the color that normalization maps to 0, which is the ImageNet mean for torchvision's networks and
+//! neutral gray for EfficientNet-Lite.
 
 use cam_core::{About, Cost, FeatureShape, Method, Squares, Subject};
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,7 @@ impl Method for Occlusion {
     fn about(&self) -> About {
         About {
             title: "Occlusion",
-            summary: "how far the class's probability falls under a square, averaged over squares",
+            summary: "drop of the class's probability under a square, averaged over squares",
             source: "Zeiler and Fergus 2014, arXiv 1311.2901",
         }
     }

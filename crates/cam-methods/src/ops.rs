@@ -153,10 +153,21 @@ pub(crate) fn softmax_weighted(
     weighted_sum(&live, &scores.softmax(0, None::<Kind>)).relu()
 }
 
+/// The smallest and the largest value of each of `[N, 1, H, W]`: two of `[N, 1, 1, 1]`.
+fn extremes(masks: &Tensor) -> (Tensor, Tensor) {
+    let spatial = [-2_i64, -1];
+    (masks.amin(&spatial[..], true), masks.amax(&spatial[..], true))
+}
+
+/// Each of `[N, 1, H, W]` min-max normalized; none is constant.
+pub(crate) fn min_max_varying(masks: &Tensor) -> Tensor {
+    let (low, high) = extremes(masks);
+    (masks - &low) / (high - &low)
+}
+
 /// Each of `[N, 1, H, W]` min-max normalized, and 0 where it is constant.
 pub(crate) fn min_max_each(masks: &Tensor) -> Tensor {
-    let spatial = [-2_i64, -1];
-    let (low, high) = (masks.amin(&spatial[..], true), masks.amax(&spatial[..], true));
+    let (low, high) = extremes(masks);
     let range = &high - &low;
     // Upsampling a constant may round.
     let is_constant = range.le_tensor(&(high.abs().maximum(&low.abs()) * 1e-6));

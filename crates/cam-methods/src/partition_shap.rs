@@ -8,7 +8,7 @@
 //! `½ (v(S∪A) − v(S)) + ½ (v(S∪A∪B) − v(S∪B))`, and its own halves share each of the two terms in the same way. Their sum
 //! is `v(all) − v(none)`, however many are asked for: the terms that add most are divided first, and what is not divided
 //! when `max_evals` are used up is spread evenly. Ours: pixels are not divided into colors, and of equals the earlier one
-//! is divided first, where `shap` draws lots.
+//! is divided first, where `shap` breaks ties at random.
 
 use cam_core::{About, Cost, FeatureShape, Fill, Method, Subject, logits_in_chunks};
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ impl Method for PartitionShap {
     fn about(&self) -> About {
         About {
             title: "Partition SHAP",
-            summary: "Owen values over halves of halves of the image, the weightiest divided first",
+            summary: "Owen values over recursive halves of the image, the weightiest divided first",
             source: "PartitionExplainer of shap, github.com/shap/shap; Owen 1977",
         }
     }

@@ -1,11 +1,10 @@
 //! A control: noise, which knows neither image nor class.
 //!
-//! `M(i,j) ~ U(0, 1)`, independently at every pixel, from the image's seed. A metric that prefers a method to this one by
-//! less than its interval has not seen that method.
+//! `M(i,j) ~ U(0, 1)`, independently at every pixel, from the image's seed. A method that is not significantly
+//! better than this by a metric has not been shown to explain anything by it.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use cam_core::{About, Cost, FeatureShape, Method, Subject, method_rng};
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -16,7 +15,7 @@ pub struct Random {}
 
 impl Method for Random {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
-        let mut rng = ChaCha8Rng::seed_from_u64(subject.seed());
+        let mut rng = method_rng(subject.seed());
         let [height, width] = subject.size();
         let values: Vec<f32> = (0..height * width).map(|_| rng.random()).collect();
         Tensor::from_slice(&values).to_device(subject.image().device()).view([height, width])

@@ -1,7 +1,7 @@
 //! A control: a method on a randomized copy of the network (Adebayo et al. 2018, <https://arxiv.org/abs/1810.03292>).
 //!
-//! The method's map of the same image and class, of the network with random weights in all its stages. What such a map
-//! scores, the network's shape and the image score by themselves, without anything learned.
+//! The method's map of the same image and class, for the network with random weights in all its stages. What such a map
+//! scores, the architecture and the image achieve alone, without anything learned.
 
 use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject, Target};
 use tch::Tensor;

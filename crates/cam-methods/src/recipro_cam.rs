@@ -1,6 +1,6 @@
 //! Recipro-CAM (Byun and Lee 2022, <https://arxiv.org/abs/2209.14074>).
 //!
-//! `M(i, j) = g_c(m_ij ⊙ F)`: the head's answer when it sees one position of the activations and zeros elsewhere, for every
+//! `M(i, j) = g_c(m_ij ⊙ F)`: the head's output when it sees one position of the activations and zeros elsewhere, for every
 //! position. With `gaussian`, the position's column is spread over its 3×3 neighborhood by `[1 2 1]ᵀ[1 2 1] / 16`, cut off
 //! at the border and not renormalized (the authors' convolutional version). Ours: `score: logit` is the default as the
 //! paper's text has it (its code takes `softmax`), and a pooled linear head needs one matrix product for all positions.
@@ -55,7 +55,7 @@ impl Method for ReciproCam {
     fn about(&self) -> About {
         About {
             title: "Recipro-CAM",
-            summary: "the head's answer to each position of the activations alone",
+            summary: "the head's output for each position of the activations alone",
             source: "Byun and Lee 2022, arXiv 2209.14074",
         }
     }

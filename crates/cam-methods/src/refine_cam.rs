@@ -2,8 +2,8 @@
 //!
 //! `M = Π_l mm(U(C_l))` over layers `l` of several resolutions, `C_l` being the Grad-CAM++ map at a layer, `U` the upsampling
 //! to the image and `mm` the min-max normalization: coarse maps say where, fine ones what. Ours: the layers are found and
-//! not named, namely the one under explanation and the last one of each finer resolution before it; a map that is
-//! constant is 0, and so is the product.
+//! not named, namely the target layer and the last one of each finer resolution before it; a constant map is 0, and so is
+//! the product.
 
 use cam_core::{
     About, Cost, Degenerate, FeatureShape, Method, Requirement, Subject, min_max, upsample,

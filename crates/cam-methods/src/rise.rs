@@ -4,9 +4,8 @@
 //! `s × s` grid that keeps a cell with probability `p`, upsampled bilinearly to `s + 1` cells of `⌈H/s⌉` pixels and cropped
 //! at a random offset. Ours: masks come from a portable generator seeded per image and are never stored.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject, logits_in_chunks};
-use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use cam_core::{About, Cost, FeatureShape, Method, Subject, logits_in_chunks, method_rng};
+use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -56,7 +55,7 @@ impl Default for Rise {
 
 impl Method for Rise {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
-        let rng = ChaCha8Rng::seed_from_u64(subject.seed());
+        let rng = method_rng(subject.seed());
         self.weigh(subject, self.masks(subject.image(), rng))
     }
 
@@ -222,9 +221,9 @@ mod tests {
     #[test]
     fn a_mask_is_its_grid_upsampled_bilinearly_and_cropped() {
         let rise = Rise { cells: 3, ..Rise::default() };
-        let masks = rise.masks(&image(20, 12), ChaCha8Rng::seed_from_u64(3))(5);
+        let masks = rise.masks(&image(20, 12), method_rng(3))(5);
         // The same draws, and libtorch's own interpolation in two dimensions.
-        let rng = ChaCha8Rng::seed_from_u64(3);
+        let rng = method_rng(3);
         let mut grids = Grids { rise, rng, cell: [7, 4], opposite: None };
         for n in 0..5 {
             let Grid { kept, offset: [top, left] } = grids.next();
@@ -239,7 +238,7 @@ mod tests {
     #[test]
     fn the_masks_of_an_antithetic_pair_keep_what_the_other_one_drops() {
         let rise = Rise { sampling: Sampling::Antithetic, ..Rise::default() };
-        let masks = rise.masks(&image(56, 42), ChaCha8Rng::seed_from_u64(5))(3);
+        let masks = rise.masks(&image(56, 42), method_rng(5))(3);
         let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
         let (first, second, third) = (masks.get(0), masks.get(1), masks.get(2));
         assert!(off(&(&first + second), &first.ones_like()) < 1e-6);
@@ -256,7 +255,7 @@ mod tests {
             (0.8, Sampling::Antithetic),
         ] {
             let rise = Rise { p, sampling, ..Rise::default() };
-            let masks = rise.masks(&image(56, 42), ChaCha8Rng::seed_from_u64(1))(400);
+            let masks = rise.masks(&image(56, 42), method_rng(1))(400);
             assert_eq!(masks.size(), [400, 1, 56, 42]);
             assert!(masks.min().double_value(&[]) >= 0.0 && masks.max().double_value(&[]) <= 1.0);
             let mean = masks.mean(Kind::Double).double_value(&[]);
@@ -282,7 +281,7 @@ mod tests {
         let image = Tensor::ones([1, 3, 14, 14], (Kind::Float, tch::Device::Cpu));
         let subject = Subject::new(&Constant, image, Target::Class(0), 7);
         let rise = Rise { n_masks: 20, ..Rise::default() };
-        let mean = rise.masks(subject.image(), ChaCha8Rng::seed_from_u64(7))(20).mean_dim(
+        let mean = rise.masks(subject.image(), method_rng(7))(20).mean_dim(
             &[0_i64, 1][..],
             false,
             None::<Kind>,

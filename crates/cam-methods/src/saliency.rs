@@ -41,7 +41,7 @@ impl Method for Saliency {
     fn about(&self) -> About {
         About {
             title: "Saliency",
-            summary: "size of the logit's gradient in each pixel",
+            summary: "magnitude of the logit's gradient in each pixel",
             source: "Simonyan et al. 2013, arXiv 1312.6034",
         }
     }

@@ -16,7 +16,7 @@ use cam_core::{About, Cost, FeatureShape, Fill, Method, Subject, logits_in_chunk
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::ops::{min_max_each, weighted_sum};
+use crate::ops::{min_max_each, min_max_varying, weighted_sum};
 
 /// Score-CAM.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -142,15 +142,12 @@ impl ScoreCam {
 impl ChannelMasks {
     /// Masks `[N, 1, H, W]` of channels `[N, 1, h, w]`, of which none is constant.
     fn of(self, channels: &Tensor, size: [i64; 2]) -> Tensor {
-        let min_max = |masks: Tensor| {
-            let spatial = [-2_i64, -1];
-            let (low, high) = (masks.amin(&spatial[..], true), masks.amax(&spatial[..], true));
-            (masks - &low) / (high - &low)
-        };
         match self {
-            Self::UpsampleFirst => min_max(upsample(channels, size)),
-            Self::NormalizeFirst => upsample(&min_max(channels.shallow_clone()), size),
-            Self::AlignedCorners => min_max(channels.upsample_bilinear2d(size, true, None, None)),
+            Self::UpsampleFirst => min_max_varying(&upsample(channels, size)),
+            Self::NormalizeFirst => upsample(&min_max_varying(channels), size),
+            Self::AlignedCorners => {
+                min_max_varying(&channels.upsample_bilinear2d(size, true, None, None))
+            }
         }
     }
 }

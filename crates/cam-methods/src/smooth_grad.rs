@@ -4,9 +4,7 @@
 //! image's range. `squared: true` averages the squares instead (Hooker et al. 2019, <https://arxiv.org/abs/1806.10758>).
 //! Ours: noise from a portable generator seeded per image.
 
-use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject, method_rng};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -43,7 +41,7 @@ impl Method for SmoothGrad {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
         let image = subject.image();
         let sigma = (image.max() - image.min()) * self.noise;
-        let mut rng = ChaCha8Rng::seed_from_u64(subject.seed());
+        let mut rng = method_rng(subject.seed());
         let mean = mean_in_chunks(subject, i64::from(self.n), |copies| {
             let clean = image.repeat([copies.end - copies.start, 1, 1, 1]);
             let noisy = &clean + normal(&clean, &mut rng) * &sigma;
@@ -64,7 +62,7 @@ impl Method for SmoothGrad {
     fn about(&self) -> About {
         About {
             title: "SmoothGrad",
-            summary: "size of the logit's gradient in each pixel, averaged over noisy copies of the image",
+            summary: "magnitude of the logit's gradient in each pixel, averaged over noisy copies of the image",
             source: "Smilkov et al. 2017, arXiv 1706.03825",
         }
     }

@@ -5,9 +5,7 @@
 //! Ours: all three derivatives are averaged and `F` is that of the clean image; `weights` has the paper's numerator, and
 //! torch-cam, which takes the last noisy copy, before and since it adds an epsilon.
 
-use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use cam_core::{About, Cost, FeatureShape, Method, Requirement, Subject, method_rng};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -118,7 +116,7 @@ impl SmoothGradCamPp {
             return Noisy { means, g, features: subject.features().shallow_clone() };
         }
         let n = i64::from(self.n.max(1));
-        let mut rng = ChaCha8Rng::seed_from_u64(subject.seed());
+        let mut rng = method_rng(subject.seed());
         let mut all: Option<Noisy> = None;
         for start in (0..n).step_by(subject.classifier().batch() as usize) {
             let len = subject.classifier().batch().min(n - start);

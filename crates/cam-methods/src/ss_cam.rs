@@ -5,9 +5,7 @@
 //! normalize after that; the baseline's score that it subtracts cancels in the softmax. Ours: a channel that is zero
 //! everywhere adds nothing to the sum, so it is not run, and is left out of the softmax; the map differs by a factor.
 
-use cam_core::{About, Cost, FeatureShape, Method, Subject, upsample};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use cam_core::{About, Cost, FeatureShape, Method, Subject, method_rng, upsample};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -34,7 +32,7 @@ impl Default for SsCam {
 impl Method for SsCam {
     fn explain(&self, subject: &Subject<'_>) -> Tensor {
         let _no_grad = tch::no_grad_guard();
-        let mut rng = ChaCha8Rng::seed_from_u64(subject.seed());
+        let mut rng = method_rng(subject.seed());
         softmax_weighted(subject, i64::from(self.n), |channels, _| {
             let masks = upsample(channels, subject.size());
             let noise = normal(&masks, &mut rng) * self.sigma;

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hide {
-    /// 0 of the normalized image, the mean color of the training images.
+    /// 0 of the normalized image: the ImageNet mean for torchvision's networks, neutral gray for EfficientNet-Lite.
     Zero,
     /// The superpixel's own mean color.
     Mean,

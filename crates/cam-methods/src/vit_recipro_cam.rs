@@ -1,9 +1,9 @@
 //! ViT-Recipro-CAM (Byun and Lee 2023, <https://arxiv.org/abs/2310.02588>).
 //!
-//! `M(i, j) = g_c(class token, m_ij ⊙ F)`: the head's answer when it sees the tokens of one neighborhood and zeros
+//! `M(i, j) = g_c(class token, m_ij ⊙ F)`: the head's output when it sees the tokens of one neighborhood and zeros
 //! elsewhere, for every position. The mask `m_ij` is `[1 2 1]ᵀ[1 2 1] / 16` around the position, cut off at the border, or
 //! one position alone; every token keeps its own features, while Recipro-CAM's Gaussian spreads those of the middle.
-//! Ours: F is masked at the cut, in the shortcut around the next block too (the authors' code leaves that whole);
+//! Ours: F is masked at the cut, in the shortcut around the next block too (the authors' code leaves that intact);
 //! `score: logit` is the default, their code takes `softmax`; without class tokens it runs on any network.
 
 use cam_core::{About, Cost, FeatureShape, Method, Subject, head_in_chunks};
@@ -59,7 +59,7 @@ impl Method for VitReciproCam {
     fn about(&self) -> About {
         About {
             title: "ViT-Recipro-CAM",
-            summary: "the head's answer to the class token and each neighborhood of tokens alone",
+            summary: "the head's output for the class token and each neighborhood of tokens alone",
             source: "Byun and Lee 2023, arXiv 2310.02588",
         }
     }

@@ -1,11 +1,11 @@
-//! ARCC, with ROAD in the place of ADCC's drop (pytorch-grad-cam, <https://github.com/jacobgil/pytorch-grad-cam>, after the
+//! ARCC, with ROAD in place of ADCC's drop (pytorch-grad-cam, <https://github.com/jacobgil/pytorch-grad-cam>, after the
 //! RefineCAM paper).
 //!
 //! `3 / (1/C + 1/(1 - X) + 1/R)`: the harmonic mean of coherency, one minus complexity, and `R = 2 ROAD`, no less than 0, with
-//! 20, 40, 60 and 80 percent of the pixels taken away. Of one image, as there; a table shows the mean over images, which is
+//! 20, 40, 60 and 80 percent of the pixels removed. Of one image, as there; a table shows the mean over images, which is
 //! `adcc_per_image`'s statistic and not `adcc`'s. Ours: 0 where a term is 0, without an epsilon.
 
-use cam_core::{About, Better, Explained, Metric, Probe, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::{Coherency, Complexity, Road};
@@ -50,8 +50,8 @@ impl Metric for Arcc {
         }
     }
 
-    fn forwards(&self, method_forwards: u64) -> u64 {
-        method_forwards + self.road().forwards(method_forwards)
+    fn forwards(&self, method_forwards: u64, features: FeatureShape) -> u64 {
+        method_forwards + self.road().forwards(method_forwards, features)
     }
 }
 

@@ -3,7 +3,7 @@
 //! `max(0, o - y) / (1 - y)` with `y` the class's softmax probability on the image and `o` on the explanation image `x ⊙ M`:
 //! the counterpart of average drop. Ours: a probability of exactly 1 cannot gain.
 
-use cam_core::{About, Better, Explained, Metric, Probe, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 /// Average Gain, of one image.
@@ -29,12 +29,12 @@ impl Metric for AverageGain {
     fn about(&self) -> About {
         About {
             title: "Average Gain",
-            summary: "share of what the confidence lacks that the explanation image adds",
+            summary: "share of the missing confidence that the explanation image adds",
             source: "Zhang et al. 2024, arXiv 2301.07002",
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         1
     }
 }

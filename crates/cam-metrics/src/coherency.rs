@@ -4,12 +4,10 @@
 //! class, at the image's size (`at: layer`: at the layer's). Ours: a second map that is constant counts as correlation 0, and a
 //! random method draws from the same seed for both maps.
 
-use cam_core::{About, Better, Degenerate, Explained, Metric, Probe, Score};
+use cam_core::{About, Better, Degenerate, Explained, FeatureShape, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
 
-use crate::correlation::pearson;
-
-use crate::Resolution;
+use crate::{Resolution, correlation::pearson};
 
 /// Coherency; not defined for imported maps, which cannot be made again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +50,7 @@ impl Metric for Coherency {
         }
     }
 
-    fn forwards(&self, method_forwards: u64) -> u64 {
+    fn forwards(&self, method_forwards: u64, _: FeatureShape) -> u64 {
         method_forwards
     }
 }

@@ -3,9 +3,11 @@
 //! The mean of the normalized map: its L1 norm over its number of pixels. Ours: at the image's size, where it equals the
 //! mean of the small map for integer factors; `at: layer` is the mean of the small map, as Recipro-CAM's authors compute it.
 
-use cam_core::{About, Better, Explained, Map, Metric, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Score};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Kind;
+
+use crate::Resolution;
 
 /// Complexity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,26 +20,6 @@ pub struct Complexity {
 impl Default for Complexity {
     fn default() -> Self {
         Self { at: Resolution::Image }
-    }
-}
-
-/// At which size maps are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Resolution {
-    /// The image's, `[H, W]`.
-    Image,
-    /// That of the layer under explanation, `[h, w]`; larger maps are averaged.
-    Layer,
-}
-
-impl Resolution {
-    /// A normalized map at that size.
-    pub(crate) fn of(self, explained: &Explained<'_>, map: &Map) -> Tensor {
-        match self {
-            Self::Image => map.unit().shallow_clone(),
-            Self::Layer => explained.at_layer(map),
-        }
     }
 }
 
@@ -59,7 +41,7 @@ impl Metric for Complexity {
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         0
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use cam_core::{About, Better, Explained, Fill, Metric, Order, Output, Probe, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Fill, Metric, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::perturbation::{Area, Direction, Perturbation, Sampling, Unit};
@@ -65,13 +65,13 @@ impl Metric for Deletion {
     fn about(&self) -> About {
         About {
             title: "Deletion",
-            summary: "area under the confidence while the most salient pixels go first",
+            summary: "area under the confidence while pixels are removed, the most salient first",
             source: "Petsiuk et al. 2018, arXiv 1806.07421",
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
-        self.perturbation().forwards()
+    fn forwards(&self, _: u64, features: FeatureShape) -> u64 {
+        self.perturbation().forwards(features)
     }
 }
 

@@ -4,7 +4,7 @@
 //! Ours: both are of the class under explanation (the code of the ADCC paper takes the largest probability for `y`:
 //! `reference: largest`), and of a probability of exactly 0 there is no share, and so no score.
 
-use cam_core::{About, Better, Explained, Metric, Probe, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Probe, Score};
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 
@@ -66,7 +66,7 @@ impl Metric for Drop {
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         1
     }
 }

@@ -1,8 +1,11 @@
-//! Effective complexity (Nguyen and Martínez 2020, <https://arxiv.org/abs/2007.07584>), as Quantus has it.
+//! Effective complexity (`EffectiveComplexity` of Quantus,
+//! <https://github.com/understandable-machine-intelligence-lab/Quantus>).
 //!
-//! The share of pixels above a threshold, `mean(M > 1e-5)`. Ours: a share of the pixels instead of their number.
+//! The share of pixels above a threshold, `mean(M > 1e-5)`. Nguyen and Martínez (2020, <https://arxiv.org/abs/2007.07584>),
+//! whom Quantus cites, define it otherwise: as the fewest features with which the network's expected loss stays below a
+//! bound. Ours: Quantus' count divided by the number of pixels.
 
-use cam_core::{About, Better, Explained, Metric, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Score};
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 
@@ -34,12 +37,12 @@ impl Metric for EffectiveComplexity {
     fn about(&self) -> About {
         About {
             title: "Effective complexity",
-            summary: "share of the pixels that the map does not leave at nothing",
-            source: "Nguyen and Martinez 2020, arXiv 2007.07584",
+            summary: "share of the pixels at which the map exceeds a small threshold",
+            source: "Quantus; defined otherwise by Nguyen and Martinez 2020, arXiv 2007.07584",
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         0
     }
 }

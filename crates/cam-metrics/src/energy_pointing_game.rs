@@ -4,7 +4,7 @@
 //! boxes' share of the area. On collages (`layout: grid`) it is GridPG (Rao et al. 2022,
 //! <https://arxiv.org/abs/2205.10435>). What bicubic upsampling puts beyond [0, 1] is cut off.
 
-use cam_core::{About, Better, Explained, Metric, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Score};
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 
@@ -37,7 +37,7 @@ impl Metric for EnergyPointingGame {
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         0
     }
 }

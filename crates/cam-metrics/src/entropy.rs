@@ -4,7 +4,7 @@
 //! largest value `ln n`, so that it is a fraction; times `ln n` it is the "Complexity" of Quantus, Xplique and LATEC. What bicubic
 //! upsampling puts beyond [0, 1] is cut off.
 
-use cam_core::{About, Better, Explained, Metric, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Score};
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 
@@ -35,7 +35,7 @@ impl Metric for Entropy {
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         0
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! 1 where the class's softmax probability on the explanation image is larger than on the image (strictly), else 0.
 
-use cam_core::{About, Better, Explained, Metric, Output, Probe, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 /// Increase in confidence, of one image.
@@ -44,7 +44,7 @@ impl Metric for Increase {
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         1
     }
 }

@@ -1,11 +1,11 @@
 //! Infidelity (Yeh et al. 2019, <https://arxiv.org/abs/1901.09392>, square removal).
 //!
-//! `min_β mean_I (β Σ_{p in I} M_p - (f(x) - f(x without I)))²`, `f` the class's softmax probability, over squares `I` at `n × n` places,
-//! evenly from edge to edge. A map is the share that a pixel has in the score, so what a square takes is the sum of the map
-//! below it. Ours: a map has no scale, so the best factor β is part of the definition, as the authors' code and Captum's
-//! `normalize` have it; all squares of a grid instead of random ones; no sampling error is left.
+//! `min_β mean_I (β Σ_{p in I} M_p - (f(x) - f(x without I)))²`, `f` the class's softmax probability, over squares `I` at
+//! `n × n` places, evenly from edge to edge. A map is the share that a pixel has in the score, so what a square takes is
+//! the sum of the map below it. Ours: a map has no scale, so the best factor β is part of the definition, as the authors'
+//! code and Captum's `normalize` have it; all squares of a grid instead of random ones; no sampling error is left.
 
-use cam_core::{About, Better, Explained, Metric, Score, Squares};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Score, Squares};
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 
@@ -57,12 +57,12 @@ impl Metric for Infidelity {
     fn about(&self) -> About {
         About {
             title: "Infidelity",
-            summary: "squared difference between what squares of the map sum to and what they take, at the best scale",
+            summary: "squared difference between the sum of the map over a square and the confidence lost there, at the best scale",
             source: "Yeh et al. 2019, arXiv 1901.09392",
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         u64::from(self.n).pow(2)
     }
 }

@@ -1,11 +1,12 @@
 //! Insertion (Petsiuk et al. 2018, <https://arxiv.org/abs/1806.07421>, section 4.2).
 //!
-//! The area under the class's softmax probability (`score: logit`: its logit) while a blurred image gets its pixels back, the most salient first.
-//! Ours: the exact blur of the authors' evaluation code, equal values in row-major order, both end points in the area.
+//! The area under the class's softmax probability (`score: logit`: its logit) while a blurred image gets its pixels back,
+//! the most salient first. Ours: the exact blur of the authors' evaluation code, equal values in row-major order, both end
+//! points in the area.
 
 use std::ops::RangeInclusive;
 
-use cam_core::{About, Better, Explained, Fill, Metric, Order, Output, Probe, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Fill, Metric, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::perturbation::{Area, Direction, Perturbation, Sampling, Unit};
@@ -65,13 +66,13 @@ impl Metric for Insertion {
     fn about(&self) -> About {
         About {
             title: "Insertion",
-            summary: "area under the confidence while the most salient pixels come back first",
+            summary: "area under the confidence while pixels are restored, the most salient first",
             source: "Petsiuk et al. 2018, arXiv 1806.07421",
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
-        self.perturbation().forwards()
+    fn forwards(&self, _: u64, features: FeatureShape) -> u64 {
+        self.perturbation().forwards(features)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Metrics: one explained image in, one number out. One file a metric.
+//! Metrics: one explained image in, one number out. One file per metric.
 //!
 //! A metric is its struct: the fields are the options of a sweep, the `Default` is the definition that cambench stands
 //! for, and the module's doc is citation, formula, and what is ours. To add one, write the file, then add its `mod` line
@@ -23,6 +23,7 @@ mod perturbation;
 mod pixel_flipping;
 mod pointing_game;
 mod relevance_rank;
+mod resolution;
 mod road;
 mod sparseness;
 mod sufficiency;
@@ -31,7 +32,7 @@ pub use arcc::Arcc;
 pub use average_gain::AverageGain;
 pub use cam_core::{Fill, Metric, Order, Output};
 pub use coherency::Coherency;
-pub use complexity::{Complexity, Resolution};
+pub use complexity::Complexity;
 pub use deletion::Deletion;
 pub use drop::{Drop, Reference};
 pub use effective_complexity::EffectiveComplexity;
@@ -46,6 +47,7 @@ pub use perturbation::{Area, Sampling, Unit};
 pub use pixel_flipping::PixelFlipping;
 pub use pointing_game::PointingGame;
 pub use relevance_rank::RelevanceRank;
+pub use resolution::Resolution;
 pub use road::Road;
 pub use sparseness::Sparseness;
 pub use sufficiency::Sufficiency;

@@ -1,10 +1,10 @@
 //! Max-sensitivity (Yeh et al. 2019, <https://arxiv.org/abs/1901.09392>).
 //!
-//! `max_δ ‖M(x + δ) - M(x)‖ / ‖M(x)‖`, Euclidean norms over pixels, for `n` perturbations of uniform noise in `[-r, r]`, same class.
-//! `n` and `r` are Captum's. Ours: normalized maps at the image's size, so that a method's scale and offset do not matter;
-//! a random method draws from the same seed for all maps; a second map that is constant counts as one of zeros.
+//! `max_δ ‖M(x + δ) - M(x)‖ / ‖M(x)‖`, Euclidean norms over pixels, for `n` perturbations of uniform noise in `[-r, r]`,
+//! same class. `n` and `r` are Captum's. Ours: normalized maps at the image's size, so that a method's scale and offset do
+//! not matter; a random method draws from the same seed for all maps; a second map that is constant counts as one of zeros.
 
-use cam_core::{About, Better, Degenerate, Explained, Metric, Score, rng};
+use cam_core::{About, Better, Degenerate, Explained, FeatureShape, Metric, Score, metric_rng};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -32,7 +32,7 @@ impl Metric for MaxSensitivity {
         let (subject, map) = (explained.subject(), explained.map().unit());
         let (method, image) = (explained.method()?, subject.image());
         let norm = |map: &Tensor| map.square().sum(Kind::Double).sqrt().double_value(&[]);
-        let mut random = rng(subject.seed());
+        let mut random = metric_rng(subject.seed());
         let mut largest = 0.0;
         for _ in 0..self.n {
             let noise: Vec<f64> = (0..image.numel())
@@ -69,7 +69,7 @@ impl Metric for MaxSensitivity {
         }
     }
 
-    fn forwards(&self, method_forwards: u64) -> u64 {
+    fn forwards(&self, method_forwards: u64, _: FeatureShape) -> u64 {
         u64::from(self.n) * method_forwards
     }
 }

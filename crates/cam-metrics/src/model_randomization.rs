@@ -2,11 +2,13 @@
 //!
 //! `1/n Σ_i ρ(M, M_i)` with `ρ` Spearman's rank correlation of normalized maps at the image's size, and `M_i` the same method's
 //! map, for the same class, of the network whose last `i/n` of stages have random weights; the last one is random as a
-//! whole. A map that stays what it was does not explain what the network has learned. Ours: stages of the network instead
+//! whole. A map that stays the same does not explain what the network has learned. Ours: stages of the network instead
 //! of single layers, the clean map itself not among them (Quantus averages it in), and a random map that is constant
 //! counts as correlation 0, and one that is the same as 1.
 
-use cam_core::{About, Better, Degenerate, Explained, Metric, Score, Subject, Target};
+use cam_core::{
+    About, Better, Degenerate, Explained, FeatureShape, Metric, Score, Subject, Target,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{correlation::spearman, mean};
@@ -61,12 +63,12 @@ impl Metric for ModelRandomization {
     fn about(&self) -> About {
         About {
             title: "Model randomization",
-            summary: "rank correlation with maps of the network with ever more random weights",
+            summary: "rank correlation with maps of the network as more and more of its weights are random",
             source: "Adebayo et al. 2018, arXiv 1810.03292",
         }
     }
 
-    fn forwards(&self, method_forwards: u64) -> u64 {
+    fn forwards(&self, method_forwards: u64, _: FeatureShape) -> u64 {
         u64::from(self.n) * method_forwards
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cam_core::{Better, Explained, Fill, Order, Output, Probe, Score};
+use cam_core::{Better, Explained, FeatureShape, Fill, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 /// Pixels or cells that go, a step at a time, from the image to a fill or the other way.
@@ -82,11 +82,11 @@ impl Perturbation {
         }
     }
 
-    /// How many images one score runs, the clean image left out; of cells, for a grid of 7 × 7.
-    pub(crate) fn forwards(self) -> u64 {
+    /// How many images one score runs, the clean image left out, where activations have this shape.
+    pub(crate) fn forwards(self, features: FeatureShape) -> u64 {
         let steps = match self.unit {
             Unit::Pixels => i64::from(self.steps),
-            Unit::Cells | Unit::OverlappingCells => i64::from(self.steps).min(49),
+            Unit::Cells | Unit::OverlappingCells => self.n_steps(features.positions()),
         };
         match Refinement::of(self.sampling, steps) {
             None => steps as u64,

@@ -4,7 +4,7 @@
 //! The area under the class's softmax probability while pixels are replaced by the image's smallest value, the most
 //! salient first: deletion to black. Ours: all channels of a pixel go at once, and the area is deletion's.
 
-use cam_core::{About, Better, Explained, Fill, Metric, Order, Output, Probe, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Fill, Metric, Order, Output, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::perturbation::{Area, Direction, Perturbation, Sampling, Unit};
@@ -44,13 +44,13 @@ impl Metric for PixelFlipping {
     fn about(&self) -> About {
         About {
             title: "Pixel flipping",
-            summary: "area under the confidence while the most salient pixels turn black",
+            summary: "area under the confidence while pixels turn black, the most salient first",
             source: "Bach et al. 2015, doi 10.1371/journal.pone.0130140",
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
-        self.perturbation().forwards()
+    fn forwards(&self, _: u64, features: FeatureShape) -> u64 {
+        self.perturbation().forwards(features)
     }
 }
 

@@ -4,7 +4,7 @@
 //! several equal maxima the share that hits, which is what a fair draw among them would score; the mean is over images,
 //! and not first over each class's.
 
-use cam_core::{About, Better, Explained, Metric, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Score};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -47,7 +47,7 @@ impl Metric for PointingGame {
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         0
     }
 }

@@ -3,7 +3,7 @@
 //! Of the `k` most salient pixels the share that lies in the object's boxes, `k` the number of pixels in these. Ours: equal
 //! values in row-major order.
 
-use cam_core::{About, Better, Explained, Metric, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Score};
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 
@@ -32,12 +32,12 @@ impl Metric for RelevanceRank {
     fn about(&self) -> About {
         About {
             title: "Relevance rank accuracy",
-            summary: "share of the most salient pixels, as many as are in the object's boxes, that are in them",
+            summary: "share of the most salient pixels, as many as the object's boxes have, that lie in the boxes",
             source: "Arras et al. 2022, arXiv 2003.07258",
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         0
     }
 }

@@ -2,11 +2,11 @@
 //! pytorch-grad-cam.
 //!
 //! `mean_s (f(x without the s least salient) - f(x without the s most salient)) / 2`, `f` the class's softmax probability. Pixels
-//! that are gone are imputed from their neighbors with a little noise, so that the hole itself says less than one of a
-//! single color. The shares `s` are 10 to 90 percent. Ours: noise from the image's seed, and exact shares of pixels,
+//! that are removed are imputed from their neighbors with a little noise, so that the hole itself reveals less than one of
+//! a single color. The shares `s` are 10 to 90 percent. Ours: noise from the image's seed, and exact shares of pixels,
 //! equal values in row-major order.
 
-use cam_core::{About, Better, Explained, Metric, Order, Probe, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Order, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::mean;
@@ -58,12 +58,12 @@ impl Metric for Road {
     fn about(&self) -> About {
         About {
             title: "ROAD",
-            summary: "half of how much more the most salient pixels take with them than the least salient, imputed",
+            summary: "half of how much more confidence is lost without the most salient pixels than without the least, imputed",
             source: "Rong et al. 2022, arXiv 2202.00449",
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         2 * self.removed.len() as u64
     }
 }

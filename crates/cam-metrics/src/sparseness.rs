@@ -3,7 +3,7 @@
 //! The Gini index of the normalized map, its values `a_1 ≤ .. ≤ a_n` in order: `Σ_i (2i - n - 1) a_i / (n Σ_i a_i)`. A constant map
 //! has 0, a single pixel `(n - 1) / n`. Ours: without an epsilon. What bicubic upsampling puts beyond [0, 1] is cut off.
 
-use cam_core::{About, Better, Explained, Metric, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Metric, Score};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -36,7 +36,7 @@ impl Metric for Sparseness {
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         0
     }
 }

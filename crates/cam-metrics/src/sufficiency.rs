@@ -4,7 +4,7 @@
 //! the pixels is left. The shares are the paper's: 1, 5, 10, 20 and 50 percent. Ours: pixels take the place of tokens, and
 //! those that are not left are 0 in normalized space. Quantus has another metric of this name, over pairs of images.
 
-use cam_core::{About, Better, Explained, Fill, Metric, Order, Probe, Score};
+use cam_core::{About, Better, Explained, FeatureShape, Fill, Metric, Order, Probe, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::mean;
@@ -57,7 +57,7 @@ impl Metric for Sufficiency {
         }
     }
 
-    fn forwards(&self, _: u64) -> u64 {
+    fn forwards(&self, _: u64, _: FeatureShape) -> u64 {
         self.kept.len() as u64
     }
 }

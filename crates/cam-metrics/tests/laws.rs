@@ -435,7 +435,23 @@ fn squares_over_an_image_are_asked_once_for_all_maps() {
         let map = Map::new(&map.view([4, 4]), [4, 4]).unwrap();
         infidelity.score(&Explained::new(&subject, &map, None)).unwrap();
     }
-    assert_eq!(counted.forwards(), 1 + infidelity.forwards(0));
+    let features = FeatureShape::of(subject.features());
+    assert_eq!(counted.forwards(), 1 + infidelity.forwards(0, features));
+}
+
+#[test]
+fn a_curve_over_cells_runs_as_many_images_as_the_layer_has_cells() {
+    let toy = Toy::network_a().with_batch(64);
+    let counted = cam_core::Counted::new(&toy);
+    let subject = Subject::new(&counted, Toy::waves(14, 14), Target::Class(0), 0);
+    let map = Map::new(&Toy::waves(14, 14).cos().view([14, 14]), [14, 14]).unwrap();
+    let features = FeatureShape::of(subject.features());
+    let deletion = Deletion { unit: cam_metrics::Unit::Cells, ..Deletion::default() };
+    assert_eq!(deletion.forwards(0, features), 196);
+    deletion.score(&Explained::new(&subject, &map, None)).unwrap();
+    assert_eq!(counted.forwards(), 1 + 196);
+    let coarse = Deletion { steps: 28, ..deletion };
+    assert_eq!(coarse.forwards(0, features), 28);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use cam_core::{Counted, Explained, Map, Probe, Subject, Target, toy::Toy};
+use cam_core::{Counted, Explained, FeatureShape, Map, Probe, Subject, Target, toy::Toy};
 use cam_metrics::{AnyMetric, Deletion, Fill, Insertion, Metric, Order, Sampling};
 use tch::Tensor;
 
@@ -91,7 +91,7 @@ fn an_adaptive_curve_beside_the_whole_one_is_free_and_near_it() {
     let adaptive = Deletion { steps: 200, sampling: Sampling::Adaptive, ..Deletion::default() };
     let alone = adaptive.score(&explained).unwrap();
     assert!(counted.forwards() - 1 <= 200 / 5 + 1, "{} images", counted.forwards());
-    assert_eq!(counted.forwards() - 1, adaptive.forwards(0));
+    assert_eq!(counted.forwards() - 1, adaptive.forwards(0, FeatureShape::of(subject.features())));
 
     let whole = Deletion { steps: 200, ..Deletion::default() }.score(&explained).unwrap();
     let before = counted.forwards();

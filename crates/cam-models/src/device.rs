@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use cam_core::USUAL_MEMORY;
 use tch::Device;
 
 /// Where to compute, as asked for: `auto`, `cpu`, `cuda` or `cuda:1`.
@@ -106,7 +107,7 @@ pub enum Multiply {
 
 /// How much memory a batch may take where nobody says, in bytes: more on a card, which is only fast with large ones.
 pub fn default_memory(device: Device) -> u64 {
-    if device.is_cuda() { 8 << 30 } else { 2 << 30 }
+    if device.is_cuda() { 8 << 30 } else { USUAL_MEMORY }
 }
 
 /// How many threads the calling thread's tensor operators use; other threads keep their own number.

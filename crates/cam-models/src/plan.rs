@@ -3,6 +3,7 @@
 //! Names, shapes, sizes and costs are read off the plan; [`crate::Network`] adds the weights.
 
 pub use cam_core::Activation;
+use cam_core::{INPUT, did_you_mean_aside};
 
 /// A backbone: stages that map `[N, 3, H, W]` to the last activations, then the head that maps those to logits.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,14 +184,9 @@ pub struct Extent {
     pub macs: i64,
 }
 
-/// ` (did you mean ...?)`, or nothing.
-pub(crate) fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |word| format!(" (did you mean `{word}`?)"))
-}
-
 /// A layer's name that no plan knows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no layer `{layer}`{}; layers are {}", hint(.nearest.as_deref()), .layers.join(", "))]
+#[error("no layer `{layer}`{}; layers are {}", did_you_mean_aside(.nearest.as_deref()), .layers.join(", "))]
 pub struct UnknownLayer {
     /// As asked for.
     pub layer: String,
@@ -201,9 +197,6 @@ pub struct UnknownLayer {
 }
 
 impl Plan {
-    /// The place before the first stage, as a layer's name: the image itself is explained.
-    pub const INPUT: &str = "input";
-
     /// How many stages come before a cut at `layer`.
     ///
     /// `layer` is `input`, a stage's name, or the name of a module that holds stages, whose last one is taken:
@@ -213,7 +206,7 @@ impl Plan {
     ///
     /// No stage of that name.
     pub fn resolve(&self, layer: &str) -> Result<usize, UnknownLayer> {
-        if layer == Self::INPUT {
+        if layer == INPUT {
             return Ok(0);
         }
         let is_inside = |name: &str| {
@@ -233,7 +226,7 @@ impl Plan {
 
     /// Every place to cut, from `input` on.
     pub fn layers(&self) -> Vec<String> {
-        std::iter::once(Self::INPUT.to_owned())
+        std::iter::once(INPUT.to_owned())
             .chain(self.stages.iter().map(|stage| stage.name.clone()))
             .collect()
     }
@@ -279,7 +272,7 @@ impl Plan {
 }
 
 /// Where the outputs of a convolution with `SAME` padding begin: zeros before and after `size` cells.
-pub fn same_padding(size: i64, kernel: i64, stride: i64) -> (i64, i64) {
+pub(crate) fn same_padding(size: i64, kernel: i64, stride: i64) -> (i64, i64) {
     let outputs = same_outputs(size, stride);
     let zeros = ((outputs - 1) * stride + kernel - size).max(0);
     (zeros / 2, zeros - zeros / 2)
@@ -386,7 +379,7 @@ impl Layer {
 
 impl Convolution {
     /// Inputs of one output.
-    pub fn fan_in(&self) -> i64 {
+    pub(crate) fn fan_in(&self) -> i64 {
         self.inputs / self.groups * self.kernel * self.kernel
     }
 }

@@ -89,7 +89,7 @@ fn what_else(name: &str, nearest: Option<&'static str>) -> String {
         _ => {}
     }
     let names: Vec<&str> = ZOO.iter().map(|row| row.name).collect();
-    format!("{}; models are {}", crate::plan::hint(nearest), names.join(", "))
+    format!("{}; models are {}", cam_core::did_you_mean_aside(nearest), names.join(", "))
 }
 
 /// The backbone of that name; timm's suffixes for the same weights (`.tv_in1k`, `.in1k`) are accepted.

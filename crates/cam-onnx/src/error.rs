@@ -57,7 +57,7 @@ pub enum Problem {
 
 /// A tensor's name that the graph does not know, or at which it cannot be cut.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}{}; `cambench inspect` lists the tensors at which this network can be cut", .nearest.as_ref().map_or_else(String::new, |word| format!(" (did you mean `{word}`?)")))]
+#[error("{reason}{}; `cambench inspect` lists the tensors at which this network can be cut", cam_core::did_you_mean_aside(.nearest.as_deref()))]
 pub struct UnknownTensor {
     /// What is wrong with the name.
     pub reason: String,

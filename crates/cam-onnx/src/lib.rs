@@ -16,7 +16,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! An operator is one `match` arm for reading it and one for running it, in the file of `ops/` that it belongs to.
+//! An operator is a variant of `Op` and its name in `OPERATORS` (`ops/mod.rs`), and one `match` arm for reading it and one
+//! for running it, in the file of `ops/` that it belongs to.
 
 mod analysis;
 mod attributes;
@@ -36,11 +37,12 @@ mod tensors;
 
 use std::ops::RangeInclusive;
 
+pub use cam_core::INPUT;
 pub use error::{OnnxError, Problem, UnknownTensor};
 pub use evaluate::{Evaluator, operators, read_tensor};
 pub use forms::Form;
 pub use hook::{Hook, HookError, Hooked, OnnxFile, Scale, hook};
-pub use network::{Cut, CutPoint, DefaultLayer, INPUT, Network, Options};
+pub use network::{Cut, CutPoint, DefaultLayer, Network, Options};
 
 /// Versions of the operators that are read.
 pub const OPSETS: RangeInclusive<i64> = 7..=28;

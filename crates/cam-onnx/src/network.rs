@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use cam_core::{
-    Biases, Classifier, ImageInput, LogitsOutput, PooledLinear, Port, filled_up, filled_up_to,
-    usual_batch,
+    Biases, Classifier, INPUT, ImageInput, LogitsOutput, PooledLinear, Port, USUAL_MEMORY,
+    filled_up, filled_up_to, usual_batch,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -36,7 +36,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { device: Device::Cpu, memory_bytes: 2 << 30, input_side: None, logits: None }
+        Self { device: Device::Cpu, memory_bytes: USUAL_MEMORY, input_side: None, logits: None }
     }
 }
 
@@ -94,7 +94,7 @@ pub struct DefaultLayer {
 impl CutPoint {
     /// Whether it is a map of features with more channels than rows and columns, and more than one of each: what a layer
     /// under explanation usually is.
-    pub fn is_feature_map(&self) -> bool {
+    pub(crate) fn is_feature_map(&self) -> bool {
         matches!(self.map_shape(), Some([channels, height, width])
             if height > 1 && width > 1 && height < channels && width < channels)
     }
@@ -109,9 +109,6 @@ impl CutPoint {
         self.form?.map_shape(&self.shape)
     }
 }
-
-/// The place before the first node, as a layer's name: the image itself is explained.
-pub const INPUT: &str = "input";
 
 impl Network {
     /// Reads a file, finds out how it takes batches and where it can be cut.

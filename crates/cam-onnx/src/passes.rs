@@ -1,8 +1,9 @@
 //! What makes a graph fast. Each pass changes results by rounding only, and leaves everything differentiable.
 //!
 //! `Pad` goes into the convolution behind it; batch normalizations, factors and offsets behind a convolution go into its
-//! weights, in double precision; a shortcut and a ReLU behind a convolution are done with it, in one pass over memory; matrix products with known weights become linear layers; activations that files spell
-//! out become one call. A value that is protected, because the graph is cut there, is still made.
+//! weights, in double precision; a shortcut and a ReLU behind a convolution are done with it, in one pass over memory;
+//! matrix products with known weights become linear layers; activations that files spell out become one call. A value
+//! that is protected, because the graph is cut there, is still made.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -505,8 +505,8 @@ fn both(text: &mut String, other: &str) {
     }
 }
 
-/// Of a row with the metrics of several runs.
-fn adcc_of(manifest: &RunManifest, row: &Record) -> Option<f64> {
+/// The ADCC that a row's own scores make; `None` where the run has none, or the row lacks a score of its parts.
+pub fn adcc_of(manifest: &RunManifest, row: &Record) -> Option<f64> {
     let [coherency, complexity, drop] = adcc_parts(manifest)?.map(|part| row.metrics[part]);
     Some(adcc(coherency?, complexity?, drop?))
 }

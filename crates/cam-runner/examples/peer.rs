@@ -190,17 +190,12 @@ impl Worker {
     /// The whole sweep from files to tables: `[drop, ..., complexity, adcc]` of the methods that are checked.
     fn sweep(&self, model: &Model) -> Result<Vec<f64>> {
         const CHECKED: [&str; 2] = ["grad_cam", "recipro_cam"];
-        let precision = match self.precision {
-            Precision::F32 => "f32",
-            Precision::Tf32 => "tf32",
-            Precision::Bf16 => "bf16",
-        };
         let weights = self.folder.join(format!("{}.safetensors", model.name));
         let sweep = json!({
             "name": "peers",
             "dataset": { "manifest": self.folder.join(format!("{}.photograph.yaml", model.name)) },
             "target": "label",
-            "models": [{ "name": model.name, "weights": weights, "precision": precision }],
+            "models": [{ "name": model.name, "weights": weights, "precision": self.precision }],
             "methods": [
                 { "name": "cam", "relu": false },
                 "grad_cam",

@@ -8,14 +8,13 @@ use cam_results::{Row, Status};
 
 use crate::{
     event::Event,
-    guard::guard,
     plan::{Networks, Plan, PlanError},
-    run::Cell,
+    run::ImageTask,
 };
 
 /// What a sweep will take, from its definitions and from one image of every cell.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Estimate {
+pub struct SweepEstimate {
     /// Images of the data set.
     pub n_images: usize,
     /// Rows of the run.
@@ -59,65 +58,19 @@ pub struct CellEstimate {
 ///
 /// # Errors
 /// Where a network cannot be loaded, or the device breaks down.
-pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimate, PlanError> {
+pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<SweepEstimate, PlanError> {
+    let (readable, unreadable) = read_all(plan);
     let mut cells = vec![];
-    let mut unreadable: Vec<String> = vec![];
     let mut bytes_per_image = 0;
-    let mut networks = Networks::default();
-    for (number, model) in plan.models.iter().enumerate() {
-        let loaded = model.load(&mut networks, plan.device, plan.memory(), on_event)?;
-        let cut = model.cut(loaded);
-        let mut tried = false;
-        for (index, photo) in
-            prefetch(plan.dataset.items.clone(), &model.preprocessing, plan.dataset.exif)
-        {
-            let item = &plan.dataset.items[index];
-            let photo = match photo {
-                Ok(photo) => photo,
-                Err(error) if number == 0 => {
-                    unreadable.push(error.to_string());
-                    continue;
-                }
-                Err(_) => continue,
-            };
-            // Every image is read once; one of them is enough for the networks.
-            if tried {
-                if number == 0 {
-                    continue;
-                }
-                break;
-            }
-            tried = true;
-            let cell = Cell { plan, model, cut: &*cut, image: &item.image, label: item.label };
-            let prepared = guard(|| cell.subject(&photo, plan.device));
-            for method in plan.sweep.methods.iter().filter(|method| method.runs_on(&model.name)) {
-                on_event(Event::RowStarted {
-                    model: &model.name,
-                    method: method.label(),
-                    image: &item.image,
-                });
-                let start = Instant::now();
-                let row = cell.compute(&prepared, method)?;
-                let cost = |method: &dyn Method| method.cost(model.shape);
-                let cost = method.source.method().map(cost).unwrap_or_default();
-                let own = cost.forwards;
-                let metrics: u64 =
-                    plan.sweep.metrics.iter().map(|metric| metric.metric.forwards(own)).sum();
-                let is_failed = row.record.status == Status::Failed;
-                if !is_failed {
-                    bytes_per_image += stored_bytes(&row);
-                }
-                let problem = row.record.error;
-                cells.push(CellEstimate {
-                    model: model.name.clone(),
-                    layer: model.layer.clone(),
-                    method: method.label().to_string(),
-                    forwards_per_image: own + metrics,
-                    head_forwards_per_image: cost.head_forwards,
-                    secs_per_image: start.elapsed().as_secs_f64(),
-                    problem,
-                    is_failed,
-                });
+    if let Some(place) = readable {
+        let mut networks = Networks::default();
+        for model in &plan.models {
+            let loaded = model.load(&mut networks, plan.resources, on_event)?;
+            let cut = model.cut(loaded);
+            let task = ImageTask { plan, model, cut: &*cut, place };
+            for (cell, bytes) in try_model(&task, on_event)? {
+                cells.push(cell);
+                bytes_per_image += bytes;
             }
         }
     }
@@ -125,7 +78,7 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
     let forwards = cells.iter().map(|cell| cell.forwards_per_image).sum::<u64>() * n_images as u64;
     let hours =
         cells.iter().map(|cell| cell.secs_per_image).sum::<f64>() * n_images as f64 / 3600.0;
-    Ok(Estimate {
+    Ok(SweepEstimate {
         n_images,
         n_rows: plan.n_rows(),
         cells,
@@ -135,6 +88,62 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Estimat
         memory_bytes: peak_memory(),
         unreadable,
     })
+}
+
+/// The place of the first image that can be read, and why others cannot.
+fn read_all(plan: &Plan) -> (Option<usize>, Vec<String>) {
+    let (mut readable, mut unreadable) = (None, vec![]);
+    let Some(model) = plan.models.first() else { return (readable, unreadable) };
+    let photos = prefetch(plan.dataset.items.clone(), &model.preprocessing, plan.dataset.exif);
+    for (place, photo) in photos {
+        match photo {
+            Ok(_) => readable = readable.or(Some(place)),
+            Err(error) => unreadable.push(error.to_string()),
+        }
+    }
+    (readable, unreadable)
+}
+
+/// Every method of a model on one image: what it takes, and its bytes on disk.
+fn try_model(
+    task: &ImageTask<'_>,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<Vec<(CellEstimate, u64)>, PlanError> {
+    let ImageTask { plan, model, .. } = *task;
+    let item = task.item();
+    let mut photos = prefetch(vec![item.clone()], &model.preprocessing, plan.dataset.exif);
+    let (_, photo) = photos.next().expect("one item is one photograph");
+    let prepared = task.prepare(photo);
+    let mut tried = vec![];
+    for method in plan.sweep.methods.iter().filter(|method| method.runs_on(&model.name)) {
+        on_event(Event::RowStarted {
+            model: &model.name,
+            method: method.label(),
+            image: &item.image,
+        });
+        let start = Instant::now();
+        let row = task.compute(&prepared, method)?;
+        let secs_per_image = start.elapsed().as_secs_f64();
+        let cost = |method: &dyn Method| method.cost(model.shape);
+        let cost = method.source.method().map(cost).unwrap_or_default();
+        let metrics = plan.sweep.metrics.iter();
+        let of_metrics: u64 =
+            metrics.map(|metric| metric.metric.forwards(cost.forwards, model.shape)).sum();
+        let is_failed = row.record.status == Status::Failed;
+        let bytes = if is_failed { 0 } else { stored_bytes(&row) };
+        let cell = CellEstimate {
+            model: model.name.clone(),
+            layer: model.layer.clone(),
+            method: method.label().to_string(),
+            forwards_per_image: cost.forwards + of_metrics,
+            head_forwards_per_image: cost.head_forwards,
+            secs_per_image,
+            problem: row.record.error,
+            is_failed,
+        };
+        tried.push((cell, bytes));
+    }
+    Ok(tried)
 }
 
 /// Bytes of a row on disk while the run goes on (journal, base64) and at its end (Parquet): the maps make nearly all of it.

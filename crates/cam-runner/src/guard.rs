@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     cell::Cell,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -17,16 +18,34 @@ pub fn is_guarded() -> bool {
     GUARDED.get()
 }
 
-/// Runs `f`; a panic becomes its message. Methods and metrics hold no state, so nothing is left half-changed.
-pub(crate) fn guard<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+/// Why something of a row did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// What this row cannot be made of.
+    Row(String),
+    /// What broke the device: every later row would fail too.
+    Device(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row(what) => f.write_str(what),
+            Self::Device(what) => write!(f, "the device broke down: {what}"),
+        }
+    }
+}
+
+/// Runs `f`; a panic becomes a failure. Methods and metrics hold no state, so nothing is left half-changed.
+pub(crate) fn guard<T>(f: impl FnOnce() -> T) -> Result<T, Failure> {
     GUARDED.set(true);
     let result = catch_unwind(AssertUnwindSafe(f));
     GUARDED.set(false);
-    result.map_err(|payload| message(&*payload))
+    result.map_err(|payload| failure(&*payload))
 }
 
 /// The first line of a panic's message, or that memory ran out.
-pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
+pub(crate) fn failure(payload: &(dyn Any + Send)) -> Failure {
     let text = payload
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -37,19 +56,17 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
     let text = text.split("\\n").next().unwrap_or(text);
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or(text).trim();
     if let Some(asked) = out_of_memory(line) {
-        return format!("out of memory: {asked}; smaller batches take less (`--memory`)");
+        return Failure::Row(format!(
+            "out of memory: {asked}; smaller batches take less (`--memory`)"
+        ));
     }
     let end = line.char_indices().nth(300).map_or(line.len(), |(at, _)| at);
-    let what = if is_of_a_broken_device(line) { BROKE } else { "panicked: " };
-    format!("{what}{}", &line[..end])
-}
-
-/// How the message of a broken device begins.
-const BROKE: &str = "the device broke down: ";
-
-/// What broke the device, of a message of [`guard`]'s: every later row would fail too.
-pub(crate) fn broken_device(message: &str) -> Option<&str> {
-    message.strip_prefix(BROKE)
+    let beginning = &line[..end];
+    if is_of_a_broken_device(line) {
+        Failure::Device(beginning.to_owned())
+    } else {
+        Failure::Row(format!("panicked: {beginning}"))
+    }
 }
 
 /// After these CUDA answers nothing more in this process.
@@ -86,7 +103,7 @@ fn out_of_memory(line: &str) -> Option<String> {
         }
     };
     let asked = asked.and_then(amount);
-    Some(asked.map_or("there was none left".into(), |amount| format!("{amount} were asked for")))
+    Some(asked.map_or("an allocation failed".into(), |amount| format!("{amount} were asked for")))
 }
 
 #[cfg(test)]
@@ -98,46 +115,45 @@ mod tests {
     #[test]
     fn a_panic_becomes_its_first_line_and_leaves_the_guard() {
         assert_eq!(guard(|| 3), Ok(3));
-        let error = guard(|| -> () { panic!("bad shape {}\nframe 0", 7) }).unwrap_err();
-        assert_eq!(error, "panicked: bad shape 7");
+        let failure = guard(|| -> () { panic!("bad shape {}\nframe 0", 7) }).unwrap_err();
+        assert_eq!(failure, Failure::Row("panicked: bad shape 7".into()));
         assert!(!is_guarded());
     }
 
     #[test]
     fn memory_that_is_not_there_is_a_reason_of_its_own() {
-        let error = guard(|| Tensor::zeros([1 << 50], (Kind::Float, Device::Cpu))).unwrap_err();
+        let said = |f: &dyn Fn()| guard(f).unwrap_err().to_string();
         assert_eq!(
-            error,
+            said(&|| drop(Tensor::zeros([1 << 50], (Kind::Float, Device::Cpu)))),
             "out of memory: 4096TiB were asked for; smaller batches take less (`--memory`)"
         );
         let cuda = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB of which \
                     1.5 GiB is free.";
-        let error = guard(|| -> () { panic!("{cuda}") }).unwrap_err();
+        let error = said(&|| panic!("{cuda}"));
         assert!(error.starts_with("out of memory: 20.00GiB were asked for; "), "{error}");
-        let error = guard(|| -> () { panic!("std::bad_alloc") }).unwrap_err();
-        assert!(error.starts_with("out of memory: there was none left; "), "{error}");
+        let error = said(&|| panic!("std::bad_alloc"));
+        assert!(error.starts_with("out of memory: an allocation failed; "), "{error}");
     }
 
     #[test]
     fn what_libtorch_says_is_one_line() {
         let two = Tensor::zeros([2], (Kind::Float, Device::Cpu));
-        let error = guard(|| &two + Tensor::zeros([3], (Kind::Float, Device::Cpu))).unwrap_err();
+        let error = guard(|| &two + Tensor::zeros([3], (Kind::Float, Device::Cpu)));
+        let error = error.unwrap_err().to_string();
         assert!(error.starts_with("panicked: The size of tensor a (2) must match"), "{error}");
         assert!(!error.contains("frame #"), "{error}");
     }
 
     #[test]
     fn a_broken_device_is_told_from_a_panic_and_from_memory_that_ran_out() {
-        let said = |message: &str| guard(|| -> () { panic!("{message}") }).unwrap_err();
-        let broken = said("CUDA error: an illegal memory access was encountered");
-        assert_eq!(
-            broken_device(&broken),
-            Some("CUDA error: an illegal memory access was encountered")
-        );
+        let of = |message: &str| guard(|| -> () { panic!("{message}") }).unwrap_err();
+        let access = "CUDA error: an illegal memory access was encountered";
+        assert_eq!(of(access), Failure::Device(access.into()));
+        assert_eq!(of(access).to_string(), format!("the device broke down: {access}"));
         for other in ["bad shape", "CUDA error: out of memory", "CUDNN_STATUS_ALLOC_FAILED"] {
-            assert_eq!(broken_device(&said(other)), None, "{other}");
+            assert!(matches!(of(other), Failure::Row(_)), "{other}");
         }
-        let engine = said("GET was unable to find an engine to execute this computation");
+        let engine = of("GET was unable to find an engine to execute this computation").to_string();
         assert!(engine.starts_with("out of memory: "), "{engine}");
     }
 }

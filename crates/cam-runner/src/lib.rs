@@ -25,16 +25,15 @@ mod suggest;
 mod verify;
 mod writer;
 
-pub use check::{CellEstimate, Estimate, check};
+pub use check::{CellEstimate, SweepEstimate, check};
 pub use config::{ConfigError, Sweep};
 pub use event::Event;
 pub use guard::is_guarded;
-pub use machine::device_title;
 pub use model::{DeployedModel, FileModel, FileModelError, LayerError, Model, OnnxModel};
 pub use npy::read_map;
 pub use plan::{
-    ModelSpec, Networks, Overrides, Plan, PlanError, PlannedModel, Provenance, default_memory,
-    locate,
+    ModelSpec, Networks, Overrides, Plan, PlanError, PlannedModel, Provenance, Resources,
+    default_memory, locate,
 };
 pub use publish::{Format, publish};
 pub use run::{Outcome, RunError, run};

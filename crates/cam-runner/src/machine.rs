@@ -6,7 +6,7 @@ use tch::Device;
 
 /// What a device is called, as far as the system tells: `NVIDIA H100 80GB HBM3`, `AMD EPYC 9354`. Rows of devices that are
 /// called alike are taken to be equal.
-pub fn device_title(device: Device) -> String {
+pub(crate) fn device_title(device: Device) -> String {
     let title = if device.is_cuda() { cards() } else { processor() };
     title.unwrap_or_else(|| if device.is_cuda() { "cuda" } else { "cpu" }.into())
 }

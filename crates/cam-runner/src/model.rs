@@ -73,9 +73,7 @@ pub enum LayerError {
     #[error(transparent)]
     Tensor(#[from] UnknownTensor),
     /// A network in a runtime.
-    #[error(
-        "no layer `{layer}` is to be seen from outside of a runtime; `input` alone can be explained"
-    )]
+    #[error("a runtime does not expose layer `{layer}`; `input` alone can be explained")]
     Deployed {
         /// The layer asked for.
         layer: String,

@@ -149,12 +149,12 @@ impl Protocol {
     }
 
     /// A method's options that are not cambench's default, by its name in the registry.
-    pub fn method_options(&self, name: &str) -> Mapping {
+    pub(crate) fn method_options(&self, name: &str) -> Mapping {
         options(self.methods, name)
     }
 
     /// A metric's options that are not cambench's default, by its name in the registry.
-    pub fn metric_options(&self, name: &str) -> Mapping {
+    pub(crate) fn metric_options(&self, name: &str) -> Mapping {
         options(self.metrics, name)
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -9,8 +10,8 @@ use cam_core::{Map, Preprocessing, Upsampling};
 use cam_data::{Collage, Dataset, DatasetManifest, Item, Layout, Limits, imagenet, prefetch};
 use cam_methods::AnyMethod;
 use cam_results::{
-    Figure, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, RawMap, Record, Result, Run,
-    Section, Shown, Status, Summary, chosen_images, cost_plot, curves_plot, grid_plot,
+    Figure, FigureSection, GridMap, GridRow, Key, MethodEntry, ModelEntry, Picture, RawMap, Record,
+    Result, Run, Shown, Status, Summary, chosen_images, cost_plot, curves_plot, grid_plot,
     metrics_plot, ranks_plot, report_html, report_md, report_tex, write_bytes,
 };
 use serde::Deserialize;
@@ -42,7 +43,9 @@ impl Format {
     pub const ALL: [Self; 5] = [Self::Plots, Self::Csv, Self::Md, Self::Tex, Self::Html];
 }
 
-/// Writes files that people read into a folder, by custom the run's. Returns what had to be left out, one sentence each.
+/// Writes files that people read into a folder, by custom the run's. Returns notes, one sentence each: what had to be
+/// left out, and which grids of an earlier report lie there where no photograph was to be shown.
+///
 /// `summary` is the run's ([`Run::summarize`]). Without `photographs` none is shown, only maps: for images that may not be
 /// handed on.
 ///
@@ -55,18 +58,18 @@ pub fn publish(
     formats: &[Format],
     photographs: bool,
 ) -> Result<Vec<String>> {
-    let mut left_out = vec![];
+    let mut notes = vec![];
     // The report looks at which plots there are.
     for format in Format::ALL.into_iter().filter(|format| formats.contains(format)) {
         let _span = info_span!("publish", name = ?format).entered();
         match format {
-            Format::Plots => left_out = publish_plots(run, folder, summary, photographs)?,
+            Format::Plots => notes = publish_plots(run, folder, summary, photographs)?,
             Format::Csv => {
                 summary.write(folder)?;
                 summary.write_comparisons(folder)?;
             }
             Format::Md => {
-                let report = report_md(run, summary, &figures(run, folder));
+                let report = report_md(run, summary, &figures(run, folder, photographs));
                 write_bytes(&folder.join("report.md"), report.as_bytes())?;
             }
             Format::Tex => {
@@ -80,7 +83,22 @@ pub fn publish(
             }
         }
     }
-    Ok(left_out)
+    if !photographs {
+        notes.extend(grids_in(folder));
+    }
+    Ok(notes)
+}
+
+/// A sentence that names the grids of photographs that lie in a folder, where there are any.
+fn grids_in(folder: &Path) -> Option<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut grids: Vec<String> = names.filter(|name| name.starts_with(GRID)).collect();
+    grids.sort();
+    let grids = Some(grids.join(", ")).filter(|grids| !grids.is_empty())?;
+    Some(format!(
+        "photographs of an earlier report lie in the folder: {grids}; remove them before you hand it on"
+    ))
 }
 
 fn publish_plots(
@@ -121,50 +139,52 @@ const METRICS: &str = "metrics";
 const RANKS: &str = "ranks";
 const CURVES: &str = "curves";
 const COST: &str = "cost";
+/// How the names of all grids of photographs begin.
+const GRID: &str = "grid";
 
 fn grid_name(run: &Run, model: &ModelEntry) -> String {
     if run.manifest().models.len() == 1 {
-        return "grid".into();
+        return GRID.into();
     }
     // The name of a layer in an ONNX file may be a path.
     let fits = |c: char| c.is_alphanumeric() || "-_.+@[] ".contains(c);
     let name: String = model.name.chars().map(|c| if fits(c) { c } else { '-' }).collect();
-    format!("grid-{name}")
+    format!("{GRID}-{name}")
 }
 
-/// The plots that lie in a folder.
-fn figures(run: &Run, folder: &Path) -> Vec<Figure> {
+/// The plots that lie in a folder; without `photographs` not those that show some.
+fn figures(run: &Run, folder: &Path, photographs: bool) -> Vec<Figure> {
     let figure = |section, file: String, caption: String| Figure { section, file, caption };
     let protocol = &run.manifest().protocol.name;
     let mut figures = vec![
         figure(
-            Section::Scores,
+            FigureSection::Scores,
             format!("{METRICS}.svg"),
             format!("Every metric of every method with its 95 % interval; protocol {protocol}"),
         ),
         figure(
-            Section::Differences,
+            FigureSection::Differences,
             format!("{RANKS}.svg"),
-            "Average rank of every method by every metric; a bar joins those that cannot be told apart"
+            "Average rank of every method by every metric; a bar joins those that are not significantly different"
                 .into(),
         ),
         figure(
-            Section::Curves,
+            FigureSection::Curves,
             format!("{CURVES}.svg"),
             format!(
                 "Mean confidence while pixels are deleted or inserted; bands are 1.96 standard errors; protocol {protocol}"
             ),
         ),
         figure(
-            Section::Cost,
+            FigureSection::Cost,
             format!("{COST}.svg"),
             "ADCC over the passes through the network that an explanation needs".into(),
         ),
     ];
-    figures.extend(run.manifest().models.iter().map(|model| {
+    figures.extend(run.manifest().models.iter().filter(|_| photographs).map(|model| {
         // Photographs inside of an SVG are not shown everywhere.
         figure(
-            Section::Maps,
+            FigureSection::Maps,
             format!("{}.png", grid_name(run, model)),
             format!("The first photographs with the maps of every method for {}", model.name),
         )

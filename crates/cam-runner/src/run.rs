@@ -10,10 +10,8 @@ use std::{
 };
 
 use cam_core::{Classifier, Cost, Counted, Explained, Map, Method, Subject, Target};
-use cam_data::{DataError, Loaded as LoadedPhoto, prefetch};
-use cam_results::{
-    Curve, Key, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc, adcc_parts,
-};
+use cam_data::{DataError, Item, Loaded as LoadedPhoto, prefetch};
+use cam_results::{Curve, Key, RawMap, Record, Row, Run, RunStatus, Status, Store, adcc_of};
 use tch::{Device, Kind, Tensor};
 use tracing::info_span;
 
@@ -21,7 +19,7 @@ use crate::{
     clock,
     config::{MapSource, MethodChoice, TargetRule},
     event::Event,
-    guard::guard,
+    guard::{Failure, guard},
     npy::read_map,
     plan::{Networks, Plan, PlanError, PlannedModel},
     seed::image_seed,
@@ -213,7 +211,7 @@ impl<'scope, E: Send + 'scope> Work<'_, 'scope, E> {
     ) -> Result<ControlFlow<()>, PlanError> {
         let plan = self.plan;
         let mut networks = std::mem::take(self.networks);
-        let loaded = model.load(&mut networks, plan.device, plan.memory(), self.on_event)?;
+        let loaded = model.load(&mut networks, plan.resources, self.on_event)?;
         let flow = {
             let cut = model.cut(loaded);
             let counted = Counted::new(&*cut);
@@ -238,26 +236,18 @@ impl<'scope, E: Send + 'scope> Work<'_, 'scope, E> {
         let mut photos = prefetch(items, &model.preprocessing, plan.dataset.exif);
         while let Some((index, photo)) = info_span!("wait for photo").in_scope(|| photos.next()) {
             let (place, methods) = &missing[index];
-            let item = &plan.dataset.items[*place];
-            let planned = plan.manifest().images[*place].sha256.as_deref();
-            let cell = Cell { plan, model, cut, image: &item.image, label: item.label };
-            let subject = photo.map_err(|error: DataError| error.to_string()).and_then(|photo| {
-                if planned != Some(photo.sha256.as_str()) {
-                    let path = item.path.display();
-                    return Err(format!("{path} changed since the run was planned"));
-                }
-                let _span = info_span!("subject", image = item.image).entered();
-                self.effort.compute(|| guard(|| cell.subject(&photo, plan.device)))
-            });
+            let task = ImageTask { plan, model, cut, place: *place };
+            let image = &task.item().image;
+            let prepared = self.effort.compute(|| task.prepare(photo));
             for method in methods {
                 (self.on_event)(Event::RowStarted {
                     model: &model.name,
                     method: method.label(),
-                    image: &item.image,
+                    image,
                 });
                 let row = self.effort.compute(|| {
-                    let _span = info_span!("row", image = item.image).entered();
-                    cell.compute(&subject, method)
+                    let _span = info_span!("row", image).entered();
+                    task.compute(&prepared, method)
                 })?;
                 if self.hand_over(row).is_break() {
                     return Ok(ControlFlow::Break(()));
@@ -299,12 +289,12 @@ impl Effort {
 }
 
 /// One image in one model.
-pub(crate) struct Cell<'a> {
+pub(crate) struct ImageTask<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) model: &'a PlannedModel,
     pub(crate) cut: &'a dyn Classifier,
-    pub(crate) image: &'a str,
-    pub(crate) label: Option<i64>,
+    /// Of the image, in the data set of the plan.
+    pub(crate) place: usize,
 }
 
 /// A subject with the seconds that its clean forward took.
@@ -313,16 +303,38 @@ pub(crate) struct Prepared<'a> {
     forward_secs: f64,
 }
 
-impl<'a> Cell<'a> {
-    pub(crate) fn subject(&self, photo: &LoadedPhoto, device: Device) -> Prepared<'a> {
+impl<'a> ImageTask<'a> {
+    pub(crate) fn item(&self) -> &'a Item {
+        &self.plan.dataset.items[self.place]
+    }
+
+    /// The subject; a failure where the photograph cannot be read or is another one than planned, or the network
+    /// breaks.
+    pub(crate) fn prepare(
+        &self,
+        photo: Result<LoadedPhoto, DataError>,
+    ) -> Result<Prepared<'a>, Failure> {
+        let photo = photo.map_err(|error| Failure::Row(error.to_string()))?;
+        let item = self.item();
+        if self.plan.manifest().images[self.place].sha256.as_ref() != Some(&photo.sha256) {
+            let path = item.path.display();
+            return Err(Failure::Row(format!("{path} changed since the run was planned")));
+        }
+        let _span = info_span!("subject", image = item.image).entered();
+        guard(|| self.subject(&photo))
+    }
+
+    fn subject(&self, photo: &LoadedPhoto) -> Prepared<'a> {
+        let device = self.plan.resources.device;
         let image = photo.photo.tensor(&self.model.preprocessing).to_device(device);
-        let target = match (self.plan.sweep.target, self.label) {
+        let item = self.item();
+        let target = match (self.plan.sweep.target, item.label) {
             (TargetRule::Label, Some(label)) => Target::Class(label),
             _ => Target::Predicted,
         };
         let start = Instant::now();
-        let mut subject =
-            Subject::new(self.cut, image, target, image_seed(self.plan.sweep.seed, self.image));
+        let seed = image_seed(self.plan.sweep.seed, &item.image);
+        let mut subject = Subject::new(self.cut, image, target, seed);
         if let Some(region) = photo.region() {
             subject = subject.with_region(region.to_device(device));
         }
@@ -335,16 +347,18 @@ impl<'a> Cell<'a> {
     /// device does: that is nothing of the row's, and every later one would fail, too.
     pub(crate) fn compute(
         &self,
-        prepared: &Result<Prepared<'_>, String>,
+        prepared: &Result<Prepared<'_>, Failure>,
         method: &MethodChoice,
     ) -> Result<Row, PlanError> {
         let row = match prepared {
-            Ok(prepared) => guard(|| self.explain(prepared, method)).and_then(|row| row),
-            Err(error) => Err(error.clone()),
+            Ok(prepared) => {
+                guard(|| self.explain(prepared, method)).and_then(|row| row.map_err(Failure::Row))
+            }
+            Err(failure) => Err(failure.clone()),
         };
-        row.or_else(|error| match PlanError::of_broken_device(&error) {
-            Some(broke) => Err(broke),
-            None => Ok(self.failed(prepared.as_ref().ok(), method, error)),
+        row.or_else(|failure| match failure {
+            Failure::Device(what) => Err(PlanError::DeviceBroke { what }),
+            Failure::Row(error) => Ok(self.failed(prepared.as_ref().ok(), method, error)),
         })
     }
 
@@ -359,7 +373,7 @@ impl<'a> Cell<'a> {
             MapSource::Randomized(method) => method.explain(&subject.through(&counted)),
             MapSource::Custom(custom) => custom.method.explain(&subject.through(&counted)),
             MapSource::Imported(folder) => {
-                read_map(&folder.join(Path::new(self.image).with_extension("npy")))?
+                read_map(&folder.join(Path::new(&self.item().image).with_extension("npy")))?
                     .to_device(subject.image().device())
             }
         };
@@ -415,12 +429,7 @@ impl<'a> Cell<'a> {
                 }
             }
         }
-        if let Some(parts) = adcc_parts(self.plan.manifest())
-            && let [Some(coherency), Some(complexity), Some(drop)] =
-                parts.map(|part| row.record.metrics[part])
-        {
-            row.record.adcc_per_image = Some(adcc(coherency, complexity, drop));
-        }
+        row.record.adcc_per_image = adcc_of(self.plan.manifest(), &row.record);
         Ok(())
     }
 
@@ -441,8 +450,8 @@ impl<'a> Cell<'a> {
             layer: self.model.layer.as_str().into(),
             method: method.label().into(),
             protocol: self.plan.protocol(method).into(),
-            image: self.image.into(),
-            label: self.label,
+            image: self.item().image.as_str().into(),
+            label: self.item().label,
             target: subject.map(Subject::class),
             predicted: subject.map(|subject| subject.logits().argmax(1, false).int64_value(&[0])),
             confidence: subject.map(Subject::confidence),

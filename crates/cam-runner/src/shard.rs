@@ -51,7 +51,7 @@ pub fn run_shard(
 ) -> Result<ShardOutcome, RunError> {
     let n_rows = shards.shard(index)?.n_rows();
     let there = ShardOutcome { n_rows, n_done: n_rows, n_failed: 0, committed: None };
-    let device = device_title(plan.device);
+    let device = device_title(plan.resources.device);
     let part = Part::begin(folder, plan.manifest(), shards, index, &device, &host())?;
     let Some(part) = part else { return Ok(there) };
     compute_part(plan, folder, part, networks, stop, on_event).or_else(|error| {

@@ -417,6 +417,26 @@ fn a_model_of_ones_own_has_its_classes_and_its_preprocessing() {
     assert!(page.contains(&class), "{class}");
 }
 
+#[test]
+fn a_report_without_photographs_shows_no_grid_that_lies_there_and_names_it() {
+    let workshop = Workshop::with_photographs(1);
+    let run = workshop.run(&workshop.plan("[cam]"), "run");
+    let published = |formats: &[Format], photographs| {
+        let summary = run.summarize();
+        let notes = cam_runner::publish(&run, &summary, run.folder(), formats, photographs);
+        (notes.unwrap(), fs::read_to_string(run.folder().join("report.md")).unwrap())
+    };
+    let (notes, report) = published(&Format::ALL, false);
+    assert_eq!(notes, [""; 0]);
+    assert!(report.contains("metrics.svg") && !report.contains("grid.png"), "{report}");
+    let (notes, report) = published(&Format::ALL, true);
+    assert_eq!(notes, [""; 0]);
+    assert!(report.contains("grid.png"), "{report}");
+    let (notes, report) = published(&[Format::Md], false);
+    assert!(report.contains("metrics.svg") && !report.contains("grid.png"), "{report}");
+    assert!(notes.len() == 1 && notes[0].contains("folder: grid.png, grid.svg;"), "{notes:?}");
+}
+
 /// The sweep of these methods and metrics on a data set's manifest, with more of the sweep file in `more`.
 fn sweep_of(manifest: &str, methods: &str, metrics: &str, more: &str) -> String {
     format!(

@@ -7,9 +7,6 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{Problem, Runtime, RuntimeError, onnxruntime::OnnxRuntime, openvino::OpenVino};
 
-/// The only place at which a deployed network can be cut, as a layer's name: the image itself.
-pub const INPUT: &str = "input";
-
 /// How a network is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {

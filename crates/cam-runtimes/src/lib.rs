@@ -15,7 +15,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-pub use deployed::{Deployed, INPUT, Options};
+pub use cam_core::INPUT;
+pub use deployed::{Deployed, Options};
 pub use error::{Problem, RuntimeError};
 
 /// What runs a deployed network.

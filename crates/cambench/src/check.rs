@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use cam_results::{counted, network_of};
-use cam_runner::{Estimate, config::Bytes};
+use cam_runner::{SweepEstimate, config::Bytes};
 use serde_json::json;
 
-use crate::{args::CheckArgs, exit::Exit, progress::Progress, run::plan, table};
+use crate::{args::CheckArgs, exit::Exit, planning::plan, progress::Progress, table};
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Exit> {
     let mut progress = Progress::new();
@@ -22,7 +22,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit> {
     Ok(if is_fine { Exit::Done } else { Exit::Config })
 }
 
-fn print(estimate: &Estimate) {
+fn print(estimate: &SweepEstimate) {
     let rows = estimate.cells.iter().map(|cell| {
         json!({
             "model": network_of(&cell.model, &cell.layer),

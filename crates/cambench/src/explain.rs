@@ -11,7 +11,7 @@ use cam_data::{Orientation, Photo};
 use cam_methods::AnyMethod;
 use cam_results::{Picture, write_bytes};
 use cam_runner::{
-    ModelSpec,
+    ModelSpec, Resources,
     config::{IMPORTED, ModelChoice, protocol_of},
     default_memory, image_seed,
     protocol::Protocol,
@@ -50,8 +50,11 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit> {
     let method = method(args, protocol)?;
     let spec = ModelSpec::new(&model(args)?, args.layer.as_deref(), Path::to_path_buf)?;
     let mut progress = Progress::new();
-    let loaded = spec
-        .load(&args.model, device, default_memory(device, 1), &mut |event| progress.on(&event))?;
+    let loaded = spec.load(
+        &args.model,
+        Resources { device, memory: default_memory(device, 1) },
+        &mut |event| progress.on(&event),
+    )?;
     progress.finish();
     let layer = match &spec.layer {
         Some(layer) => layer.clone(),

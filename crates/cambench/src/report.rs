@@ -36,8 +36,8 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit> {
         |formats| formats.iter().map(|format| (*format).into()).collect(),
     );
     let photographs = !args.no_photographs;
-    let left_out = cam_runner::publish(&run, &run.summarize(), &folder, &formats, photographs)?;
-    for sentence in left_out.iter().chain(run.cautions()) {
+    let notes = cam_runner::publish(&run, &run.summarize(), &folder, &formats, photographs)?;
+    for sentence in notes.iter().chain(run.cautions()) {
         eprintln!("{}: {sentence}", folder.display());
     }
     println!("{}", folder.display());

@@ -4,7 +4,7 @@ use anyhow::Result;
 use cam_results::{Run, counted};
 use cam_runner::Verification;
 
-use crate::{args::VerifyArgs, exit::Exit, progress::Progress, run::provenance};
+use crate::{args::VerifyArgs, exit::Exit, planning::provenance, progress::Progress};
 
 /// How many differences are printed.
 const N_PRINTED: usize = 20;

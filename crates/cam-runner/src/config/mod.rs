@@ -22,7 +22,7 @@ pub use self::{
     entry::method,
     error::ConfigError,
     memory::Bytes,
-    model::{Layers, ModelChoice, Precision, no_graph},
+    model::{Layers, ModelChoice, no_graph},
 };
 pub(crate) use self::{
     choice::{NETWORK, randomized_network},
@@ -351,19 +351,19 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
             ),
             (
                 "methods: [{ name: rise, n_masks: 0 }]\nmetrics: [drop]\n",
-                "t.yaml:5: methods: rise: `0` where a number is needed that is at least 1",
+                "t.yaml:5: methods: rise: expected at least 1, got `0`",
             ),
             (
                 "methods: [{ name: kernel_shap, superpixels: 3 }]\nmetrics: [drop]\n",
-                "t.yaml:5: methods: kernel_shap: `3` where a number is needed that is at least 4",
+                "t.yaml:5: methods: kernel_shap: expected at least 4, got `3`",
             ),
             (
                 "methods: [{ name: rise, p: 2.0 }]\nmetrics: [drop]\n",
-                "`2` where a number is needed that is more than 0 and less than 1",
+                "expected more than 0 and less than 1, got `2`",
             ),
             (
                 "methods: [{ name: smooth_grad_cam_pp, sigma: -1 }]\nmetrics: [drop]\n",
-                "`-1` where a number is needed that is 0 or more",
+                "expected 0 or more, got `-1`",
             ),
             (
                 "methods: [cam]\nmetrics: [{ name: deletion, steps: 0 }]\n",
@@ -412,7 +412,7 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
             ),
             (
                 "methods:\n  - rise\n  - name: rise\n    as: b\n    n_masks: 0\nmetrics: [drop]\n",
-                "t.yaml:9: methods: rise: `0` where",
+                "t.yaml:9: methods: rise: expected at least 1, got `0`",
             ),
         ];
         for (rest, expected) in cases {

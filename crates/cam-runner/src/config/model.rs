@@ -7,6 +7,7 @@ use std::{
 };
 
 use cam_core::{Preprocessing, PreprocessingChoice};
+use cam_models::Precision;
 use cam_runtimes::Runtime;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -46,7 +47,7 @@ pub struct ModelChoice {
     /// How images become inputs; what is left out is that of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocessing: Option<PreprocessingChoice>,
-    /// The number format of the network.
+    /// The number format of the network; those of a sweep in single precision are all `f32` or all `tf32`.
     #[serde(default)]
     pub precision: Precision,
 }
@@ -200,29 +201,6 @@ pub fn no_graph(path: &Path) -> Option<String> {
             path.display()
         )
     })
-}
-
-/// The number format of a network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
-    /// 16-bit brain floats: faster, with scores off by up to a few percent of a point.
-    Bf16,
-    /// 32-bit floats multiplied as TF32, on CUDA devices only; one choice for all networks of a sweep that are `f32`.
-    Tf32,
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-            Self::Tf32 => "tf32",
-        })
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use cam_models::{DeviceError, ModelError};
 
 use crate::{
     config::ConfigError,
-    guard::{broken_device, message},
+    guard::{Failure, failure},
     model::{FileModelError, LayerError},
 };
 
@@ -106,7 +106,7 @@ pub enum PlanError {
         what: String,
     },
     /// TF32 without CUDA.
-    #[error("model `{model}`: `tf32` is of CUDA devices; use `precision: f32` here")]
+    #[error("model `{model}`: `tf32` needs a CUDA device; use `precision: f32` here")]
     NoTf32 {
         /// Its name in results.
         model: String,
@@ -301,14 +301,12 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// The error for a message of [`guard`](crate::guard::guard)'s that says so.
-    pub(crate) fn of_broken_device(message: &str) -> Option<Self> {
-        broken_device(message).map(|what| Self::DeviceBroke { what: what.to_owned() })
-    }
-
     /// The error for a panic of a device that broke down; `None` for any other.
     pub fn of_panic(panic: &(dyn std::any::Any + Send)) -> Option<Self> {
-        Self::of_broken_device(&message(panic))
+        match failure(panic) {
+            Failure::Device(what) => Some(Self::DeviceBroke { what }),
+            Failure::Row(_) => None,
+        }
     }
 
     /// Whether the device answers nothing any more, nor will it in this process; in a new one it may.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use cam_data::Dataset;
-use cam_models::{DeviceChoice, WeightsChoice};
+use cam_models::{DeviceChoice, Precision, WeightsChoice};
 use cam_results::{DatasetEntry, JoinedRuns, Key, ProtocolEntry, RunManifest, RunStatus, SCHEMA};
 use tch::Device;
 use tracing::info_span;
@@ -31,7 +31,7 @@ pub use self::{
 };
 use crate::{
     Event, clock,
-    config::{Bytes, MapSource, MethodChoice, Precision, Sweep, line_of_word},
+    config::{Bytes, MapSource, MethodChoice, Sweep, line_of_word},
     reference,
 };
 
@@ -44,6 +44,15 @@ pub fn default_memory(device: Device, jobs: usize) -> Bytes {
         1
     };
     Bytes(cam_models::default_memory(device) / sharing as u64)
+}
+
+/// What networks are loaded with.
+#[derive(Clone, Copy, Debug)]
+pub struct Resources {
+    /// Where they compute.
+    pub device: Device,
+    /// How much memory the activations of one batch may take.
+    pub memory: Bytes,
 }
 
 /// What the command line says beside the sweep file.
@@ -82,11 +91,10 @@ pub struct Plan {
     pub dataset: Dataset,
     /// The networks, in the order of the sweep.
     pub models: Vec<PlannedModel>,
-    /// Where it computes.
-    pub device: Device,
+    /// Where it computes, and in how much memory.
+    pub resources: Resources,
     /// Threads of the network.
     pub threads: usize,
-    memory: Bytes,
     manifest: RunManifest,
 }
 
@@ -159,7 +167,8 @@ impl Plan {
         let dataset = sweep.dataset.load()?;
         check_target(sweep.target, &dataset)?;
 
-        let (models, entries) = planned_models(&sweep, &dataset, device, memory, locate, on_event)?;
+        let resources = Resources { device, memory };
+        let (models, entries) = planned_models(&sweep, &dataset, resources, locate, on_event)?;
         let reference = sweep
             .reference
             .as_deref()
@@ -213,7 +222,7 @@ impl Plan {
         if manifest.n_rows() == 0 {
             return Err(PlanError::NoRows { sweep: path.to_path_buf() });
         }
-        Ok(Self { sweep, dataset, models, device, threads, memory, manifest })
+        Ok(Self { sweep, dataset, models, resources, threads, manifest })
     }
 
     /// The plan of a run that may have been planned on another machine, from its manifest alone: nothing is hashed, and no
@@ -256,8 +265,9 @@ impl Plan {
                 }
             }
         }
+        let resources = Resources { device, memory };
         let threads = manifest.threads;
-        Ok(Self { sweep, dataset, models, device, threads, memory, manifest })
+        Ok(Self { sweep, dataset, models, resources, threads, manifest })
     }
 
     /// The part of it that a smaller manifest of the same run asks for.
@@ -283,18 +293,13 @@ impl Plan {
             classes: self.dataset.classes.clone(),
             left_out: self.dataset.left_out.clone(),
         };
-        let (device, threads, memory) = (self.device, self.threads, self.memory);
-        Self { sweep, dataset, models, device, threads, memory, manifest: manifest.clone() }
+        let (resources, threads) = (self.resources, self.threads);
+        Self { sweep, dataset, models, resources, threads, manifest: manifest.clone() }
     }
 
     /// What the run's manifest says before it starts.
     pub fn manifest(&self) -> &RunManifest {
         &self.manifest
-    }
-
-    /// How much memory the activations of one batch may take.
-    pub fn memory(&self) -> Bytes {
-        self.memory
     }
 
     /// How many rows the run will have.

@@ -7,14 +7,15 @@ use std::{
 
 use cam_core::{Classifier, FeatureShape, Method, Preprocessing, Requirement};
 use cam_data::{Dataset, Layout, imagenet, is_called};
+use cam_models::Precision;
 use cam_results::{ModelEntry, network_of};
 use tch::{Device, Kind, Tensor};
 
-use super::{ModelSpec, Networks, PlanError, fit::labeled_folders};
+use super::{ModelSpec, Networks, PlanError, Resources, fit::labeled_folders};
 use crate::{
     Event,
-    config::{Bytes, MapSource, ModelChoice, Precision, Sweep, TargetRule},
-    guard::guard,
+    config::{MapSource, ModelChoice, Sweep, TargetRule},
+    guard::{Failure, guard},
     model::Model,
     rounding::rounding,
 };
@@ -40,15 +41,13 @@ pub struct PlannedModel {
 }
 
 impl PlannedModel {
-    #[expect(clippy::too_many_arguments, reason = "all that a plan depends on")]
     fn new(
         name: String,
         spec: ModelSpec,
         model: &Model,
         sweep: &Sweep,
         dataset: &Dataset,
-        device: Device,
-        memory: Bytes,
+        resources: Resources,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<(Self, ModelEntry), PlanError> {
         let network = network_of(&name, spec.layer.as_deref().unwrap_or_default()).to_owned();
@@ -58,57 +57,23 @@ impl PlannedModel {
             None => model.layer().map_err(layer_error)?.to_string(),
         };
         let cut = model.cut(&layer, None).map_err(layer_error)?;
-        for method in sweep.methods.iter().filter(|method| method.runs_on(&name)) {
-            let needs = method.source.method().map_or(Requirement::Any, Method::requirement);
-            if !needs.met_by(&*cut) {
-                return Err(PlanError::Impossible {
-                    needs,
-                    remedy: needs.remedy(&*cut),
-                    method: method.label().to_string(),
-                    model: name,
-                    layer,
-                });
-            }
-        }
-        let randomized = sweep.methods.iter().find_map(|method| match &method.source {
-            MapSource::Randomized(randomized) if method.runs_on(&name) => {
-                Some((method, randomized.seed))
-            }
-            _ => None,
-        });
-        if let Some((method, seed)) = randomized
-            && cut.randomized(1.0, seed).is_none()
-        {
-            let method = method.label().to_string();
-            return Err(PlanError::NotRandomizable { method, model: name });
-        }
+        check_methods(&name, &layer, &*cut, sweep)?;
         let n_classes = model.n_classes();
         check_labels(&name, &spec, n_classes, sweep, dataset)?;
         let own = sweep.protocol.preprocessing(model.preprocessing());
         let preprocessing = spec.preprocessing.over(&own);
-        preprocessing
-            .check()
-            .map_err(|message| PlanError::Preprocessing { model: name.clone(), message })?;
-        let side = i64::from(preprocessing.crop);
-        // Whether the network takes images of that size, and whether there is memory for one, shows here.
-        let shape = guard(|| {
-            let _no_grad = tch::no_grad_guard();
-            let blank = Tensor::zeros([1, 3, side, side], (Kind::Float, device));
-            FeatureShape::of(&cut.features(&blank))
-        })
-        .map_err(|message| {
-            PlanError::of_broken_device(&message).unwrap_or_else(|| PlanError::Size {
-                model: name.clone(),
-                side,
-                message,
-            })
+        preprocessing.check().map_err(|error| PlanError::Preprocessing {
+            model: name.clone(),
+            message: error.to_string(),
         })?;
+        let side = i64::from(preprocessing.crop);
+        let shape = feature_shape(&name, &*cut, side, resources.device)?;
         let rounding = match spec.precision {
             Precision::Bf16 => {
                 let exact = ModelSpec { precision: Precision::F32, ..spec.clone() };
-                let exact = exact.load(&name, device, memory, on_event)?;
+                let exact = exact.load(&name, resources, on_event)?;
                 let exact = exact.cut(&layer, None).expect("the same network has the same layers");
-                Some(rounding(&*cut, &*exact, dataset, &preprocessing, device))
+                Some(rounding(&*cut, &*exact, dataset, &preprocessing, resources.device))
             }
             // TF32 is switched for the whole process, so there is no exact network to compare with.
             Precision::F32 | Precision::Tf32 => None,
@@ -178,11 +143,10 @@ impl PlannedModel {
     pub fn load<'a>(
         &self,
         networks: &'a mut Networks,
-        device: Device,
-        memory: Bytes,
+        resources: Resources,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<&'a Model, PlanError> {
-        let model = networks.get(&self.spec, &self.name, device, memory, on_event)?;
+        let model = networks.get(&self.spec, &self.name, resources, on_event)?;
         let found = model.weights(self.spec.weights_path()).sha256;
         if found == self.sha256 {
             Ok(model)
@@ -198,6 +162,58 @@ impl PlannedModel {
             .cut(&self.layer, Some((self.batch, self.head_batch)))
             .expect("the layer was resolved when it was planned")
     }
+}
+
+/// Whether every method of the sweep can explain a network at its layer.
+fn check_methods(
+    name: &str,
+    layer: &str,
+    cut: &dyn Classifier,
+    sweep: &Sweep,
+) -> Result<(), PlanError> {
+    let methods = || sweep.methods.iter().filter(|method| method.runs_on(name));
+    for method in methods() {
+        let needs = method.source.method().map_or(Requirement::Any, Method::requirement);
+        if !needs.met_by(cut) {
+            return Err(PlanError::Impossible {
+                needs,
+                remedy: needs.remedy(cut),
+                method: method.label().to_string(),
+                model: name.to_owned(),
+                layer: layer.to_owned(),
+            });
+        }
+    }
+    let randomized = methods().find_map(|method| match &method.source {
+        MapSource::Randomized(randomized) => Some((method, randomized.seed)),
+        _ => None,
+    });
+    match randomized {
+        Some((method, seed)) if cut.randomized(1.0, seed).is_none() => {
+            let method = method.label().to_string();
+            Err(PlanError::NotRandomizable { method, model: name.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `[K, h, w]` of a network at its layer. Whether it takes images of that size, and whether there is memory for one,
+/// shows here.
+fn feature_shape(
+    name: &str,
+    cut: &dyn Classifier,
+    side: i64,
+    device: Device,
+) -> Result<FeatureShape, PlanError> {
+    let shape = guard(|| {
+        let _no_grad = tch::no_grad_guard();
+        let blank = Tensor::zeros([1, 3, side, side], (Kind::Float, device));
+        FeatureShape::of(&cut.features(&blank))
+    });
+    shape.map_err(|failure| match failure {
+        Failure::Device(what) => PlanError::DeviceBroke { what },
+        Failure::Row(message) => PlanError::Size { model: name.to_owned(), side, message },
+    })
 }
 
 /// Whether the labels are classes of a network, and called the same where both sides have names.
@@ -296,8 +312,7 @@ fn other_folder(dataset: &Dataset, classes: &[String]) -> Option<(String, String
 pub(super) fn planned_models(
     sweep: &Sweep,
     dataset: &Dataset,
-    device: Device,
-    memory: Bytes,
+    resources: Resources,
     locate: impl Fn(&Path) -> PathBuf,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<(Vec<PlannedModel>, Vec<ModelEntry>), PlanError> {
@@ -308,13 +323,13 @@ pub(super) fn planned_models(
         let mut places: Vec<(String, String)> = vec![];
         for (i, (name, layer)) in choice.cuts().into_iter().enumerate() {
             let spec = ModelSpec::new(choice, layer, &locate)?;
-            let network = networks.get(&spec, choice.label(), device, memory, on_event)?;
+            let network = networks.get(&spec, choice.label(), resources, on_event)?;
             // Of the network, wherever it is cut.
             for caution in network.cautions().iter().filter(|_| i == 0) {
                 on_event(Event::Caution(&format!("{}: {caution}", choice.label())));
             }
             let (model, entry) =
-                PlannedModel::new(name, spec, network, sweep, dataset, device, memory, on_event)?;
+                PlannedModel::new(name, spec, network, sweep, dataset, resources, on_event)?;
             if choice.layer.0.len() > 1 {
                 let place = network.resolved(&model.layer).expect("it was just cut there");
                 if let Some((_, other)) = places.iter().find(|(there, _)| *there == place) {

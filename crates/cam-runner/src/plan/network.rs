@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 
 use cam_core::PreprocessingChoice;
 use cam_data::{class_of, imagenet, read_classes};
-use cam_models::{Options, WeightsChoice};
+use cam_models::{Options, Precision, WeightsChoice};
 use cam_runtimes::Runtime;
-use tch::Device;
 use tracing::info_span;
 
-use super::PlanError;
+use super::{PlanError, Resources};
 use crate::{
     Event,
-    config::{Bytes, ModelChoice, Precision},
+    config::ModelChoice,
     model::{DeployedModel, Model, OnnxModel},
 };
 
@@ -79,24 +78,19 @@ impl ModelSpec {
     pub fn load(
         &self,
         label: &str,
-        device: Device,
-        memory: Bytes,
+        resources: Resources,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Model, PlanError> {
         let _span = info_span!("load", name = label).entered();
         match (&self.onnx, self.runtime) {
             (Some(path), Some(runtime)) => return self.load_deployed(path, runtime, label),
-            (Some(path), None) => return self.load_onnx(path, label, device, memory),
+            (Some(path), None) => return self.load_onnx(path, label, resources),
             (None, _) => {}
         }
         let options = Options {
-            device,
-            precision: match self.precision {
-                Precision::F32 => cam_models::Precision::F32,
-                Precision::Bf16 => cam_models::Precision::Bf16,
-                Precision::Tf32 => cam_models::Precision::Tf32,
-            },
-            memory_bytes: memory.0,
+            device: resources.device,
+            precision: self.precision,
+            memory_bytes: resources.memory.0,
             classes: self.classes.as_ref().map(|names| names.len() as i64),
             input_side: self.input_side(),
         };
@@ -117,12 +111,11 @@ impl ModelSpec {
         &self,
         path: &Path,
         label: &str,
-        device: Device,
-        memory: Bytes,
+        resources: Resources,
     ) -> Result<Model, PlanError> {
         let options = cam_onnx::Options {
-            device,
-            memory_bytes: memory.0,
+            device: resources.device,
+            memory_bytes: resources.memory.0,
             input_side: self.input_side(),
             logits: self.logits.clone(),
         };
@@ -189,7 +182,7 @@ impl ModelSpec {
         let names: Option<Vec<String>> =
             (0..n_classes).map(|class| self.class_name(class, n_classes)).collect();
         match names {
-            Some(names) => class_of(text.trim(), &names),
+            Some(names) => class_of(text.trim(), &names).map_err(|error| error.to_string()),
             None => text
                 .trim()
                 .parse()
@@ -241,15 +234,14 @@ impl Networks {
         &mut self,
         spec: &ModelSpec,
         label: &str,
-        device: Device,
-        memory: Bytes,
+        resources: Resources,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<&Model, PlanError> {
         let is_there = self.0.as_ref().is_some_and(|(last, _)| last.is_same_network(spec));
         if !is_there {
             self.0 = None;
             on_event(Event::Loading { model: label });
-            self.0 = Some((spec.clone(), spec.load(label, device, memory, on_event)?));
+            self.0 = Some((spec.clone(), spec.load(label, resources, on_event)?));
         }
         let (_, model) = self.0.as_ref().expect("what was just loaded");
         Ok(model)

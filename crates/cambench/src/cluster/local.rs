@@ -20,7 +20,7 @@ use cam_results::shards::shards_folder;
 use cam_runner::{Event, Plan};
 use tch::Device;
 
-use super::{Cut, IMAGES_PER_SHARD};
+use super::{IMAGES_PER_SHARD, ShardedRun};
 use crate::{
     args::CutArgs,
     exit::Exit,
@@ -52,18 +52,18 @@ pub(crate) fn run_locally(
     let jobs = usize::from(jobs);
     let all = plan.dataset.items.len().div_ceil(SHARDS_PER_JOB * jobs);
     let how = CutArgs { images_per_shard: None, classes: vec![] };
-    let cut = Cut::make(plan, folder, &how, all.clamp(1, IMAGES_PER_SHARD), false)?;
-    let done = cut.progress()?;
+    let sharded = ShardedRun::make(plan, folder, &how, all.clamp(1, IMAGES_PER_SHARD), false)?;
+    let done = sharded.progress()?;
     let (n_rows, n_done) = (done.n_rows, done.n_committed_rows);
     progress.on(&Event::Started { folder, n_rows, n_done, n_dropped: 0 });
     let queue = Queue::new(done.missing(), jobs, stop);
-    let cards = if plan.device == Device::Cuda(0) { visible_cards() } else { vec![] };
+    let cards = if plan.resources.device == Device::Cuda(0) { visible_cards() } else { vec![] };
     let (told, heard) = channel();
     let mut sentences = vec![];
     thread::scope(|scope| {
         let workers: Vec<_> = (0..jobs)
             .map(|number| {
-                let (queue, folder, told) = (&queue, &cut.folder, told.clone());
+                let (queue, folder, told) = (&queue, &sharded.folder, told.clone());
                 let card = cards.get(number % cards.len().max(1)).cloned();
                 let start = move || Process::start(command(folder, card.as_deref())?);
                 scope.spawn(move || queue.work(number, &start, &told))
@@ -87,7 +87,7 @@ pub(crate) fn run_locally(
     for sentence in &sentences {
         progress.say(sentence);
     }
-    let done = cut.progress()?;
+    let done = sharded.progress()?;
     if done.n_committed == done.n_shards {
         return Ok(None);
     }

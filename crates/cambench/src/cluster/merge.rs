@@ -9,30 +9,30 @@ use anyhow::{Context, Result};
 use cam_results::{Run, Summary};
 use cam_runner::{Format, Merged, Outcome};
 
-use super::Cut;
-use crate::{args::MergeArgs, exit::Exit, run};
+use super::ShardedRun;
+use crate::{args::MergeArgs, ending, exit::Exit};
 
 /// `cambench merge`.
 pub(crate) fn merge(args: &MergeArgs) -> Result<Exit> {
-    let cut = Cut::open(&args.run)?;
-    cut.enter()?;
-    if let Some(done) = cut.finished(args.max_failed, false)? {
+    let sharded = ShardedRun::open(&args.run)?;
+    sharded.enter()?;
+    if let Some(done) = sharded.finished(args.max_failed, false)? {
         return Ok(done);
     }
     let patience = Instant::now() + Duration::from_secs(args.patience);
-    while cut.progress()?.missing().next().is_some() && Instant::now() < patience {
+    while sharded.progress()?.missing().next().is_some() && Instant::now() < patience {
         sleep(Duration::from_secs(1));
-        if let Some(done) = Cut::open(&cut.folder)?.finished(args.max_failed, false)? {
+        if let Some(done) = ShardedRun::open(&sharded.folder)?.finished(args.max_failed, false)? {
             return Ok(done);
         }
     }
-    let merged = cam_runner::merge(&cut.folder, args.partial)?;
+    let merged = cam_runner::merge(&sharded.folder, args.partial)?;
     for sentence in &merged.damaged {
         eprintln!("warning: {sentence}");
     }
     let Merged { n_rows, n_done, .. } = merged;
     if n_done < n_rows {
-        let progress = cut.progress()?;
+        let progress = sharded.progress()?;
         eprintln!(
             "{} of {} shards are missing ({n_done} of {n_rows} rows are there): {}",
             progress.n_missing(),
@@ -43,22 +43,22 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<Exit> {
             return Ok(Exit::Incomplete);
         }
     }
-    let run = Run::read(&cut.folder)?;
+    let run = Run::read(&sharded.folder)?;
     let summary = run.summarize();
     publish(&run, &summary)?;
-    run::print_means(&run, &summary);
+    ending::print_means(&run, &summary);
     if n_done < n_rows {
-        println!("{n_done} of {n_rows} rows: {}", cut.folder.join("report.md").display());
+        println!("{n_done} of {n_rows} rows: {}", sharded.folder.join("report.md").display());
         return Ok(Exit::Done);
     }
-    Ok(run::conclude(args.max_failed, false, &Outcome::elsewhere(&run)))
+    Ok(ending::conclude(args.max_failed, false, &Outcome::elsewhere(&run)))
 }
 
 /// Writes the report of a run into its folder.
 pub(super) fn publish(run: &Run, summary: &Summary) -> Result<()> {
-    let left_out = cam_runner::publish(run, summary, run.folder(), &Format::ALL, true)
+    let notes = cam_runner::publish(run, summary, run.folder(), &Format::ALL, true)
         .context("the tables are written, and the report cannot be")?;
-    for sentence in left_out {
+    for sentence in notes {
         eprintln!("{sentence}");
     }
     Ok(())

@@ -32,9 +32,10 @@ pub(crate) use self::{
 };
 use crate::{
     args::{CutArgs, PlanArgs, ShareOrRows},
+    ending,
     exit::{Exit, Unusable, Usage},
+    planning,
     progress::Progress,
-    run,
 };
 
 /// Images of a shard where nothing else is said: some minutes of work for most sweeps.
@@ -45,14 +46,14 @@ const MAX_LIST: u64 = 64 << 20;
 const MAIN: &str = "main";
 
 /// A run that is cut into shards.
-struct Cut {
+struct ShardedRun {
     /// Its folder, from the root.
     folder: PathBuf,
     manifest: RunManifest,
     shards: ShardPlan,
 }
 
-impl Cut {
+impl ShardedRun {
     /// Opens the run in a folder.
     fn open(folder: &Path) -> Result<Self> {
         let manifest = RunManifest::read(folder)?;
@@ -117,7 +118,7 @@ impl Cut {
         if !json {
             println!("the run is finished");
         }
-        Ok(Some(run::conclude(max_failed, json, &Outcome::elsewhere(&run))))
+        Ok(Some(ending::conclude(max_failed, json, &Outcome::elsewhere(&run))))
     }
 
     fn progress(&self) -> Result<shards::Progress> {
@@ -187,30 +188,30 @@ fn cut(plan: &Plan, args: &CutArgs, images_per_shard: usize) -> Result<ShardPlan
 /// `cambench plan`.
 pub(crate) fn plan(args: &PlanArgs) -> Result<Exit> {
     let mut progress = Progress::new();
-    let plan = run::plan(&args.sweep, &args.how, None, 1, &mut progress)?;
+    let plan = planning::plan(&args.sweep, &args.how, None, 1, &mut progress)?;
     progress.finish();
-    let folder = run::folder_of(&plan, args.out.as_deref())?;
-    let cut = Cut::make(&plan, &folder, &args.cut, IMAGES_PER_SHARD, false)?;
-    let lists = if cut.is_finished() { vec![] } else { write_lists(&cut)? };
+    let folder = planning::folder_of(&plan, args.out.as_deref())?;
+    let sharded = ShardedRun::make(&plan, &folder, &args.cut, IMAGES_PER_SHARD, false)?;
+    let lists = if sharded.is_finished() { vec![] } else { write_lists(&sharded)? };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&cut.shards)?);
-    } else if cut.is_finished() {
-        println!("the run is finished: {}", cut.folder.display());
+        println!("{}", serde_json::to_string_pretty(&sharded.shards)?);
+    } else if sharded.is_finished() {
+        println!("the run is finished: {}", sharded.folder.display());
     } else {
-        print_ways(&cut, &lists);
+        print_ways(&sharded, &lists);
     }
     Ok(Exit::Done)
 }
 
 /// A list of shards for each class of machine, where there are several: its name, its file, and how many shards.
-fn write_lists(cut: &Cut) -> Result<Vec<(String, PathBuf, usize)>> {
-    let classes = cut.shards.classes();
+fn write_lists(sharded: &ShardedRun) -> Result<Vec<(String, PathBuf, usize)>> {
+    let classes = sharded.shards.classes();
     if classes.len() < 2 {
         return Ok(vec![]);
     }
     let list = |(class, n): (&str, usize)| -> Result<_> {
-        let path = shards_folder(&cut.folder).join(format!("{class}.list"));
-        let of_class = cut.shards.shards.iter().filter(|shard| shard.class == class);
+        let path = shards_folder(&sharded.folder).join(format!("{class}.list"));
+        let of_class = sharded.shards.shards.iter().filter(|shard| shard.class == class);
         write_list(&path, of_class.map(|shard| shard.index))?;
         Ok((class.to_owned(), path, n))
     };
@@ -235,10 +236,10 @@ fn read_list(path: &Path) -> Result<Vec<usize>> {
 }
 
 /// How engines that start processes can compute a run.
-fn print_ways(cut: &Cut, lists: &[(String, PathBuf, usize)]) {
-    let run = quoted(&cut.folder.to_string_lossy());
-    let n = cut.shards.shards.len();
-    println!("{n} shards of {} rows in {run}", cut.manifest.n_rows());
+fn print_ways(sharded: &ShardedRun, lists: &[(String, PathBuf, usize)]) {
+    let run = quoted(&sharded.folder.to_string_lossy());
+    let n = sharded.shards.shards.len();
+    println!("{n} shards of {} rows in {run}", sharded.manifest.n_rows());
     let all = [(MAIN.to_owned(), PathBuf::new(), n)];
     let lists = if lists.is_empty() { &all[..] } else { lists };
     for (class, list, n) in lists {
@@ -277,11 +278,11 @@ fn quoted(word: &str) -> String {
 
 /// `cambench clean`.
 pub(crate) fn clean(run: &Path) -> Result<Exit> {
-    let cut = Cut::open(run)?;
-    let queued = submission::queued(&cut).with_context(|| {
+    let sharded = ShardedRun::open(run)?;
+    let queued = submission::queued(&sharded).with_context(|| {
         format!(
             "whether the run has jobs cannot be told; clean it where Slurm answers, or remove {} if it has none",
-            submission::submit_folder(&cut).display()
+            submission::submit_folder(&sharded).display()
         )
     })?;
     if !queued.is_empty() {
@@ -289,16 +290,16 @@ pub(crate) fn clean(run: &Path) -> Result<Exit> {
             "jobs of the run are in Slurm's queue; wait for them, or `cambench cancel` it";
         return Err(Unusable(message.into()).into());
     }
-    if cut.is_finished() {
-        tidy_up(&cut.folder)?;
+    if sharded.is_finished() {
+        tidy_up(&sharded.folder)?;
         println!("the run is finished and keeps its tables; its shards, logs and jobs are removed");
     } else {
-        let (n, n_kept) = shards::clean(&cut.folder, &cam_results::host())?;
+        let (n, n_kept) = shards::clean(&sharded.folder, &cam_results::host())?;
         println!(
             "{n} files of unfinished or failed attempts are removed; committed parts are kept"
         );
         if n_kept > 0 {
-            let parts = shards_folder(&cut.folder).join("parts");
+            let parts = shards_folder(&sharded.folder).join("parts");
             println!(
                 "{n_kept} drafts are kept, for a process here or on another host may be writing them; where none is, `rm {}/.*.draft`",
                 quoted(&parts.to_string_lossy())

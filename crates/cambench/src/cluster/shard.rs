@@ -20,12 +20,12 @@ use cam_results::{
 };
 use cam_runner::{Networks, Plan, ShardOutcome, run_shard};
 
-use super::{Cut, read_list};
+use super::{ShardedRun, read_list};
 use crate::{
     args::ShardArgs,
     exit::{Exit, Usage, is_of_a_broken_device},
+    planning::provenance,
     progress::{Progress, WORKER},
-    run::provenance,
 };
 
 /// Where an engine says which of its tasks this is, in the order in which they are asked.
@@ -46,8 +46,8 @@ pub(crate) fn shard(args: &ShardArgs) -> Result<Exit> {
         })?,
     };
     let is_told = index == "-";
-    let cut = Cut::open(&args.run)?;
-    if cut.is_finished() && !is_told {
+    let sharded = ShardedRun::open(&args.run)?;
+    if sharded.is_finished() && !is_told {
         eprintln!("the run is finished, nothing to do");
         return Ok(Exit::Done);
     }
@@ -59,13 +59,13 @@ pub(crate) fn shard(args: &ShardArgs) -> Result<Exit> {
                 Usage(format!("the list has {} lines, and no line {index}", list.len()))
             })?,
         };
-        cut.shards.shard(shard)?;
+        sharded.shards.shard(shard)?;
         Ok(shard)
     };
-    cut.enter()?;
+    sharded.enter()?;
     let signals = Signals::listen()?;
     let mut worker =
-        Worker { cut: &cut, plan: None, networks: Networks::default(), signals, is_told };
+        Worker { sharded: &sharded, plan: None, networks: Networks::default(), signals, is_told };
     if is_told {
         return worker.serve(shard_of);
     }
@@ -99,7 +99,7 @@ fn named(text: &str, shard_of: impl Fn(usize) -> Result<usize>) -> Result<Vec<us
 }
 
 struct Worker<'a> {
-    cut: &'a Cut,
+    sharded: &'a ShardedRun,
     /// Made when there is something to compute: a shard that is there costs milliseconds.
     plan: Option<Plan>,
     networks: Networks,
@@ -111,7 +111,7 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn compute(&mut self, shard: usize) -> Result<ShardOutcome> {
         let mut result = self.try_compute(shard);
-        let started_in = &self.cut.shards.started_in;
+        let started_in = &self.sharded.shards.started_in;
         if !Path::new(started_in).is_dir() {
             result = result.with_context(|| {
                 format!("{started_in}, from where the run's relative paths count, is not on this machine")
@@ -121,7 +121,7 @@ impl Worker<'_> {
             let failure =
                 Failure { shard, host: cam_results::host(), message: crate::described(error) };
             // The error itself is what counts; it is printed, and the exit code tells.
-            if let Err(error) = failure.write(&self.cut.folder) {
+            if let Err(error) = failure.write(&self.sharded.folder) {
                 eprintln!("warning: {error}");
             }
         }
@@ -129,9 +129,9 @@ impl Worker<'_> {
     }
 
     fn try_compute(&mut self, shard: usize) -> Result<ShardOutcome> {
-        let Cut { folder, manifest, shards } = self.cut;
+        let ShardedRun { folder, manifest, shards } = self.sharded;
         let n_rows = shards.shard(shard)?.n_rows();
-        if self.cut.is_finished() || shards::is_committed(folder, manifest, shards, shard)? {
+        if self.sharded.is_finished() || shards::is_committed(folder, manifest, shards, shard)? {
             if !self.is_told {
                 eprintln!("shard {shard}: committed before, nothing to do");
             }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use cam_results::shards::ShardState;
 use serde_json::json;
 
-use super::{Cut, submission};
+use super::{ShardedRun, submission};
 use crate::{
     args::{LogsArgs, StatusArgs},
     exit::{Exit, Unusable, Usage},
@@ -17,10 +17,10 @@ const N_PRINTED: usize = 20;
 
 /// `cambench status`.
 pub(crate) fn status(args: &StatusArgs) -> Result<Exit> {
-    let cut = Cut::open(&args.run)?;
-    let progress = cut.progress()?;
+    let sharded = ShardedRun::open(&args.run)?;
+    let progress = sharded.progress()?;
     let count = |state| progress.shards.iter().filter(|shard| **shard == state).count();
-    let queue = submission::queued(&cut).unwrap_or_else(|error| {
+    let queue = submission::queued(&sharded).unwrap_or_else(|error| {
         eprintln!("warning: only files are asked: {error}");
         vec![]
     });
@@ -30,9 +30,9 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Exit> {
     }
     if args.json {
         let status = json!({
-            "run": cut.folder.to_string_lossy(),
-            "plan": cut.shards.id(),
-            "is_finished": cut.is_finished(),
+            "run": sharded.folder.to_string_lossy(),
+            "plan": sharded.shards.id(),
+            "is_finished": sharded.is_finished(),
             "shards": progress,
             "begun": count(ShardState::Begun),
             "waiting": count(ShardState::Waiting),
@@ -41,13 +41,13 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Exit> {
         println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(Exit::Done);
     }
-    if cut.is_finished() {
-        println!("{}: the run is finished, all {} rows", cut.folder.display(), progress.n_rows);
+    if sharded.is_finished() {
+        println!("{}: the run is finished, all {} rows", sharded.folder.display(), progress.n_rows);
         return Ok(Exit::Done);
     }
     println!(
         "{}: {} of {} shards are committed ({} of {} rows)",
-        cut.folder.display(),
+        sharded.folder.display(),
         progress.n_committed,
         progress.n_shards,
         progress.n_committed_rows,
@@ -59,8 +59,8 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Exit> {
         count(ShardState::Failed),
         count(ShardState::Waiting)
     );
-    for (class, n) in cut.shards.classes() {
-        let of_class = cut.shards.shards.iter().filter(|shard| shard.class == class);
+    for (class, n) in sharded.shards.classes() {
+        let of_class = sharded.shards.shards.iter().filter(|shard| shard.class == class);
         let committed =
             of_class.filter(|shard| progress.shards[shard.index] == ShardState::Committed);
         println!("class {class}: {} of {n}", committed.count());
@@ -83,15 +83,15 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Exit> {
 
 /// `cambench logs`.
 pub(crate) fn logs(args: &LogsArgs) -> Result<Exit> {
-    let cut = Cut::open(&args.run)?;
+    let sharded = ShardedRun::open(&args.run)?;
     let files = if args.shard == "merge" {
-        vec![submission::log_folder(&cut).join("merge.log")]
+        vec![submission::log_folder(&sharded).join("merge.log")]
     } else {
         let shard = args.shard.parse().map_err(|_not_a_number| {
             Usage(format!("`{}` is neither a shard nor `merge`", args.shard))
         })?;
-        cut.shards.shard(shard)?;
-        submission::logs_of(&cut, shard)?
+        sharded.shards.shard(shard)?;
+        submission::logs_of(&sharded, shard)?
     };
     let mut n_printed = 0;
     for path in files.iter().filter(|path| path.is_file()) {
@@ -103,7 +103,7 @@ pub(crate) fn logs(args: &LogsArgs) -> Result<Exit> {
     }
     if n_printed == 0 {
         let message =
-            format!("no job of `{}` has said anything in {}", args.shard, cut.folder.display());
+            format!("no job of `{}` has said anything in {}", args.shard, sharded.folder.display());
         return Err(Unusable(message).into());
     }
     Ok(Exit::Done)

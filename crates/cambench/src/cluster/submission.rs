@@ -17,31 +17,31 @@ use std::{
 use anyhow::{Context, Result};
 use cam_results::shards::shards_folder;
 
-use super::{Cut, read_list, slurm};
+use super::{ShardedRun, read_list, slurm};
 
 /// Where lists, scripts and ids lie.
-pub(super) fn submit_folder(cut: &Cut) -> PathBuf {
-    shards_folder(&cut.folder).join("submit")
+pub(super) fn submit_folder(sharded: &ShardedRun) -> PathBuf {
+    shards_folder(&sharded.folder).join("submit")
 }
 
 /// Where jobs write what they say.
-pub(super) fn log_folder(cut: &Cut) -> PathBuf {
-    shards_folder(&cut.folder).join("log")
+pub(super) fn log_folder(sharded: &ShardedRun) -> PathBuf {
+    shards_folder(&sharded.folder).join("log")
 }
 
 /// How the names of a run's jobs begin. Jobs of the same plan in another folder are not the run's.
-pub(super) fn job_names(cut: &Cut) -> String {
-    format!("cambench-{}-", cut.shards.id_in(&cut.folder))
+pub(super) fn job_names(sharded: &ShardedRun) -> String {
+    format!("cambench-{}-", sharded.shards.id_in(&sharded.folder))
 }
 
 /// The name of the job that merges.
-pub(super) fn merge_name(cut: &Cut) -> String {
-    format!("{}merge", job_names(cut))
+pub(super) fn merge_name(sharded: &ShardedRun) -> String {
+    format!("{}merge", job_names(sharded))
 }
 
 /// The numbers of the arrays that were to be submitted, in their order.
-pub(super) fn arrays(cut: &Cut) -> Result<Vec<usize>> {
-    let folder = submit_folder(cut);
+pub(super) fn arrays(sharded: &ShardedRun) -> Result<Vec<usize>> {
+    let folder = submit_folder(sharded);
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
@@ -57,25 +57,25 @@ pub(super) fn arrays(cut: &Cut) -> Result<Vec<usize>> {
 }
 
 /// The list of an array.
-pub(super) fn list_path(cut: &Cut, array: usize) -> PathBuf {
-    submit_folder(cut).join(format!("{array:04}.list"))
+pub(super) fn list_path(sharded: &ShardedRun, array: usize) -> PathBuf {
+    submit_folder(sharded).join(format!("{array:04}.list"))
 }
 
 /// The run's jobs in Slurm's queue; where nothing was submitted Slurm is not asked.
-pub(super) fn queued(cut: &Cut) -> Result<Vec<slurm::Job>> {
-    if submit_folder(cut).is_dir() { slurm::queue(&job_names(cut)) } else { Ok(vec![]) }
+pub(super) fn queued(sharded: &ShardedRun) -> Result<Vec<slurm::Job>> {
+    if submit_folder(sharded).is_dir() { slurm::queue(&job_names(sharded)) } else { Ok(vec![]) }
 }
 
 /// The shards of jobs in the queue.
-pub(super) fn queued_shards(cut: &Cut, queue: &[slurm::Job]) -> Result<BTreeSet<usize>> {
+pub(super) fn queued_shards(sharded: &ShardedRun, queue: &[slurm::Job]) -> Result<BTreeSet<usize>> {
     let mut shards = BTreeSet::new();
-    let names = job_names(cut);
-    for array in arrays(cut)? {
+    let names = job_names(sharded);
+    for array in arrays(sharded)? {
         let name = format!("{names}{array:04}");
         let tasks: Vec<_> =
             queue.iter().filter(|job| job.name == name).filter_map(slurm::Job::task).collect();
         if !tasks.is_empty() {
-            let list = read_list(&list_path(cut, array))?;
+            let list = read_list(&list_path(sharded, array))?;
             shards.extend(tasks.into_iter().filter_map(|task| list.get(task)));
         }
     }
@@ -83,29 +83,29 @@ pub(super) fn queued_shards(cut: &Cut, queue: &[slurm::Job]) -> Result<BTreeSet<
 }
 
 /// All shards that were ever submitted.
-pub(super) fn submitted_shards(cut: &Cut) -> Result<BTreeSet<usize>> {
+pub(super) fn submitted_shards(sharded: &ShardedRun) -> Result<BTreeSet<usize>> {
     let mut shards = BTreeSet::new();
-    for array in arrays(cut)? {
-        if id(cut, array).is_some() {
-            shards.extend(read_list(&list_path(cut, array))?);
+    for array in arrays(sharded)? {
+        if id(sharded, array).is_some() {
+            shards.extend(read_list(&list_path(sharded, array))?);
         }
     }
     Ok(shards)
 }
 
 /// The job's id of an array, where it was submitted.
-fn id(cut: &Cut, array: usize) -> Option<String> {
-    let path = submit_folder(cut).join(format!("{array:04}.id"));
+fn id(sharded: &ShardedRun, array: usize) -> Option<String> {
+    let path = submit_folder(sharded).join(format!("{array:04}.id"));
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
 /// Where the jobs of a shard wrote, in their order.
-pub(super) fn logs_of(cut: &Cut, shard: usize) -> Result<Vec<PathBuf>> {
+pub(super) fn logs_of(sharded: &ShardedRun, shard: usize) -> Result<Vec<PathBuf>> {
     let mut logs = vec![];
-    for array in arrays(cut)? {
-        let list = read_list(&list_path(cut, array))?;
+    for array in arrays(sharded)? {
+        let list = read_list(&list_path(sharded, array))?;
         if let Some(task) = list.iter().position(|other| *other == shard) {
-            logs.push(log_folder(cut).join(format!("{array:04}_{task}.log")));
+            logs.push(log_folder(sharded).join(format!("{array:04}_{task}.log")));
         }
     }
     Ok(logs)

@@ -18,15 +18,15 @@ use cam_results::{
 use serde_json::json;
 
 use super::{
-    Cut, IMAGES_PER_SHARD, absolute, quoted,
+    IMAGES_PER_SHARD, ShardedRun, absolute, quoted,
     slurm::{self, Array, Settings},
     submission, write_list,
 };
 use crate::{
     args::{HowArgs, ShareOrRows, SubmitArgs},
     exit::{Exit, Usage},
+    planning,
     progress::Progress,
-    run,
 };
 
 /// Seconds between two looks at the queue.
@@ -36,33 +36,33 @@ const MERGE_PATIENCE: &str = "CAMBENCH_MERGE_PATIENCE";
 
 /// `cambench submit`.
 pub(crate) fn submit(args: &SubmitArgs) -> Result<Exit> {
-    let cut = opened(args)?;
-    slurm::check_path(&cut.folder)?;
-    check_shared(&cut.folder)?;
-    let settings = Settings::parse(&args.settings, cut.shards.classes().into_keys())?;
-    if args.dry_run && cut.is_finished() {
+    let sharded = opened(args)?;
+    slurm::check_path(&sharded.folder)?;
+    check_shared(&sharded.folder)?;
+    let settings = Settings::parse(&args.settings, sharded.shards.classes().into_keys())?;
+    if args.dry_run && sharded.is_finished() {
         println!("the run is finished, nothing to submit");
         return Ok(Exit::Done);
     }
-    if let Some(done) = cut.finished(args.max_failed, args.json)? {
+    if let Some(done) = sharded.finished(args.max_failed, args.json)? {
         if args.json {
-            print_json(&cut, &[], 0);
+            print_json(&sharded, &[], 0);
         }
         return Ok(done);
     }
-    check_device(&cut.manifest, &settings, args)?;
-    let queue = if args.dry_run { vec![] } else { slurm::queue(&submission::job_names(&cut))? };
-    let there = cut.progress()?;
-    let wanted = wanted(&cut, &there, &queue, args.resume)?;
-    let arrays = arrays(&cut, &settings, &wanted)?;
-    let merge = if is_merge_wanted(&cut, &there, &queue, &wanted) {
-        Some(Merge::of(&cut, &settings, args.max_failed)?)
+    check_device(&sharded.manifest, &settings, args)?;
+    let queue = if args.dry_run { vec![] } else { slurm::queue(&submission::job_names(&sharded))? };
+    let there = sharded.progress()?;
+    let wanted = wanted(&sharded, &there, &queue, args.resume)?;
+    let arrays = arrays(&sharded, &settings, &wanted)?;
+    let merge = if is_merge_wanted(&sharded, &there, &queue, &wanted) {
+        Some(Merge::of(&sharded, &settings, args.max_failed)?)
     } else {
         None
     };
     if args.dry_run {
         for array in &arrays {
-            println!("# {}\n{}", array.script_path(&cut).display(), array.script);
+            println!("# {}\n{}", array.script_path(&sharded).display(), array.script);
         }
         if let Some(merge) = merge {
             println!("# {}, after them\n{}", merge.path.display(), merge.script);
@@ -72,25 +72,25 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<Exit> {
     let mut jobs = vec![];
     if let Some(merge) = merge {
         let earlier: BTreeSet<String> = queue.iter().map(|job| job.array().to_owned()).collect();
-        jobs = send(&cut, &arrays)?;
+        jobs = send(&sharded, &arrays)?;
         let after: Vec<_> = earlier.into_iter().chain(jobs.iter().cloned()).collect();
         jobs.push(merge.send(&after)?);
     }
     if args.json {
-        print_json(&cut, &jobs, wanted.len());
+        print_json(&sharded, &jobs, wanted.len());
     } else {
-        say(&cut, &arrays, &jobs);
+        say(&sharded, &arrays, &jobs);
     }
-    if args.wait { wait(&cut, args) } else { Ok(Exit::Done) }
+    if args.wait { wait(&sharded, args) } else { Ok(Exit::Done) }
 }
 
-fn print_json(cut: &Cut, jobs: &[String], n_shards: usize) {
-    let run = cut.folder.to_string_lossy();
+fn print_json(sharded: &ShardedRun, jobs: &[String], n_shards: usize) {
+    let run = sharded.folder.to_string_lossy();
     println!("{}", json!({ "run": run, "jobs": jobs, "n_shards": n_shards }));
 }
 
 /// The run that is meant: one that is cut already, or the sweep's. A dry run writes nothing.
-fn opened(args: &SubmitArgs) -> Result<Cut> {
+fn opened(args: &SubmitArgs) -> Result<ShardedRun> {
     if args.target.is_dir() {
         let HowArgs { limit, device, threads, memory } = &args.how;
         let is_cut_anew = args.cut.images_per_shard.is_some() || !args.cut.classes.is_empty();
@@ -104,12 +104,12 @@ fn opened(args: &SubmitArgs) -> Result<Cut> {
             ))
             .into());
         }
-        return Cut::open(&args.target);
+        return ShardedRun::open(&args.target);
     }
     let classes = args.cut.classes.iter().map(|class| class.name.as_str());
     let settings = Settings::parse(&args.settings, classes.chain([super::MAIN]))?;
     let mut progress = Progress::new();
-    let plan = run::plan(&args.target, &args.how, settings.cpus(), 1, &mut progress)?;
+    let plan = planning::plan(&args.target, &args.how, settings.cpus(), 1, &mut progress)?;
     progress.finish();
     check_device(plan.manifest(), &settings, args)?;
     if args.how.threads.is_none() && settings.cpus().is_none() {
@@ -118,9 +118,9 @@ fn opened(args: &SubmitArgs) -> Result<Cut> {
             "--slurm cpus_per_task=N is not given: each task asks for as many processors as there are here, {threads}"
         );
     }
-    let folder = run::folder_of(&plan, args.out.as_deref())?;
+    let folder = planning::folder_of(&plan, args.out.as_deref())?;
     check_shared(&absolute(&folder)?)?;
-    Cut::make(&plan, &folder, &args.cut, IMAGES_PER_SHARD, args.dry_run)
+    ShardedRun::make(&plan, &folder, &args.cut, IMAGES_PER_SHARD, args.dry_run)
 }
 
 /// Refuses to hold GPUs for a run that computes on the processor.
@@ -151,14 +151,14 @@ fn check_shared(folder: &Path) -> Result<()> {
 
 /// The shards to submit: those that are not there, not queued, and not tried in vain before, unless that is asked for.
 fn wanted(
-    cut: &Cut,
+    sharded: &ShardedRun,
     there: &shards::Progress,
     queue: &[slurm::Job],
     resume: bool,
 ) -> Result<Vec<usize>> {
-    let queued = submission::queued_shards(cut, queue)?;
+    let queued = submission::queued_shards(sharded, queue)?;
     let missing: Vec<_> = there.missing().filter(|shard| !queued.contains(shard)).collect();
-    let tried = submission::submitted_shards(cut)?;
+    let tried = submission::submitted_shards(sharded)?;
     let (again, new): (Vec<_>, Vec<_>) =
         missing.iter().copied().partition(|shard| tried.contains(shard));
     if resume || again.is_empty() {
@@ -174,12 +174,12 @@ fn wanted(
 /// Whether a job is to merge. One that is queued waits for the jobs before it alone; where none is, whoever submitted it was
 /// refused or cut off, or it did not come to its end.
 fn is_merge_wanted(
-    cut: &Cut,
+    sharded: &ShardedRun,
     there: &shards::Progress,
     queue: &[slurm::Job],
     wanted: &[usize],
 ) -> bool {
-    let is_queued = queue.iter().any(|job| job.name == submission::merge_name(cut));
+    let is_queued = queue.iter().any(|job| job.name == submission::merge_name(sharded));
     let has_shards_to_come = !queue.is_empty() || there.n_missing() == 0;
     !wanted.is_empty() || !is_queued && has_shards_to_come
 }
@@ -193,37 +193,37 @@ struct Planned {
 }
 
 impl Planned {
-    fn script_path(&self, cut: &Cut) -> PathBuf {
-        submission::submit_folder(cut).join(format!("{:04}.sh", self.number))
+    fn script_path(&self, sharded: &ShardedRun) -> PathBuf {
+        submission::submit_folder(sharded).join(format!("{:04}.sh", self.number))
     }
 }
 
 /// The program that jobs run: a copy, so that building again changes nothing.
-fn program(cut: &Cut) -> PathBuf {
-    shards_folder(&cut.folder).join("bin").join("cambench")
+fn program(sharded: &ShardedRun) -> PathBuf {
+    shards_folder(&sharded.folder).join("bin").join("cambench")
 }
 
 /// Arrays for some shards: one for each class of machine, and more where the cluster takes only shorter ones.
-fn arrays(cut: &Cut, settings: &Settings, shards: &[usize]) -> Result<Vec<Planned>> {
+fn arrays(sharded: &ShardedRun, settings: &Settings, shards: &[usize]) -> Result<Vec<Planned>> {
     let mut classes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for &shard in shards {
-        classes.entry(&cut.shards.shard(shard)?.class).or_default().push(shard);
+        classes.entry(&sharded.shards.shard(shard)?.class).or_default().push(shard);
     }
     let size = slurm::max_array_size();
-    let mut number = submission::arrays(cut)?.last().copied().unwrap_or(0);
+    let mut number = submission::arrays(sharded)?.last().copied().unwrap_or(0);
     let mut planned = vec![];
     for (class, shards) in classes {
         for shards in shards.chunks(size) {
             number += 1;
-            let log = submission::log_folder(cut).join(format!("{number:04}_%a.log"));
+            let log = submission::log_folder(sharded).join(format!("{number:04}_%a.log"));
             let array = Array {
-                name: &format!("{}{number:04}", submission::job_names(cut)),
+                name: &format!("{}{number:04}", submission::job_names(sharded)),
                 class,
                 n_tasks: shards.len(),
-                threads: cut.manifest.threads,
-                program: &program(cut),
-                run: &cut.folder,
-                list: &submission::list_path(cut, number),
+                threads: sharded.manifest.threads,
+                program: &program(sharded),
+                run: &sharded.folder,
+                list: &submission::list_path(sharded, number),
                 log: &log.to_string_lossy(),
             };
             let script = slurm::array_script(settings, &array)?;
@@ -235,9 +235,9 @@ fn arrays(cut: &Cut, settings: &Settings, shards: &[usize]) -> Result<Vec<Planne
 }
 
 /// Submits arrays: their ids. What is written first says what each of them is, should this be cut off.
-fn send(cut: &Cut, arrays: &[Planned]) -> Result<Vec<String>> {
-    let program = program(cut);
-    for folder in [submission::submit_folder(cut), submission::log_folder(cut)]
+fn send(sharded: &ShardedRun, arrays: &[Planned]) -> Result<Vec<String>> {
+    let program = program(sharded);
+    for folder in [submission::submit_folder(sharded), submission::log_folder(sharded)]
         .iter()
         .map(PathBuf::as_path)
         .chain(program.parent())
@@ -247,8 +247,8 @@ fn send(cut: &Cut, arrays: &[Planned]) -> Result<Vec<String>> {
     copy_program(&program)?;
     let mut ids = vec![];
     for array in arrays {
-        let script = array.script_path(cut);
-        write_list(&submission::list_path(cut, array.number), array.shards.iter().copied())?;
+        let script = array.script_path(sharded);
+        write_list(&submission::list_path(sharded, array.number), array.shards.iter().copied())?;
         write_bytes(&script, array.script.as_bytes())?;
         let id = slurm::sbatch(&script, &[])?;
         write_bytes(&script.with_extension("id"), format!("{id}\n").as_bytes())?;
@@ -278,18 +278,18 @@ struct Merge {
 }
 
 impl Merge {
-    fn of(cut: &Cut, settings: &Settings, max_failed: ShareOrRows) -> Result<Self> {
-        let log = submission::log_folder(cut).join("merge.log");
+    fn of(sharded: &ShardedRun, settings: &Settings, max_failed: ShareOrRows) -> Result<Self> {
+        let log = submission::log_folder(sharded).join("merge.log");
         let patience = seconds(MERGE_PATIENCE, 60)?;
         let script = slurm::merge_script(
             settings,
-            &submission::merge_name(cut),
-            &program(cut),
-            &cut.folder,
+            &submission::merge_name(sharded),
+            &program(sharded),
+            &sharded.folder,
             &log.to_string_lossy(),
             &format!("--patience {patience} --max-failed {max_failed}"),
         );
-        Ok(Self { path: submission::submit_folder(cut).join("merge.sh"), script })
+        Ok(Self { path: submission::submit_folder(sharded).join("merge.sh"), script })
     }
 
     fn send(&self, after: &[String]) -> Result<String> {
@@ -298,7 +298,7 @@ impl Merge {
     }
 }
 
-fn say(cut: &Cut, arrays: &[Planned], jobs: &[String]) {
+fn say(sharded: &ShardedRun, arrays: &[Planned], jobs: &[String]) {
     for (array, job) in arrays.iter().zip(jobs) {
         println!("job {job}: {} shards of class {}", array.shards.len(), array.class);
     }
@@ -306,28 +306,28 @@ fn say(cut: &Cut, arrays: &[Planned], jobs: &[String]) {
         Some(merge) => println!("job {merge}: merges them when they have ended"),
         None => println!("nothing to submit"),
     }
-    println!("cambench status {}", quoted(&cut.folder.to_string_lossy()));
+    println!("cambench status {}", quoted(&sharded.folder.to_string_lossy()));
 }
 
 /// Waits until none of the run's jobs is in the queue.
-fn wait(cut: &Cut, args: &SubmitArgs) -> Result<Exit> {
+fn wait(sharded: &ShardedRun, args: &SubmitArgs) -> Result<Exit> {
     let pause = Duration::from_secs(u64::from(seconds(POLL_SECS, 15)?));
     loop {
         // A controller that does not answer just now is no reason to give up.
-        match slurm::queue(&submission::job_names(cut)) {
+        match slurm::queue(&submission::job_names(sharded)) {
             Ok(jobs) if jobs.is_empty() => break,
             Ok(_) => {}
             Err(error) => eprintln!("warning: {error}"),
         }
         sleep(pause);
     }
-    let cut = Cut::open(&cut.folder)?;
-    if let Some(done) = cut.finished(args.max_failed, args.json)? {
+    let sharded = ShardedRun::open(&sharded.folder)?;
+    if let Some(done) = sharded.finished(args.max_failed, args.json)? {
         return Ok(done);
     }
-    let progress = cut.progress()?;
+    let progress = sharded.progress()?;
     if progress.n_missing() == 0 {
-        let run = quoted(&cut.folder.to_string_lossy());
+        let run = quoted(&sharded.folder.to_string_lossy());
         eprintln!(
             "the jobs have ended, and the shards are all there and not merged (`cambench logs {run} merge` may say why); \
              `cambench merge {run}` does it"
@@ -351,8 +351,8 @@ fn seconds(variable: &str, default: u32) -> Result<u32> {
 
 /// `cambench cancel`.
 pub(crate) fn cancel(run: &Path) -> Result<Exit> {
-    let cut = Cut::open(run)?;
-    let queue = slurm::queue(&submission::job_names(&cut))?;
+    let sharded = ShardedRun::open(run)?;
+    let queue = slurm::queue(&submission::job_names(&sharded))?;
     let ids: BTreeSet<String> = queue.iter().map(|job| job.array().to_owned()).collect();
     let ids: Vec<_> = ids.into_iter().collect();
     if ids.is_empty() {

@@ -50,6 +50,9 @@ pub fn filled_up_to(to: i64, batch: &Tensor, run: impl FnOnce(&Tensor) -> Tensor
     run(&Tensor::cat(&[batch, &copies], 0)).narrow(0, 0, n)
 }
 
+/// How much memory a batch may take on the processor where nothing else is said, in bytes.
+pub const USUAL_MEMORY: u64 = 2 << 30;
+
 /// The number of images in a batch of which `fitting` would fit into memory, at least one and at most `cap`: a power of
 /// two on a card, as [`filled_up`] runs no other.
 pub fn usual_batch(fitting: i64, cap: i64, device: Device) -> i64 {

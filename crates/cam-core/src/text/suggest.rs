@@ -23,6 +23,21 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, known)| known)
 }
 
+/// How a message ends that has a nearest word to offer: `; did you mean ...?`, else nothing.
+///
+/// ```
+/// assert_eq!(cam_core::did_you_mean(Some("rise")), "; did you mean `rise`?");
+/// assert_eq!(cam_core::did_you_mean(None), "");
+/// ```
+pub fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |word| format!("; did you mean `{word}`?"))
+}
+
+/// As [`did_you_mean`], for a message that goes on: ` (did you mean ...?)`, or nothing.
+pub fn did_you_mean_aside(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |word| format!(" (did you mean `{word}`?)"))
+}
+
 /// Whether a word is another one but for a slip: a letter too many, too few, wrong or swapped with the next, or in the other
 /// case.
 ///
@@ -45,7 +60,7 @@ pub fn with_suggestion(message: &str) -> String {
         nearest(word, quoted(expected))
     };
     match nearest() {
-        Some(known) => format!("{message}; did you mean `{known}`?"),
+        Some(known) => format!("{message}{}", did_you_mean(Some(known))),
         None => NUMBERS.iter().fold(message.to_owned(), |message, (of_rust, in_words)| {
             message.replace(&format!("expected {of_rust}"), &format!("expected {in_words}"))
         }),

@@ -7,7 +7,8 @@ use tch::{Kind, Tensor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fill {
-    /// 0 in normalized space: the mean color of the training images.
+    /// The color that normalization maps to 0: the ImageNet mean for torchvision's networks, neutral gray for
+    /// EfficientNet-Lite.
     Zero,
     /// The image blurred with the exact kernel of RISE's evaluation code.
     Blur,

@@ -11,12 +11,12 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
-use crate::rng;
+use crate::metric_rng;
 
 /// Standard deviation of the noise, in normalized units.
 const NOISE: f64 = 0.01;
 
-/// Of `image` `[1, C, H, W]`, one with the pixels left that `kept` `[N, 1, H, W]` says, and the others imputed.
+/// Of `image` `[1, C, H, W]`, one for each boolean mask of `kept` `[N, 1, H, W]`: those pixels are left, the others imputed.
 ///
 /// At least one pixel of each is left.
 pub(crate) fn images(image: &Tensor, kept: &Tensor, seed: u64) -> Tensor {
@@ -24,11 +24,11 @@ pub(crate) fn images(image: &Tensor, kept: &Tensor, seed: u64) -> Tensor {
     let (n, channels) = (kept.size()[0], size[1]);
     let (height, width) = (size[2] as usize, size[3] as usize);
     let n_pixels = height * width;
-    let kept = Vec::<bool>::try_from(kept.flatten(0, -1)).expect("truths");
+    let kept = Vec::<bool>::try_from(kept.flatten(0, -1)).expect("booleans");
     let pixels = Vec::<f64>::try_from(image.to_kind(Kind::Double).contiguous().view([-1]));
     let pixels = pixels.expect("numbers");
     // The same noise at a pixel whichever others are gone with it.
-    let mut random = rng(seed);
+    let mut random = metric_rng(seed);
     let noise: Vec<f64> = (0..pixels.len())
         .map(|_| NOISE * Distribution::<f64>::sample(&StandardNormal, &mut random))
         .collect();
@@ -251,7 +251,7 @@ mod tests {
             height in 1_usize..9, width in 1_usize..9, seed in any::<u64>(), share in 0.1_f64..0.95,
         ) {
             use rand::RngExt;
-            let mut random = rng(seed);
+            let mut random = metric_rng(seed);
             let pixels: Vec<f64> = (0..height * width).map(|_| random.random_range(-2.0..2.0)).collect();
             let mut kept: Vec<bool> = pixels.iter().map(|_| random.random::<f64>() > share).collect();
             kept[0] = true;

@@ -9,20 +9,20 @@ use std::{
 /// The most bytes of a file that people write by hand: a sweep, a data set's manifest.
 pub const MAX_TEXT: u64 = 1 << 20;
 
-/// How deep lists and maps may lie in each other in such a file; its parser takes time by the square of that.
+/// How deep lists and maps may be nested in such a file; its parser takes time by the square of that.
 const MAX_DEPTH: usize = 200;
 
 /// Opens a file for reading. A pipe would let the reader wait for ever, and a device may have no end.
 ///
 /// # Errors
-/// Where there is no such file, it may not be read, or it is something else than a file.
+/// Where there is no such file, it may not be read, or it is not a file.
 pub fn open_file(path: &Path) -> io::Result<File> {
     let metadata = fs::metadata(path)?;
     if metadata.is_file() {
         return File::open(path);
     }
     let what = if metadata.is_dir() { "a folder" } else { "a pipe or a device" };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what} and no file")))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, not a file")))
 }
 
 /// The bytes of a file, `limit` at most.
@@ -50,32 +50,30 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// The text of a file, `limit` bytes at most.
 ///
 /// # Errors
-/// As [`read_file`], and where it is no UTF-8.
+/// As [`read_file`], and where it is not UTF-8.
 pub fn read_text_file(path: &Path, limit: u64) -> io::Result<String> {
     String::from_utf8(read_file(path, limit)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        io::Error::new(io::ErrorKind::InvalidData, format!("it is no UTF-8 text from byte {at} on"))
+        io::Error::new(io::ErrorKind::InvalidData, format!("it is not UTF-8 from byte {at} on"))
     })
 }
 
 /// The text of a YAML file that people write by hand.
 ///
 /// # Errors
-/// As [`read_text_file`], and where its lists and maps lie deeper in each other than anybody would write them.
+/// As [`read_text_file`], and where its lists and maps are nested deeper than anybody would write them.
 pub fn read_yaml_file(path: &Path) -> io::Result<String> {
     let text = read_text_file(path, MAX_TEXT)?;
     match depth(&text) {
         ..=MAX_DEPTH => Ok(text),
         deeper => Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!(
-                "its lists and maps lie {deeper} deep in each other, and {MAX_DEPTH} are the most"
-            ),
+            format!("its lists and maps are nested {deeper} deep; the limit is {MAX_DEPTH}"),
         )),
     }
 }
 
-/// About how deep lists and maps lie in each other: brackets that are open, and dashes at the start of a line.
+/// About how deep lists and maps are nested: brackets that are open, and dashes at the start of a line.
 fn depth(yaml: &str) -> usize {
     let (mut open, mut deepest) = (0_usize, 0);
     for line in yaml.lines() {
@@ -112,9 +110,9 @@ mod tests {
         assert_eq!(error.to_string(), "it has 5 bytes, more than the limit of 4");
         fs::write(&path, [b'a', 0xff]).unwrap();
         let error = read_text_file(&path, 5).unwrap_err();
-        assert_eq!(error.to_string(), "it is no UTF-8 text from byte 1 on");
+        assert_eq!(error.to_string(), "it is not UTF-8 from byte 1 on");
         fs::remove_file(&path).unwrap();
         let error = read_file(&std::env::temp_dir(), 4).unwrap_err();
-        assert_eq!(error.to_string(), "it is a folder and no file");
+        assert_eq!(error.to_string(), "it is a folder, not a file");
     }
 }

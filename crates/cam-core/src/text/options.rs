@@ -54,7 +54,7 @@ pub fn open_share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::
 pub fn open_shares<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
     let values = Vec::<f64>::deserialize(deserializer)?;
     if values.is_empty() {
-        return Err(D::Error::custom("an empty list where at least one number is needed"));
+        return Err(D::Error::custom("expected at least one number, got an empty list"));
     }
     for value in &values {
         within(*value, |value| *value > 0.0 && *value < 1.0, "more than 0 and less than 1")?;
@@ -70,6 +70,6 @@ fn within<T: Display, E: Error>(
     if is_fine(&value) {
         Ok(value)
     } else {
-        Err(E::custom(format!("`{value}` where a number is needed that is {range}")))
+        Err(E::custom(format!("expected {range}, got `{value}`")))
     }
 }
