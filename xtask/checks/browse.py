@@ -2,9 +2,10 @@
 
 Checks that it sorts, filters, opens an image, turns a page of rows and draws every chart, that nothing is said on the
 console, that no request leaves the page, that no markup of a name became an element, and that it opens in time; that paper says
-what a chart shows, that a phone shows who is better without scrolling, and that text is dark enough to read. Then the
-same page with data of which little can be drawn: a model without a score, methods that cost nothing; and with a second
-model that is compared with the first. Leaves pictures of it in light, dark, narrow and printed form in FOLDER.
+what a chart shows and has the rows without a score, that a phone shows who is better without scrolling, that text is dark
+enough to read, and that what color and pointing show is said, too. Then the same page with data of which little can be
+drawn: a model without a score, methods that cost nothing, two without a common image and two of the same scores; and with
+a second model that is compared with the first. Leaves pictures of it in light, dark, narrow and printed form in FOLDER.
 """
 
 import json
@@ -74,7 +75,7 @@ def with_better_model(data):
 
     def contrast(metric, alone, p):
         difference = [-500 * metric["better"], *sorted([-900 * metric["better"], -100 * metric["better"]])]
-        pair = [0, 1, 1000, *difference, alone, p, 300, p < 0.05]
+        pair = [0, 1, 1000, *difference, alone, p, 300, p < 0.05, False]
         return {"within": 0, "metric": metric["name"], "items": [0, 1], "pairs": [pair], "ranks": None}
 
     first, second = data["metrics"][:2]
@@ -85,6 +86,25 @@ def free(data):
     """All methods as controls that need no pass."""
     for cost in filter(None, data["cost"]):
         cost["passes"] = cost["executed"] = {"cost": 0, "at": 1}
+
+
+def in_halves(data):
+    """The second method is above the first on the first half of the images and below it on the others, by every metric."""
+    n_metrics, n_images = len(data["metrics"]), len(data["images"])
+    above = n_images // 2
+    data["values"][:2] = [[[5000] * n_images] * n_metrics, [[6000] * above + [4000] * (n_images - above)] * n_metrics]
+
+
+def with_unlike_pairs(data):
+    """The first two methods have no image in common, the first and the third the same scores, by every metric."""
+
+    def alike(pair):
+        pair[3:] = [0, 0, 0, 1, 1, 0.05, False, True]
+        return pair
+
+    for contrast in data["contrasts"]["methods"]:
+        pairs = [(sorted(contrast["items"][i] for i in pair[:2]), pair) for pair in contrast["pairs"]]
+        contrast["pairs"] = [alike(pair) if of == [0, 2] else pair for of, pair in pairs if of != [0, 1]]
 
 
 # Text against all that it may stand on, by WCAG 2: the worst ratio with its two colors.
@@ -180,7 +200,7 @@ with sync_playwright() as playwright:
         if n > 1:
             check("has p alone and p corrected", heads[3:5] == ["p, this pair alone", f"p, corrected for all {n:,} comparisons"], f"{heads}")
             check("says which p to take", f"all {n:,} comparisons" in note and "Who fixed this one comparison before looking may take the first" in note)
-            ps = [[0 if text.startswith("<") else float(text) for text in page.locator(f"#two-answer tbody td:nth-child({column})").all_inner_texts()] for column in (4, 5)]
+            ps = [[0 if text.startswith("<") else float(text) for text in page.locator(f"#two-answer tbody td:nth-child({column})").all_inner_texts() if text != "–"] for column in (4, 5)]
             check("corrects p upwards", all(alone <= p for alone, p in zip(*ps)), f"{ps}")
         by_chance = [
             (contrast["within"], contrast["items"][pair[0]], contrast["items"][pair[1]])
@@ -195,21 +215,27 @@ with sync_playwright() as playwright:
             one.select_option(str(a))
             other.select_option(str(b))
             told = f"among {n:,} comparisons"
-            cells = [text for text in page.locator("#two-answer td.said").all_inner_texts() if f"alone it would be told apart; {told} it is not" in text]
-            check("says that p alone would tell the two apart", bool(cells) and "lone, " in answer.inner_text() and told in answer.inner_text(), answer.inner_text())
-            check("calls neither better where the corrected p does not", all(text.startswith("cannot be told") for text in cells), f"{cells}")
+            cells = [text for text in page.locator("#two-answer td.said").all_inner_texts() if f"significant alone, not {told}" in text]
+            check("says that the difference alone would be significant", bool(cells) and "lone, " in answer.inner_text() and told in answer.inner_text(), answer.inner_text())
+            check("calls neither better where the corrected p does not", all(text.startswith("not significant") for text in cells), f"{cells}")
         check("asks for models only where there are several", (page.locator("form[data-for=two] select").count() > 0) == (len(data["contrasts"]["models"]) > 0 and len(data["contrasts"]["methods"]) > 0))
         page.locator("#two").screenshot(path=folder / "two.png")
 
     if page.locator("#differences").count():
         rows = page.locator("#differences-chart tbody tr").count()
         check("draws paired differences", rows > 0 and page.locator("#differences-chart svg").count() > rows)
+        dots = page.locator("#differences-chart tbody tr").evaluate_all("rows => rows.map(row => row.querySelectorAll('.dot').length)")
+        most, said = min(len(data["images"]), 250), page.locator("#differences-chart > .note").inner_text()
+        check("draws no more dots than it says", max(dots, default=0) <= most and (most == data["n_images"] or f"{most} of {data['n_images']:,} images are drawn" in said), f"{max(dots, default=0)} dots: {said}")
         metric = page.locator("form[data-for=differences]").get_by_label("Metric")
         if metric.count():
             metric.select_option(index=0)
             check("draws average ranks", page.locator("#ranks svg, #ranks p").count() > 0)
             said = page.locator("#pairs caption").inner_text()
             check("says which metric and model every pair is of", said.startswith(f"{heading(0)}, {data['models'][0]['name']}, "), said)
+        cells = page.locator("#pairs tbody td:not(.self)").evaluate_all("cells => cells.map(cell => [cell.classList.contains('told'), cell.textContent])")
+        wrong = [text for told, text in cells if told != ("*" in text) or not (text == "– no image in common" or " p" in text and ", n = " in text)]
+        check("marks what is significant, and says p and n of every pair", bool(cells) and not wrong, f"{cells[:1]}; {wrong[:3]}")
     if page.locator("#curves").count():
         check("draws curves", page.locator("#curves-chart path.line").count() > 0)
         before = page.locator("#curves-chart path.line").count()
@@ -218,7 +244,12 @@ with sync_playwright() as playwright:
         page.locator("#curves-legend button").first.click()
     check("draws the front", page.locator("#front-chart circle").count() > 0)
     title = page.locator("#front-chart svg text[transform*=rotate]").all_text_contents()
+    drawn, table = page.locator("#front-chart circle").count(), page.locator("#front-table tbody tr").count()
+    check("has every point of the front in a table", 0 < drawn <= table, f"{drawn} points, {table} rows")
     check("has a title on the axis of quality", len(title) == 1 and title[0].endswith(", percent"), f"{title}")
+
+    agreed = page.locator("#agreement-table td:not(.self)").evaluate_all("cells => cells.filter(cell => cell.hasAttribute('style')).map(cell => cell.textContent)")
+    check("says over how many images metrics agree", all(" over " in text and " image" in text for text in agreed), f"{agreed[:1]}")
 
     images = page.locator("#image-list button")
     if images.count():
@@ -266,6 +297,8 @@ with sync_playwright() as playwright:
             said = page.locator(drawing)
             text = said.inner_text() if said.count() == 1 and said.is_visible() else ""
             check(f"says on paper what it shows, {drawing}", data["models"][0]["name"] in text or "under" in text, text)
+    bad = page.locator("#bad ~ .scroll table")
+    check("prints the rows without a score, not those that the script turns", bad.count() == page.locator("#bad ~ .scroll table:visible").count() and page.locator("#rows-table").is_hidden(), f"{bad.locator('tbody tr').count()} rows")
     closed = page.locator("details:not([open])").count()
     page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
     check("prints what is folded", closed > 0 and page.locator("details:not([open])").count() == 0, f"{closed} folded")
@@ -325,7 +358,7 @@ with sync_playwright() as playwright:
         newer, older, under = page.locator("form[data-for=two-models] select").all()
         answer = page.locator("#two-said").inner_text()
         check("answers whether the new model is better than the old", (newer.input_value(), older.input_value()) == ("1", "0") and answer.startswith("better model is better by "), answer)
-        check("counts comparisons of models alone", "among 2 comparisons it does not" in answer and "all 2 comparisons of models" in page.locator("#two-answer .note").inner_text(), answer)
+        check("counts comparisons of models alone", "among 2 comparisons it is not" in answer and "all 2 comparisons of models" in page.locator("#two-answer .note").inner_text(), answer)
         check("asks for a method, and for no model of methods", under.is_visible() and page.locator("form[data-for=two-methods]").is_hidden())
         sizes = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
         check("is no wider than the window, models", sizes[0] <= sizes[1], f"{sizes}")
@@ -338,6 +371,33 @@ with sync_playwright() as playwright:
     page = opened(altered("free", free))
     check("draws what costs nothing", page.locator("#front-chart circle").count() > 0 and page.locator("#rows-table tbody tr").count() > 0)
     check("says nothing on the console, free", not page.said, "; ".join(page.said))
+    page.context.close()
+
+    page = opened(altered("halves", in_halves))
+    if page.locator("#differences").count():
+        page.locator("form[data-for=differences]").get_by_label("Minus").select_option("0")
+        row = page.locator("#differences-chart tbody tr").filter(has=page.get_by_role("rowheader", name=data["methods"][1]["label"], exact=True))
+        halves = [row.locator(f".dot.{side}").count() for side in ("better", "worse")]
+        check("draws dots of the first images and of the last alike", row.count() == 0 or abs(halves[0] - halves[1]) <= 1 < sum(halves), f"{halves}")
+    page.context.close()
+
+    page = opened(altered("unlike-pairs", with_unlike_pairs))
+    if page.locator("#differences").count() and len(data["methods"]) > 2:
+        page.locator("form[data-for=differences]").get_by_label("Minus").select_option("0")
+        labels = [method["label"] for method in data["methods"][1:3]]
+        said = {row[0]: row[1] for row in page.locator("#differences-chart tbody tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")}
+        there = [(said[label], expected) for label, expected in zip(labels, ("no image in common", "the same scores")) if label in said]
+        check("says of two what they have in common", all(is_said == expected for is_said, expected in there), f"{there}")
+        selects = page.locator("form[data-for=two-methods] select")
+        one, other = (selects.nth(selects.count() - i) for i in (2, 1))
+        answers = []
+        for method in ("1", "2"):
+            one.select_option("0")
+            other.select_option(method)
+            answers.append(page.locator("#two-said").inner_text())
+        scored = all(any(mean is not None for mean in data["means"][method]) for method in range(3))
+        check("answers that two have no image in common, or the same scores", not scored or answers[0] == "The two have no image in common." and answers[1].endswith("the two have the same scores."), f"{answers}")
+    check("says nothing on the console, unlike-pairs", not page.said, "; ".join(page.said))
     page.context.close()
 
     context = browser.new_context(java_script_enabled=False)

@@ -5,10 +5,10 @@
 //! command continues; the reports are written beside them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::gate::{said, sweep_of};
 use crate::{checkout, run, setup};
@@ -21,6 +21,9 @@ const PUBLISHED: &str = "results/baselines/published-lite0";
 
 /// What is replaced by other seeds.
 const SEED: &str = "seed: 0\n";
+
+/// The heading of a report's section on what the seed moves.
+const SEEDS: &str = "\n## Variation over seeds\n";
 
 /// Makes runs and reports.
 pub(crate) fn command() -> Result<ExitCode> {
@@ -43,5 +46,20 @@ pub(crate) fn command() -> Result<ExitCode> {
         fs::write(results.join(format!("{what}.md")), &report)?;
         print!("{report}");
     }
+    let report = seeds(&binary, &all[1..], &runs.join("joined"))?;
+    fs::write(results.join("seeds.md"), &report)?;
+    print!("{report}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a report of runs with several seeds says of the seed alone.
+fn seeds(binary: &Path, runs: &[PathBuf], joined: &Path) -> Result<String> {
+    let report = ["--format", "md", "--no-photographs", "--out"];
+    said(Command::new(binary).arg("report").args(runs).args(report).arg(joined))?;
+    let report = fs::read_to_string(joined.join("report.md"))?;
+    let section = report.split_once(SEEDS).and_then(|(_, rest)| rest.split("\n## ").next());
+    let section =
+        section.with_context(|| format!("{} does not tell seeds apart", joined.display()))?;
+    let made_by = "Made by `cargo xtask calibrate` from runs of `configs/reruns.yaml`.";
+    Ok(format!("# Variation over seeds\n\n{made_by}\n\n{}\n", section.trim()))
 }

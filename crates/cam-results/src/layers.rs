@@ -5,9 +5,9 @@
 
 use crate::{
     Cell, MethodEntry, ModelEntry, Preset, RunManifest, Summary,
-    beside::{Section, Table},
+    format::label,
     preset::{Group, grouped},
-    report::label,
+    sections::{Section, Table},
     stats::{Contrast, listed},
     summary::FEW_IMAGES,
 };
@@ -117,7 +117,7 @@ fn note(summary: &Summary, networks: &[Vec<&ModelEntry>]) -> Option<String> {
         format!(
             "The layer with the best mean under every method by every metric, and that mean in percent. It stands alone \
              where it is better than every other layer by the paired test on the same images, corrected for all \
-             comparisons between models and layers. Layers that it cannot be told from are named with it; it is in \
+             comparisons between models and layers. Layers that are not significantly different from it are named with it; it is in \
              parentheses where these are all others.{few} Maps of a deeper layer are coarser; cells of a map: {}.",
             grids.join(", ")
         )
@@ -199,22 +199,27 @@ impl<'a> Method<'a> {
         });
         let mut parts: Vec<String> = best_by.chain(parts).collect();
         if open.len() == self.contrasts.len() {
-            parts.push("by no metric can the best layer be told from any other".to_owned());
+            parts.push(
+                "by no metric is the best layer significantly different from any other".to_owned(),
+            );
         } else if !open.is_empty() {
-            parts.push(format!("by {} the best cannot be told from any other", listed(&open)));
+            parts.push(format!(
+                "by {} the best is not significantly different from any other",
+                listed(&open)
+            ));
         }
         parts.join("; ")
     }
 }
 
-/// The layers that the best one cannot be told from.
+/// The layers that are not significantly different from the best one.
 enum Equal<'a> {
     None,
     Some(Vec<&'a str>),
     All,
 }
 
-/// The layer with the best mean, and those that it cannot be told from.
+/// The layer with the best mean, and those that are not significantly different from it.
 fn best(contrast: &Contrast) -> Option<(&str, Equal<'_>)> {
     let order = contrast.order();
     let name = |i: usize| contrast.items[i].label.as_str();
@@ -233,7 +238,7 @@ fn best(contrast: &Contrast) -> Option<(&str, Equal<'_>)> {
 mod tests {
     use super::*;
     use crate::{
-        Record, Store, beside, report_html, report_tex, stats, summarize,
+        Record, Store, report_html, report_tex, sections, stats, summarize,
         testing::{many_images, model, rows},
     };
 
@@ -269,7 +274,7 @@ mod tests {
 
     fn text(manifest: &RunManifest, records: &[Record]) -> String {
         let mut md = String::new();
-        beside::md(&mut md, manifest, &summarize(manifest, records));
+        sections::md(&mut md, manifest, &summarize(manifest, records));
         md
     }
 

@@ -5,12 +5,11 @@
 //! here knows a tensor or a network.
 
 mod accuracy;
-mod beside;
 mod classes;
 mod disk;
 mod error;
 mod files;
-mod front;
+mod format;
 pub mod gate;
 mod html;
 mod images;
@@ -18,6 +17,8 @@ mod join;
 mod journal;
 mod layers;
 mod manifest;
+mod markdown;
+mod pareto;
 mod picture;
 mod plot;
 mod preset;
@@ -25,6 +26,7 @@ mod record;
 mod reference;
 mod report;
 mod run;
+mod sections;
 mod seeds;
 pub mod shards;
 pub mod stats;
@@ -40,7 +42,9 @@ mod worst;
 pub use accuracy::{Accuracy, of_networks};
 pub use error::{Error, Result};
 pub use files::{host, write_atomically, write_bytes};
+pub use format::{counted, p_value};
 pub use html::{Choice, Shown, chosen_images, report_html};
+pub use join::adcc_of;
 pub use journal::Maker;
 pub use manifest::{
     AT, Better, DatasetEntry, IMPORTED, ImageEntry, JoinedRuns, LABEL, MadeOn, MethodEntry,
@@ -54,7 +58,7 @@ pub use plot::{
 pub use preset::{Family, Preset, family};
 pub use record::{COLUMNS, Curve, Key, Name, RawMap, Record, Row, SCHEMA, Status};
 pub use reference::{Printed, Reference};
-pub use report::{Figure, Section, cautions, counted, p_value, report_md};
+pub use report::{Figure, FigureSection, cautions, report_md};
 pub use run::Run;
 pub use seeds::OverSeeds;
 pub use shards::{Committed, Part, Shard, ShardPlan};

@@ -1,7 +1,7 @@
 //! Tables that readers of the field know: which columns, in which order, with how many digits.
 
 use crate::{
-    Better, Cell, Estimate, MethodEntry, RunManifest, Summary, report::heading, stats::Contrast,
+    Better, Cell, Estimate, MethodEntry, RunManifest, Summary, format::heading, stats::Contrast,
     summary::follows_protocol,
 };
 

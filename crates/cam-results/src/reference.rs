@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Cell, RunManifest, Summary,
-    beside::{Section, Table},
-    report::{heading, label},
+    format::{heading, label},
+    sections::{Section, Table},
 };
 
 /// Values that someone printed for methods and models of a run.
@@ -202,7 +202,7 @@ mod tests {
         manifest.reference =
             Some(Reference { name: "t.csv".into(), sha256: String::new(), rows: rows_printed });
         let mut md = String::new();
-        crate::beside::md(&mut md, &manifest, &summary);
+        crate::sections::md(&mut md, &manifest, &summary);
         insta::assert_snapshot!(&md[md.find("## Beside").unwrap()..]);
     }
 

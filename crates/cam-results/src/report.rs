@@ -1,13 +1,14 @@
 //! The report: what a run says, in Markdown, from its records alone.
 
-use std::{collections::BTreeSet, fmt::Write as _};
-
 use crate::{
-    Accuracy, Better, Cell, Estimate, MadeOn, MethodEntry, MetricEntry, Preset, Record, Rounding,
-    Run, RunManifest, Status, Summary, beside, of_networks,
+    Accuracy, Cell, Estimate, MadeOn, MethodEntry, Preset, Record, Rounding, Run, RunManifest,
+    Status, Summary,
+    format::{counted, counted_images, label, lost, number},
+    markdown::{code, escape, fenced, line, table},
+    of_networks,
     preset::grouped,
-    stats::{self, Units},
-    summary::FEW_IMAGES,
+    sections, stats,
+    summary::{FEW_IMAGES, cells_of},
 };
 
 /// How many degenerate and failed rows are listed.
@@ -17,7 +18,7 @@ const N_LISTED: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figure {
     /// The section that it belongs to.
-    pub section: Section,
+    pub section: FigureSection,
     /// The file's name.
     pub file: String,
     /// What one sees, for those who cannot.
@@ -26,7 +27,7 @@ pub struct Figure {
 
 /// A part of the report that may show plots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
+pub enum FigureSection {
     /// Metrics by method.
     Scores,
     /// What can be told apart.
@@ -48,19 +49,19 @@ pub fn report_md(run: &Run, summary: &Summary, figures: &[Figure]) -> String {
     accuracies(&mut md, &summary.accuracies);
     stats::conclusions_md(&mut md, summary);
     scores(&mut md, manifest, summary);
-    beside::md(&mut md, manifest, summary);
-    show(&mut md, figures, Section::Scores);
+    sections::md(&mut md, manifest, summary);
+    show(&mut md, figures, FigureSection::Scores);
     stats::differences_md(&mut md, summary);
-    show(&mut md, figures, Section::Differences);
-    if figures.iter().any(|figure| figure.section == Section::Curves) {
+    show(&mut md, figures, FigureSection::Differences);
+    if figures.iter().any(|figure| figure.section == FigureSection::Curves) {
         line(&mut md, "## Curves\n");
-        show(&mut md, figures, Section::Curves);
+        show(&mut md, figures, FigureSection::Curves);
     }
     cost(&mut md, manifest, summary);
-    show(&mut md, figures, Section::Cost);
-    if figures.iter().any(|figure| figure.section == Section::Maps) {
+    show(&mut md, figures, FigureSection::Cost);
+    if figures.iter().any(|figure| figure.section == FigureSection::Maps) {
         line(&mut md, "## Maps\n");
-        show(&mut md, figures, Section::Maps);
+        show(&mut md, figures, FigureSection::Maps);
     }
     troubles(&mut md, run);
     definitions(&mut md, manifest);
@@ -68,12 +69,7 @@ pub fn report_md(run: &Run, summary: &Summary, figures: &[Figure]) -> String {
     md
 }
 
-pub(crate) fn line(md: &mut String, text: &str) {
-    md.push_str(text);
-    md.push('\n');
-}
-
-fn show(md: &mut String, figures: &[Figure], section: Section) {
+fn show(md: &mut String, figures: &[Figure], section: FigureSection) {
     for Figure { file, caption, .. } in figures.iter().filter(|figure| figure.section == section) {
         line(md, &format!("![{}]({})\n", escape(caption), file.replace(' ', "%20")));
     }
@@ -98,36 +94,6 @@ fn header(md: &mut String, manifest: &RunManifest) {
             escape(device),
         ),
     );
-}
-
-/// `1 image`, `8 images`.
-pub fn counted(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
-}
-
-/// The images of a run in words, as they count in its intervals: `8 images`, or `62 images of 31 classes` where classes are
-/// drawn.
-pub(crate) fn counted_images(manifest: &RunManifest) -> String {
-    let images = counted(manifest.images.len(), "image");
-    if !Units::of(&manifest.images).are_classes() {
-        return images;
-    }
-    let labels = manifest.images.iter().filter_map(|image| image.label);
-    let n_classes = labels.clone().collect::<BTreeSet<i64>>().len();
-    match manifest.images.len() - labels.count() {
-        0 => format!("{images} of {n_classes} classes"),
-        n => format!("{images}, {n} without a label and the others of {n_classes} classes"),
-    }
-}
-
-/// The protocols of the methods and metrics, each once.
-pub(crate) fn protocol_names(manifest: &RunManifest) -> Vec<String> {
-    let methods = manifest.methods.iter().map(|method| &method.protocol);
-    let mut names: Vec<String> =
-        methods.chain(manifest.metrics.iter().map(|metric| &metric.protocol)).cloned().collect();
-    names.sort();
-    names.dedup();
-    names
 }
 
 /// `corrected`, and what departs from it: an entry's own settings stand behind the protocol's name.
@@ -289,62 +255,10 @@ fn scores(md: &mut String, manifest: &RunManifest, summary: &Summary) {
     }
 }
 
-/// The cells of a model that the plan has, with their methods, in the manifest's order.
-pub(crate) fn cells_of<'m, 's>(
-    manifest: &'m RunManifest,
-    summary: &'s Summary,
-    model: &'m str,
-) -> impl Iterator<Item = (&'m MethodEntry, &'s Cell)> {
-    let cells = summary.cells.iter().filter(move |cell| cell.model == model);
-    cells.filter_map(move |cell| {
-        let is_its = |method: &&MethodEntry| {
-            method.name == cell.method && method.protocol == cell.protocol && method.runs_on(model)
-        };
-        Some((manifest.methods.iter().find(is_its)?, cell))
-    })
-}
-
 /// `197`, or with those that are not in the mean: `195 (3 degenerate, 2 failed)`.
 fn with_lost(cell: &Cell) -> String {
     let lost = lost(cell);
     if lost.is_empty() { cell.n.to_string() } else { format!("{} ({})", cell.n, lost.join(", ")) }
-}
-
-/// Those that are not in the mean: `3 degenerate`, `2 failed`.
-pub(crate) fn lost(cell: &Cell) -> Vec<String> {
-    [(cell.n_degenerate, "degenerate"), (cell.n_failed, "failed")]
-        .into_iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, what)| format!("{n} {what}"))
-        .collect()
-}
-
-/// A metric as it heads a column or a panel: `Deletion ↓`.
-pub(crate) fn heading(metric: &MetricEntry) -> String {
-    let arrow = arrow(metric.better);
-    format!("{} {arrow}", entry_label(&metric.title, &metric.name, &metric.metric))
-}
-
-/// Where good is.
-pub(crate) fn arrow(better: Better) -> char {
-    match better {
-        Better::Higher => '↑',
-        Better::Lower => '↓',
-    }
-}
-
-/// A p-value as it is printed: `0.012`, or `< 0.0001`.
-pub fn p_value(p: f64) -> String {
-    if p < 1e-4 { "< 0.0001".into() } else { format!("{:.*}", if p < 0.01 { 4 } else { 3 }, p) }
-}
-
-/// A method as it stands in tables and plots: its title, and its name in the sweep where it has one of its own.
-pub(crate) fn label(method: &MethodEntry) -> String {
-    entry_label(&method.title, &method.name, &method.method)
-}
-
-fn entry_label(title: &str, name: &str, kind: &str) -> String {
-    if name == kind { title.to_owned() } else { format!("{title} ({name})") }
 }
 
 fn percent(estimate: Option<&Estimate>) -> String {
@@ -386,12 +300,6 @@ fn cost(md: &mut String, manifest: &RunManifest, summary: &Summary) {
         });
         table(md, &head.map(str::to_owned), rows);
     }
-}
-
-/// A mean of counts: whole where it is.
-pub(crate) fn number(mean: f64) -> String {
-    let text = format!("{mean:.1}");
-    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
 
 fn troubles(md: &mut String, run: &Run) {
@@ -479,60 +387,6 @@ fn provenance(md: &mut String, manifest: &RunManifest) {
     fenced(md, manifest.config_given.trim_end());
 }
 
-/// A block of code that its text cannot close.
-fn fenced(md: &mut String, text: &str) {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    let _ = writeln!(md, "{fence}yaml\n{text}\n{fence}");
-}
-
-pub(crate) fn table(md: &mut String, head: &[String], rows: impl IntoIterator<Item = Vec<String>>) {
-    let mut write = |cells: &[String]| {
-        let _ = writeln!(md, "| {} |", cells.join(" | "));
-    };
-    write(head);
-    // Names to the left, numbers to the right would need a type for each column; left serves all.
-    write(&vec!["---".to_owned(); head.len()]);
-    for row in rows {
-        write(&row);
-    }
-    md.push('\n');
-}
-
-/// Text that stands for itself in Markdown and in the HTML that is made of it, on one line.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    let mut before = ' ';
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '\\' | '`' | '*' | '[' | ']' | '|' | '~' | '$' => escaped.extend(['\\', c]),
-            // Inside a word it is no emphasis, and names of files stay readable.
-            '_' if !(before.is_alphanumeric()
-                && rest.peek().is_some_and(|after| after.is_alphanumeric())) =>
-            {
-                escaped.push_str("\\_");
-            }
-            _ if c.is_control() => escaped.push(' '),
-            _ => escaped.push(c),
-        }
-        before = c;
-    }
-    escaped
-}
-
-/// Text in a code span in a table's cell.
-pub(crate) fn code(text: &str) -> String {
-    if text.contains(['`', '|', '\\']) || text.chars().any(char::is_control) {
-        escape(text)
-    } else {
-        format!("`{text}`")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -542,14 +396,18 @@ mod tests {
     };
 
     fn figures() -> Vec<Figure> {
-        [(Section::Scores, "metrics"), (Section::Curves, "curves"), (Section::Cost, "cost")]
-            .into_iter()
-            .map(|(section, name)| Figure {
-                section,
-                file: format!("{name}.svg"),
-                caption: format!("the {name}"),
-            })
-            .collect()
+        [
+            (FigureSection::Scores, "metrics"),
+            (FigureSection::Curves, "curves"),
+            (FigureSection::Cost, "cost"),
+        ]
+        .into_iter()
+        .map(|(section, name)| Figure {
+            section,
+            file: format!("{name}.svg"),
+            caption: format!("the {name}"),
+        })
+        .collect()
     }
 
     fn report(manifest: &RunManifest, rows: &[crate::Row], figures: &[Figure]) -> String {
@@ -609,13 +467,5 @@ mod tests {
         for row in troubles.lines().filter(|line| line.starts_with("| resnet18 | rise |")) {
             assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
         }
-    }
-
-    #[test]
-    fn a_method_with_a_name_of_its_own_shows_both() {
-        let mut method = manifest().methods[1].clone();
-        assert_eq!(label(&method), "RISE");
-        method.name = "rise_500".into();
-        assert_eq!(label(&method), "RISE (rise_500)");
     }
 }

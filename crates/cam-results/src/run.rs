@@ -445,6 +445,6 @@ mod tests {
         let mut pairs = summary.methods.iter().flat_map(|contrast| &contrast.pairs);
         assert!(pairs.all(|pair| !pair.difference.is_significant()));
         let md = report_md(&run, &summary, &[]);
-        assert!(md.contains("Nothing: behind no mean there is more than 1 image,"), "{md}");
+        assert!(md.contains("Nothing: no mean is over more than 1 image,"), "{md}");
     }
 }

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, io::Cursor, path::Path};
 use polars::prelude::*;
 
 use crate::{
-    Accuracy, Better, Error, MetricEntry, OverSeeds, Record, Result, RunManifest, Status,
+    Accuracy, Better, Error, MethodEntry, MetricEntry, OverSeeds, Record, Result, RunManifest,
+    Status,
     accuracy::AccuracyTally,
     stats::{self, Contrast, Difference, Pair, Scores, Statistic, Values, quantile},
     tables::write_csv,
@@ -490,6 +491,21 @@ impl Summary {
         ]);
         DataFrame::new(cells.len(), columns).expect("columns of distinct names and one length")
     }
+}
+
+/// The cells of a model that the plan has, with their methods, in the manifest's order.
+pub(crate) fn cells_of<'m, 's>(
+    manifest: &'m RunManifest,
+    summary: &'s Summary,
+    model: &'m str,
+) -> impl Iterator<Item = (&'m MethodEntry, &'s Cell)> {
+    let cells = summary.cells.iter().filter(move |cell| cell.model == model);
+    cells.filter_map(move |cell| {
+        let is_its = |method: &&MethodEntry| {
+            method.name == cell.method && method.protocol == cell.protocol && method.runs_on(model)
+        };
+        Some((manifest.methods.iter().find(is_its)?, cell))
+    })
 }
 
 /// How a table in a run's folder stands to the run's records.

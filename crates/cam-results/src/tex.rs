@@ -4,9 +4,11 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
     Cell, Estimate, MethodEntry, ModelEntry, Preset, RunManifest, Summary,
-    beside::{self, Section, Table},
+    format::{self, label},
+    markdown,
     preset::{Column, Group, grouped},
-    report::{self, cells_of, label},
+    sections::{self, Section, Table},
+    summary::cells_of,
 };
 
 /// So wide a table spans both columns of a paper; what is wider is continued below. In TeX's points.
@@ -178,7 +180,7 @@ fn spanning(title: &str, n_columns: usize) -> String {
 /// `report.tex`: everything that was measured, then a table each of what stands beside it.
 pub fn report_tex(manifest: &RunManifest, summary: &Summary) -> String {
     let mut tex = tables_tex(manifest, summary, Preset::All);
-    for section in beside::sections(manifest, summary) {
+    for section in sections::of_run(manifest, summary) {
         section_tex(&mut tex, manifest, &section);
     }
     settable(&tex)
@@ -231,7 +233,7 @@ pub fn table_md(manifest: &RunManifest, summary: &Summary, preset: Preset) -> St
     };
     let mut md = format!(
         "{}, class explained: {}. {} Bold: better than every other method of its model by the paired test, controls aside.\n\n",
-        report::escape(&manifest.dataset.name),
+        markdown::escape(&manifest.dataset.name),
         manifest.target,
         preset.unit(summary.units(), intervals)
     );
@@ -242,8 +244,8 @@ pub fn table_md(manifest: &RunManifest, summary: &Summary, preset: Preset) -> St
     line(&vec!["---".to_owned(); head.len()]);
     for model in &manifest.models {
         for (method, cell) in cells_of(manifest, summary, &model.name) {
-            let mut cells = if has_models { vec![report::escape(&model.name)] } else { vec![] };
-            cells.push(report::escape(&label(method)));
+            let mut cells = if has_models { vec![markdown::escape(&model.name)] } else { vec![] };
+            cells.push(markdown::escape(&label(method)));
             cells.extend(columns.iter().map(|column| {
                 let Some(estimate) = column.estimate(cell) else { return "–".into() };
                 let number = preset.number(estimate.mean);
@@ -337,7 +339,7 @@ fn caption(
     };
     let (least, most) = (n(usize::min), n(usize::max));
     let images = if least == most {
-        report::counted(most, "image")
+        format::counted(most, "image")
     } else {
         format!("{least} to {most} images (column n)")
     };
@@ -367,7 +369,7 @@ fn caption(
         models.join("; "),
         manifest.dataset.name,
         manifest.target,
-        report::protocol_names(manifest).join(", "),
+        format::protocol_names(manifest).join(", "),
         manifest.seeds(),
         preset.unit(summary.units(), intervals),
         manifest.cambench,
@@ -382,7 +384,8 @@ fn slug(text: &str) -> String {
 
 /// What pdfTeX's default encoding has no glyph for, and would end the compilation.
 fn has_no_glyph(c: char) -> bool {
-    !c.is_ascii() && !('\u{a0}'..='\u{17f}').contains(&c)
+    let is_latin = ('\u{a0}'..='\u{17f}').contains(&c);
+    !c.is_ascii() && (!is_latin || "«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ".contains(c))
 }
 
 /// A file with a question mark for every letter that has no glyph, and with a comment that says in which words, as names
@@ -416,7 +419,7 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("\\textless{}"),
             '>' => escaped.push_str("\\textgreater{}"),
             '|' => escaped.push_str("\\textbar{}"),
-            '"' => escaped.push_str("\\textquotedbl{}"),
+            '"' => escaped.push_str("''"),
             '`' => escaped.push_str("\\textasciigrave{}"),
             '↑' => escaped.push_str("$\\uparrow$"),
             '↓' => escaped.push_str("$\\downarrow$"),
@@ -585,6 +588,12 @@ mod tests {
         }
         let (beside, of_beside) = with_all_sections();
         compiled(&report_tex(&beside, &of_beside));
+        // All that has a glyph, in one name after the other.
+        let letters: Vec<char> = ('!'..='\u{250}').collect();
+        for name in letters.chunks(60) {
+            manifest.dataset.name = name.iter().collect();
+            compiled(&table_tex(&manifest, &summary, Preset::TorchCam));
+        }
 
         // Three models, twenty methods, and twelve metrics.
         let (mut manifest, rows) = synthetic(40, 20);

@@ -29,6 +29,8 @@
   const note = (text) => el("p", { class: "note" }, text);
   // What a chart shows, above it: what was chosen is not printed, and not said at all where there is one choice.
   const shows = (text) => el("p", { class: "shows" }, text);
+  // For those who hear the page.
+  const spoken = (text) => el("span", { class: "spoken" }, ` ${text}`);
 
   // What goes wrong in one section is said in it and on the console, and the other sections are drawn.
   function attempt(name, draw) {
@@ -86,6 +88,12 @@
   const interval = (pair) => (pair.lo === null ? "" : `${points(pair.lo)}, ${points(pair.hi)}`);
   const ALPHA = 0.05;
   const pText = (p) => (p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3));
+  const pIs = (p) => (p === null ? "no p" : `p ${p < 0.001 ? "" : "= "}${pText(p)}`);
+  const counted = (n) => n.toLocaleString("en");
+  function images(counts) {
+    const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
+    return `${fewest === most ? "" : `${counted(fewest)} to `}${counted(most)} ${most === 1 ? "image" : "images"}`;
+  }
 
   // ---------------------------------------------------------------- controls
 
@@ -197,8 +205,15 @@
 
   // ---------------------------------------------------------------- paired differences
 
-  // A difference seen from its first method: better, worse or the same.
-  const verdict = (pair, metric) => (!pair.told ? "same" : pair.mean * metrics[metric].better > 0 ? "better" : "worse");
+  // A difference seen from its first method.
+  function verdict(pair, metric) {
+    if (!pair) return "apart";
+    if (!pair.told) return pair.same ? "same" : "alike";
+    return pair.mean * metrics[metric].better > 0 ? "better" : "worse";
+  }
+  const verdicts = {
+    better: "better", worse: "worse", alike: "not significant", same: "the same scores", apart: "no image in common",
+  };
   const { methods: betweenMethods, models: betweenModels } = data.contrasts;
   const nComparisons = (contrasts) => contrasts.reduce((sum, { pairs }) => sum + pairs.length, 0);
   function contrastOf(model, metric) {
@@ -206,16 +221,19 @@
   }
   // `alone` is the p of this pair, `p` the same corrected for all comparisons.
   function pairOf(contrast, a, b) {
-    for (const [i, j, n, mean, lo, hi, alone, p, detectable, told] of contrast?.pairs ?? []) {
-      const pair = { n, mean, lo, hi, alone, p, detectable, told };
+    for (const [i, j, n, mean, lo, hi, alone, p, detectable, told, same] of contrast?.pairs ?? []) {
+      const pair = { n, mean, lo, hi, alone, p, detectable, told, same };
       if (contrast.items[i] === a && contrast.items[j] === b) return pair;
       if (contrast.items[i] === b && contrast.items[j] === a) return { ...pair, mean: -mean, lo: hi === null ? null : -hi, hi: lo === null ? null : -lo };
     }
     return null;
   }
-  // The smallest difference that would have been seen, of a pair that cannot be told apart; so few images would show none.
-  const unseen = (pair) =>
-    (pair.detectable === null ? "" : el("span", { class: "interval" }, `would have seen ${points(pair.detectable)} or more`));
+  // The smallest difference that the test detects with 80 % power: none of so few images, nor where all is rounding.
+  function power({ detectable }) {
+    if (detectable === null || detectable <= 0.1) return "";
+    const digits = [1, 2, 3].find((digits) => detectable / 100 >= 10 ** -digits);
+    return el("span", { class: "interval" }, `detectable (80 % power): ${points(detectable, digits)}`);
+  }
   const meanOf = (model, method, metric) => data.means[cellOf(model, method)][metric];
   // The methods that have a mean, best first.
   function ordered(model, metric) {
@@ -233,7 +251,12 @@
     return at.map((x) => values.reduce((sum, v) => sum + Math.exp(-0.5 * ((v - x) / width) ** 2), 0));
   }
 
-  function strip(values, pair, better, x, width) {
+  // More dots would hide each other. Those of the first images would be those of the first classes.
+  const MOST_DOTS = 250;
+  const dotted = data.images.length <= MOST_DOTS ? range(data.images.length)
+    : range(MOST_DOTS).map((i) => Math.floor((i * data.images.length) / MOST_DOTS));
+
+  function strip(values, dots, pair, better, x, width) {
     const height = 44, middle = height / 2;
     const parts = [svg("line", { class: "zero", x1: x(0), x2: x(0), y1: 0, y2: height })];
     if (values.length >= 20) {
@@ -246,7 +269,7 @@
       const edge = (sign) => at.map((v, i) => `${x(v).toFixed(1)},${(middle + sign * (dense[i] / most) * 19).toFixed(1)}`);
       parts.push(svg("path", { class: "violin", d: `M${[...edge(-1), ...edge(1).reverse()].join("L")}Z` }));
     }
-    values.slice(0, 250).forEach((v, i) => {
+    dots.forEach((v, i) => {
       // Spread by golden ratio: even, and the same every time.
       const y = middle + (((i * 0.618034) % 1) - 0.5) * 26;
       const kind = v * better > 0 ? "better" : v * better < 0 ? "worse" : "";
@@ -268,11 +291,11 @@
     const of = (method) => data.values[cellOf(model, method)][metric];
     const rows = ordered(model, metric)
       .filter((method) => method !== reference)
-      .map((method) => ({
-        method,
-        pair: pairOf(contrast, method, reference),
-        values: of(method).map((v, i) => (v === null || of(reference)[i] === null ? null : v - of(reference)[i])).filter((v) => v !== null),
-      }));
+      .map((method) => {
+        const differences = of(method).map((v, i) => (v === null || of(reference)[i] === null ? null : v - of(reference)[i]));
+        const [values, dots] = [differences, dotted.map((i) => differences[i])].map((some) => some.filter((v) => v !== null));
+        return { method, pair: pairOf(contrast, method, reference), values, dots };
+      });
     // From the first to the last percentile of all: a single far image must not flatten the rest.
     const all = rows.flatMap((row) => row.values).sort((a, b) => a - b);
     const ends = rows.flatMap(({ pair }) => (pair ? [pair.lo ?? pair.mean, pair.hi ?? pair.mean] : []));
@@ -282,21 +305,24 @@
     const width = window.innerWidth < 640 ? 240 : 480;
     const x = linear(from, to, 8, width - 8);
     const inside = (v) => Math.min(to, Math.max(from, v));
-    const words = { better: "better", worse: "worse", same: "cannot be told apart" };
     const axis = svg("svg", { viewBox: `0 0 ${width} 18`, width, height: 18, "aria-hidden": "true" },
       ticks(from / 100, to / 100, width / 80).map((t) => svg("text", { x: x(t * 100), y: 13, "text-anchor": "middle" }, String(+t.toFixed(6)).replace("-", "−"))));
-    const body = rows.map(({ method, pair, values }) => {
-      const kind = pair ? verdict(pair, metric) : "same";
+    const body = rows.map(({ method, pair, values, dots }) => {
+      const kind = verdict(pair, metric);
       return el("tr", {},
         el("th", { scope: "row" }, methods[method].label),
-        el("td", { class: "text said" }, el("span", { class: `verdict ${kind}` }, words[kind]),
-          pair && kind === "same" ? unseen(pair) : ""),
+        el("td", { class: "text said" }, el("span", { class: `verdict ${kind}` }, verdicts[kind]),
+          kind === "alike" ? power(pair) : ""),
         el("td", {}, pair ? signed(pair.mean) : "–", el("span", { class: "interval" }, pair ? interval(pair) : "")),
-        el("td", { class: "strip" }, strip(values.map(inside), pair, better, x, width)),
-        el("td", {}, pair ? pText(pair.p) : "–"));
+        el("td", { class: "strip" }, strip(values.map(inside), dots.map(inside), pair, better, x, width)),
+        el("td", {}, pair ? pText(pair.p) : "–"),
+        el("td", {}, pair ? pair.n : 0));
     });
     const notes = [`Points of ${metrics[metric].heading}; a dot is an image`];
-    if (data.images.length < data.n_images) notes.push(`${data.images.length} of ${data.n_images} drawn, chosen by a seed; mean and interval are of all`);
+    if (dotted.length < data.n_images) {
+      const how = data.images.length < data.n_images ? "by a seed" : "evenly in the order of the run";
+      notes.push(`${counted(dotted.length)} of ${counted(data.n_images)} images are drawn, chosen ${how}; mean and interval are of all`);
+    }
     if (metric === ADCC) notes.push("dots are the images' own ADCC, mean and interval those of the ADCC of means");
     $("differences-chart").replaceChildren(
       note(`${notes.join("; ")}. The ring is the mean with its 95 % interval; p is ${nComparisons(betweenMethods) > 1 ? `corrected for ${allComparisons("methods")} (Holm)` : `of ${allComparisons("methods")}`}.`),
@@ -307,7 +333,7 @@
             el("th", { class: "text", scope: "col" }, "method"), el("th", { class: "text", scope: "col" }, "verdict"),
             el("th", { scope: "col" }, "mean"),
             el("th", { class: "text", scope: "col", "aria-label": "images" }, axis),
-            el("th", { scope: "col" }, "p"))),
+            el("th", { scope: "col" }, "p"), el("th", { scope: "col" }, "n"))),
           el("tbody", {}, body))));
   }
 
@@ -319,11 +345,14 @@
     const cell = (a, b) => {
       if (a === b) return el("td", { class: "self" }, "");
       const pair = pairOf(contrast, a, b);
-      if (!pair) return el("td", {}, "–");
       const kind = verdict(pair, metric);
+      if (!pair) return el("td", {}, "–", spoken(verdicts[kind]));
+      const said = `${verdicts[kind]}, ${pIs(pair.p)}, n = ${pair.n}`;
+      const title = `${methods[a].label} − ${methods[b].label}: ${said}`;
+      if (!pair.told) return el("td", { title }, signed(pair.mean), spoken(said));
       const strength = 15 + 35 * Math.min(1, Math.abs(pair.mean) / most);
-      const style = kind === "same" ? null : `background: color-mix(in srgb, var(--${kind === "better" ? "good" : "bad"}) ${strength.toFixed(0)}%, transparent)`;
-      return el("td", { class: kind === "same" ? "" : "told", style, title: `${methods[a].label} − ${methods[b].label}: p = ${pText(pair.p)}, n = ${pair.n}` }, signed(pair.mean));
+      const style = `background: color-mix(in srgb, var(--${kind === "better" ? "good" : "bad"}) ${strength.toFixed(0)}%, transparent)`;
+      return el("td", { class: "told", style, title }, signed(pair.mean), el("span", { "aria-hidden": "true" }, "*"), spoken(said));
     };
     $("pairs").replaceChildren(el("table", { class: "matrix" },
       el("caption", {}, `${metrics[metric].heading}, ${models[model].name}, row minus column`),
@@ -372,7 +401,7 @@
     $("ranks").replaceChildren(
       shows(`${metrics[metric].heading}, ${models[model].name}, average ranks`),
       drawing(width, height, `Average ranks by ${metrics[metric].heading}: ${order.map((item) => `${names[item]} ${ranks.mean[item].toFixed(2)}`).join(", ")}`, parts.flat()),
-      note(`Over ${ranks.n} ${ranks.units}; 1 is best. Friedman's test that all are equal: p ${ranks.p < 0.001 ? "" : "= "}${pText(ranks.p)}, of this metric alone. ${ranks.differ ? "Methods beside one bar are closer than the critical difference (Nemenyi)." : "So none is told from another."}${others.length ? ` Not ranked, with far fewer images: ${others.join(", ")}.` : ""}`));
+      note(`Over ${ranks.n} ${ranks.units}; 1 is best. Friedman's test that all are equal: ${pIs(ranks.p)}, of this metric alone. ${ranks.differ ? "Methods beside one bar are closer than the critical difference (Nemenyi)." : "So no two are significantly different."}${others.length ? ` Not ranked, with far fewer images: ${others.join(", ")}.` : ""}`));
   }
 
   // What two can be: methods of a model, or models under a method. Each family is corrected for all its comparisons.
@@ -388,7 +417,7 @@
   };
   function allComparisons(family) {
     const n = nComparisons(families[family].contrasts);
-    return n === 1 ? `the only comparison of ${family} in this report` : `all ${n.toLocaleString("en")} comparisons of ${family} in this report`;
+    return n === 1 ? `the only comparison of ${family} in this report` : `all ${counted(n)} comparisons of ${family} in this report`;
   }
 
   // Two of a family by every metric: who is better, by how much, and how sure that is.
@@ -401,25 +430,30 @@
       .map((contrast) => pairOf(contrast, a, b))
       .find((pair) => pair);
     const isComparable = contrasts.some(({ items }) => items.includes(a) && items.includes(b));
-    const rows = metricOptions.map(([metric, heading]) => ({ metric, heading, pair: pairBy(metric) })).filter(({ pair }) => pair);
-    const n = nComparisons(contrasts).toLocaleString("en");
+    // Without a pair, two that both have a mean have no image in common.
+    const rows = metricOptions
+      .map(([metric, heading]) => ({ metric, heading, pair: pairBy(metric) }))
+      .filter(({ metric, pair }) => pair || [a, b].every((i) => mean(within, i, metric) !== null));
+    const paired = rows.filter(({ pair }) => pair);
+    const n = counted(nComparisons(contrasts));
     const isOneOfMany = nComparisons(contrasts) > 1;
-    const isToldAlone = (pair) => !pair.told && pair.alone !== null && pair.alone < ALPHA;
+    const isToldAlone = (pair) => pair && !pair.told && pair.alone !== null && pair.alone < ALPHA;
     const said = (is) => rows.filter(is).map(({ heading }) => heading.replace(/ [↑↓]$/, ""));
-    const [better, worse, same] = ["better", "worse", "same"].map((kind) => said(({ metric, pair }) => verdict(pair, metric) === kind));
+    const [better, worse, alike, same, apart] = ["better", "worse", "alike", "same", "apart"]
+      .map((kind) => said(({ metric, pair }) => verdict(pair, metric) === kind));
     const alone = said(({ pair }) => isToldAlone(pair));
     const list = (names) => (names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0]);
-    const sentences = a === b ? ["Choose two."] : !isComparable ? ["The two are not comparable; a caution above says why."] : !rows.length ? ["No image has a score of both."] : [
+    const sentences = a === b ? ["Choose two."] : !isComparable ? ["The two are not comparable; a caution above says why."] : !rows.length ? ["No image has a score of both."] : !paired.length ? ["The two have no image in common."] : [
       better.length ? `${one} is better by ${list(better)}.` : "",
       worse.length ? `${other} is better by ${list(worse)}.` : "",
-      same.length ? `By ${list(same)} the two cannot be told apart.` : "",
-      alone.length ? `${alone.length > 1 ? "Each alone" : "Alone"}, ${list(alone)} would tell them apart; among ${n} comparisons ${alone.length > 1 ? "they do" : "it does"} not.` : "",
+      alike.length ? `By ${list(alike)} the two are not significantly different.` : "",
+      same.length ? `By ${list(same)} the two have the same scores.` : "",
+      apart.length ? `By ${list(apart)} the two have no image in common.` : "",
+      alone.length ? `${alone.length > 1 ? "Each alone, the differences" : "Alone, the difference"} by ${list(alone)} would be significant; among ${n} comparisons ${alone.length > 1 ? "they are" : "it is"} not.` : "",
     ];
-    const few = rows.some(({ pair }) => pair.n < data.few);
-    const answer = { better: one, worse: other, same: "cannot be told" };
-    const counts = rows.map(({ pair }) => pair.n);
-    const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
-    const images = fewest === most ? `${most} images` : `${fewest} to ${most} images`;
+    const few = paired.some(({ pair }) => pair.n < data.few);
+    const answer = { ...verdicts, better: one, worse: other };
+    const counts = paired.map(({ pair }) => pair.n);
     const ps = isOneOfMany ? ["p, this pair alone", `p, corrected for all ${n} comparisons`] : ["p"];
     const which = isOneOfMany
       ? `: of this comparison alone, and corrected for ${allComparisons(family)} (every two, by every metric). Who fixed this one comparison before looking may take the first; who looks for differences takes the second. One is called better where the second is below 0.05.`
@@ -427,7 +461,7 @@
     const networks = family === "models" && methods.some(({ control }) => control)
       ? " Scores differ where networks do, too: a control, which explains nothing, shows by how much." : "";
     $("two-said").textContent = [few && a !== b ? "So few images support no conclusion." : "", ...sentences].filter(Boolean).join(" ");
-    if (!rows.length) return $("two-answer").replaceChildren();
+    if (!paired.length) return $("two-answer").replaceChildren();
     $("two-answer").replaceChildren(
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Two ${family} by every metric` }, el("table", { class: "answers" },
         el("caption", {}, `${one} and ${other}, ${place(within)}`),
@@ -439,14 +473,14 @@
           const kind = verdict(pair, metric);
           return el("tr", {},
             el("th", { scope: "row" }, heading),
-            el("td", { class: "text said" }, el("span", { class: `verdict ${kind === "same" ? "same" : "better"}` }, answer[kind]),
-              isToldAlone(pair) ? el("span", { class: "interval" }, `alone it would be told apart; among ${n} comparisons it is not`) : "",
-              kind === "same" ? unseen(pair) : ""),
-            el("td", {}, signed(pair.mean), el("span", { class: "interval" }, interval(pair))),
-            isOneOfMany ? el("td", {}, pText(pair.alone)) : "", el("td", {}, pText(pair.p)),
+            el("td", { class: "text said" }, el("span", { class: `verdict ${kind === "worse" ? "better" : kind}` }, answer[kind]),
+              isToldAlone(pair) ? el("span", { class: "interval" }, `significant alone, not among ${n} comparisons`) : "",
+              kind === "alike" ? power(pair) : ""),
+            el("td", {}, pair ? [signed(pair.mean), el("span", { class: "interval" }, interval(pair))] : "–"),
+            isOneOfMany ? el("td", {}, pair ? pText(pair.alone) : "–") : "", el("td", {}, pair ? pText(pair.p) : "–"),
             el("td", {}, points(mean(within, a, metric))), el("td", {}, points(mean(within, b, metric))));
         })))),
-      note(`Points of percent, image by image on the ${images} that both have, with the difference's 95 % interval. p is the chance of at least such a difference if there were none${which} The interval is of this comparison alone, so it may exclude 0 where ${isOneOfMany ? "the second" : "p"} is not below 0.05.${networks}`));
+      note(`Points of percent, image by image on the ${images(counts)} that both have, with the difference's 95 % interval. p is the chance of at least such a difference if there were none${which} The interval is of this comparison alone, so it may exclude 0 where ${isOneOfMany ? "the second" : "p"} is not below 0.05.${networks}`));
   }
 
   const isCompared = betweenMethods.length > 0 && metricOptions.length > 0;
@@ -575,7 +609,11 @@
 
   attempt("cost", () => {
     const chart = $("front-chart");
-    const nothing = (where = "") => chart.replaceChildren(note(`No method has both a score and a known cost${where}.`));
+    const costText = (cost) => (cost >= 100 ? counted(Math.round(cost)) : String(Number(cost.toPrecision(3))));
+    const nothing = (where = "") => {
+      $("front-points").hidden = true;
+      chart.replaceChildren(note(`No method has both a score and a known cost${where}.`));
+    };
     if (!metricOptions.length || !data.cost.some((cost) => cost)) return nothing();
     const redraw = () => {
       // What each costs and where that is drawn: what is free has no place of its own on an axis of factors.
@@ -613,7 +651,7 @@
       const front = worth.flat().flatMap((method) => here.filter((p) => p.method === method));
       const bests = front.filter((p) => worth.some(([best]) => best === p.method));
       if (bests.length > 1) parts.push(svg("path", { class: "front", d: `M${bests.map((p) => `${x(Math.log10(p.at))},${y(p.score)}`).join("L")}` }));
-      // A label goes beside its point, or a little above or below; where there is no room, pointing at it must do.
+      // A label goes beside its point, or a little above or below; where there is no room, the table has to do.
       // Where the drawing ends it stands left of its point.
       const placed = here.map(({ at, score }) => ({ x: x(Math.log10(at)) - 6, y: y(score), size: 12 }));
       const place = (begin, cy, size) => [0, -13, 13, -26, 26, -39, 39].map((step) => cy + step).find((ty) =>
@@ -628,12 +666,20 @@
         const isFront = front.some((p) => p.method === method);
         if (ty !== undefined && ty !== cy) parts.push(svg("line", { class: "grid", x1: cx, y1: cy, x2: isLeft ? cx - 9 : cx + 9, y2: ty }));
         parts.push(svg("circle", { cx, cy, r: isFront ? 6 : 4.5, fill: isFront ? color(method) : "var(--paper)", stroke: color(method), "stroke-width": 2 },
-            svg("title", {}, `${methods[method].label}: ${points(score)} at ${Number(cost.toPrecision(3))}`)),
+            svg("title", {}, `${methods[method].label}: ${points(score)} at ${costText(cost)}`)),
           ty === undefined ? "" : svg("text", { class: "name", x: isLeft ? cx - 10 : cx + 10, y: ty + 4, "text-anchor": isLeft ? "end" : "start", "font-weight": isFront ? 600 : 400 }, methods[method].label));
       }
       chart.replaceChildren(shows(`${metrics[metric()].heading}, ${models[model()].name}, over ${price}`), drawing(width, height,
-        `${metrics[metric()].heading} over cost.${front.length ? ` Worth their price: ${front.map((p) => methods[p.method].label).join(", ")}` : ""}`, parts.flat().filter(Boolean)),
+        `${metrics[metric()].heading} over cost.${front.length ? ` Cost-effective: ${front.map((p) => methods[p.method].label).join(", ")}` : ""}`, parts.flat().filter(Boolean)),
         ...(outside.length ? [note(`Off this scale: ${outside.map((p) => `${methods[p.method].label} (${points(p.score)})`).join(", ")}.`)] : []));
+      $("front-points").hidden = false;
+      $("front-table").replaceChildren(el("table", {},
+        el("caption", {}, `${metrics[metric()].heading}, ${models[model()].name}, over ${price}`),
+        el("thead", {}, el("tr", {}, el("th", { class: "text", scope: "col" }, "Method"),
+          [metrics[metric()].heading, price, "Cost-effective"].map((text) => el("th", { scope: "col" }, text)))),
+        el("tbody", {}, scored.map(({ method, cost, score }) => el("tr", {},
+          el("th", { scope: "row" }, methods[method].label), el("td", {}, points(score)), el("td", {}, costText(cost)),
+          el("td", {}, worth.flat().includes(method) ? "yes" : "no"))))));
     };
     const byOptions = [["passes", "passes that the definition needs"], ["executed", "passes really run"], ["secs", "seconds"]];
     const model = modelChoice("front", redraw);
@@ -655,11 +701,13 @@
         if (a === b) return el("td", { class: "self" });
         if (!value) return el("td", {}, "–");
         const strength = (50 * Math.abs(value[0])).toFixed(0);
-        return el("td", { style: `color: var(--ink); background: color-mix(in srgb, var(--${value[0] > 0 ? "good" : "bad"}) ${strength}%, transparent)`, title: `over ${value[1]} images` },
-          value[0].toFixed(2).replace("-", "−"));
+        const said = `over ${images([value[1]])}`;
+        return el("td", { style: `color: var(--ink); background: color-mix(in srgb, var(--${value[0] > 0 ? "good" : "bad"}) ${strength}%, transparent)`, title: said },
+          value[0].toFixed(2).replace("-", "−"), spoken(said));
       };
+      const counts = there.flatMap((a) => there.filter((b) => a !== b && matrix[a][b]).map((b) => matrix[a][b][1]));
       $("agreement-table").replaceChildren(el("table", { class: "matrix" },
-        el("caption", {}, `Agreement of metrics, ${models[model()].name}`),
+        el("caption", {}, `Agreement of metrics, ${models[model()].name}${counts.length ? `, over ${images(counts)}` : ""}`),
         el("thead", {}, el("tr", {}, el("td", {}), there.map((b) => el("th", { scope: "col" }, metrics[b].heading)))),
         el("tbody", {}, there.map((a) => el("tr", {}, el("th", { scope: "row" }, metrics[a].heading), there.map((b) => cell(a, b)))))));
     };
@@ -756,7 +804,7 @@
     ];
     let sorted = null, way = 1, page = 0, found = rows;
     const some = data.images.length < data.n_images;
-    $("rows-note").textContent = `One row per method and image, percent. ${some ? `Of ${data.n_images} images, ${data.images.length} chosen by a seed are here; all are in records.parquet.` : "All rows are here."}`;
+    $("rows-note").textContent = `One row per method and image, percent. ${some ? `Of ${counted(data.n_images)} images, ${counted(data.images.length)} chosen by a seed are here; all are in records.parquet.` : "All rows are here."}`;
     const head = el("tr", {}, columns.map(([text, , isNumber], i) => {
       const th = el("th", { scope: "col", class: isNumber ? null : "text" }, text);
       headButton(th, () => {
@@ -786,7 +834,7 @@
       page = Math.min(Math.max(0, page), last);
       body.replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map((r) => el("tr", {},
         columns.map(([, of, isNumber]) => (isNumber ? el("td", {}, points(of(r))) : el("td", { class: "text", title: of(r) }, of(r)))))));
-      count.textContent = `${found.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows`;
+      count.textContent = `${counted(found.length)} of ${counted(rows.length)} rows`;
       where.textContent = `page ${page + 1} of ${last + 1}`;
       back.disabled = page === 0;
       next.disabled = page === last;

@@ -11,7 +11,7 @@ use cam_runner::config::Bytes;
 use cam_runtimes::Runtime;
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Measure how good visual explanations of image classifiers are.
+/// Evaluate saliency maps of image classifiers.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -27,41 +27,41 @@ Exit codes:
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Run a sweep, or what is missing of it
+    /// Run a sweep, or resume it
     Run(RunArgs),
-    /// Try a sweep on one image: is everything there, and what will it take?
+    /// Try a sweep on one image, and estimate its time and memory
     Check(CheckArgs),
-    /// Explain images: an overlay and a map for each
+    /// Explain images: write a saliency map and an overlay of each
     Explain(ExplainArgs),
-    /// Write the reports, tables and plots of a run again, or of several as one
+    /// Write the report, tables and plots of one run, or of several together
     Report(ReportArgs),
-    /// The regression gate: did explanations get worse?
+    /// Compare two runs: did explanations get worse? (the regression gate)
     Compare(CompareArgs),
-    /// Keep a run to compare with
+    /// Save and list baselines
     Baseline(BaselineArgs),
-    /// Recompute some rows of a run and compare
+    /// Check a run, and recompute a sample of its rows
     Verify(VerifyArgs),
-    /// Cut a sweep into shards that any machine may compute
+    /// Split a sweep into shards that any machine can compute
     Plan(PlanArgs),
-    /// Compute a shard of a run, or several
+    /// Compute one or more shards of a run
     Shard(ShardArgs),
-    /// Have Slurm compute a sweep, or what is missing of it
+    /// Run a sweep on Slurm, or resume it
     Submit(SubmitArgs),
-    /// How far the shards of a run are
+    /// Show the progress of a run's shards
     Status(StatusArgs),
-    /// Make the tables and the report of a run from its shards
+    /// Merge the shards of a run, and write its report
     Merge(MergeArgs),
-    /// Print what the jobs of a shard said
+    /// Print the logs of a shard's jobs
     Logs(LogsArgs),
-    /// Take a run's jobs out of Slurm's queue
+    /// Cancel a run's Slurm jobs
     Cancel(OfRunArgs),
-    /// Remove what shards have left behind
+    /// Remove the files that a run's shards left behind
     Clean(OfRunArgs),
-    /// List what there is
+    /// List models, methods, metrics or protocols
     List(ListArgs),
-    /// Show where a network can be cut
+    /// List the layers at which a network can be explained
     Inspect(InspectArgs),
-    /// Give an ONNX file one more output: its own explanation
+    /// Add an output to an ONNX file: its own saliency map
     Hook(HookArgs),
 }
 
@@ -74,28 +74,28 @@ Examples:
   cambench run sweep.yaml --trace --json
   cambench run sweep.yaml --baseline main --max-drop adcc=1%
 
-The same command again continues where a run stopped and does only what is missing.
+The same command again resumes the run: it computes only what is missing.
 Without SWEEP it runs the built-in demo on the photographs of `cargo xtask setup`.")]
 pub(crate) struct RunArgs {
     /// The sweep file (YAML)
     pub(crate) sweep: Option<PathBuf>,
-    /// The run's folder; `results/<sweep>/<date>-<plan>` unless given
+    /// The run's folder [default: `results/<sweep>/<date>-<plan>`]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// How many failed rows are tolerated: a share (1%) or a number of rows (3)
+    /// Failed rows to tolerate: a share (1%) or a number (3)
     #[arg(long, value_name = "N|P%", default_value = "1%")]
     pub(crate) max_failed: ShareOrRows,
-    /// Print how it ended as JSON, and no table
+    /// Print the outcome as JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write where the time went, for Perfetto or `about:tracing`; `trace.json` in the run's folder unless given
+    /// Write a trace for Perfetto or `about:tracing` [default file: `trace.json` in the run's folder]
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[expect(clippy::option_option, reason = "not given, given without a file, given with one")]
     pub(crate) trace: Option<Option<PathBuf>>,
-    /// Compare the finished run with a baseline (or a run's folder), as `cambench compare` does
+    /// Compare the finished run with a baseline or another run, as `cambench compare` does
     #[arg(long, value_name = "NAME")]
     pub(crate) baseline: Option<String>,
-    /// Compute in so many processes, which share the threads and take turns on the CUDA devices
+    /// Number of processes; they share the threads, and each uses one CUDA device, assigned round-robin
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "trace")]
     pub(crate) jobs: Option<u16>,
     #[command(flatten)]
@@ -122,16 +122,16 @@ pub(crate) struct CheckArgs {
 /// How a sweep is computed.
 #[derive(clap::Args)]
 pub(crate) struct HowArgs {
-    /// At most so many images
+    /// Maximum number of images
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<NonZeroUsize>,
-    /// Where to compute: auto, cpu, cuda or cuda:N
+    /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
-    /// Threads of the network [default: all cores]
+    /// Number of CPU threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-    /// Memory that the activations of one batch may take, e.g. 1GiB; the batch size follows
+    /// Memory for the activations of one batch, e.g. 1GiB; determines the batch size
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<Bytes>,
 }
@@ -150,55 +150,56 @@ pub(crate) struct ExplainArgs {
     /// A network of `cambench list models`, or an ONNX file
     #[arg(long)]
     pub(crate) model: String,
-    /// Run the file as where it is deployed: onnxruntime, or openvino, which takes its own .xml, too
+    /// Run the file in the runtime it is deployed in: onnxruntime, or openvino, which also reads .xml
     #[arg(long)]
     pub(crate) runtime: Option<Runtime>,
     /// A method of `cambench list methods`
     #[arg(long)]
     pub(crate) method: String,
-    /// An option of the method, e.g. `n_masks=500`; may be given several times
+    /// An option of the method, e.g. `n_masks=500`; may be repeated
     #[arg(long = "option", value_name = "KEY=VALUE")]
     pub(crate) options: Vec<String>,
-    /// Whose options of the method, framing of the image and upsampling of the map: a name of `cambench list protocols`
+    /// The protocol that sets options of the method, framing of the image and upsampling of the map: a name of
+    /// `cambench list protocols`
     #[arg(long, value_name = "NAME", default_value = "corrected")]
     pub(crate) protocol: String,
-    /// The class to explain, by its index or its name [default: the predicted one]
+    /// The class to explain, by index or name [default: the predicted class]
     #[arg(long, value_name = "C")]
     pub(crate) class: Option<String>,
-    /// The layer under explanation [default: the model's]
+    /// The target layer [default: the model's]
     #[arg(long)]
     pub(crate) layer: Option<String>,
-    /// The output of an ONNX file that logits are read from [default: the one called logits, or the first]
+    /// The output of an ONNX file that holds the logits [default: the one named logits, or the first]
     #[arg(long, value_name = "NAME")]
     pub(crate) logits: Option<String>,
-    /// A weights file, a published version, or `seeded`
+    /// A weights file, a published version, or `seeded` (random weights)
     #[arg(long)]
     pub(crate) weights: Option<String>,
-    /// How images become inputs, e.g. `{ resize: 256, crop: 224, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }`
+    /// Preprocessing of images, e.g. `{ resize: 256, crop: 224, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }`
     #[arg(long, value_name = "YAML")]
     pub(crate) preprocessing: Option<String>,
-    /// A text file of class names, one a line
+    /// A text file of class names, one per line
     #[arg(long, value_name = "FILE")]
     pub(crate) classes: Option<PathBuf>,
-    /// Turn photographs upright by their EXIF tag first
+    /// Rotate photographs upright by their EXIF tag
     #[arg(long)]
     pub(crate) exif: bool,
-    /// Where `<stem>.<method>.png` and `<stem>.<method>.npy` go
+    /// Folder for `<stem>.<method>.png` and `<stem>.<method>.npy`
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
-    /// Where everything random comes from
+    /// Random seed
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Explain with so many seeds, from --seed on, and say how far the maps of a random method lie apart
+    /// Number of seeds, starting at --seed; reports how much the maps of a random method differ
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) seeds: u16,
-    /// Where to compute: auto, cpu, cuda or cuda:N
+    /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
-    /// Threads of the network [default: all cores]
+    /// Number of CPU threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-    /// Print class, confidence and files as JSON, one line an image
+    /// Print class, confidence and files as JSON, one line per image
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -212,33 +213,33 @@ Examples:
   cambench report results/table1/published --table poster
   cambench report --splice README.md
 
-Several runs become one report: in one table where they are comparable, apart where they are not.
+Several runs become one report: in one table if they are comparable, else in separate ones.
 `--splice` writes a table below each line `<!-- begin cambench report RUN... [--table NAME] -->` of a file, up to the \
 line `<!-- end cambench report -->`.")]
 pub(crate) struct ReportArgs {
     /// Folders of runs, finished or not
     #[arg(required_unless_present = "splice")]
     pub(crate) runs: Vec<PathBuf>,
-    /// What to write [default: all]
+    /// Formats to write, separated by commas [default: all]
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) format: Option<Vec<Format>>,
-    /// Where the files go [default: the run's folder; of several runs, `report`]
+    /// Output folder [default: the run's folder; for several runs, `report`]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Show maps alone, no photographs: for images that may not be handed on
+    /// Show only maps, no photographs: for images that must not be shared
     #[arg(long)]
     pub(crate) no_photographs: bool,
-    /// Write no file: print one table, as Markdown or with `--format tex` as LaTeX
+    /// Print one table and write no files; Markdown, or LaTeX with `--format tex`
     #[arg(long, value_enum, conflicts_with = "out")]
     pub(crate) table: Option<Table>,
-    /// Write the tables that the markers of this file name into it
+    /// Update the tables between the markers of this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "format", "out", "table"])]
     pub(crate) splice: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Table {
-    /// All that was measured, with intervals
+    /// All metrics, with intervals
     All,
     /// The Recipro-CAM poster's columns
     Poster,
@@ -293,15 +294,15 @@ Examples:
   cambench compare results/a results/b --markdown comment.md --junit gate.xml --json
 
 A change counts if it is significant (its paired 95 % interval excludes 0 and its p-value is below 5 % after \
-Holm's correction for all cells) and larger than --noise. A share (2%) is one of the baseline's mean, a plain \
-number (0.01) is the metric's own unit.
-Exit codes: 10 regressed, 5 missing, 11 degenerate, as far as --fail-on asks; 6 not comparable.")]
+Holm's correction for all cells of methods, and for those of controls apart) and larger than --noise. SIZE is a \
+share of the baseline's mean (2%), or in the metric's own unit (0.01 is one point).
+Exit codes: 10 regressed, else 5 missing, else 11 degenerate, for the faults of --fail-on; 6 not comparable.")]
 pub(crate) struct CompareArgs {
     /// The baseline: a name of `cambench baseline list`, or a run's folder
     pub(crate) base: String,
     /// The new run: its folder, or a baseline's name
     pub(crate) new: String,
-    /// Print the comparison as JSON, and no table
+    /// Print the comparison as JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -312,26 +313,27 @@ pub(crate) struct CompareArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Gate")]
 pub(crate) struct GateArgs {
-    /// How much a metric may get worse, e.g. adcc=1%; may be given several times [default: --noise]
+    /// How much one metric may get worse, whichever direction is better for it, e.g. adcc=1%; may be repeated [default:
+    /// --noise]
     #[arg(long, value_name = "METRIC=SIZE", value_delimiter = ',')]
     pub(crate) max_drop: Vec<MaxDrop>,
-    /// Which significant changes are too small to count [default: 2%]
+    /// Up to what size a significant change is noise, for every metric [default: 2%]
     #[arg(long, value_name = "SIZE")]
     pub(crate) noise: Option<Threshold>,
-    /// A network, or a layer of one (`NETWORK@LAYER`), that the new run calls NEW, as after another export; may be given several
-    /// times
+    /// A network or a layer (`NETWORK@LAYER`) that has the name NEW in the new run, e.g. after another export; may be
+    /// repeated
     #[arg(long, value_name = "OLD=NEW")]
     pub(crate) renamed: Vec<Renamed>,
-    /// What the command fails on, separated by commas [default: all]
+    /// Faults that fail the command, separated by commas [default: all]
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) fail_on: Vec<FailOn>,
-    /// Write the comparison as Markdown, for a comment on a pull request; `-` is the standard output
+    /// Write the comparison as Markdown, e.g. for a comment on a pull request; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,
     /// Write the comparison as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
-    /// Where baselines are kept [default: results/baselines]
+    /// Folder of the baselines [default: results/baselines]
     #[arg(long, value_name = "DIR")]
     pub(crate) baselines: Option<PathBuf>,
 }
@@ -361,9 +363,9 @@ const BASELINES: &str = "results/baselines";
 pub(crate) enum FailOn {
     /// A metric got worse (exit code 10)
     Regressed,
-    /// A cell has no score, not all rows, or more failed ones (exit code 5)
+    /// Scores or rows are missing, or more rows failed (exit code 5)
     Missing,
-    /// A method has more degenerate maps than before, by more than noise (exit code 11)
+    /// A method has more degenerate maps, by more than --noise of the images (exit code 11)
     Degenerate,
 }
 
@@ -410,25 +412,25 @@ pub(crate) struct BaselineArgs {
 
 #[derive(Subcommand)]
 pub(crate) enum BaselineCommand {
-    /// Keep a finished run under a name: its manifest and its records, small enough for git
+    /// Save the manifest and records of a finished run under a name; small enough for git
     Save {
         /// The baseline's name
         name: String,
         /// The run's folder
         run: PathBuf,
-        /// Replace the baseline of that name
+        /// Replace an existing baseline of this name
         #[arg(long)]
         replace: bool,
-        /// Where baselines are kept
+        /// Folder of the baselines
         #[arg(long, value_name = "DIR", default_value = BASELINES)]
         baselines: PathBuf,
     },
-    /// List the baselines
+    /// List baselines
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Where baselines are kept
+        /// Folder of the baselines
         #[arg(long, value_name = "DIR", default_value = BASELINES)]
         baselines: PathBuf,
     },
@@ -440,18 +442,19 @@ Examples:
   cambench verify results/table1/2026-11-24-1a2b3c4d
   cambench verify results/table1/2026-11-24-1a2b3c4d --sample 5% --seed 7
 
-All rows are checked against what follows from them (ADCC, areas of curves, summary.csv, comparisons.csv); scores, maps \
-and curves of the sampled rows are computed again, from the weights and images that the manifest names by their hashes. Exit code 7 if anything differs.")]
+All rows are checked for consistency with what is derived from them (ADCC, areas under curves, summary.csv, \
+comparisons.csv). Scores, maps and curves of the sampled rows are recomputed from the weights and images that the \
+manifest names by hash. Exit code 7 if anything differs.")]
 pub(crate) struct VerifyArgs {
     /// The run's folder
     pub(crate) run: PathBuf,
-    /// How many rows to compute again: a share (1%) or a number of rows (20); at least one
+    /// Rows to recompute: a share (1%) or a number (20); at least one
     #[arg(long, value_name = "N|P%", default_value = "1%")]
     pub(crate) sample: ShareOrRows,
-    /// Which rows: every number draws others
+    /// Seed for the sample of rows
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Print what was found as JSON
+    /// Print the findings as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -460,10 +463,10 @@ pub(crate) struct VerifyArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Shards")]
 pub(crate) struct CutArgs {
-    /// Images of a shard [default: 50]
+    /// Images per shard [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) images_per_shard: Option<u32>,
-    /// A class of machine and the models or methods that need it, e.g. `big=vgg16,rise`; all others are `main`
+    /// A class of machine and the models or methods that need it, e.g. `big=vgg16,rise`; the rest is `main`
     #[arg(long = "class", value_name = "CLASS=NAME,...")]
     pub(crate) classes: Vec<Class>,
 }
@@ -497,21 +500,23 @@ Examples:
   cambench plan sweep.yaml --images-per-shard 20
   cambench plan sweep.yaml --class big=vgg16 --json
 
-Prints how any engine that starts processes can compute the shards. A run is cut once: given again, the shards stay as \
-they are. The batch sizes are planned for the device of this machine; where only others have a GPU, plan there.")]
+Prints how to compute the shards with any scheduler that starts processes. A run is split once: a second call leaves \
+the shards as they are. Batch sizes are planned for this machine's device; if only other machines have a GPU, plan \
+there.")]
 pub(crate) struct PlanArgs {
     /// The sweep file (YAML)
     pub(crate) sweep: PathBuf,
-    /// The run's folder; `results/<sweep>/<date>-<plan>` unless given
+    /// The run's folder [default: `results/<sweep>/<date>-<plan>`]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Print the shards as JSON
     #[arg(long)]
     pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) cut: CutArgs,
+    // First, for the heading of the other applies to all that follows.
     #[command(flatten)]
     pub(crate) how: HowArgs,
+    #[command(flatten)]
+    pub(crate) cut: CutArgs,
 }
 
 #[derive(clap::Args)]
@@ -520,18 +525,18 @@ Examples:
   cambench shard --run results/table1/2026-11-24-1a2b3c4d --index 12
   seq 0 311 | parallel -j 4 cambench shard --run results/table1/2026-11-24-1a2b3c4d --index {}
 
-Exit code 0 says that the shard is committed, by this process or before. Any number of processes may compute any shard \
-at any time: the first one to commit wins, and what a killed one has made is taken over.
-On SIGINT, SIGTERM and SIGUSR1 it ends after the row in hand; on SIGUSR1 in a Slurm array it has itself queued again.")]
+Exit code 0 means that the shard is committed, by this process or an earlier one. Any number of processes may compute \
+any shard at any time: the first to commit wins, and the rows of a killed process are kept.
+SIGINT, SIGTERM and SIGUSR1 end it after the current row; on SIGUSR1, a task of a Slurm array requeues itself.")]
 pub(crate) struct ShardArgs {
     /// The run's folder
     #[arg(long)]
     pub(crate) run: PathBuf,
-    /// The shard, several (0-3,7), or `-` for one a line of the standard input [default: the first of `CAMBENCH_SHARD`,
-    /// `SLURM_ARRAY_TASK_ID` and `JOB_COMPLETION_INDEX` that is set]
+    /// The shard, several (0-3,7), or `-` to read one per line from standard input [default: the first of
+    /// `CAMBENCH_SHARD`, `SLURM_ARRAY_TASK_ID` and `JOB_COMPLETION_INDEX` that is set]
     #[arg(long, value_name = "I", allow_hyphen_values = true)]
     pub(crate) index: Option<String>,
-    /// A file of shards, one a line: the index counts its lines, from 0
+    /// A file of shards, one per line; --index then counts its lines, from 0
     #[arg(long, value_name = "FILE")]
     pub(crate) list: Option<PathBuf>,
 }
@@ -545,50 +550,51 @@ Examples:
   cambench submit results/table1/2026-11-24-1a2b3c4d --resume
 
 Every --slurm KEY=VALUE is an option of sbatch (`partition`, `account`, `qos`, `time`, `gres`, `mem`, `constraint`, \
-`exclude`, `mail-user` ...); KEY alone is one without a value, CLASS.KEY=VALUE is for one class of machine, and \
-merge.KEY=VALUE for the job that merges. The names of submitit are known too (timeout_min, mem_gb, gpus_per_node, \
+`exclude`, `mail-user` ...); KEY alone is an option without a value, CLASS.KEY=VALUE is for one class of machine, and \
+merge.KEY=VALUE for the merge job. The names of submitit work, too (timeout_min, mem_gb, gpus_per_node, \
 cpus_per_task, array_parallelism, signal_delay_s, max_num_timeout). Further keys:
-  throttle=N       at most so many tasks of an array at once [64]
-  signal-secs=N    seconds before the time limit at which a task ends and is queued again [120]
-  max-timeouts=N   how often it does [20]
-  setup=LINE       a line of the script before the command; may be given several times
+  throttle=N       maximum number of tasks of an array that run at once [64]
+  signal-secs=N    seconds before the time limit at which a task stops and is requeued [120]
+  max-timeouts=N   how often a task is requeued [20]
+  setup=LINE       a line of the script before the command; may be repeated
   launcher=WORDS   what starts the command and the merge, e.g. `apptainer exec image.sif`
-A run has one number of threads: the fewest cpus_per_task of its classes, unless --threads says another.
-Given again, it submits nothing twice; shards whose jobs have ended without a part only with --resume.
-Where only the cluster's nodes have a GPU, plan there, as in the third example: a run that is planned for the processor is \
-not submitted with GPUs, unless --device cpu is given.")]
+All tasks use the same number of threads: the fewest cpus_per_task of the run's classes, or --threads.
+A second call submits nothing twice; shards whose jobs ended without a result are submitted again only with --resume.
+If only the cluster's nodes have a GPU, plan there, as in the third example: a run that is planned for the CPU is not \
+submitted with GPUs, unless --device cpu is given.")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "options without a value, which do not exclude each other"
 )]
 pub(crate) struct SubmitArgs {
-    /// The sweep file (YAML), or the folder of a run that is cut into shards
+    /// The sweep file (YAML), or the folder of a run that is split into shards
     pub(crate) target: PathBuf,
-    /// The run's folder, which all nodes see; `results/<sweep>/<date>-<plan>` unless given
+    /// The run's folder, on a file system that all nodes share [default: `results/<sweep>/<date>-<plan>`]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// An option of Slurm; may be given several times
+    /// An option of Slurm; may be repeated
     #[arg(long = "slurm", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
-    /// Print the scripts, and change nothing
+    /// Print the scripts and submit nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Wait until all jobs have ended; exit code 5 if the run is not complete then
+    /// Wait until all jobs have ended; exit code 5 if the run is incomplete then
     #[arg(long)]
     pub(crate) wait: bool,
-    /// Submit shards again whose jobs have ended without a part
+    /// Resubmit shards whose jobs ended without a result
     #[arg(long)]
     pub(crate) resume: bool,
-    /// How many failed rows are tolerated: a share (1%) or a number of rows (3)
+    /// Failed rows to tolerate: a share (1%) or a number (3)
     #[arg(long, value_name = "N|P%", default_value = "1%")]
     pub(crate) max_failed: ShareOrRows,
     /// Print the jobs as JSON
     #[arg(long)]
     pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) cut: CutArgs,
+    // First, for the heading of the other applies to all that follows.
     #[command(flatten)]
     pub(crate) how: HowArgs,
+    #[command(flatten)]
+    pub(crate) cut: CutArgs,
 }
 
 #[derive(clap::Args)]
@@ -596,7 +602,7 @@ pub(crate) struct SubmitArgs {
 Example:
   cambench status results/table1/2026-11-24-1a2b3c4d --json
 
-Files say what is done and what failed; Slurm, where it answers, only what is queued.")]
+What is done and what failed comes from the run's files; Slurm, if available, only tells what is queued.")]
 pub(crate) struct StatusArgs {
     /// The run's folder
     pub(crate) run: PathBuf,
@@ -611,19 +617,18 @@ Examples:
   cambench merge results/table1/2026-11-24-1a2b3c4d
   cambench merge results/table1/2026-11-24-1a2b3c4d --partial
 
-The rows stand in the order of the plan, whoever made them: the same as those of `cambench run`. Damaged parts are set \
-aside. Exit code 5 where shards are missing; with --partial the tables of what is there are written, and the run stays \
-unfinished.")]
+Rows are in the order of the plan, as those of `cambench run` are. Damaged results are set aside. Exit code 5 if \
+shards are missing; with --partial, the tables of those that are there are written, and the run stays unfinished.")]
 pub(crate) struct MergeArgs {
     /// The run's folder
     pub(crate) run: PathBuf,
-    /// Write the tables of what is there
+    /// Write the tables of those shards that are there
     #[arg(long)]
     pub(crate) partial: bool,
-    /// Seconds to wait for parts that a network's file system may not show yet
+    /// Seconds to wait for results that a network file system may not show yet
     #[arg(long, value_name = "SECS", default_value_t = 0)]
     pub(crate) patience: u64,
-    /// How many failed rows are tolerated: a share (1%) or a number of rows (3)
+    /// Failed rows to tolerate: a share (1%) or a number (3)
     #[arg(long, value_name = "N|P%", default_value = "1%")]
     pub(crate) max_failed: ShareOrRows,
 }
@@ -664,10 +669,10 @@ Examples:
 pub(crate) struct InspectArgs {
     /// An ONNX file, or a network of `cambench list models`
     pub(crate) model: String,
-    /// Side of the images in pixels, where the model takes any [default: 224, or that of the zoo]
+    /// Input size in pixels, if the model accepts any [default: 224, or the size of the zoo]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) side: Option<u16>,
-    /// The output of the file that logits are read from [default: the one called logits, or the first]
+    /// The output that holds the logits [default: the one named logits, or the first]
     #[arg(long, value_name = "NAME")]
     pub(crate) logits: Option<String>,
     /// Print JSON
@@ -681,30 +686,30 @@ Examples:
   cambench hook model.onnx -o hooked.onnx
   cambench hook model.onnx --layer relu_48 --scale none --class 281 -o hooked.onnx
 
-The new output `saliency_map` [N, classes, h, w] is Recipro-CAM's maps; the others stay as they are, bit by bit. The graph \
-runs wherever ONNX does, with no code of cambench's. A file that has the output already is written as it is.")]
+The new output `saliency_map` [N, classes, h, w] holds Recipro-CAM's maps; the other outputs stay the same, bit for \
+bit. The graph runs wherever ONNX does, without cambench. A file that already has the output is copied unchanged.")]
 pub(crate) struct HookArgs {
     /// The ONNX file
     pub(crate) model: PathBuf,
-    /// Where the new file goes
+    /// The new file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// The layer under explanation [default: the one that `cambench inspect` shows]
+    /// The target layer [default: the one that `cambench inspect` shows]
     #[arg(long)]
     pub(crate) layer: Option<String>,
-    /// Spread every position over its neighborhood
+    /// Use Gaussian masks instead of single positions
     #[arg(long)]
     pub(crate) gaussian: bool,
-    /// How every map is scaled: to 0..255, to 0..1, or not at all
+    /// Scale of every map: 0 to 255, 0 to 1, or unscaled
     #[arg(long, value_enum, default_value = "u8")]
     pub(crate) scale: Scale,
-    /// Only this class's map, by its index [default: all classes]
+    /// The class to explain, by index [default: all classes]
     #[arg(long, value_name = "C")]
     pub(crate) class: Option<i64>,
-    /// The output of the file that logits are read from [default: the one called logits, or the first]
+    /// The output that holds the logits [default: the one named logits, or the first]
     #[arg(long, value_name = "NAME")]
     pub(crate) logits: Option<String>,
-    /// Side of the images in pixels, where the model takes any [default: 224]
+    /// Input size in pixels, if the model accepts any [default: 224]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) side: Option<u16>,
 }

@@ -7,17 +7,23 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cam_results::{
-    Error, Run, RunManifest,
-    gate::{self, Baselines, Change, Comparison, Fault, Limits, Side, Threshold, Verdict},
+    Error, Run, RunManifest, counted,
+    gate::{
+        self, Baselines, Change, Comparison, Fault, Limits, Side, Threshold, Uncompared, Verdict,
+    },
     write_bytes,
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     args::{CompareArgs, FailOn, GateArgs, Renamed},
+    described,
     exit::{Exit, Unusable, Usage},
     table,
 };
+
+/// What a run is called that is not there yet.
+const NEW: &str = "the new run";
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<Exit> {
     let compared = gate(&args.base, &args.new, &args.gate)?;
@@ -29,28 +35,50 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<Exit> {
 pub(crate) struct Compared {
     comparison: Comparison,
     pub(crate) exit: Exit,
-    markdown: Option<String>,
+    prints_markdown: bool,
 }
 
 impl Compared {
     /// Says how it ends. Whoever reads that may stop reading, which ends the program: so it comes last.
     pub(crate) fn print(&self, as_json: bool) -> Result<()> {
-        if let Some(markdown) = &self.markdown {
-            print!("{markdown}");
+        if self.prints_markdown {
+            print!("{}", gate::markdown(&self.comparison));
         }
         if as_json {
             let mut value = serde_json::to_value(&self.comparison)?;
             value["exit_code"] = json!(self.exit as u8);
             println!("{}", serde_json::to_string_pretty(&value)?);
-        } else if self.markdown.is_none() {
+        } else if !self.prints_markdown {
             print(&self.comparison);
         }
         Ok(())
     }
 }
 
-/// Compares, and writes the files that were asked for.
+/// Before a run is computed for nothing: that its baseline is there. However the run ends, the files that were asked for
+/// say until the comparison that nothing was compared.
+pub(crate) fn begin(base: &str, args: &GateArgs) -> Result<()> {
+    told(find(base, args.baselines()).map(drop), [base, NEW], args)?;
+    // What is written into a pipe cannot be replaced.
+    let is_pipe = |path: &PathBuf| path.exists() && !path.is_file();
+    if [&args.markdown, &args.junit].into_iter().flatten().any(is_pipe) {
+        return Ok(());
+    }
+    let reason = "the run ended before the comparison; its log says why";
+    let uncompared = Uncompared { base, new: NEW, reason };
+    write(args, &uncompared.markdown(), &uncompared.junit())
+}
+
+/// Compares, and writes the files that were asked for: where that is not possible, they say so.
 pub(crate) fn gate(base: &str, new: &str, args: &GateArgs) -> Result<Compared> {
+    let comparison = told(compared(base, new, args), [base, new], args)?;
+    let fails = faults(&args.fail_on);
+    write(args, &gate::markdown(&comparison), &gate::junit(&comparison, &fails))?;
+    let exit = exit(&comparison, &fails);
+    Ok(Compared { comparison, exit, prints_markdown: prints_markdown(args) })
+}
+
+fn compared(base: &str, new: &str, args: &GateArgs) -> Result<Comparison> {
     let runs = [find(base, args.baselines())?, find(new, args.baselines())?];
     let [old_run, new_run] = [Run::read(&runs[0])?, Run::read(&runs[1])?];
     finished(&old_run).with_context(|| {
@@ -60,26 +88,49 @@ pub(crate) fn gate(base: &str, new: &str, args: &GateArgs) -> Result<Compared> {
     })?;
     let limits = limits(args)?;
     check_sizes(&limits, &old_run)?;
-    let comparison = gate::compare(Side::of(base, &old_run), Side::of(new, &new_run), &limits)?;
-    let fails = faults(&args.fail_on);
-    let exit = exit(&comparison, &fails);
-    let mut markdown = args.markdown.as_ref().map(|_| gate::markdown(&comparison));
-    if let Some(path) = args.markdown.as_ref().filter(|path| path.as_path() != Path::new("-")) {
-        write_bytes(path, markdown.take().unwrap_or_default().as_bytes())?;
-    }
-    if let Some(path) = &args.junit {
-        write_bytes(path, gate::junit(&comparison, &fails).as_bytes())?;
-    }
-    Ok(Compared { comparison, exit, markdown })
+    Ok(gate::compare(Side::of(base, &old_run), Side::of(new, &new_run), &limits)?)
+}
+
+/// An error as it is, once the files that were asked for say it: those of an earlier comparison must not be taken for
+/// this one.
+fn told<T>(result: Result<T>, [base, new]: [&str; 2], args: &GateArgs) -> Result<T> {
+    result.inspect_err(|error| {
+        let reason = described(error);
+        let uncompared = Uncompared { base, new, reason: &reason };
+        let markdown = uncompared.markdown();
+        if let Err(unwritten) = write(args, &markdown, &uncompared.junit()) {
+            eprintln!("error: {}", described(&unwritten));
+        }
+        if prints_markdown(args) {
+            print!("{markdown}");
+        }
+    })
+}
+
+/// Writes the files that were asked for: both, also where one of them cannot be written.
+fn write(args: &GateArgs, markdown: &str, junit: &str) -> Result<()> {
+    let write = |path: Option<&PathBuf>, text: &str| {
+        path.map_or(Ok(()), |path| write_bytes(path, text.as_bytes()))
+    };
+    let path = args.markdown.as_ref().filter(|_| !prints_markdown(args));
+    let written = [write(path, markdown), write(args.junit.as_ref(), junit)];
+    Ok(written.into_iter().collect::<Result<(), Error>>()?)
+}
+
+/// Whether the Markdown goes to the standard output.
+fn prints_markdown(args: &GateArgs) -> bool {
+    args.markdown.as_deref() == Some(Path::new("-"))
 }
 
 /// That a run of this plan could be compared, before it is computed for nothing.
 pub(crate) fn check(base: &str, new: &RunManifest, args: &GateArgs) -> Result<()> {
-    let run = Run::read(&find(base, args.baselines())?)?;
-    let limits = limits(args)?;
-    check_sizes(&limits, &run)?;
-    gate::check(run.manifest(), new, &limits)?;
-    Ok(())
+    let checked = || {
+        let run = Run::read(&find(base, args.baselines())?)?;
+        let limits = limits(args)?;
+        check_sizes(&limits, &run)?;
+        Ok(gate::check(run.manifest(), new, &limits)?)
+    };
+    told(checked(), [base, NEW], args)
 }
 
 fn limits(args: &GateArgs) -> Result<Limits> {
@@ -222,6 +273,9 @@ fn print(comparison: &Comparison) {
     for classified in &comparison.classified {
         println!("{classified}");
     }
+    for retargeted in &comparison.retargeted {
+        println!("caution: {retargeted}");
+    }
     for difference in &comparison.differences {
         println!("different: {difference}");
     }
@@ -229,7 +283,11 @@ fn print(comparison: &Comparison) {
         .into_iter()
         .map(|verdict| format!("{} {}", comparison.count(verdict), verdict.as_str()))
         .collect();
-    println!("{}", counts.join(", "));
+    let lost = match comparison.n_cells_with_losses() {
+        0 => String::new(),
+        n => format!("; some scores lost in {}", counted(n, "cell")),
+    };
+    println!("{}{lost}", counts.join(", "));
     if !comparison.moved_controls().is_empty() {
         println!("{}", gate::OF_CONTROLS);
     }

@@ -50,7 +50,7 @@ fn methods() -> Result<Vec<Value>> {
     let imported = json!({
         "name": cam_runner::config::IMPORTED,
         "title": "(any other tool)",
-        "summary": "maps that another tool made, one .npy an image",
+        "summary": "maps that another tool made, one .npy per image",
         "source": "",
         "options": "maps: a folder",
     });

@@ -230,6 +230,57 @@ fn the_gate_from_baseline_to_exit_code() {
 }
 
 #[test]
+fn files_of_an_earlier_comparison_are_not_taken_for_one_that_could_not_be_made() {
+    let workshop = Workshop::with_run(3);
+    workshop.is(0, &["baseline", "save", "main", "base"]);
+    workshop.make("other", |plan| plan.metrics[0].protocol = "raw".into(), |_| {});
+    workshop.begin("begun");
+    fs::create_dir(workshop.path("broken")).unwrap();
+    fs::write(workshop.path("broken/manifest.json"), "{").unwrap();
+    let with_files = |args: &[&'static str]| {
+        [args, &["--markdown", "gate.md", "--junit", "gate.xml"][..]].concat()
+    };
+    let text = |name: &str| fs::read_to_string(workshop.path(name)).unwrap();
+    let n_cases = n_cases(&workshop.compared(0, "base"));
+    let compared = |code: i32, base: &'static str, new: &'static str, why: &str| {
+        workshop.is(0, &with_files(&["compare", "main", "base"]));
+        assert!(text("gate.md").starts_with("### Explanations did not get worse"));
+        well_formed(&workshop.path("gate.xml"), n_cases, 0);
+        workshop.is(code, &with_files(&["compare", base, new]));
+        let md = text("gate.md");
+        assert!(md.starts_with("### Explanations could not be compared\n"), "{md}");
+        assert!(md.contains(why) && text("gate.xml").contains(why), "{md}");
+        well_formed_with(&workshop.path("gate.xml"), [1, 0, 1]);
+    };
+    compared(6, "main", "other", "the protocol of drop was corrected, is raw");
+    compared(5, "begun", "base", "6 of 6 rows are missing");
+    compared(3, "nobody", "base", "baselines are main");
+    compared(3, "main", "broken", "manifest.json");
+
+    // A run that is not even begun says it, too, and one that cannot be planned.
+    let sweep = text("sweep.yaml");
+    let gaussian = sweep.replace("recipro_cam", "{ name: recipro_cam, gaussian: true }");
+    fs::write(workshop.path("gaussian.yaml"), gaussian).unwrap();
+    fs::write(workshop.path("wrong.yaml"), "name: [").unwrap();
+    for (code, sweep, why) in [
+        (6, "gaussian.yaml", "the runs cannot be compared"),
+        (3, "wrong.yaml", "the run ended before the comparison"),
+    ] {
+        workshop.is(0, &with_files(&["compare", "main", "base"]));
+        let args = ["run", sweep, "--out", "new", "--baseline", "main"];
+        workshop.is(code, &with_files(&args));
+        assert!(text("gate.md").contains(why), "{}", text("gate.md"));
+        well_formed_with(&workshop.path("gate.xml"), [1, 0, 1]);
+    }
+
+    // On the standard output, too; and that a file cannot be written does not change the code.
+    let said = workshop.is(6, &["compare", "main", "other", "--markdown", "-"]);
+    assert!(said.contains("### Explanations could not be compared\n"), "{said}");
+    let said = workshop.is(6, &["compare", "main", "other", "--junit", "nowhere/gate.xml"]);
+    assert!(said.contains("nowhere") && said.contains("is raw"), "{said}");
+}
+
+#[test]
 fn a_tampered_run_is_found() {
     let metrics = "[drop, coherency, complexity, { name: deletion, steps: 4 }]";
     let workshop = Workshop::with_run_of(3, metrics);
@@ -364,12 +415,20 @@ fn another_build_may_compute_intervals_otherwise_but_not_means() {
 
 /// How many test cases the JUnit file of a comparison has: one for each change and each loss.
 fn n_cases(comparison: &serde_json::Value) -> usize {
-    ["changes", "losses"].map(|name| comparison[name].as_array().unwrap().len()).iter().sum()
+    ["changes", "unscored", "losses"]
+        .map(|name| comparison[name].as_array().unwrap().len())
+        .iter()
+        .sum()
 }
 
 /// That a JUnit file is what its schema asks for: suites with cases, and counts that count them. `cargo xtask gate` asks
 /// the schema itself.
 fn well_formed(path: &Path, n_cases: usize, n_failures: usize) {
+    well_formed_with(path, [n_cases, n_failures, 0]);
+}
+
+/// That one of so many test cases, failures and errors is.
+fn well_formed_with(path: &Path, [n_cases, n_failures, n_errors]: [usize; 3]) {
     let text = fs::read_to_string(path).unwrap();
     let document = roxmltree::Document::parse(&text).unwrap();
     let root = document.root_element();
@@ -377,15 +436,18 @@ fn well_formed(path: &Path, n_cases: usize, n_failures: usize) {
     let count = |node: roxmltree::Node<'_, '_>, name: &str| {
         node.descendants().filter(|node| node.tag_name().name() == name).count()
     };
-    let number =
-        |node: roxmltree::Node<'_, '_>, name: &str| node.attribute(name).unwrap().parse().unwrap();
-    assert_eq!((count(root, "testcase"), count(root, "failure")), (n_cases, n_failures));
+    let number = |node: roxmltree::Node<'_, '_>, name: &str| {
+        node.attribute(name).unwrap().parse::<usize>().unwrap()
+    };
+    let n_of = ["testcase", "failure", "error"].map(|name| count(root, name));
+    assert_eq!(n_of, [n_cases, n_failures, n_errors]);
     assert_eq!(root.attributes().len(), 0);
     for (id, node) in root.children().filter(roxmltree::Node::is_element).enumerate() {
-        let counts: (usize, usize) = (number(node, "tests"), number(node, "failures"));
-        assert_eq!(counts, (count(node, "testcase"), count(node, "failure")));
+        for (name, inner) in [("tests", "testcase"), ("failures", "failure"), ("errors", "error")] {
+            assert_eq!(number(node, name), count(node, inner), "{name}");
+        }
         assert_eq!(number(node, "id"), id);
-        for name in ["package", "name", "timestamp", "hostname", "errors", "time"] {
+        for name in ["package", "name", "timestamp", "hostname", "time"] {
             assert!(node.has_attribute(name), "{name}");
         }
         assert_eq!(node.attribute("timestamp").map(str::len), Some("2026-01-02T03:04:05".len()));
@@ -400,7 +462,7 @@ fn well_formed(path: &Path, n_cases: usize, n_failures: usize) {
     for case in root.descendants().filter(|node| node.tag_name().name() == "testcase") {
         assert!(["name", "classname", "time"].into_iter().all(|name| case.has_attribute(name)));
         for inner in case.children().filter(roxmltree::Node::is_element) {
-            assert!(["failure", "skipped"].contains(&inner.tag_name().name()));
+            assert!(["failure", "skipped", "error"].contains(&inner.tag_name().name()));
             assert!(inner.attribute("message").is_some());
         }
     }
@@ -453,15 +515,16 @@ fn the_workflow_to_copy_is_one_and_gives_options_that_there_are() {
     assert!(comment.contains("(.body | startswith(\\\"$marker\\\"))"), "{comment}");
     assert_eq!(comment.matches("--field body=@comment.md").count(), 2, "{comment}");
     assert!(!text.contains("--edit-last"));
-    // It builds this crate, and reads the files that the gate writes only where there are any.
+    // It builds this crate.
     let install = "cargo install --locked --path crates/cambench";
     assert!(runs.iter().any(|run| run.ends_with(install)), "{runs:?}");
     assert!(Path::new(env!("CARGO_MANIFEST_DIR")).ends_with("crates/cambench"));
+    // Whatever failed, what is read is there, and the comment of an earlier push does not stay.
     let reads = steps.iter().filter(|step| {
-        step["run"].as_str().is_some_and(|run| run.contains("gate.md") && run != gate)
+        step["run"].as_str().is_some_and(|run| run.contains("cat gate.md") && run != gate)
     });
-    for step in reads {
-        let step = serde_yaml::to_string(step).unwrap();
-        assert!(step.contains("hashFiles('gate.md')") || step.contains("test ! -f gate.md"));
-    }
+    let reads: Vec<&serde_yaml::Value> = reads.collect();
+    assert_eq!(reads.len(), 2);
+    assert!(reads.iter().all(|step| step["if"].as_str().unwrap().starts_with("always()")));
+    assert!(reads[0]["run"].as_str().unwrap().starts_with("test -f gate.md || echo "));
 }

@@ -1,11 +1,11 @@
 //! What a comparison found, and what it says.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 
 use super::Limits;
-use crate::{Better, counted, report, stats::Difference};
+use crate::{Better, counted, format, stats::Difference};
 
 /// What became of one metric of one cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -13,7 +13,7 @@ use crate::{Better, counted, report, stats::Difference};
 pub enum Verdict {
     /// Worse: significant, and larger than allowed.
     Regressed,
-    /// The new run has no score, not all of its rows, or no score of a map that is fine.
+    /// No image has a score in both runs.
     Missing,
     /// Better: significant, and larger than noise.
     Improved,
@@ -45,7 +45,7 @@ impl Verdict {
 pub enum Fault {
     /// A metric got worse.
     Regressed,
-    /// A score or a row is missing, or more rows failed than before.
+    /// Scores or rows are missing, or more rows failed than before.
     Missing,
     /// More maps are degenerate than before, by more than noise.
     Degenerate,
@@ -79,16 +79,18 @@ pub struct Comparison {
     pub differences: Vec<String>,
     /// Networks that classify more or fewer of the labeled images as labeled than before.
     pub classified: Vec<Classified>,
+    /// Networks of which another class is explained than before, for some images.
+    pub retargeted: Vec<Retargeted>,
     /// Every metric of every cell of the baseline, in its order.
     pub changes: Vec<Change>,
-    /// Metrics that have no score any more of maps that are fine.
+    /// Metrics that lost the scores of some maps that are fine. Where none is left, the change itself is missing.
     pub unscored: Vec<Unscored>,
     /// Rows without a score, of every cell that has some.
     pub losses: Vec<Loss>,
 }
 
-/// A metric of a (model, method) without a score of maps that are fine, where the baseline has one: a drop from a probability
-/// of 0, a box that is gone.
+/// A metric of a (model, method) that lost scores of maps that are fine: a drop from a probability of 0, a box that is
+/// gone. It is a [`Fault::Missing`], whatever became of the images that are left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unscored {
     /// The model's name in the sweep.
@@ -99,15 +101,16 @@ pub struct Unscored {
     pub metric: String,
     /// Of how many images.
     pub n: usize,
+    /// Out of how many.
+    pub n_images: usize,
 }
 
 impl fmt::Display for Unscored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model, method, metric, n } = self;
-        let images = counted(*n, "image");
+        let Self { model, method, metric, n, n_images } = self;
         write!(
             f,
-            "{metric} of {method} of {model} is not defined any more for {images} with a score before"
+            "{metric} of {method} of {model} has no score any more for {n} of {n_images} images"
         )
     }
 }
@@ -127,6 +130,28 @@ impl fmt::Display for Classified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { network, n_right: [before, now], n } = self;
         write!(f, "{network} classifies {now} of {n} images as labeled, and did {before} before")
+    }
+}
+
+/// How many images have another explained class than before, as where the predicted class is explained and changed:
+/// their two maps do not explain the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Retargeted {
+    /// The network's name in the baseline.
+    pub network: String,
+    /// Images with another explained class.
+    pub n_changed: usize,
+    /// Images with an explained class in both runs.
+    pub n: usize,
+}
+
+impl fmt::Display for Retargeted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { network, n_changed, n } = self;
+        write!(
+            f,
+            "the explained class of {network} changed on {n_changed} of {n} images, with its prediction"
+        )
     }
 }
 
@@ -190,28 +215,34 @@ pub struct Loss {
     pub degenerate: [usize; 2],
     /// Failed rows of the baseline and of the new run.
     pub failed: [usize; 2],
+    /// Rows that the new run does not have, where it has others of the cell.
+    pub missing: usize,
     /// How many more degenerate maps are within noise: the limit of noise as a share of the images.
     pub tolerated: usize,
 }
 
 impl Loss {
-    /// What there is more of than before, the worst first: failed rows, and degenerate maps beyond noise.
+    /// What there is more of than before, the worst first: missing and failed rows, and degenerate maps beyond noise.
     pub fn faults(&self) -> Vec<Fault> {
-        let missing = (grown(self.failed) > 0).then_some(Fault::Missing);
+        let missing = (self.missing + grown(self.failed) > 0).then_some(Fault::Missing);
         let degenerate = (grown(self.degenerate) > self.tolerated).then_some(Fault::Degenerate);
         missing.into_iter().chain(degenerate).collect()
     }
 
     /// By how many rows it grew.
     pub(super) fn growth(&self) -> usize {
-        grown(self.degenerate) + grown(self.failed)
+        grown(self.degenerate) + grown(self.failed) + self.missing
     }
 }
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ([old, new], [old_failed, new_failed]) = (self.degenerate, self.failed);
-        write!(f, "{old} degenerate maps, now {new}; {old_failed} failed rows, now {new_failed}")
+        write!(f, "{old} degenerate maps, now {new}; {old_failed} failed rows, now {new_failed}")?;
+        if self.missing > 0 {
+            write!(f, "; {} missing", counted(self.missing, "row"))?;
+        }
+        Ok(())
     }
 }
 
@@ -221,20 +252,30 @@ pub(super) fn grown([old, new]: [usize; 2]) -> usize {
 }
 
 impl Comparison {
-    /// How many changes have a verdict, controls aside.
+    /// How many changes have a verdict. Controls are counted where they are missing, the only fault that they can have.
     pub fn count(&self, verdict: Verdict) -> usize {
-        let of_methods = self.changes.iter().filter(|change| !change.is_control);
-        of_methods.filter(|change| change.verdict == verdict).count()
+        let is_counted = |change: &Change| !change.is_control || verdict == Verdict::Missing;
+        let counted = self.changes.iter().filter(|change| is_counted(change));
+        counted.filter(|change| change.verdict == verdict).count()
+    }
+
+    /// How many (model, method) lost scores or rows of some images, and not of all.
+    pub fn n_cells_with_losses(&self) -> usize {
+        let of_metrics = self.unscored.iter().map(|unscored| (&unscored.model, &unscored.method));
+        let losses = self.losses.iter().filter(|loss| loss.faults().contains(&Fault::Missing));
+        let of_rows = losses.map(|loss| (&loss.model, &loss.method));
+        of_metrics.chain(of_rows).collect::<BTreeSet<_>>().len()
     }
 
     /// Whether some change, or some loss, is this fault.
     pub fn has(&self, fault: Fault) -> bool {
         self.changes.iter().any(|change| change.fault() == Some(fault))
+            || (fault == Fault::Missing && !self.unscored.is_empty())
             || self.losses.iter().any(|loss| loss.faults().contains(&fault))
     }
 
     /// In a sentence, which changes for the worse might not have been seen: for each metric, ADCC first, the smallest change that
-    /// is seen four times out of five under every method without a change, controls aside, where that is more than is
+    /// is seen with a power of 80 % under every method without a change, controls aside, where that is more than is
     /// allowed. `None` where every one would have been seen.
     pub fn blind_spot(&self) -> Option<String> {
         let mut all = self.changes.iter().filter_map(|change| change.difference);
@@ -282,7 +323,7 @@ impl Comparison {
         let seen = if seen.is_empty() {
             String::new()
         } else {
-            format!(" Smallest changes that are seen four times out of five: {}.", seen.join(", "))
+            format!(" Smallest detectable changes (80 % power): {}.", seen.join(", "))
         };
         let never = if never.is_empty() {
             String::new()
@@ -318,6 +359,6 @@ pub const OF_CONTROLS: &str = "Controls moved, which does not fail a gate. They 
 
 /// A metric as it heads a column, by its name.
 pub(super) fn heading(change: &Change) -> String {
-    let arrow = report::arrow(change.better);
+    let arrow = format::arrow(change.better);
     format!("{} {arrow}", change.metric)
 }

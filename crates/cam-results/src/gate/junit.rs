@@ -5,13 +5,13 @@
 
 use std::fmt::Write as _;
 
-use super::{Change, Comparison, Fault, Loss, comparison::heading};
-use crate::report::p_value;
+use super::{Change, Comparison, Fault, Loss, Unscored, comparison::heading};
+use crate::format::p_value;
 
-/// One test case per change and one per loss, in a suite per model. A case fails with a fault that `fails` names; one that
-/// is missing otherwise is skipped.
+/// One test case per change and one per loss of scores or rows, in a suite per model. A case fails with a fault that
+/// `fails` names; one that is missing otherwise is skipped.
 pub fn junit(comparison: &Comparison, fails: &[Fault]) -> String {
-    let Comparison { changes, losses, .. } = comparison;
+    let Comparison { changes, unscored, losses, .. } = comparison;
     let mut models: Vec<&str> = vec![];
     let of_changes = changes.iter().map(|change| &*change.model);
     for model in of_changes.chain(losses.iter().map(|loss| &*loss.model)) {
@@ -22,29 +22,23 @@ pub fn junit(comparison: &Comparison, fails: &[Fault]) -> String {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
     for (id, model) in models.into_iter().enumerate() {
         let changes = changes.iter().filter(|change| change.model == model);
+        let unscored = unscored.iter().filter(|unscored| unscored.model == model);
         let losses = losses.iter().filter(|loss| loss.model == model);
         let cases: Vec<Case<'_>> = changes
             .map(|change| Case::of_change(change, fails))
+            .chain(unscored.map(|unscored| Case::of_unscored(unscored, fails)))
             .chain(losses.map(|loss| Case::of_loss(loss, fails)))
             .collect();
         let count =
             |is: fn(&Outcome) -> bool| cases.iter().filter(|case| is(&case.outcome)).count();
-        let _ = writeln!(
-            xml,
-            "  <testsuite id=\"{id}\" package=\"cambench\" name=\"{}\" timestamp=\"{}\" hostname=\"localhost\" \
-             tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"0\">",
-            escape(model),
-            second(&comparison.measured),
+        let counts = format!(
+            "tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\"",
             cases.len(),
             count(|outcome| matches!(outcome, Outcome::Failed(..))),
-            count(|outcome| matches!(outcome, Outcome::Skipped))
+            count(|outcome| matches!(outcome, Outcome::Skipped(_)))
         );
-        xml.push_str("    <properties>\n");
-        for (name, value) in [("baseline", &comparison.base), ("new run", &comparison.new)] {
-            let value = escape(value);
-            let _ = writeln!(xml, "      <property name=\"{name}\" value=\"{value}\"/>");
-        }
-        xml.push_str("    </properties>\n");
+        let runs = [&*comparison.base, &*comparison.new];
+        open_suite(&mut xml, (id, model), &comparison.measured, &counts, runs);
         for Case { method, name, outcome } in &cases {
             let _ = write!(
                 xml,
@@ -58,8 +52,8 @@ pub fn junit(comparison: &Comparison, fails: &[Fault]) -> String {
                     let (fault, text) = (fault.as_str(), escape(text));
                     format!("<failure type=\"{fault}\" message=\"{text}\"></failure>")
                 }
-                Outcome::Skipped => {
-                    "<skipped message=\"missing from the new run\"></skipped>".to_owned()
+                Outcome::Skipped(text) => {
+                    format!("<skipped message=\"{}\"></skipped>", escape(text))
                 }
                 Outcome::Passed => {
                     xml.push_str("/>\n");
@@ -79,17 +73,39 @@ pub fn junit(comparison: &Comparison, fails: &[Fault]) -> String {
     xml
 }
 
+/// Writes where a suite begins: its number and name, the time of the new run, its counts, and both runs.
+pub(super) fn open_suite(
+    xml: &mut String,
+    (id, name): (usize, &str),
+    measured: &str,
+    counts: &str,
+    [base, new]: [&str; 2],
+) {
+    let _ = writeln!(
+        xml,
+        "  <testsuite id=\"{id}\" package=\"cambench\" name=\"{}\" timestamp=\"{}\" hostname=\"localhost\" \
+         {counts} time=\"0\">\n    <properties>",
+        escape(name),
+        second(measured),
+    );
+    for (name, value) in [("baseline", base), ("new run", new)] {
+        let _ = writeln!(xml, "      <property name=\"{name}\" value=\"{}\"/>", escape(value));
+    }
+    xml.push_str("    </properties>\n");
+}
+
 /// A test case of a suite.
 struct Case<'a> {
     method: &'a str,
-    name: &'a str,
+    name: String,
     outcome: Outcome,
 }
 
 /// How a test case ended.
 enum Outcome {
     Passed,
-    Skipped,
+    /// Why.
+    Skipped(String),
     /// On what, and what there is to say.
     Failed(Fault, String),
 }
@@ -98,17 +114,28 @@ impl<'a> Case<'a> {
     fn of_change(change: &'a Change, fails: &[Fault]) -> Self {
         let outcome = match change.fault() {
             Some(fault) if fails.contains(&fault) => Outcome::Failed(fault, described(change)),
-            Some(Fault::Missing) => Outcome::Skipped,
+            Some(Fault::Missing) => Outcome::Skipped(described(change)),
             _ => Outcome::Passed,
         };
-        Self { method: &change.method, name: &change.metric, outcome }
+        Self { method: &change.method, name: change.metric.clone(), outcome }
+    }
+
+    fn of_unscored(unscored: &'a Unscored, fails: &[Fault]) -> Self {
+        let text = unscored.to_string();
+        let outcome = if fails.contains(&Fault::Missing) {
+            Outcome::Failed(Fault::Missing, text)
+        } else {
+            Outcome::Skipped(text)
+        };
+        let name = format!("{}: images without a score", unscored.metric);
+        Self { method: &unscored.method, name, outcome }
     }
 
     fn of_loss(loss: &'a Loss, fails: &[Fault]) -> Self {
         let fault = loss.faults().into_iter().find(|fault| fails.contains(fault));
         let outcome =
             fault.map_or(Outcome::Passed, |fault| Outcome::Failed(fault, loss.to_string()));
-        Self { method: &loss.method, name: "rows without a score", outcome }
+        Self { method: &loss.method, name: "rows without a score".to_owned(), outcome }
     }
 }
 
@@ -134,7 +161,7 @@ fn described(change: &Change) -> String {
             difference.points(),
             p_equals(difference.p_holm)
         ),
-        _ => format!("{} is missing from the new run", heading(change)),
+        _ => format!("{}: no image has a score in both runs", heading(change)),
     }
 }
 
@@ -145,7 +172,7 @@ fn p_equals(p: f64) -> String {
 }
 
 /// Text inside an attribute. What XML 1.0 has no way to write becomes a space.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -3,14 +3,18 @@
 use std::{cmp::Reverse, fmt::Write as _};
 
 use super::{
-    Change, Comparison, Fault, Loss, Verdict,
+    Change, Comparison, Fault, Loss, Unscored, Verdict,
     comparison::{OF_CONTROLS, grown, heading},
 };
-use crate::report::{code, escape, table};
+use crate::{
+    format::counted,
+    markdown::{code, escape, table},
+};
 
 // How many bytes each part that may be long has: a comment on GitHub may have 65,536 characters in all.
-const OF_CHANGED: usize = 30_000;
+const OF_CHANGED: usize = 26_000;
 const OF_MOVED_CONTROLS: usize = 4_000;
+const OF_UNSCORED: usize = 4_000;
 const OF_LOSSES: usize = 8_000;
 const OF_UNCHANGED: usize = 16_000;
 const OF_DIFFERENCES: usize = 4_000;
@@ -25,9 +29,13 @@ pub fn markdown(comparison: &Comparison) -> String {
         .filter(|verdict| count(*verdict) > 0)
         .map(|verdict| format!("{} {}", count(verdict), verdict.as_str()))
         .collect();
+    let losses_of = match comparison.n_cells_with_losses() {
+        0 => String::new(),
+        n => format!("; some scores lost in {}", counted(n, "cell")),
+    };
     let _ = writeln!(
         md,
-        "{} against the baseline {} on {} images: {}.\n",
+        "{} against the baseline {} on {} images: {}{losses_of}.\n",
         code(&comparison.new),
         code(&comparison.base),
         comparison.n_images,
@@ -36,8 +44,8 @@ pub fn markdown(comparison: &Comparison) -> String {
     for classified in &comparison.classified {
         let _ = writeln!(md, "{}.\n", escape(&classified.to_string()));
     }
-    for unscored in &comparison.unscored {
-        let _ = writeln!(md, "{}.\n", escape(&unscored.to_string()));
+    for retargeted in &comparison.retargeted {
+        let _ = writeln!(md, "Caution: {}.\n", escape(&retargeted.to_string()));
     }
     let mut controls = comparison.moved_controls();
     let (mut changed, rest): (Vec<&Change>, Vec<&Change>) =
@@ -47,6 +55,9 @@ pub fn markdown(comparison: &Comparison) -> String {
     if !changed.is_empty() {
         worst_first(&mut changed);
         rows(&mut md, &changed, OF_CHANGED);
+    }
+    if !comparison.unscored.is_empty() {
+        unscored(&mut md, &comparison.unscored);
     }
     if !comparison.losses.is_empty() {
         losses(&mut md, &comparison.losses);
@@ -128,10 +139,22 @@ fn worst_first(changes: &mut [&Change]) {
     changes.sort_by(|a, b| a.verdict.cmp(&b.verdict).then(size(b).total_cmp(&size(a))));
 }
 
+fn unscored(md: &mut String, unscored: &[Unscored]) {
+    let mut unscored: Vec<&Unscored> = unscored.iter().collect();
+    unscored.sort_by_key(|unscored| Reverse(unscored.n));
+    let head = ["Model", "Method", "Metric", "Scores lost"].map(str::to_owned);
+    let rows = unscored.iter().map(|Unscored { model, method, metric, n, n_images }| {
+        let lost = format!("**{n} of {n_images}**");
+        vec![escape(model), escape(method), escape(metric), lost]
+    });
+    table_up_to(md, &head, rows.collect(), OF_UNSCORED);
+}
+
 fn losses(md: &mut String, losses: &[Loss]) {
     let mut losses: Vec<&Loss> = losses.iter().collect();
     losses.sort_by_key(|loss| Reverse(loss.growth()));
-    let head = ["Model", "Method", "Degenerate maps", "Failed rows"].map(str::to_owned);
+    let head = ["Model", "Method", "Degenerate maps", "Failed rows", "Missing rows"];
+    let head = head.map(str::to_owned);
     let before_and_now = |counts: [usize; 2]| {
         let [old, new] = counts;
         if grown(counts) > 0 { format!("**{old} → {new}**") } else { format!("{old} → {new}") }
@@ -142,6 +165,7 @@ fn losses(md: &mut String, losses: &[Loss]) {
             escape(&loss.method),
             before_and_now(loss.degenerate),
             before_and_now(loss.failed),
+            if loss.missing > 0 { format!("**{}**", loss.missing) } else { "0".to_owned() },
         ]
     });
     table_up_to(md, &head, rows.collect(), OF_LOSSES);
@@ -185,7 +209,7 @@ fn rows(md: &mut String, changes: &[&Change], n_bytes: usize) {
             |difference| {
                 (
                     difference.points(),
-                    crate::report::p_value(difference.p_holm),
+                    crate::format::p_value(difference.p_holm),
                     difference.n.to_string(),
                 )
             },

@@ -4,8 +4,9 @@
 //! claimed only if it is *significant*, that is, its paired 95 % interval excludes 0 and its p-value, corrected for all
 //! cells (Holm), is below 5 %; and it counts only if it is *larger than noise*, a threshold of practice that the user
 //! sets. Runs that differ in more than weights, numbers formats or versions are [`NotComparable`]. A change is one of the
-//! images that both runs scored, so images that the new run has no score of any more are a [`Loss`], and one that grew a
-//! [`Fault`] of its own. A control explains nothing: that its scores moved says that the network did, and is no fault.
+//! images that both runs scored, so scores that the new run lost are counted apart, as [`Unscored`] or as a [`Loss`] of
+//! rows, and are a [`Fault`] of their own. A control explains nothing: that its scores moved says that the network did,
+//! and is no fault.
 
 mod baseline;
 mod comparable;
@@ -13,16 +14,20 @@ mod comparison;
 mod junit;
 mod limits;
 mod markdown;
+mod uncompared;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub use baseline::{Baselines, is_run};
 pub use comparable::NotComparable;
 use comparable::Pairs;
-pub use comparison::{Change, Classified, Comparison, Fault, Loss, OF_CONTROLS, Unscored, Verdict};
+pub use comparison::{
+    Change, Classified, Comparison, Fault, Loss, OF_CONTROLS, Retargeted, Unscored, Verdict,
+};
 pub use junit::junit;
 pub use limits::{Limits, Threshold};
 pub use markdown::markdown;
+pub use uncompared::Uncompared;
 
 use crate::{
     Better, MethodEntry, ModelEntry, Record, Run, RunManifest, Status,
@@ -79,7 +84,7 @@ pub fn compare(
     let changes: Vec<(Change, Option<Paired>)> = cells
         .iter()
         .flat_map(|cell| metrics.iter().map(move |metric| (cell, metric)))
-        .filter_map(|(cell, metric)| change(cell, metric, &scores, &lost, limits))
+        .filter_map(|(cell, metric)| change(cell, metric, &scores, limits))
         .collect();
     if changes.iter().all(|(change, _)| change.is_control) {
         return Err(NotComparable::without_scores());
@@ -87,6 +92,7 @@ pub fn compare(
     let differences = comparable::differences(base.manifest, new.manifest, &pairs);
     let differ_in_seed = base.manifest.seed != new.manifest.seed && differences.len() == 1;
     let n_images = base.manifest.images.len();
+    let changes = judged(changes, limits, differ_in_seed);
     Ok(Comparison {
         base: base.name.to_owned(),
         new: new.name.to_owned(),
@@ -95,8 +101,9 @@ pub fn compare(
         limits: limits.clone(),
         differences: pairs.names().into_iter().chain(differences).collect(),
         classified: classified(base, new, &pairs),
-        changes: judged(changes, limits, differ_in_seed),
-        unscored: unscored(&lost, base.manifest, new.manifest),
+        retargeted: retargeted(base, new, &pairs),
+        unscored: unscored(&lost, &changes, base.manifest),
+        changes,
         losses: cells.iter().filter_map(|cell| loss(cell, n_images, limits)).collect(),
     })
 }
@@ -108,8 +115,6 @@ struct Cell<'a> {
     /// Where it stands among the scores of both runs; `None` where the new one does not have it.
     places: (usize, Option<usize>),
     rows: [Rows; 2],
-    /// Whether the new run has all of its rows.
-    is_complete: bool,
 }
 
 /// The cells of the baseline, in its order.
@@ -127,13 +132,7 @@ fn cells<'a>([base, new]: [Side<'a>; 2], pairs: &Pairs<'_>) -> Vec<Cell<'a>> {
         let new_place = place_of(new.manifest, name, &method.name).map(|i| n_old + i);
         let old_rows = rows(&old_rows, &model.name, &method.name);
         let new_rows = rows(&new_rows, name, &method.name);
-        Cell {
-            model,
-            method,
-            places: (place, new_place),
-            rows: [old_rows, new_rows],
-            is_complete: new_rows.n == new.manifest.images.len(),
-        }
+        Cell { model, method, places: (place, new_place), rows: [old_rows, new_rows] }
     };
     entries.enumerate().map(cell).collect()
 }
@@ -160,27 +159,19 @@ fn metrics(base: &RunManifest) -> Vec<Metric<'_>> {
     own.chain(adcc).collect()
 }
 
-/// One metric of a cell, not yet judged, with what it is judged by: `None` of that where it is missing. What the baseline has
-/// no score of cannot be lost, and is no change.
+/// One metric of a cell, not yet judged, with what it is judged by on the images that both runs scored: `None` of that
+/// where there are none. What the baseline has no score of cannot be lost, and is no change.
 fn change(
     cell: &Cell<'_>,
     metric: &Metric<'_>,
     scores: &Scores,
-    lost: &Lost<'_>,
     limits: &Limits,
 ) -> Option<(Change, Option<Paired>)> {
     let Cell { model, method, places: (old_place, new_place), .. } = *cell;
     let own = scores.value(old_place, metric.statistic)?;
-    let is_lost = |i: usize| lost.contains_key(&(&*model.name, &*method.name, i));
-    let is_whole = cell.is_complete
-        && match metric.statistic {
-            Statistic::Mean(i) => !is_lost(i),
-            Statistic::Adcc(parts) => !parts.into_iter().any(is_lost),
-        };
-    let common = new_place.and_then(|place| scores.difference(place, old_place, metric.statistic));
+    let paired = new_place.and_then(|place| scores.difference(place, old_place, metric.statistic));
     let (new, old) =
-        common.map_or((None, own), |Paired { means: [new, old], .. }| (Some(new), old));
-    let paired = common.filter(|_| is_whole);
+        paired.map_or((None, own), |Paired { means: [new, old], .. }| (Some(new), old));
     let change = Change {
         model: model.name.clone(),
         method: method.name.clone(),
@@ -233,10 +224,6 @@ fn classified(base: Side<'_>, new: Side<'_>, pairs: &Pairs<'_>) -> Vec<Classifie
         let own = side.records.iter().filter(|record| record.model == model.name);
         own.filter_map(|record| Some((record.image.to_string(), record.predicted?))).collect()
     };
-    let mut networks = BTreeSet::new();
-    // All layers of a network classify alike.
-    let first = pairs.models().filter(|(old, _)| networks.insert(old.network()));
-    let first: Vec<_> = first.collect();
     let of = |(old, now_model): (&ModelEntry, &ModelEntry)| {
         let (old_answers, new_answers) = (predicted(base, old), predicted(new, now_model));
         let [of_old, of_new] = [old, now_model].map(|model| Classes::of(&model.classes));
@@ -258,7 +245,34 @@ fn classified(base: Side<'_>, new: Side<'_>, pairs: &Pairs<'_>) -> Vec<Classifie
         let network = old.network().to_owned();
         (n_right[0] != n_right[1]).then_some(Classified { network, n_right, n })
     };
-    first.into_iter().filter_map(of).collect()
+    networks(pairs).into_iter().filter_map(of).collect()
+}
+
+/// Networks of which another class is explained than before, for some images. Where labels are explained, they are the
+/// same classes, or the runs cannot be compared.
+fn retargeted(base: Side<'_>, new: Side<'_>, pairs: &Pairs<'_>) -> Vec<Retargeted> {
+    fn targets<'a>(side: Side<'a>, model: &ModelEntry) -> BTreeMap<&'a str, i64> {
+        let own = side.records.iter().filter(|record| record.model == model.name);
+        own.filter_map(|record| Some((&*record.image, record.target?))).collect()
+    }
+    let of = |(old, now_model): (&ModelEntry, &ModelEntry)| {
+        let (before, now) = (targets(base, old), targets(new, now_model));
+        let [of_old, of_new] = [old, now_model].map(|model| Classes::of(&model.classes));
+        let common = before.iter().filter_map(|(image, class)| Some((*class, *now.get(image)?)));
+        let same = common
+            .map(|(before, now)| is_same_class([(&of_old, Some(before)), (&of_new, Some(now))]));
+        let same: Vec<bool> = same.collect();
+        let n_changed = same.iter().filter(|is| !**is).count();
+        let network = old.network().to_owned();
+        (n_changed > 0).then_some(Retargeted { network, n_changed, n: same.len() })
+    };
+    networks(pairs).into_iter().filter_map(of).collect()
+}
+
+/// One model of each network, of the baseline and of the new run: all layers of a network classify alike.
+fn networks<'a>(pairs: &Pairs<'a>) -> Vec<(&'a ModelEntry, &'a ModelEntry)> {
+    let mut seen = BTreeSet::new();
+    pairs.models().filter(|(old, _)| seen.insert(old.network())).collect()
 }
 
 /// The rule.
@@ -349,15 +363,20 @@ fn lost_values<'a>(base: Side<'a>, pairs: &Pairs<'_>, new_records: &[Record]) ->
     lost
 }
 
-/// What is lost of the metrics that the new run has; that it lacks others is said once, and not of each cell.
-fn unscored(lost: &Lost<'_>, base: &RunManifest, new: &RunManifest) -> Vec<Unscored> {
-    let has = |metric: usize| new.metrics.iter().any(|own| own.name == base.metrics[metric].name);
-    let unscored = lost.iter().filter(|((_, _, metric), _)| has(*metric));
-    let unscored = unscored.map(|((model, method, metric), n)| Unscored {
-        model: (*model).to_owned(),
-        method: (*method).to_owned(),
-        metric: base.metrics[*metric].name.clone(),
-        n: *n,
+/// What is lost of metrics that have scores left in both runs: the others are changes that are missing.
+fn unscored(lost: &Lost<'_>, changes: &[Change], base: &RunManifest) -> Vec<Unscored> {
+    let left = changes.iter().filter(|change| change.verdict != Verdict::Missing);
+    let left: HashSet<(&str, &str, &str)> =
+        left.map(|change| (&*change.model, &*change.method, &*change.metric)).collect();
+    let unscored = lost.iter().filter_map(|((model, method, metric), n)| {
+        let metric = &base.metrics[*metric].name;
+        left.contains(&(*model, *method, &**metric)).then(|| Unscored {
+            model: (*model).to_owned(),
+            method: (*method).to_owned(),
+            metric: metric.clone(),
+            n: *n,
+            n_images: base.images.len(),
+        })
     });
     unscored.collect()
 }
@@ -366,11 +385,15 @@ fn unscored(lost: &Lost<'_>, base: &RunManifest, new: &RunManifest) -> Vec<Unsco
 fn loss(cell: &Cell<'_>, n_images: usize, limits: &Limits) -> Option<Loss> {
     let degenerate = cell.rows.map(|rows| rows.degenerate);
     let failed = cell.rows.map(|rows| rows.failed);
-    (degenerate != [0, 0] || failed != [0, 0]).then(|| Loss {
+    // Without any row, the changes of the cell are missing.
+    let [old, new] = cell.rows.map(|rows| rows.n);
+    let missing = if new > 0 { old.saturating_sub(new) } else { 0 };
+    (degenerate != [0, 0] || failed != [0, 0] || missing > 0).then(|| Loss {
         model: cell.model.name.clone(),
         method: cell.method.name.clone(),
         degenerate,
         failed,
+        missing,
         tolerated: (limits.noise.of(1.0) * n_images as f64).floor() as usize,
     })
 }

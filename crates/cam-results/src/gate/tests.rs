@@ -129,7 +129,7 @@ fn what_might_not_be_seen_does_not_depend_on_the_direction_of_a_change_that_is_n
     for shift in [-0.001, 0.001] {
         assert_eq!(blind_spot(shift, "0.05"), None);
         let sentence = blind_spot(shift, "0.02").unwrap();
-        assert!(sentence.contains("four times out of five: deletion 2."), "{sentence}");
+        assert!(sentence.contains("(80 % power): deletion 2."), "{sentence}");
         assert!(sentence.ends_with(" points (2.00 are allowed)."), "{sentence}");
     }
 }
@@ -167,7 +167,11 @@ fn a_control_that_moved_is_no_fault_and_is_said() {
     // A control that is gone is missing nevertheless.
     let mut gone = with_control(Made::new());
     gone.records.retain(|record| record.method != "rise");
-    assert!(of(gone).has(Fault::Missing));
+    let gone = of(gone);
+    // What fails is counted: four metrics and ADCC.
+    assert!(gone.has(Fault::Missing));
+    assert_eq!(gone.count(Verdict::Missing), 5);
+    assert!(markdown(&gone).contains("images: 5 missing, 10 unchanged."));
     let alone = |made: Made| {
         let mut made = with_control(made);
         made.manifest.methods.retain(|method| method.name == "rise");
@@ -208,10 +212,23 @@ fn what_the_new_run_does_not_have_is_missing() {
     // Without coherency there is no ADCC.
     assert_eq!(verdict(&comparison, "cam", "adcc"), Verdict::Missing);
     assert_eq!(verdict(&comparison, "cam", "complexity"), Verdict::Unchanged);
+}
 
-    let mut without_a_row = Made::new();
-    without_a_row.records.remove(0);
-    assert_eq!(verdict(&gate(&without_a_row), "cam", "drop"), Verdict::Missing);
+#[test]
+fn a_row_that_is_missing_is_a_fault_beside_what_became_of_the_others() {
+    let mut new = Made::new().with("cam", 0, 0.05);
+    let first = new.records.iter().position(|record| record.method == "cam").unwrap();
+    new.records.remove(first);
+    let comparison = gate(&new);
+    let of_cam = change(&comparison, "cam", "drop");
+    assert_eq!((of_cam.verdict, of_cam.difference.unwrap().n), (Verdict::Regressed, 59));
+    let [loss] = &comparison.losses[..] else { panic!("{:?}", comparison.losses) };
+    assert_eq!((&*loss.method, loss.missing, loss.faults()), ("cam", 1, vec![Fault::Missing]));
+    assert!(loss.to_string().ends_with("0 failed rows, now 0; 1 row missing"), "{loss}");
+    assert!(comparison.has(Fault::Regressed) && comparison.has(Fault::Missing));
+    let md = markdown(&comparison);
+    assert!(md.contains("| cam | 0 → 0 | 0 → 0 | **1** |"), "{md}");
+    assert!(md.contains("; some scores lost in 1 cell.\n"), "{md}");
 }
 
 /// A run of networks cut at these layers, each under its network's name alone where that has one layer.
@@ -416,19 +433,65 @@ fn means_are_over_the_images_that_their_difference_is_of() {
 }
 
 #[test]
-fn a_metric_that_one_fine_map_has_lost_is_missing() {
-    let mut new = Made::new();
-    let row = new.records.iter_mut().find(|record| record.method == "rise").unwrap();
-    row.metrics[1] = None;
+fn scores_that_fine_maps_lost_are_a_fault_and_hide_no_regression() {
+    // Two images of RISE have no coherency any more, and the others less of it.
+    let mut new = Made::new().with("rise", 2, -0.05);
+    for record in new.records.iter_mut().filter(|record| record.method == "rise").take(2) {
+        record.metrics[2] = None;
+    }
     let comparison = gate(&new);
-    assert_eq!(verdict(&comparison, "rise", "deletion"), Verdict::Missing);
-    assert_eq!(comparison.count(Verdict::Missing), 1);
-    // Where the baseline did not have it either, nothing is lost.
-    let comparison = compare(new.side("base"), new.side("new"), &Limits::default()).unwrap();
-    assert_eq!(comparison.count(Verdict::Missing), 0);
     // Coherency is a part of ADCC.
-    new.records.iter_mut().find(|record| record.method == "cam").unwrap().metrics[2] = None;
-    assert_eq!(verdict(&gate(&new), "cam", "adcc"), Verdict::Missing);
+    for metric in ["coherency", "adcc"] {
+        let of_rise = change(&comparison, "rise", metric);
+        assert_eq!((of_rise.verdict, of_rise.difference.unwrap().n), (Verdict::Regressed, 58));
+    }
+    let [unscored] = &comparison.unscored[..] else { panic!("{:?}", comparison.unscored) };
+    let sentence = "coherency of rise of resnet18 has no score any more for 2 of 60 images";
+    assert_eq!(unscored.to_string(), sentence);
+    assert!(comparison.has(Fault::Regressed) && comparison.has(Fault::Missing));
+    assert_eq!((comparison.count(Verdict::Missing), comparison.n_cells_with_losses()), (0, 1));
+    let md = markdown(&comparison);
+    assert!(md.starts_with("### Explanations got worse\n"), "{md}");
+    assert!(md.contains("2 regressed, 13 unchanged; some scores lost in 1 cell."), "{md}");
+    assert!(md.contains("| resnet18 | rise | coherency | **2 of 60** |"), "{md}");
+
+    let case = |inner: &str| {
+        format!("name=\"coherency: images without a score\" time=\"0\">{inner}</testcase>")
+    };
+    let xml = junit(&comparison, &[Fault::Regressed, Fault::Missing]);
+    let failure = format!("<failure type=\"missing\" message=\"{sentence}\"></failure>");
+    assert!(xml.contains("tests=\"16\" failures=\"3\"") && xml.contains(&case(&failure)), "{xml}");
+    let xml = junit(&comparison, &[Fault::Regressed]);
+    let skipped = format!("<skipped message=\"{sentence}\"></skipped>");
+    assert!(xml.contains("failures=\"2\" errors=\"0\" skipped=\"1\""), "{xml}");
+    assert!(xml.contains(&case(&skipped)), "{xml}");
+
+    // Where the baseline did not have them either, nothing is lost.
+    let comparison = compare(new.side("base"), new.side("new"), &Limits::default()).unwrap();
+    assert!(comparison.unscored.is_empty() && !comparison.has(Fault::Missing));
+    // Where no score is left, the metric is missing, and that is said once.
+    new.records.iter_mut().for_each(|record| record.metrics[2] = None);
+    let comparison = gate(&new);
+    assert!(comparison.unscored.is_empty());
+    assert_eq!(verdict(&comparison, "rise", "coherency"), Verdict::Missing);
+    let xml = junit(&comparison, &[Fault::Missing]);
+    assert!(xml.contains("\"coherency ↑: no image has a score in both runs\""), "{xml}");
+}
+
+#[test]
+fn images_of_which_another_class_is_explained_are_counted() {
+    let mut new = Made::new();
+    // Three methods explain each image: seven images.
+    for record in new.records.iter_mut().take(21) {
+        record.target = record.target.map(|class| class + 5);
+    }
+    let base = Made::new();
+    let comparison = renamed(&base, &new, &[]).unwrap();
+    let [retargeted] = &comparison.retargeted[..] else { panic!("{:?}", comparison.retargeted) };
+    assert_eq!((retargeted.n_changed, retargeted.n), (7, 60));
+    let sentence = "the explained class of resnet18 changed on 7 of 60 images, with its prediction";
+    assert!(markdown(&comparison).contains(&format!("Caution: {sentence}.\n")));
+    assert!(renamed(&base, &base, &[]).unwrap().retargeted.is_empty());
 }
 
 #[test]
@@ -694,22 +757,32 @@ fn a_comment_is_never_longer_than_github_takes() {
             method: "cam".into(),
             degenerate: [0, i],
             failed: [0, 0],
+            missing: 0,
             tolerated: 0,
         })
         .collect();
+    let unscored = (0..1000).map(|n| Unscored {
+        model: format!("a_longer_name_{n}"),
+        method: "cam".into(),
+        metric: "coherency".into(),
+        n,
+        n_images: 1000,
+    });
+    comparison.unscored = unscored.collect();
     comparison.differences = vec!["precision of a_longer_name: f32, now bf16".into(); 1000];
     let md = markdown(&comparison);
     assert!(md.chars().count() < 65_536, "{}", md.len());
     // The worst of each come first, and what is left out is counted.
-    let listed = |start: &str| md.lines().filter(|line| line.starts_with(start)).count();
-    for (start, worst) in [
+    let listed = |has: &str| md.lines().filter(|line| line.contains(has)).count();
+    for (has, worst) in [
         ("| **regressed** |", "| --- |\n| **regressed** | a_longer_name_999 | cam |"),
-        ("| a_longer_name_", "| --- |\n| a_longer_name_999 | cam | **0 → 999** |"),
+        (" of 1000** |", "| --- |\n| a_longer_name_999 | cam | coherency | **999 of 1000** |"),
+        (" | cam | **0 → ", "| --- |\n| a_longer_name_999 | cam | **0 → 999** |"),
         ("| unchanged |", "| --- |\n| unchanged | a_longer_name_0 | rise |"),
     ] {
         assert!(md.contains(worst), "{worst}: {md}");
-        let left_out = format!("\n{} more are left out", 1000 - listed(start));
-        assert!(listed(start) > 50 && md.contains(&left_out), "{left_out}: {md}");
+        let left_out = format!("\n{} more are left out", 1000 - listed(has));
+        assert!(listed(has) > 50 && md.contains(&left_out), "{left_out}: {md}");
     }
     assert!(md.contains("; and 9"), "{md}");
     // A small one has all.
@@ -726,6 +799,12 @@ fn markup_in_names_stays_text() {
     let xml = junit(&comparison, &[Fault::Regressed]);
     assert!(xml.contains("&lt;b&gt;&quot;x&quot;&amp;|`") && !xml.contains("<b>"), "{xml}");
     assert!(!markdown(&comparison).contains("<b>"));
+    let uncompared = Uncompared { base: name, new: "new", reason: "<b> & *more*" };
+    let md = uncompared.markdown();
+    assert!(md.starts_with("### Explanations could not be compared\n"), "{md}");
+    assert!(md.ends_with("\n\n> &lt;b&gt; &amp; \\*more\\*\n"), "{md}");
+    let xml = uncompared.junit();
+    assert!(xml.contains("message=\"&lt;b&gt; &amp; *more*\"></error>"), "{xml}");
 }
 
 #[test]

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     Better, Picture, Record, Result, Run, RunManifest, Status, Summary,
-    front::{Price, worth},
+    format::{heading, label},
+    pareto::{Price, worth},
     plot::mean_curves,
-    report::{heading, label},
     stats::Contrast,
     summary::FEW_IMAGES,
 };
@@ -155,6 +155,7 @@ fn contrast_json(
             p_value(d.p_holm),
             aggregate(Some(d.detectable)),
             d.is_significant(),
+            contrast.are_same(pair),
         ])
     });
     let ranks = contrast.ranks.as_ref().map(|ranks| {

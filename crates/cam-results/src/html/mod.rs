@@ -17,10 +17,13 @@ pub use choice::{Choice, chosen_images};
 
 use crate::{
     Accuracy, Better, Cell, Error, Estimate, MethodEntry, Picture, Preset, Record, Result, Run,
-    Status, Summary, beside, of_networks,
+    Status, Summary,
+    format::{self, label},
+    of_networks,
     preset::{Group, grouped},
-    report::{self, cells_of, label},
+    report, sections,
     stats::{self, Beaten, Best, Contrast},
+    summary::cells_of,
 };
 
 /// How many degenerate and failed rows the page lists.
@@ -81,7 +84,7 @@ pub fn report_html(
         same: stats::equal(&summary.methods),
         accuracies: of_networks(&summary.accuracies).filter_map(Accuracy::sentence).collect(),
         models: models(run, summary),
-        beside: beside::sections(manifest, summary),
+        sections: sections::of_run(manifest, summary),
         units: summary.units(),
         has_letters: summary.methods.iter().any(|contrast| !contrast.pairs.is_empty()),
         no_method_above: stats::no_method_above(&summary.methods),
@@ -131,7 +134,7 @@ struct Page<'a> {
     same: Vec<String>,
     accuracies: Vec<String>,
     models: Vec<Model<'a>>,
-    beside: Vec<beside::Section>,
+    sections: Vec<sections::Section>,
     units: &'static str,
     has_letters: bool,
     no_method_above: Option<String>,
@@ -260,11 +263,11 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         format!(" ({short}{})", if manifest.dirty { ", with changes" } else { "" })
     });
     vec![
-        ("Data", format!("{}, {}", manifest.dataset.name, report::counted_images(manifest))),
+        ("Data", format!("{}, {}", manifest.dataset.name, format::counted_images(manifest))),
         ("Explained class", manifest.target.clone()),
-        ("Protocol", report::protocol_names(manifest).join(", ")),
+        ("Protocol", format::protocol_names(manifest).join(", ")),
         ("Seed", manifest.seeds()),
-        ("Device", format!("{}, {}", manifest.device, report::counted(threads, "thread"))),
+        ("Device", format!("{}, {}", manifest.device, format::counted(threads, "thread"))),
         ("Made by", format!("cambench {}{commit}", manifest.cambench)),
         ("Finished", manifest.finished.clone().unwrap_or_else(|| "not finished".into())),
     ]
@@ -300,10 +303,10 @@ fn models<'a>(run: &'a Run, summary: &Summary) -> Vec<Model<'a>> {
                 || vec![String::new(); 5],
                 |cost| {
                     vec![
-                        report::number(cost.forwards),
-                        report::number(cost.head_forwards),
-                        report::number(cost.backwards),
-                        report::number(cost.executed_forwards),
+                        format::number(cost.forwards),
+                        format::number(cost.head_forwards),
+                        format::number(cost.backwards),
+                        format::number(cost.executed_forwards),
                         format!("{:.4}", cost.explain_secs),
                     ]
                 },
@@ -336,7 +339,7 @@ fn scores(
         let values = group.columns.iter().zip(&scales).map(|(column, scale)| {
             value(column.estimate(cell), column.contrast(summary, &model.name), method, *scale)
         });
-        let lost = report::lost(cell);
+        let lost = format::lost(cell);
         Line {
             label: label(method),
             is_control: method.is_control(),
@@ -556,6 +559,25 @@ mod tests {
     }
 
     #[test]
+    fn the_page_knows_which_two_have_the_same_scores() {
+        let (manifest, mut records) = many_images(40);
+        for record in &mut records {
+            let more = if record.method == "rise" { 0.1 } else { 0.0 };
+            record.metrics[0] = Some(0.3 + more);
+        }
+        let rows = records.into_iter().map(|record| Row { record, curves: vec![], map: None });
+        let rows: Vec<Row> = rows.collect();
+        let (_folder, run) = run_of(manifest, &rows);
+        let data = data(&page(&run, &[]));
+        let by_drop = &data["contrasts"]["methods"][0]["pairs"];
+        let of = |a: usize, b: usize| {
+            let mut pairs = by_drop.as_array().unwrap().iter();
+            pairs.find(|pair| pair[0] == a && pair[1] == b).unwrap()[10].clone()
+        };
+        assert_eq!([of(0, 1), of(0, 2), of(1, 2)], [false, true, false]);
+    }
+
+    #[test]
     fn the_page_says_in_words_what_follows() {
         let (_folder, run) = run(200, 4);
         let page = page(&run, &[]);
@@ -565,7 +587,7 @@ mod tests {
             &page[..20_000.min(page.len())]
         );
         let (_folder, few) = self::run(8, 2);
-        assert!(self::page(&few, &[]).contains("Nothing: behind no mean there are more than"));
+        assert!(self::page(&few, &[]).contains("Nothing: no mean is over more than"));
         assert!(page.contains("class=\"mean first\""));
         assert!(page.contains("no &lt;b&gt;file"), "what is missing is said");
     }

@@ -10,13 +10,13 @@ use super::{
     plot, text,
 };
 use crate::{
-    Estimate, MethodEntry, RunManifest, Summary,
-    front::{Price, Worth, worth},
-    report,
+    Estimate, MethodEntry, RunManifest, Summary, format,
+    pareto::{Price, Worth, worth},
+    summary,
 };
 
 /// ADCC of every method with its interval over the passes through the network that its definition needs (forwards, head
-/// forwards and backwards), which grow by factors, and a line through those that are worth their price; `None` without
+/// forwards and backwards), which grow by factors, and a line through those that are cost-effective; `None` without
 /// ADCC.
 pub fn cost_plot(manifest: &RunManifest, summary: &Summary) -> Option<Plot> {
     let points = points(manifest, summary);
@@ -34,11 +34,11 @@ pub fn cost_plot(manifest: &RunManifest, summary: &Summary) -> Option<Plot> {
             (0, _) => " (off the scale)",
             _ => " (partly off the scale)",
         };
-        (format!("{}{off}", report::label(method)), colors[&*method.name])
+        (format!("{}{off}", format::label(method)), colors[&*method.name])
     };
     let mut legend: Vec<(String, RGBColor)> = manifest.methods.iter().map(entry).collect();
     if fronts.iter().any(|front| front.len() > 1) {
-        legend.push(("worth their price".to_owned(), LINE));
+        legend.push(("cost-effective".to_owned(), LINE));
     }
     let models = manifest.models.iter().map(|model| model.name.clone()).collect();
     (!points.is_empty()).then(|| plot(&Cost { points, scale, fronts, legend, models }))
@@ -58,7 +58,7 @@ fn points(manifest: &RunManifest, summary: &Summary) -> Vec<Point> {
     let colors = colors(manifest);
     let mut points = vec![];
     for (m, model) in manifest.models.iter().enumerate() {
-        for (method, cell) in report::cells_of(manifest, summary, &model.name) {
+        for (method, cell) in summary::cells_of(manifest, summary, &model.name) {
             if let (Some(adcc), Some(cost)) = (cell.adcc, cell.cost) {
                 points.push(Point {
                     model: m,
@@ -76,7 +76,7 @@ fn points(manifest: &RunManifest, summary: &Summary) -> Vec<Point> {
     points
 }
 
-/// The places of those of a model's points that are worth their price, the cheapest first.
+/// The places of those of a model's cost-effective points, the cheapest first.
 fn front_of(
     points: &[Point],
     manifest: &RunManifest,
@@ -98,7 +98,7 @@ struct Cost {
     points: Vec<Point>,
     /// Of ADCC; what lies outside is not drawn.
     scale: RangeInclusive<f64>,
-    /// Each model's points that are worth their price, the cheapest first.
+    /// Each model's cost-effective points, the cheapest first.
     fronts: Vec<Vec<usize>>,
     legend: Vec<(String, RGBColor)>,
     models: Vec<String>,
@@ -117,7 +117,7 @@ struct Point {
     adcc: Estimate,
 }
 
-/// The line through what is worth its price.
+/// The line through what is cost-effective.
 const LINE: RGBColor = RGBColor(0xaa, 0xaa, 0xaa);
 
 const CHART_WIDTH: u32 = 690;

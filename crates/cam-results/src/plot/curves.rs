@@ -9,7 +9,7 @@ use plotters::{
 };
 
 use super::{Drawing, Drawn, FAINT, INK, Plot, bold, colors, label_width, plot, text};
-use crate::{Result, Run, report, stats::Units, summary::Z};
+use crate::{Result, Run, format, stats::Units, summary::Z};
 
 /// The mean curve of every method over all images, in a panel for every model and metric that has curves; `None` where
 /// none has. The band is 1.96 standard errors of the mean to either side, of classes where classes are drawn.
@@ -131,7 +131,7 @@ impl Curves {
                         1 => String::new(),
                         _ => format!("{}: ", model.name),
                     };
-                    panels.push(Panel { title: model + &report::heading(metric), means });
+                    panels.push(Panel { title: model + &format::heading(metric), means });
                 }
             }
             per_line = per_line.max(panels.len() - before);
@@ -139,7 +139,7 @@ impl Curves {
         let legend = manifest
             .methods
             .iter()
-            .map(|method| (report::label(method), colors[&*method.name]))
+            .map(|method| (format::label(method), colors[&*method.name]))
             .collect();
         Ok(Self { legend, panels, per_line })
     }

@@ -7,7 +7,7 @@ use plotters::{
 };
 
 use super::{Drawing, Drawn, FAINT, INK, Plot, bold, colors, label_width, plot, text};
-use crate::{Cell, Estimate, RunManifest, Summary, report};
+use crate::{Cell, Estimate, RunManifest, Summary, format, summary};
 
 /// A dot with an interval for every method, in a panel for every metric and for ADCC.
 pub fn metrics_plot(manifest: &RunManifest, summary: &Summary) -> Plot {
@@ -50,9 +50,9 @@ impl<'a> Metrics<'a> {
                 rows.push(Row { label: model.name.clone(), color: None });
                 cells.push(None);
             }
-            for (method, cell) in report::cells_of(manifest, summary, &model.name) {
+            for (method, cell) in summary::cells_of(manifest, summary, &model.name) {
                 let color = Some(colors[&*method.name]);
-                rows.push(Row { label: report::label(method), color });
+                rows.push(Row { label: format::label(method), color });
                 cells.push(Some(cell));
             }
         }
@@ -64,7 +64,7 @@ impl<'a> Metrics<'a> {
             .metrics
             .iter()
             .enumerate()
-            .map(|(i, metric)| panel(report::heading(metric), &|cell| cell.metrics[i].as_ref()))
+            .map(|(i, metric)| panel(format::heading(metric), &|cell| cell.metrics[i].as_ref()))
             .collect();
         panels.push(panel("ADCC ↑".into(), &|cell| cell.adcc.as_ref()));
         panels.retain(|panel| panel.estimates.iter().any(Option::is_some));

@@ -5,7 +5,7 @@ use super::{Contrast, Difference, words::listed};
 /// How many names a cell of a table takes.
 const FEW: usize = 3;
 
-/// A method that is not shown to be better than a control.
+/// A method that is not significantly better than a control.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BelowControl {
     /// The model, by its name in the sweep.
@@ -49,7 +49,7 @@ fn places(contrast: &Contrast, is_control: bool) -> impl Iterator<Item = usize> 
     (0..contrast.items.len()).filter(move |i| contrast.items[*i].is_control == is_control)
 }
 
-/// The controls that a method is not shown to be better than.
+/// The controls that a method is not significantly better than.
 pub(crate) fn unbeaten(contrast: &Contrast, method: usize) -> Vec<&str> {
     places(contrast, true)
         .filter(|control| contrast.difference(method, *control).is_some())
@@ -58,7 +58,7 @@ pub(crate) fn unbeaten(contrast: &Contrast, method: usize) -> Vec<&str> {
         .collect()
 }
 
-/// How a method stands beside the controls of a contrast: which are better, and which cannot be told from it, as far as
+/// How a method stands beside the controls of a contrast: which are better, and which are not significantly different, as far as
 /// they are compared in what is left of it with enough images. `None` without controls.
 pub(crate) fn beside_controls(
     whole: &Contrast,
@@ -82,7 +82,8 @@ pub(crate) fn beside_controls(
         parts.push(format!("{} {verb} better", listed(&better)));
     }
     if !alike.is_empty() {
-        parts.push(format!("{} cannot be told from it", listed(&alike)));
+        let verb = if alike.len() == 1 { "is" } else { "are" };
+        parts.push(format!("{} {verb} not significantly different", listed(&alike)));
     }
     let has_all = compared.len() == places(whole, true).count();
     match (compared.len(), parts.is_empty()) {
@@ -96,14 +97,14 @@ pub(crate) fn beside_controls(
     }
 }
 
-/// How many methods are shown to be better than a control, by one metric, in all models together.
+/// How many methods are significantly better than a control, by one metric, in all models together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Beaten {
     /// The metric as it heads a column.
     pub(crate) heading: String,
     /// The control as it is printed.
     pub(crate) control: String,
-    /// The methods that are shown to be better; with their model where there are several.
+    /// The methods that are significantly better; with their model where there are several.
     pub(crate) by: Vec<String>,
     /// The other ones.
     pub(crate) not_by: Vec<String>,
@@ -192,7 +193,7 @@ mod tests {
                 format!("Of the controls, {control} is better.")
             ]
         );
-        let alike = format!("Of the controls, {control} cannot be told from it.");
+        let alike = format!("Of the controls, {control} is not significantly different.");
         assert_eq!(beside(0.4, 0.4, 0.4), [alike.clone(), alike]);
     }
 

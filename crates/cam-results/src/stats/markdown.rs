@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::{BelowControl, Contrast, Difference, Ranks, Topic, below_controls, conclusions};
 use crate::{
     Summary,
-    report::{escape, p_value, table},
+    format::p_value,
+    markdown::{escape, table},
 };
 
 /// How many pairs of one metric are listed; `comparisons.csv` has all.
@@ -34,9 +35,9 @@ pub(crate) fn conclusions_md(md: &mut String, summary: &Summary) {
         }
     }
     md.push_str(
-        "\nDifferences are paired, image by image; a claim has a p-value below 0.05 after correction for all comparisons \
-         of its kind, between methods or between models, in this report. Controls are never the best: where one is as good \
-         as the best method, that metric alone does not show that the method explains anything.\n\n",
+        "\nDifferences are paired, image by image; every claim has a p-value below 0.05 after correction for all \
+         comparisons of its kind, between methods or between models, in this report. Controls are never called the best: \
+         where one is as good as the best method, that metric alone does not show that the method explains anything.\n\n",
     );
 }
 
@@ -47,11 +48,10 @@ pub(crate) fn differences_md(md: &mut String, summary: &Summary) {
     }
     md.push_str("## Differences\n\n");
     md.push_str(
-        "Two that share a letter in a column cannot be told apart by that metric; `a` is with the best of those that none is \
-         better than. p-values are of \
-         paired sign-flip permutation tests, corrected by Holm for all comparisons of their kind in this report. \
-         *Detectable* is the smallest difference that this many images would show four times out of five. The controls \
-         know nothing of the network.\n\n",
+        "Two that share a letter in a column are not significantly different by that metric; the best of those that none is \
+         significantly better than has an `a`. p-values are those of paired sign-flip permutation tests, corrected by Holm \
+         for all comparisons of their kind in this report. *Detectable* is the smallest difference that the test finds \
+         with 80 % power on this many images. The controls know nothing of the network.\n\n",
     );
     groups(md, "Method", &summary.methods, summary.accuracies.len() > 1);
     groups(md, "Model", &summary.models, true);
@@ -61,7 +61,7 @@ pub(crate) fn differences_md(md: &mut String, summary: &Summary) {
     }
 }
 
-/// Methods that are not shown to be better than a control; in an overview, and folded, where there are many.
+/// Methods that are not significantly better than a control; in an overview, and folded, where there are many.
 fn not_above_controls(md: &mut String, methods: &[Contrast]) {
     let below = below_controls(methods);
     if below.is_empty() {
@@ -73,7 +73,7 @@ fn not_above_controls(md: &mut String, methods: &[Contrast]) {
         let _ =
             writeln!(md, "<details><summary>All {} of these comparisons</summary>\n", below.len());
     } else {
-        md.push_str("Methods that are not shown to be better than a control:\n\n");
+        md.push_str("Methods that are not significantly better than a control:\n\n");
     }
     let head = ["Model", "Metric", "Method", "Control", "Difference", "p"].map(str::to_owned);
     let rows = below.iter().map(|below| {
@@ -112,7 +112,7 @@ fn below_overview(md: &mut String, methods: &[Contrast], below: &[BelowControl])
         .collect();
     let _ = writeln!(
         md,
-        "Controls that a method is not shown to be better than ({}); bold where the control is shown to be better:\n",
+        "Controls that a method is not significantly better than ({}); bold where the control is significantly better:\n",
         numbered.join(", ")
     );
     for of_one in methods.chunk_by(|a, b| a.within == b.within) {
@@ -285,7 +285,7 @@ mod tests {
         };
         // Two methods beside one control: CAM is worse, RISE the same.
         let short = written(2);
-        assert!(short.starts_with("Methods that are not shown to be better"), "{short}");
+        assert!(short.starts_with("Methods that are not significantly better"), "{short}");
         assert!(!short.contains("<details>"), "{short}");
         let long = written(21);
         assert!(long.contains("(1 Recipro-CAM (recipro_cam))"), "{long}");

@@ -7,7 +7,7 @@
 //!   per metric: what is compared, every [`Pair`] with its [`Difference`], the letters of groups that cannot be told
 //!   apart, and average [`Ranks`].
 //! - [`Contrast::first`] and [`Contrast::second`] say what may be printed bold and underlined.
-//! - [`below_controls`] lists the methods that are not shown to be better than a control.
+//! - [`below_controls`] lists the methods that are not significantly better than a control.
 //! - [`conclusions`] says in plain sentences what follows and what does not, a [`Topic`] at a time.
 //!
 //! ```no_run
@@ -28,11 +28,11 @@ mod contrast;
 mod controls;
 mod letters;
 mod markdown;
+mod proportion;
 mod ranks;
 mod resample;
 mod scores;
-mod share;
-mod test;
+mod sign_flip;
 mod words;
 
 pub use contrast::{Contrast, Item, Pair};
@@ -40,12 +40,12 @@ pub(crate) use contrast::{between_methods, between_models};
 pub(crate) use controls::{Beaten, beaten, beside_controls};
 pub use controls::{BelowControl, below_controls};
 pub(crate) use markdown::{conclusions_md, differences_md};
+pub(crate) use proportion::share;
 pub use ranks::Ranks;
 pub(crate) use resample::Units;
 pub(crate) use scores::{ROUNDING, Scores, Statistic, Values};
-pub(crate) use share::share;
-pub use test::Difference;
-pub(crate) use test::{Paired, corrected};
+pub use sign_flip::Difference;
+pub(crate) use sign_flip::{Paired, corrected};
 pub(crate) use words::{
     Best, best, between_networks, equal, listed, no_method_above, nothing, too_few, worth,
 };

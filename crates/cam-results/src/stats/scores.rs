@@ -12,10 +12,11 @@ use std::{
 };
 
 use super::{
-    CONFIDENCE, Difference, N_RESAMPLES, YES_OR_NO, quantile,
+    CONFIDENCE, Difference, N_RESAMPLES, YES_OR_NO,
+    proportion::share,
+    quantile,
     resample::Resamples,
-    share::share,
-    test::{Paired, sign_flip},
+    sign_flip::{Paired, sign_flip},
 };
 use crate::{Estimate, Record, RunManifest, Status, adcc};
 
@@ -313,6 +314,7 @@ impl Scores {
             .collect();
         let counts = self.resamples.units.counts(common.iter().copied());
         let mean_square = influences.iter().map(|d| d * d).sum::<f64>() / n as f64;
+        let n_unequal = influences.iter().filter(|d| **d != 0.0).count();
         let largest = influences.iter().map(|d| d.abs()).fold(0.0, f64::max);
         let by_unit = self.resamples.units.by_unit(influences);
         let centered = by_unit.iter().zip(&counts).map(|(sum, count)| sum - count * mean);
@@ -343,6 +345,7 @@ impl Scores {
                 lo,
                 hi,
                 largest,
+                n_unequal,
                 p: sign_flip(by_unit),
                 p_holm: 1.0,
                 detectable: 0.0,

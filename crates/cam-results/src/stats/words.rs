@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     Better, Summary,
-    front::{self, Price, Worth},
-    report::number,
+    format::number,
+    pareto::{self, Price, Worth},
     summary::FEW_IMAGES,
 };
 
@@ -20,7 +20,7 @@ pub struct Topic {
     pub sentences: Vec<String>,
 }
 
-/// What can be concluded from a run, the most important first: which method is worth its price, who is best by every
+/// What can be concluded from a run, the most important first: which methods are cost-effective, who is best by every
 /// metric, and what weakens that.
 pub fn conclusions(summary: &Summary) -> Vec<Topic> {
     if let Some(nothing) = nothing(summary) {
@@ -60,9 +60,8 @@ pub(crate) fn nothing(summary: &Summary) -> Option<String> {
     let most = means(summary).map(|(_, n)| n).max().unwrap_or(0);
     (most < FEW_IMAGES).then(|| {
         format!(
-            "Nothing: behind no mean there {} more than {}, and at least {FEW_IMAGES} are needed. The intervals and \
-             p-values below show how such a report looks.",
-            if most == 1 { "is" } else { "are" },
+            "Nothing: no mean is over more than {}, and at least {FEW_IMAGES} are needed. The intervals and p-values \
+             below only show what such a report looks like.",
             summary.counted_units(most)
         )
     })
@@ -103,7 +102,7 @@ fn means(summary: &Summary) -> impl Iterator<Item = (String, usize)> + '_ {
 /// What is said of a metric in one model, or under one method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Best {
-    /// Who is best, controls aside, and by how much, or who cannot be told from it.
+    /// Who is best, controls aside, and by how much, or who is not significantly different.
     pub(crate) sentence: String,
     /// How the best one stands beside the controls.
     pub(crate) beside: Option<String>,
@@ -134,12 +133,12 @@ pub(crate) fn best(whole: &Contrast) -> Option<Best> {
     if contrast.first().is_some() {
         let difference = contrast.difference(best, next)?;
         let sentence = format!(
-            "{} is best with {}, ahead of {} with {} by {}{}.",
+            "{} is best with {}; it is {} better than {} ({}){}.",
             label(best),
             mean(best),
+            size(&difference),
             label(next),
             mean(next),
-            size(&difference),
             common(contrast, best, next),
         );
         return Some(Best { sentence, beside });
@@ -158,20 +157,19 @@ pub(crate) fn best(whole: &Contrast) -> Option<Best> {
         };
         let all_have = |other: &usize| common(contrast, best, *other).is_empty();
         let which = if alike.iter().all(all_have) { "" } else { " on the images that both have" };
-        parts.push(format!("cannot be told from {others}{which}"));
+        parts.push(format!("is not significantly different from {others}{which}"));
     }
     if !apart.is_empty() {
         let others =
             if apart.len() <= FEW { names(&apart) } else { format!("{} others", apart.len()) };
-        parts.push(format!("has too few images in common with {others}"));
+        parts.push(format!("has too few images in common with {others} to be compared"));
     }
-    // What would have been seen of any of them.
+    // What would have been found of any of them.
     let detectable = alike.iter().filter_map(|other| contrast.difference(best, *other));
     let most = detectable.map(|difference| difference.detectable).fold(0.0, f64::max);
-    let seen = if most > ROUNDING && most.is_finite() {
-        let who = if alike.len() > 1 { " from any of them" } else { "" };
-        let size = points(most, most);
-        format!(" A difference of {size}{who} would have been seen four times out of five.")
+    let found = if most > ROUNDING && most.is_finite() {
+        let at_most = if alike.len() > 1 { "at most " } else { "" };
+        format!(" Detectable difference (80 % power): {at_most}{}.", points(most, most))
     } else {
         String::new()
     };
@@ -180,10 +178,10 @@ pub(crate) fn best(whole: &Contrast) -> Option<Best> {
         |i: usize| if contrast.better == Better::Higher { percent(i) } else { -percent(i) };
     let parts = parts.join(", and ");
     let sentence = if rest.iter().all(|other| goodness(*other) <= goodness(best)) {
-        format!("{} has the best mean, {}, and {parts}.{seen}", label(best), mean(best))
+        format!("{} has the best mean ({}) and {parts}.{found}", label(best), mean(best))
     } else {
         format!(
-            "None is shown to be better than {} with {}, which {parts}.{seen}",
+            "None is significantly better than {} ({}), which {parts}.{found}",
             label(best),
             mean(best)
         )
@@ -195,7 +193,7 @@ pub(crate) fn best(whole: &Contrast) -> Option<Best> {
 fn common(contrast: &Contrast, a: usize, b: usize) -> String {
     match contrast.difference(a, b) {
         Some(Difference { n, .. }) if [a, b].iter().any(|i| contrast.items[*i].n != n) => {
-            format!(" on the {n} images of both")
+            format!(" on the {n} images that both have")
         }
         _ => String::new(),
     }
@@ -223,17 +221,16 @@ fn points(least: f64, most: f64) -> String {
     if least == most { format!("{most} points") } else { format!("{least} to {most} points") }
 }
 
-/// Which methods are worth their price in each model, by ADCC, else by the first metric. Names of models with a sentence
-/// each.
+/// Which methods are cost-effective in each model, by ADCC, else by the first metric. Names of models with a sentence each.
 pub(crate) fn worth(summary: &Summary) -> Vec<(String, String)> {
     let of_model = |of_model: &[Contrast]| {
         let by = of_model.iter().find(|contrast| contrast.metric == "adcc").or(of_model.first())?;
         let contrast = by.with_enough_images();
-        let n_priced = front::priced(summary, &contrast, Price::Passes).len();
+        let n_priced = pareto::priced(summary, &contrast, Price::Passes).len();
         if n_priced < 2 {
             return None;
         }
-        let worth = front::worth(summary, by, Price::Passes);
+        let worth = pareto::worth(summary, by, Price::Passes);
         let place = |name: &String| contrast.items.iter().position(|item| item.name == *name);
         let bests: Vec<usize> =
             worth.iter().filter_map(|worth| place(worth.methods.first()?)).collect();
@@ -241,42 +238,51 @@ pub(crate) fn worth(summary: &Summary) -> Vec<(String, String)> {
             let best = bests[i];
             let Item { label, estimate, .. } = &contrast.items[best];
             let mut said = vec![format!("{:.1}", estimate.map_or(f64::NAN, |e| 100.0 * e.mean))];
-            if let Some(before) = i.checked_sub(1).map(|before| bests[before])
-                && let Some(difference) = contrast.difference(best, before)
-            {
-                let (by, which) = (size(&difference), common(&contrast, best, before));
-                said.push(format!("better than {} by {by}{which}", contrast.items[before].label));
-            }
-            let unbeaten = unbeaten(&contrast, best);
-            if !unbeaten.is_empty() {
-                said.push(format!("not shown to be better than {}, a control", listed(&unbeaten)));
-            }
             let alike: Vec<&str> = methods[1..]
                 .iter()
                 .filter_map(|name| Some(contrast.items[place(name)?].label.as_str()))
                 .collect();
-            let or = match alike.len() {
-                0 => String::new(),
-                n if n <= FEW => format!(" (or {}, which cannot be told from it)", listed(&alike)),
-                n => format!(" (or any of {n} others that cannot be told from it)"),
-            };
+            match alike.len() {
+                0 => {}
+                1 => said.push(format!(
+                    "{}, at the same cost, is not significantly different",
+                    alike[0]
+                )),
+                n => {
+                    let who = if n <= FEW { listed(&alike) } else { format!("{n} others") };
+                    said.push(format!("{who}, at the same cost, are not significantly different"));
+                }
+            }
+            if let Some(before) = i.checked_sub(1).map(|before| bests[before])
+                && let Some(difference) = contrast.difference(best, before)
+            {
+                let (by, which) = (size(&difference), common(&contrast, best, before));
+                said.push(format!("{by} better than {}{which}", contrast.items[before].label));
+            }
+            let unbeaten = unbeaten(&contrast, best);
+            if !unbeaten.is_empty() {
+                let controls = if unbeaten.len() == 1 { "control" } else { "controls" };
+                let who = listed(&unbeaten);
+                said.push(format!("not significantly better than the {controls} {who}"));
+            }
             let noun = if *cost > 1.0 { "passes" } else { "pass" };
-            format!("{label}{or} for {} {noun} an image ({})", number(*cost), said.join("; "))
+            format!("{label} with {} {noun} per image ({})", number(*cost), said.join("; "))
         };
         let parts: Vec<String> = worth.iter().enumerate().map(part).collect();
         let n_worth: usize = worth.iter().map(|worth| worth.methods.len()).sum();
         let known =
             if n_priced < contrast.methods_in_order().len() { " of known cost" } else { "" };
-        let (its, rest) = match (worth.len(), n_priced - n_worth) {
-            (_, 0) => (if n_worth > 1 { "their" } else { "its" }, String::new()),
-            (1, _) => ("its", format!(" No other method{known} is shown to be better.")),
-            _ => (
-                "their",
-                format!(" No other method{known} is shown to be better than all that is cheaper."),
-            ),
+        let rest = match (worth.len(), n_priced - n_worth) {
+            (_, 0) => String::new(),
+            (1, _) => format!(" No other method{known} is significantly better."),
+            _ => format!(" No other method{known} is significantly better than every cheaper one."),
         };
-        let heading = &contrast.heading;
-        let sentence = format!("Worth {its} price by {heading}: {}.{rest}", parts.join("; "));
+        // Each has commas of its own.
+        let parts = match &parts[..] {
+            [first @ .., last] if !first.is_empty() => format!("{}, and {last}", first.join(", ")),
+            parts => parts.concat(),
+        };
+        let sentence = format!("Cost-effective by {}: {parts}.{rest}", contrast.heading);
         Some((contrast.within.clone(), sentence))
     };
     summary.methods.chunk_by(|a, b| a.within == b.within).filter_map(of_model).collect()
@@ -346,15 +352,14 @@ fn between(models: &[Contrast]) -> Vec<String> {
             firsts.iter().map(|(name, n)| format!("{name} under {n}")).collect();
         match (parts.len(), n_none) {
             (_, 0) => {}
-            (0, n) => parts.push(format!("none is shown to be, under any of {n} methods")),
-            (_, n) => parts.push(format!("none is shown to be under the other {n}")),
+            (0, _) => parts.push("none under any of them".to_owned()),
+            (_, n) => parts.push(format!("none under the other {n}")),
         }
-        let of = if n_none == under.len() {
-            String::new()
-        } else {
-            format!(" of {} methods", under.len())
-        };
-        sentences.push(format!("{heading}{among}, the best model{of}: {}.", parts.join(", ")));
+        sentences.push(format!(
+            "{heading}{among}, significantly best model under {} methods: {}.",
+            under.len(),
+            parts.join(", ")
+        ));
     }
     sentences
 }
@@ -378,7 +383,7 @@ pub(crate) fn equal(methods: &[Contrast]) -> Vec<String> {
             if group.len() > 1 {
                 let names: Vec<&str> = group.iter().map(|i| items[*i].label.as_str()).collect();
                 sentences.push(format!(
-                    "{} have the same scores on every image of {}: they are one result.",
+                    "{} have the same scores on every image of {}, up to rounding: they are one result.",
                     listed(&names),
                     of_model[0].within
                 ));
@@ -391,7 +396,7 @@ pub(crate) fn equal(methods: &[Contrast]) -> Vec<String> {
 /// How many methods are named in a sentence; more are counted.
 const FEW: usize = 3;
 
-/// The metrics by which no method of any model is shown to be better than a certain control.
+/// The metrics by which no method of any model is significantly better than a certain control.
 pub(crate) fn no_method_above(methods: &[Contrast]) -> Option<String> {
     let mut metrics: Vec<(String, Vec<String>)> = vec![];
     for Beaten { heading, control, by, .. } in beaten(methods, false) {
@@ -406,17 +411,18 @@ pub(crate) fn no_method_above(methods: &[Contrast]) -> Option<String> {
     let of_metric = |(i, (heading, controls)): (usize, &(String, Vec<String>))| {
         let controls = controls.join(" or ");
         if i == 0 {
-            format!("By {heading} no method is shown to be better than {controls}")
+            format!("By {heading}, no method is significantly better than {controls}")
         } else {
             format!("by {heading}, than {controls}")
         }
     };
     let metrics: Vec<String> = metrics.iter().enumerate().map(of_metric).collect();
-    let these = if metrics.len() == 1 { "this metric does" } else { "these metrics do" };
+    let these =
+        if metrics.len() == 1 { "This metric alone does" } else { "These metrics alone do" };
     (!metrics.is_empty()).then(|| {
         format!(
-            "{}. Alone, {these} not show that a method explains anything: a control knows nothing of the network, or \
-             nothing of what it learned.",
+            "{}. {these} not show that a method explains anything: a control knows nothing of the network, or nothing \
+             of what it learned.",
             metrics.join("; ")
         )
     })
@@ -452,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_best_is_said_with_by_how_much_and_who_is_not_with_what_would_have_been_seen() {
+    fn who_is_best_is_said_with_by_how_much_and_who_is_not_with_the_detectable_difference() {
         let text = concluded(|record| {
             let drop = if record.method == "rise" { 0.1 } else { 0.4 };
             let wiggle = f64::from(record.image.as_bytes()[4]) / 1000.0;
@@ -460,11 +466,11 @@ mod tests {
         });
         assert!(
             text.contains(
-                "Drop ↓: RISE is best with 10.0, ahead of Recipro-CAM with 40.0 by 30.0 points."
+                "Drop ↓: RISE is best with 10.0; it is 30.0 points better than Recipro-CAM (40.0)."
             ),
             "{text}"
         );
-        let equal = "and cannot be told from CAM and Recipro-CAM. A difference of";
+        let equal = "and is not significantly different from CAM and Recipro-CAM. Detectable difference (80 % power): at most";
         assert!(text.contains(equal), "{text}");
     }
 
@@ -485,20 +491,20 @@ mod tests {
 
     #[test]
     fn the_best_is_a_method_and_how_it_stands_beside_the_controls_is_said() {
-        let none = "By Drop ↓ no method is shown to be better than Recipro-CAM (recipro_cam)";
+        let none = "By Drop ↓, no method is significantly better than Recipro-CAM (recipro_cam)";
         let is_said = |text: &str| text.lines().any(|line| line.starts_with(none));
         let text = self::text(&beside_a_control(0.5, 0.7, 0.4));
-        let best = "Drop ↓: CAM is best with 55.2, ahead of RISE with 75.2 by 20.0 points. Of the controls, Recipro-CAM (recipro_cam) is better.";
+        let best = "Drop ↓: CAM is best with 55.2; it is 20.0 points better than RISE (75.2). Of the controls, Recipro-CAM (recipro_cam) is better.";
         assert!(text.contains(best), "{text}");
         assert!(is_said(&text), "{text}");
         let text = self::text(&beside_a_control(0.2, 0.7, 0.4));
-        let best = "by 50.0 points. Better than the control Recipro-CAM (recipro_cam).";
+        let best = "it is 50.0 points better than RISE (75.2). Better than the control Recipro-CAM (recipro_cam).";
         assert!(text.contains(best), "{text}");
         assert!(!is_said(&text), "{text}");
     }
 
     #[test]
-    fn the_cheapest_and_whatever_is_better_than_all_that_costs_no_more_is_worth_its_price() {
+    fn the_cheapest_and_whatever_is_better_than_all_that_costs_no_more_is_cost_effective() {
         let (mut manifest, mut records) = many_images(60);
         manifest.metrics.truncate(1);
         for record in &mut records {
@@ -525,17 +531,17 @@ mod tests {
         };
         assert_eq!(
             worth_with(0.1, 0.5),
-            "Worth their price by Drop ↓: CAM for 1 pass an image (40.0); RISE for 4000 passes an image (10.0; better \
-             than CAM by 30.0 points). No other method is shown to be better than all that is cheaper."
+            "Cost-effective by Drop ↓: CAM with 1 pass per image (40.0), and RISE with 4000 passes per image (10.0; 30.0 \
+             points better than CAM). No other method is significantly better than every cheaper one."
         );
         assert_eq!(
             worth_with(0.3, 0.2),
-            "Worth their price by Drop ↓: CAM for 1 pass an image (40.0); Recipro-CAM for 50 passes an image (20.0; \
-             better than CAM by 20.0 points). No other method is shown to be better than all that is cheaper."
+            "Cost-effective by Drop ↓: CAM with 1 pass per image (40.0), and Recipro-CAM with 50 passes per image (20.0; \
+             20.0 points better than CAM). No other method is significantly better than every cheaper one."
         );
         assert_eq!(
             worth_with(0.4, 0.4),
-            "Worth its price by Drop ↓: CAM for 1 pass an image (40.0). No other method is shown to be better."
+            "Cost-effective by Drop ↓: CAM with 1 pass per image (40.0). No other method is significantly better."
         );
     }
 
@@ -549,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_methods_those_that_cannot_be_told_from_the_best_are_counted() {
+    fn of_many_methods_those_that_are_not_significantly_different_from_the_best_are_counted() {
         let (mut manifest, _) = many_images(40);
         let renamed =
             |i: usize| crate::MethodEntry { name: format!("m{i}"), ..manifest.methods[0].clone() };
@@ -564,8 +570,12 @@ mod tests {
             }
             text(&summarize(&manifest, &records))
         };
-        assert!(concluded(0).contains("and cannot be told from any of the 5 others. "));
-        assert!(concluded(1).contains("and cannot be told from 4 of the 5 others. "));
+        assert!(
+            concluded(0).contains("and is not significantly different from any of the 5 others. ")
+        );
+        assert!(
+            concluded(1).contains("and is not significantly different from 4 of the 5 others. ")
+        );
         assert!(!concluded(2).contains("others."), "three are named");
     }
 
@@ -585,7 +595,7 @@ mod tests {
             record.metrics = vec![Some(if is_better { 0.2 } else { 0.4 } + noise); 4];
         }
         let text = text(&summarize(&manifest, &records));
-        let counted = "Drop ↓, the best model of 5 methods: two under 3, none is shown to be under the other 2.";
+        let counted = "Drop ↓, significantly best model under 5 methods: two under 3, none under the other 2.";
         assert!(text.contains(counted), "{text}");
         assert!(!text.contains(" under m0:"), "{text}");
     }
@@ -595,7 +605,7 @@ mod tests {
         let (manifest, records) = many_images(29);
         let text = text(&summarize(&manifest, &records));
         assert_eq!(text.lines().count(), 1);
-        assert!(text.starts_with("Nothing: behind no mean there are more than 29 images"));
+        assert!(text.starts_with("Nothing: no mean is over more than 29 images, and"));
     }
 
     #[test]
@@ -614,7 +624,7 @@ mod tests {
             text(&summarize(&manifest, &records))
         };
         let few = concluded_of(29);
-        assert!(few.starts_with("Nothing: behind no mean there are more than 29 classes"), "{few}");
+        assert!(few.starts_with("Nothing: no mean is over more than 29 classes, and"), "{few}");
         assert!(!concluded_of(31).contains("Nothing"));
     }
 
@@ -630,7 +640,12 @@ mod tests {
             }
             record.metrics[1] = record.metrics[1].filter(|_| place < 12);
         });
-        assert!(text.contains("Drop ↓: CAM is best with 10.0, ahead of Recipro-CAM"), "{text}");
+        assert!(
+            text.contains(
+                "Drop ↓: CAM is best with 10.0; it is 30.0 points better than Recipro-CAM"
+            ),
+            "{text}"
+        );
         assert!(!text.contains("Deletion ↓:") && !text.contains("Nothing"), "{text}");
         assert!(text.contains("Left out, because at least 30 images are needed"), "{text}");
         assert!(!text.contains("RISE"), "{text}");
@@ -653,9 +668,11 @@ mod tests {
                 record.status = crate::Status::Degenerate;
             }
         });
-        let ahead = "Drop ↓: CAM is best with 43.3, ahead of RISE with 30.0 by ";
+        let best = "Drop ↓: CAM is best with 43.3; it is ";
         assert!(
-            text.contains(ahead) && text.contains("points on the 40 images of both."),
+            text.contains(best)
+                && text
+                    .contains(" points better than RISE (30.0) on the 40 images that both have."),
             "{text}"
         );
     }
@@ -663,7 +680,7 @@ mod tests {
     #[test]
     fn of_several_that_none_is_better_than_the_best_mean_is_not_called_so_where_easier_images_have_a_better_one()
      {
-        // As above, with two methods that cannot be told apart.
+        // As above, with two methods that do not differ significantly.
         let text = concluded(|record| {
             let place: usize = record.image[..5].parse().unwrap();
             let wiggle = (place as f64).sin() / 100.0;
@@ -678,7 +695,7 @@ mod tests {
                 record.status = crate::Status::Degenerate;
             }
         });
-        let none = "Drop ↓: None is shown to be better than CAM with 43.3, which cannot be told from Recipro-CAM.";
+        let none = "Drop ↓: None is significantly better than CAM (43.3), which is not significantly different from Recipro-CAM.";
         assert!(text.contains(none), "{text}");
     }
 
@@ -703,12 +720,13 @@ mod tests {
             text(&summarize(&manifest, &records))
         };
         let alike = with(0.3);
-        let none = "Drop ↓: None is shown to be better than CAM with 22.";
+        let none = "Drop ↓: None is significantly better than CAM (22.";
         assert!(alike.contains(none), "{alike}");
-        assert!(alike.contains("cannot be told from RISE on the images that both have"), "{alike}");
+        let which = "is not significantly different from RISE on the images that both have";
+        assert!(alike.contains(which), "{alike}");
         let better = with(0.2);
         assert!(
-            better.contains("Drop ↓: RISE is best with 0.0 over 32 images, ahead of"),
+            better.contains("Drop ↓: RISE is best with 0.0 over 32 images; it is "),
             "{better}"
         );
     }

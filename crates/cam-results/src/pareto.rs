@@ -50,12 +50,12 @@ impl Price {
 pub(crate) struct Worth {
     /// In passes or in seconds.
     pub(crate) cost: f64,
-    /// The best method's name, and those of others that cannot be told from it.
+    /// The best method's name, and those of others that are not significantly different from it.
     pub(crate) methods: Vec<String>,
 }
 
 /// The methods that are worth their price by a metric, the cheapest first: the best of the cheapest, and the best of those
-/// that are shown to be better than everything that is cheaper and worth its price. Controls aside, and what has too few
+/// that are significantly better than everything that is cheaper and worth its price. Controls aside, and what has too few
 /// images, no mean or no price.
 pub(crate) fn worth(summary: &Summary, contrast: &Contrast, price: Price) -> Vec<Worth> {
     let contrast = &contrast.with_enough_images();

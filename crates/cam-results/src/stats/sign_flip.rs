@@ -20,6 +20,8 @@ pub struct Difference {
     pub hi: f64,
     /// The largest difference of any image, whichever way; what is rounding counts as none.
     pub largest: f64,
+    /// How many images have a difference that is not rounding.
+    pub n_unequal: usize,
     /// How often chance alone makes a mean difference at least this large: the paired sign-flip permutation test, two-sided.
     pub p: f64,
     /// `p` corrected for all comparisons of the table (Holm, 1979).
@@ -366,6 +368,7 @@ mod tests {
                 lo: 0.0,
                 hi: 0.0,
                 largest: 0.0,
+                n_unequal: 200,
                 p: 1.0,
                 p_holm: 1.0,
                 detectable: 0.0,

@@ -4,10 +4,12 @@
 use serde::Serialize;
 
 use crate::{
-    Cell, Estimate, Preset, RunManifest, Summary, layers,
+    Cell, Estimate, Preset, RunManifest, Summary,
+    format::label,
+    layers,
+    markdown::{escape, line, table},
     preset::{Group, grouped},
     reference,
-    report::{escape, label, line, table},
 };
 
 /// A section of tables.
@@ -33,7 +35,7 @@ pub(crate) struct Table {
 }
 
 /// Those that a run has something to say in.
-pub(crate) fn sections(manifest: &RunManifest, summary: &Summary) -> Vec<Section> {
+pub(crate) fn of_run(manifest: &RunManifest, summary: &Summary) -> Vec<Section> {
     let all = [
         layers::section(manifest, summary),
         seeds(manifest, summary),
@@ -45,7 +47,7 @@ pub(crate) fn sections(manifest: &RunManifest, summary: &Summary) -> Vec<Section
 
 /// All of them as Markdown.
 pub(crate) fn md(md: &mut String, manifest: &RunManifest, summary: &Summary) {
-    for Section { title, note, tables, remarks, .. } in sections(manifest, summary) {
+    for Section { title, note, tables, remarks, .. } in of_run(manifest, summary) {
         line(md, &format!("## {}\n", escape(&title)));
         line(md, &format!("{}\n", escape(&note)));
         for Table { title, head, rows } in tables {
