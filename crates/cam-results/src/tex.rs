@@ -589,9 +589,9 @@ mod tests {
         let (beside, of_beside) = with_all_sections();
         compiled(&report_tex(&beside, &of_beside));
         // All that has a glyph, in one name after the other.
-        let letters: Vec<char> = ('!'..='\u{250}').collect();
+        let letters: Vec<String> = ('!'..='\u{250}').map(String::from).collect();
         for name in letters.chunks(60) {
-            manifest.dataset.name = name.iter().collect();
+            manifest.dataset.name = name.join(" ");
             compiled(&table_tex(&manifest, &summary, Preset::TorchCam));
         }
 

@@ -367,7 +367,7 @@ metrics: [drop, increase, { name: deletion, steps: 224 }, insertion, coherency, 
             ),
             (
                 "methods: [cam]\nmetrics: [{ name: deletion, steps: 0 }]\n",
-                "t.yaml:6: metrics: deletion: `0` where",
+                "t.yaml:6: metrics: deletion: expected at least 1, got `0`",
             ),
             ("methods: [cam]\nmetrics: []\n", "metrics: the list is empty"),
             (
