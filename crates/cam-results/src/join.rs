@@ -5,8 +5,8 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry};
 
 use crate::{
-    ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest, adcc,
-    adcc_parts, counted,
+    ImageEntry, Key, MethodEntry, MetricEntry, ModelEntry, Record, Run, RunManifest, adcc_of,
+    counted,
     images::{Difference, SameImages, by_name},
     name_at,
 };
@@ -503,12 +503,6 @@ fn both(text: &mut String, other: &str) {
     if text.split(" + ").all(|known| known != other) {
         *text = format!("{text} + {other}");
     }
-}
-
-/// The ADCC that a row's own scores make; `None` where the run has none, or the row lacks a score of its parts.
-pub fn adcc_of(manifest: &RunManifest, row: &Record) -> Option<f64> {
-    let [coherency, complexity, drop] = adcc_parts(manifest)?.map(|part| row.metrics[part]);
-    Some(adcc(coherency?, complexity?, drop?))
 }
 
 /// All records, in the order of the joined manifest's models, images and methods; of `shared` cells each row once.

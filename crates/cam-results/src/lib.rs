@@ -44,7 +44,6 @@ pub use error::{Error, Result};
 pub use files::{host, write_atomically, write_bytes};
 pub use format::{counted, p_value};
 pub use html::{Choice, Shown, chosen_images, report_html};
-pub use join::adcc_of;
 pub use journal::Maker;
 pub use manifest::{
     AT, Better, DatasetEntry, IMPORTED, ImageEntry, JoinedRuns, LABEL, MadeOn, MethodEntry,
@@ -64,7 +63,7 @@ pub use seeds::OverSeeds;
 pub use shards::{Committed, Part, Shard, ShardPlan};
 pub use store::Store;
 pub use summary::{
-    Cell, Estimate, FEW_IMAGES, MeanCost, Summary, TableCheck, adcc, adcc_parts, summarize,
+    Cell, Estimate, FEW_IMAGES, MeanCost, Summary, TableCheck, adcc, adcc_of, summarize,
 };
 pub use synthetic::synthetic;
 pub use tex::{report_tex, table_md, table_tex};

@@ -1,10 +1,11 @@
 //! Runs that differ in their seed alone: how far their means lie apart.
 
 use crate::{
-    Record, RunManifest, adcc_parts,
+    Record, RunManifest,
     join::is_same,
     manifest::MethodEntry,
     stats::{ROUNDING, Scores, Statistic},
+    summary::adcc_parts,
 };
 
 /// How means move with the seed.

@@ -319,9 +319,15 @@ impl<'a> Tally<'a> {
     }
 }
 
+/// The ADCC that a row's own scores make; `None` where the run has none, or the row lacks a score of its parts.
+pub fn adcc_of(manifest: &RunManifest, row: &Record) -> Option<f64> {
+    let [coherency, complexity, drop] = adcc_parts(manifest)?.map(|part| row.metrics[part]);
+    Some(adcc(coherency?, complexity?, drop?))
+}
+
 /// Where coherency, complexity and drop stand among the metrics of a run. Of several entries of one kind the first counts
 /// that follows the sweep's protocol, so that no ADCC mixes two.
-pub fn adcc_parts(manifest: &RunManifest) -> Option<[usize; 3]> {
+pub(crate) fn adcc_parts(manifest: &RunManifest) -> Option<[usize; 3]> {
     let first = |kind: &str| {
         let is_it =
             |metric: &MetricEntry| metric.metric == kind && follows_protocol(manifest, metric);
@@ -440,7 +446,7 @@ impl Summary {
             return Ok(TableCheck::Same);
         }
         check(&path, &mut self.comparisons(), |column| {
-            !["within", "metric", "first", "second", "n", "difference"].contains(&column)
+            ["difference_lo", "difference_hi", "p", "p_holm", "detectable"].contains(&column)
         })
     }
 
@@ -513,7 +519,8 @@ pub(crate) fn cells_of<'m, 's>(
 pub enum TableCheck {
     /// It is what they make, byte for byte.
     Same,
-    /// Its counts and means are theirs, its intervals or p-values are not: another build may compute these otherwise.
+    /// Its counts and means are theirs, its intervals, p-values or columns are not: another build may compute these
+    /// otherwise, and write others.
     OtherStatistics,
     /// It has other counts or means.
     OtherMeans,
@@ -530,11 +537,12 @@ fn check(
         return Ok(TableCheck::Same);
     }
     let [found, expected] = [fields(path, &found)?, fields(path, &expected)?];
-    let is_held = |column: &Column| {
-        is_statistic(column.name())
-            || found.column(column.name()).is_ok_and(|found| found.equals_missing(column))
+    let is_held = |column: &Column| match found.column(column.name()) {
+        Ok(found) => is_statistic(column.name()) || found.equals_missing(column),
+        // An earlier build had fewer.
+        Err(_absent) => true,
     };
-    let are_held = expected.columns().iter().all(is_held);
+    let are_held = found.height() == expected.height() && expected.columns().iter().all(is_held);
     Ok(if are_held { TableCheck::OtherStatistics } else { TableCheck::OtherMeans })
 }
 

@@ -3,7 +3,7 @@
 //! A map that says nothing has no score, and the means of tables leave it out. Whoever does not want a method to gain by
 //! saying nothing on hard images reads these instead. A failed row is no map of the method's, and is in neither.
 
-use crate::{Name, Record, RunManifest, Status, adcc, adcc_parts};
+use crate::{Name, Record, RunManifest, Status, adcc, summary::adcc_parts};
 
 /// Means over the scored images and the degenerate ones, the latter with the worst score of each metric.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -437,7 +437,7 @@
     const paired = rows.filter(({ pair }) => pair);
     const n = counted(nComparisons(contrasts));
     const isOneOfMany = nComparisons(contrasts) > 1;
-    const isToldAlone = (pair) => pair && !pair.told && pair.alone !== null && pair.alone < ALPHA;
+    const isToldAlone = (pair) => pair && !pair.told && !pair.same && pair.alone !== null && pair.alone < ALPHA;
     const said = (is) => rows.filter(is).map(({ heading }) => heading.replace(/ [↑↓]$/, ""));
     const [better, worse, alike, same, apart] = ["better", "worse", "alike", "same", "apart"]
       .map((kind) => said(({ metric, pair }) => verdict(pair, metric) === kind));
@@ -679,7 +679,7 @@
           [metrics[metric()].heading, price, "Cost-effective"].map((text) => el("th", { scope: "col" }, text)))),
         el("tbody", {}, scored.map(({ method, cost, score }) => el("tr", {},
           el("th", { scope: "row" }, methods[method].label), el("td", {}, points(score)), el("td", {}, costText(cost)),
-          el("td", {}, worth.flat().includes(method) ? "yes" : "no"))))));
+          el("td", {}, methods[method].control || !worth.length ? "–" : worth.flat().includes(method) ? "yes" : "no"))))));
     };
     const byOptions = [["passes", "passes that the definition needs"], ["executed", "passes really run"], ["secs", "seconds"]];
     const model = modelChoice("front", redraw);

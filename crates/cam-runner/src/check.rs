@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use cam_core::Method;
-use cam_data::prefetch;
+use cam_data::{DataError, Loaded as LoadedPhoto, prefetch};
 use cam_results::{Row, Status};
 
 use crate::{
     event::Event,
-    plan::{Networks, Plan, PlanError},
+    plan::{Networks, Plan, PlanError, PlannedModel},
     run::ImageTask,
 };
 
@@ -67,8 +67,9 @@ pub fn check(plan: &Plan, on_event: &mut dyn FnMut(Event<'_>)) -> Result<SweepEs
         for model in &plan.models {
             let loaded = model.load(&mut networks, plan.resources, on_event)?;
             let cut = model.cut(loaded);
+            let (place, photo) = readable_by(model, plan, place);
             let task = ImageTask { plan, model, cut: &*cut, place };
-            for (cell, bytes) in try_model(&task, on_event)? {
+            for (cell, bytes) in try_model(&task, photo, on_event)? {
                 cells.push(cell);
                 bytes_per_image += bytes;
             }
@@ -104,15 +105,30 @@ fn read_all(plan: &Plan) -> (Option<usize>, Vec<String>) {
     (readable, unreadable)
 }
 
+/// The first image, from a place on, that a model's preprocessing can take; the one at that place where it takes none.
+fn readable_by(
+    model: &PlannedModel,
+    plan: &Plan,
+    from: usize,
+) -> (usize, Result<LoadedPhoto, DataError>) {
+    let items = plan.dataset.items[from..].to_vec();
+    let photos = prefetch(items, &model.preprocessing, plan.dataset.exif);
+    let mut photos = photos.map(|(ahead, photo)| (from + ahead, photo));
+    let first = photos.next().expect("there is an image at this place");
+    if first.1.is_ok() {
+        return first;
+    }
+    photos.find(|(_, photo)| photo.is_ok()).unwrap_or(first)
+}
+
 /// Every method of a model on one image: what it takes, and its bytes on disk.
 fn try_model(
     task: &ImageTask<'_>,
+    photo: Result<LoadedPhoto, DataError>,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Vec<(CellEstimate, u64)>, PlanError> {
     let ImageTask { plan, model, .. } = *task;
     let item = task.item();
-    let mut photos = prefetch(vec![item.clone()], &model.preprocessing, plan.dataset.exif);
-    let (_, photo) = photos.next().expect("one item is one photograph");
     let prepared = task.prepare(photo);
     let mut tried = vec![];
     for method in plan.sweep.methods.iter().filter(|method| method.runs_on(&model.name)) {

@@ -3,7 +3,6 @@
 use std::{
     any::Any,
     cell::Cell,
-    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -27,15 +26,6 @@ pub(crate) enum Failure {
     Device(String),
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Row(what) => f.write_str(what),
-            Self::Device(what) => write!(f, "the device broke down: {what}"),
-        }
-    }
-}
-
 /// Runs `f`; a panic becomes a failure. Methods and metrics hold no state, so nothing is left half-changed.
 pub(crate) fn guard<T>(f: impl FnOnce() -> T) -> Result<T, Failure> {
     GUARDED.set(true);
@@ -44,7 +34,7 @@ pub(crate) fn guard<T>(f: impl FnOnce() -> T) -> Result<T, Failure> {
     result.map_err(|payload| failure(&*payload))
 }
 
-/// The first line of a panic's message, or that memory ran out.
+/// What a panic's message says, its first line: that memory ran out, that the device broke down, or what else.
 pub(crate) fn failure(payload: &(dyn Any + Send)) -> Failure {
     let text = payload
         .downcast_ref::<String>()
@@ -112,6 +102,15 @@ mod tests {
 
     use super::*;
 
+    /// What is said of a row that failed.
+    fn of_row<T>(result: Result<T, Failure>) -> String {
+        match result {
+            Err(Failure::Row(text)) => text,
+            Err(Failure::Device(text)) => panic!("of the device: {text}"),
+            Ok(_) => panic!("no failure"),
+        }
+    }
+
     #[test]
     fn a_panic_becomes_its_first_line_and_leaves_the_guard() {
         assert_eq!(guard(|| 3), Ok(3));
@@ -122,7 +121,7 @@ mod tests {
 
     #[test]
     fn memory_that_is_not_there_is_a_reason_of_its_own() {
-        let said = |f: &dyn Fn()| guard(f).unwrap_err().to_string();
+        let said = |f: &dyn Fn()| of_row(guard(f));
         assert_eq!(
             said(&|| drop(Tensor::zeros([1 << 50], (Kind::Float, Device::Cpu)))),
             "out of memory: 4096TiB were asked for; smaller batches take less (`--memory`)"
@@ -139,7 +138,7 @@ mod tests {
     fn what_libtorch_says_is_one_line() {
         let two = Tensor::zeros([2], (Kind::Float, Device::Cpu));
         let error = guard(|| &two + Tensor::zeros([3], (Kind::Float, Device::Cpu)));
-        let error = error.unwrap_err().to_string();
+        let error = of_row(error);
         assert!(error.starts_with("panicked: The size of tensor a (2) must match"), "{error}");
         assert!(!error.contains("frame #"), "{error}");
     }
@@ -149,11 +148,11 @@ mod tests {
         let of = |message: &str| guard(|| -> () { panic!("{message}") }).unwrap_err();
         let access = "CUDA error: an illegal memory access was encountered";
         assert_eq!(of(access), Failure::Device(access.into()));
-        assert_eq!(of(access).to_string(), format!("the device broke down: {access}"));
         for other in ["bad shape", "CUDA error: out of memory", "CUDNN_STATUS_ALLOC_FAILED"] {
             assert!(matches!(of(other), Failure::Row(_)), "{other}");
         }
-        let engine = of("GET was unable to find an engine to execute this computation").to_string();
+        let engine =
+            of_row::<()>(Err(of("GET was unable to find an engine to execute this computation")));
         assert!(engine.starts_with("out of memory: "), "{engine}");
     }
 }

@@ -84,20 +84,25 @@ pub fn publish(
         }
     }
     if !photographs {
-        notes.extend(grids_in(folder));
+        notes.extend(photographs_in(folder, formats));
     }
     Ok(notes)
 }
 
-/// A sentence that names the grids of photographs that lie in a folder, where there are any.
-fn grids_in(folder: &Path) -> Option<String> {
+/// A sentence that names the grids, and the page of an earlier report, that lie in a folder and may show photographs.
+fn photographs_in(folder: &Path, written: &[Format]) -> Option<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut grids: Vec<String> = names.filter(|name| name.starts_with(GRID)).collect();
-    grids.sort();
-    let grids = Some(grids.join(", ")).filter(|grids| !grids.is_empty())?;
+    let is_grid = |name: &str| {
+        let stem = name.strip_suffix(".png").or_else(|| name.strip_suffix(".svg"));
+        stem.is_some_and(|stem| stem == GRID || stem.starts_with(&format!("{GRID}-")))
+    };
+    let is_old_page = |name: &str| name == "report.html" && !written.contains(&Format::Html);
+    let mut files: Vec<String> = names.filter(|name| is_grid(name) || is_old_page(name)).collect();
+    files.sort();
+    let files = Some(files.join(", ")).filter(|files| !files.is_empty())?;
     Some(format!(
-        "photographs of an earlier report lie in the folder: {grids}; remove them before you hand it on"
+        "files of an earlier report may show photographs: {files}; remove them before you hand the folder on"
     ))
 }
 

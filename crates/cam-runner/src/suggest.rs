@@ -4,8 +4,9 @@
 pub(crate) fn hint(word: &str, known: &[&str]) -> String {
     // Grad-CAM++ is called so in papers.
     let plain = word.replace("++", "_pp");
-    if let Some(nearest) = cam_core::nearest(&plain, known.iter().copied()) {
-        return format!("; did you mean `{nearest}`?");
+    let nearest = cam_core::nearest(&plain, known.iter().copied());
+    if nearest.is_some() {
+        return cam_core::did_you_mean(nearest);
     }
     let known: Vec<_> = known.iter().map(|word| format!("`{word}`")).collect();
     format!("; known are {}", known.join(", "))

@@ -418,7 +418,7 @@ fn a_model_of_ones_own_has_its_classes_and_its_preprocessing() {
 }
 
 #[test]
-fn a_report_without_photographs_shows_no_grid_that_lies_there_and_names_it() {
+fn a_report_without_photographs_shows_none_and_names_the_files_that_may() {
     let workshop = Workshop::with_photographs(1);
     let run = workshop.run(&workshop.plan("[cam]"), "run");
     let published = |formats: &[Format], photographs| {
@@ -434,7 +434,11 @@ fn a_report_without_photographs_shows_no_grid_that_lies_there_and_names_it() {
     assert!(report.contains("grid.png"), "{report}");
     let (notes, report) = published(&[Format::Md], false);
     assert!(report.contains("metrics.svg") && !report.contains("grid.png"), "{report}");
-    assert!(notes.len() == 1 && notes[0].contains("folder: grid.png, grid.svg;"), "{notes:?}");
+    let named =
+        ["photographs: grid.png, grid.svg, report.html;", "photographs: grid.png, grid.svg;"];
+    assert!(notes.len() == 1 && notes[0].contains(named[0]), "{notes:?}");
+    let (notes, _) = published(&Format::ALL, false);
+    assert!(notes.len() == 1 && notes[0].contains(named[1]), "{notes:?}");
 }
 
 /// The sweep of these methods and metrics on a data set's manifest, with more of the sweep file in `more`.

@@ -55,18 +55,21 @@ impl Compared {
     }
 }
 
-/// Before a run is computed for nothing: that its baseline is there. However the run ends, the files that were asked for
-/// say until the comparison that nothing was compared.
+/// Before a run is computed for nothing: that its baseline is there. However the run ends, files of an earlier comparison
+/// say from now on that nothing was compared.
 pub(crate) fn begin(base: &str, args: &GateArgs) -> Result<()> {
     told(find(base, args.baselines()).map(drop), [base, NEW], args)?;
-    // What is written into a pipe cannot be replaced.
-    let is_pipe = |path: &PathBuf| path.exists() && !path.is_file();
-    if [&args.markdown, &args.junit].into_iter().flatten().any(is_pipe) {
-        return Ok(());
-    }
     let reason = "the run ended before the comparison; its log says why";
     let uncompared = Uncompared { base, new: NEW, reason };
-    write(args, &uncompared.markdown(), &uncompared.junit())
+    // Neither a pipe, which would keep what is written, nor a new file, which may be meant to lie in the run's folder.
+    let is_old = |path: &&PathBuf| path.is_file();
+    for path in args.markdown.iter().filter(is_old) {
+        write_bytes(path, uncompared.markdown().as_bytes())?;
+    }
+    for path in args.junit.iter().filter(is_old) {
+        write_bytes(path, uncompared.junit().as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Compares, and writes the files that were asked for: where that is not possible, they say so.

@@ -273,6 +273,12 @@ fn files_of_an_earlier_comparison_are_not_taken_for_one_that_could_not_be_made()
         well_formed_with(&workshop.path("gate.xml"), [1, 0, 1]);
     }
 
+    // A file may lie in the folder of the run that is to be made.
+    let own =
+        ["run", "sweep.yaml", "--out", "own", "--baseline", "main", "--markdown", "own/gate.md"];
+    workshop.is(0, &own);
+    assert!(text("own/gate.md").starts_with("### Explanations did not get worse"));
+
     // On the standard output, too; and that a file cannot be written does not change the code.
     let said = workshop.is(6, &["compare", "main", "other", "--markdown", "-"]);
     assert!(said.contains("### Explanations could not be compared\n"), "{said}");
@@ -404,7 +410,9 @@ fn another_build_may_compute_intervals_otherwise_but_not_means() {
     with_table("older", &other("drop_lo"));
     let said = workshop.is(0, &["verify", "older", "--sample", "1"]);
     assert!(
-        said.contains("summary.csv, whose intervals and p-values this program computes otherwise"),
+        said.contains(
+            "summary.csv, whose intervals, p-values or columns this program makes otherwise"
+        ),
         "{said}"
     );
     assert!(said.contains("commit 1a2b3c4d, now "), "{said}");

@@ -148,10 +148,7 @@ pub struct Retargeted {
 impl fmt::Display for Retargeted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { network, n_changed, n } = self;
-        write!(
-            f,
-            "the explained class of {network} changed on {n_changed} of {n} images, with its prediction"
-        )
+        write!(f, "the explained class of {network} is another one on {n_changed} of {n} images")
     }
 }
 
@@ -215,6 +212,8 @@ pub struct Loss {
     pub degenerate: [usize; 2],
     /// Failed rows of the baseline and of the new run.
     pub failed: [usize; 2],
+    /// Images that failed in the new run, and not in the baseline: others may have recovered.
+    pub newly_failed: usize,
     /// Rows that the new run does not have, where it has others of the cell.
     pub missing: usize,
     /// How many more degenerate maps are within noise: the limit of noise as a share of the images.
@@ -224,21 +223,25 @@ pub struct Loss {
 impl Loss {
     /// What there is more of than before, the worst first: missing and failed rows, and degenerate maps beyond noise.
     pub fn faults(&self) -> Vec<Fault> {
-        let missing = (self.missing + grown(self.failed) > 0).then_some(Fault::Missing);
+        let missing = (self.missing + self.newly_failed > 0).then_some(Fault::Missing);
         let degenerate = (grown(self.degenerate) > self.tolerated).then_some(Fault::Degenerate);
         missing.into_iter().chain(degenerate).collect()
     }
 
     /// By how many rows it grew.
     pub(super) fn growth(&self) -> usize {
-        grown(self.degenerate) + grown(self.failed) + self.missing
+        grown(self.degenerate) + self.newly_failed + self.missing
     }
 }
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ([old, new], [old_failed, new_failed]) = (self.degenerate, self.failed);
-        write!(f, "{old} degenerate maps, now {new}; {old_failed} failed rows, now {new_failed}")?;
+        let (maps, rows) = (counted(old, "degenerate map"), counted(old_failed, "failed row"));
+        write!(f, "{maps}, now {new}; {rows}, now {new_failed}")?;
+        if self.newly_failed > grown(self.failed) {
+            write!(f, ", {} of them not failed before", self.newly_failed)?;
+        }
         if self.missing > 0 {
             write!(f, "; {} missing", counted(self.missing, "row"))?;
         }
@@ -261,10 +264,13 @@ impl Comparison {
 
     /// How many (model, method) lost scores or rows of some images, and not of all.
     pub fn n_cells_with_losses(&self) -> usize {
+        let is_left = |change: &&Change| change.verdict != Verdict::Missing;
+        let left: BTreeSet<_> =
+            self.changes.iter().filter(is_left).map(|c| (&c.model, &c.method)).collect();
         let of_metrics = self.unscored.iter().map(|unscored| (&unscored.model, &unscored.method));
         let losses = self.losses.iter().filter(|loss| loss.faults().contains(&Fault::Missing));
         let of_rows = losses.map(|loss| (&loss.model, &loss.method));
-        of_metrics.chain(of_rows).collect::<BTreeSet<_>>().len()
+        of_metrics.chain(of_rows).filter(|cell| left.contains(cell)).collect::<BTreeSet<_>>().len()
     }
 
     /// Whether some change, or some loss, is this fault.

@@ -133,8 +133,11 @@ impl<'a> Case<'a> {
 
     fn of_loss(loss: &'a Loss, fails: &[Fault]) -> Self {
         let fault = loss.faults().into_iter().find(|fault| fails.contains(fault));
-        let outcome =
-            fault.map_or(Outcome::Passed, |fault| Outcome::Failed(fault, loss.to_string()));
+        let outcome = match fault {
+            Some(fault) => Outcome::Failed(fault, loss.to_string()),
+            None if loss.faults().contains(&Fault::Missing) => Outcome::Skipped(loss.to_string()),
+            None => Outcome::Passed,
+        };
         Self { method: &loss.method, name: "rows without a score".to_owned(), outcome }
     }
 }

@@ -35,10 +35,10 @@ pub fn markdown(comparison: &Comparison) -> String {
     };
     let _ = writeln!(
         md,
-        "{} against the baseline {} on {} images: {}{losses_of}.\n",
+        "{} against the baseline {} on {}: {}{losses_of}.\n",
         code(&comparison.new),
         code(&comparison.base),
-        comparison.n_images,
+        counted(comparison.n_images, "image"),
         counts.join(", ")
     );
     for classified in &comparison.classified {

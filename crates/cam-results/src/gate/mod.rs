@@ -115,11 +115,14 @@ struct Cell<'a> {
     /// Where it stands among the scores of both runs; `None` where the new one does not have it.
     places: (usize, Option<usize>),
     rows: [Rows; 2],
+    /// How many images failed in the new run that did not in the baseline.
+    newly_failed: usize,
 }
 
 /// The cells of the baseline, in its order.
 fn cells<'a>([base, new]: [Side<'a>; 2], pairs: &Pairs<'_>) -> Vec<Cell<'a>> {
     let (old_rows, new_rows) = (rows_by_cell(base.records), rows_by_cell(new.records));
+    let newly_failed = newly_failed([base, new], pairs);
     let rows = |rows: &HashMap<(&str, &str), Rows>, model: &str, method: &str| {
         rows.get(&(model, method)).copied().unwrap_or_default()
     };
@@ -132,7 +135,10 @@ fn cells<'a>([base, new]: [Side<'a>; 2], pairs: &Pairs<'_>) -> Vec<Cell<'a>> {
         let new_place = place_of(new.manifest, name, &method.name).map(|i| n_old + i);
         let old_rows = rows(&old_rows, &model.name, &method.name);
         let new_rows = rows(&new_rows, name, &method.name);
-        Cell { model, method, places: (place, new_place), rows: [old_rows, new_rows] }
+        let newly_failed =
+            newly_failed.get(&(&*model.name, &*method.name)).copied().unwrap_or_default();
+        let places = (place, new_place);
+        Cell { model, method, places, rows: [old_rows, new_rows], newly_failed }
     };
     entries.enumerate().map(cell).collect()
 }
@@ -339,6 +345,31 @@ fn rows_by_cell(records: &[Record]) -> HashMap<(&str, &str), Rows> {
     cells
 }
 
+/// How many images of each (model, method) failed in the new run and not in the baseline; by the baseline's names.
+fn newly_failed<'a>(
+    [base, new]: [Side<'a>; 2],
+    pairs: &Pairs<'_>,
+) -> HashMap<(&'a str, &'a str), usize> {
+    let failed = new.records.iter().filter(|record| record.status == Status::Failed);
+    let failed: HashSet<(&str, &str, &str)> =
+        failed.map(|record| (&*record.model, &*record.method, &*record.image)).collect();
+    let names = new_names(base, pairs);
+    let mut cells = HashMap::new();
+    for record in base.records.iter().filter(|record| record.status != Status::Failed) {
+        let name = names.get(&*record.model);
+        if name.is_some_and(|name| failed.contains(&(*name, &*record.method, &*record.image))) {
+            *cells.entry((&*record.model, &*record.method)).or_default() += 1;
+        }
+    }
+    cells
+}
+
+/// What the models of the baseline that the new run has are called there.
+fn new_names<'a>(base: Side<'a>, pairs: &Pairs<'a>) -> HashMap<&'a str, &'a str> {
+    let models = base.manifest.models.iter();
+    models.filter_map(|model| Some((&*model.name, &*pairs.new_of(model)?.name))).collect()
+}
+
 /// Of how many images the new run has no score where the baseline has one and the map is fine on both sides, for each
 /// (model, method, metric) with any; by the baseline's names.
 type Lost<'a> = BTreeMap<(&'a str, &'a str, usize), usize>;
@@ -347,9 +378,7 @@ fn lost_values<'a>(base: Side<'a>, pairs: &Pairs<'_>, new_records: &[Record]) ->
     let fine = new_records.iter().filter(|record| record.status == Status::Ok);
     let fine: HashMap<(&str, &str, &str), &Record> =
         fine.map(|record| ((&*record.model, &*record.method, &*record.image), record)).collect();
-    let names: HashMap<&str, &str> = (base.manifest.models.iter())
-        .filter_map(|model| Some((&*model.name, &*pairs.new_of(model)?.name)))
-        .collect();
+    let names = new_names(base, pairs);
     let mut lost = BTreeMap::new();
     for record in base.records {
         let place = names.get(&*record.model).map(|name| (*name, &*record.method, &*record.image));
@@ -393,6 +422,7 @@ fn loss(cell: &Cell<'_>, n_images: usize, limits: &Limits) -> Option<Loss> {
         method: cell.method.name.clone(),
         degenerate,
         failed,
+        newly_failed: cell.newly_failed,
         missing,
         tolerated: (limits.noise.of(1.0) * n_images as f64).floor() as usize,
     })

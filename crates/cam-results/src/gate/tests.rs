@@ -399,6 +399,22 @@ fn more_failed_rows_are_missing_scores() {
     assert!(comparison.has(Fault::Missing) && !comparison.has(Fault::Degenerate));
     assert_eq!(comparison.count(Verdict::Missing), 0);
     assert!(markdown(&comparison).starts_with("### Explanations are missing\n"));
+
+    // As many as before, and other ones.
+    let old = Made::new().without_scores("rise", 0..5, Status::Failed);
+    let new = Made::new().without_scores("rise", 3..8, Status::Failed);
+    let comparison = compare(old.side("base"), new.side("new"), &Limits::default()).unwrap();
+    let loss = &comparison.losses[0];
+    assert_eq!((loss.failed, loss.newly_failed), ([5, 5], 3));
+    assert_eq!(loss.faults(), [Fault::Missing]);
+    assert!(loss.to_string().ends_with("5 failed rows, now 5, 3 of them not failed before"));
+    let comparison = compare(old.side("base"), old.side("again"), &Limits::default()).unwrap();
+    assert!(comparison.losses[0].faults().is_empty());
+
+    // All of them: the cell is missing, and not some of its scores.
+    let comparison = gate(&Made::new().without_scores("rise", 0..60, Status::Failed));
+    assert!(comparison.count(Verdict::Missing) > 0);
+    assert_eq!(comparison.n_cells_with_losses(), 0);
 }
 
 #[test]
@@ -489,7 +505,7 @@ fn images_of_which_another_class_is_explained_are_counted() {
     let comparison = renamed(&base, &new, &[]).unwrap();
     let [retargeted] = &comparison.retargeted[..] else { panic!("{:?}", comparison.retargeted) };
     assert_eq!((retargeted.n_changed, retargeted.n), (7, 60));
-    let sentence = "the explained class of resnet18 changed on 7 of 60 images, with its prediction";
+    let sentence = "the explained class of resnet18 is another one on 7 of 60 images";
     assert!(markdown(&comparison).contains(&format!("Caution: {sentence}.\n")));
     assert!(renamed(&base, &base, &[]).unwrap().retargeted.is_empty());
 }
@@ -757,6 +773,7 @@ fn a_comment_is_never_longer_than_github_takes() {
             method: "cam".into(),
             degenerate: [0, i],
             failed: [0, 0],
+            newly_failed: 0,
             missing: 0,
             tolerated: 0,
         })

@@ -158,7 +158,10 @@ impl Contrast {
         let Pair { a, b, difference } = pair;
         let is_rounding = difference.largest <= MAX_REORDERED
             && difference.n_unequal as f64 <= MAX_SHARE_REORDERED * difference.n as f64;
-        is_rounding && [a, b].iter().all(|item| self.items[**item].n == difference.n)
+        // Rounding that all goes one way is still more than none.
+        is_rounding
+            && !difference.is_significant()
+            && [a, b].iter().all(|item| self.items[**item].n == difference.n)
     }
 
     /// Whether two contrasts stand in one table: the same things are compared within the same.
@@ -385,7 +388,9 @@ mod tests {
             let pair = contrast.pairs.iter().find(|pair| (pair.a, pair.b) == (0, 1)).unwrap();
             contrast.are_same(pair)
         };
-        assert!(same(200, 5e-6) && same(10, 9e-4));
+        assert!(same(200, 5e-6) && same(4, 9e-4));
         assert!(!same(11, 9e-4) && !same(1, 2e-3));
+        // All ten go one way: p is 2 / 2^10.
+        assert!(!same(10, 9e-4));
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn conclusions_md(md: &mut String, summary: &Summary) {
         }
     }
     md.push_str(
-        "\nDifferences are paired, image by image; every claim has a p-value below 0.05 after correction for all \
+        "\nDifferences are paired, image by image; where one is called better or best, the p-value is below 0.05 after correction for all \
          comparisons of its kind, between methods or between models, in this report. Controls are never called the best: \
          where one is as good as the best method, that metric alone does not show that the method explains anything.\n\n",
     );

@@ -275,7 +275,9 @@ pub(crate) fn worth(summary: &Summary) -> Vec<(String, String)> {
         let rest = match (worth.len(), n_priced - n_worth) {
             (_, 0) => String::new(),
             (1, _) => format!(" No other method{known} is significantly better."),
-            _ => format!(" No other method{known} is significantly better than every cheaper one."),
+            _ => format!(
+                " No other method{known} is significantly better than every method that costs no more."
+            ),
         };
         // Each has commas of its own.
         let parts = match &parts[..] {
@@ -532,12 +534,12 @@ mod tests {
         assert_eq!(
             worth_with(0.1, 0.5),
             "Cost-effective by Drop ↓: CAM with 1 pass per image (40.0), and RISE with 4000 passes per image (10.0; 30.0 \
-             points better than CAM). No other method is significantly better than every cheaper one."
+             points better than CAM). No other method is significantly better than every method that costs no more."
         );
         assert_eq!(
             worth_with(0.3, 0.2),
             "Cost-effective by Drop ↓: CAM with 1 pass per image (40.0), and Recipro-CAM with 50 passes per image (20.0; \
-             20.0 points better than CAM). No other method is significantly better than every cheaper one."
+             20.0 points better than CAM). No other method is significantly better than every method that costs no more."
         );
         assert_eq!(
             worth_with(0.4, 0.4),

@@ -47,7 +47,8 @@ pub struct ModelChoice {
     /// How images become inputs; what is left out is that of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocessing: Option<PreprocessingChoice>,
-    /// The number format of the network; those of a sweep in single precision are all `f32` or all `tf32`.
+    /// The number format of the network; those of a sweep in single precision are all `f32` or all
+    /// `tf32`, which needs a CUDA device.
     #[serde(default)]
     pub precision: Precision,
 }

@@ -80,7 +80,8 @@ fn left_out_cautions(dataset: &Dataset) -> Vec<String> {
         cautions.push(format!("{n} of {root} without an image ({}).", some(empty)));
     }
     cautions.extend(columns.iter().map(|(column, meant)| {
-        format!("the column `{column}` of the list is not read; did you mean `{meant}`?")
+        let hint = cam_core::did_you_mean(Some(meant));
+        format!("the column `{column}` of the list is not read{hint}")
     }));
     cautions
 }

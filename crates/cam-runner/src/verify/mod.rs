@@ -172,7 +172,7 @@ fn tables(
         let what = match check {
             Ok(TableCheck::Same) => continue,
             Ok(TableCheck::OtherStatistics) if !is_same_build => {
-                let what = "whose intervals and p-values this program computes otherwise";
+                let what = "whose intervals, p-values or columns this program makes otherwise";
                 differences.push(format!("{table}, {what}"));
                 continue;
             }
