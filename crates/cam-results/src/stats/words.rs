@@ -177,14 +177,25 @@ pub(crate) fn best(whole: &Contrast) -> Option<Best> {
     let goodness =
         |i: usize| if contrast.better == Better::Higher { percent(i) } else { -percent(i) };
     let parts = parts.join(", and ");
-    let sentence = if rest.iter().all(|other| goodness(*other) <= goodness(best)) {
+    let with_mean = |i: usize| format!("{} ({})", label(i), mean(i));
+    let has_better_mean = |other: &usize| goodness(*other) > goodness(best);
+    let is_beaten = |i: usize| order.iter().any(|other| contrast.is_better(*other, i));
+    let also: Vec<String> = rest
+        .iter()
+        .filter(|other| has_better_mean(other) && !is_beaten(**other))
+        .map(|other| with_mean(*other))
+        .collect();
+    let sentence = if !rest.iter().any(has_better_mean) {
         format!("{} has the best mean ({}) and {parts}.{found}", label(best), mean(best))
-    } else {
+    } else if let Some((last, first)) = also.split_last() {
+        let first: Vec<String> = [with_mean(best)].into_iter().chain(first.to_vec()).collect();
+        let first = first.join(", ");
         format!(
-            "None is significantly better than {} ({}), which {parts}.{found}",
-            label(best),
-            mean(best)
+            "None is significantly better than {first} or {last}. {} {parts}.{found}",
+            label(best)
         )
+    } else {
+        format!("None is significantly better than {}, which {parts}.{found}", with_mean(best))
     };
     Some(Best { sentence, beside })
 }
@@ -724,7 +735,7 @@ mod tests {
         let alike = with(0.3);
         let none = "Drop ↓: None is significantly better than CAM (22.";
         assert!(alike.contains(none), "{alike}");
-        let which = "is not significantly different from RISE on the images that both have";
+        let which = ") or RISE (10.0 over 32 images). CAM is not significantly different from RISE on the images that both have.";
         assert!(alike.contains(which), "{alike}");
         let better = with(0.2);
         assert!(
