@@ -61,5 +61,5 @@ fn seeds(binary: &Path, runs: &[PathBuf], joined: &Path) -> Result<String> {
     let section =
         section.with_context(|| format!("{} does not tell seeds apart", joined.display()))?;
     let made_by = "Made by `cargo xtask calibrate` from runs of `configs/reruns.yaml`.";
-    Ok(format!("# Variation over seeds\n\n{made_by}\n\n{}\n", section.trim()))
+    Ok(format!("# What the seed moves\n\n{made_by}\n{SEEDS}\n{}\n", section.trim()))
 }
