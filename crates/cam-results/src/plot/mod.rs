@@ -122,11 +122,11 @@ const COLORS: [RGBColor; 11] = [
     RGBColor(0xcc, 0x79, 0xa7),
     RGBColor(0xe6, 0x9f, 0x00),
     RGBColor(0x56, 0xb4, 0xe9),
-    RGBColor(0x88, 0x22, 0x55),
+    RGBColor(0x7f, 0x00, 0x00),
     RGBColor(0x00, 0x00, 0x00),
     RGBColor(0x99, 0x99, 0x33),
     RGBColor(0x44, 0xaa, 0x99),
-    RGBColor(0x77, 0x77, 0x77),
+    RGBColor(0x33, 0x22, 0x88),
 ];
 
 /// Every method's color, by its name in the sweep: the same in all plots of a run. Where there are more methods than colors,
@@ -139,4 +139,24 @@ fn colors(manifest: &RunManifest) -> BTreeMap<&str, RGBColor> {
     };
     let color = |i: usize| lighter(COLORS[i % COLORS.len()], i / COLORS.len());
     manifest.methods.iter().enumerate().map(|(i, method)| (&*method.name, color(i))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synthetic;
+
+    #[test]
+    fn twice_as_many_methods_as_colors_still_differ() {
+        let (manifest, _rows) = synthetic(1, 2 * COLORS.len());
+        let colors: Vec<RGBColor> = colors(&manifest).into_values().collect();
+        let apart = |a: RGBColor, b: RGBColor| {
+            let square = |a: u8, b: u8| (f64::from(a) - f64::from(b)).powi(2);
+            (square(a.0, b.0) + square(a.1, b.1) + square(a.2, b.2)).sqrt()
+        };
+        for (i, a) in colors.iter().enumerate() {
+            assert!(colors[..i].iter().all(|b| apart(*a, *b) > 30.0), "{a:?}");
+        }
+        assert_eq!(colors.len(), 2 * COLORS.len());
+    }
 }
