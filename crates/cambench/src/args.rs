@@ -79,7 +79,7 @@ Without SWEEP it runs the built-in demo on the photographs of `cargo xtask setup
 pub(crate) struct RunArgs {
     /// The sweep file (YAML)
     pub(crate) sweep: Option<PathBuf>,
-    /// The run's folder [default: `results/<sweep>/<date>-<plan>`]
+    /// The run's folder (default: `results/<sweep>/<date>-<plan>`)
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Failed rows to tolerate: a share (1%) or a number (3)
@@ -506,7 +506,7 @@ there.")]
 pub(crate) struct PlanArgs {
     /// The sweep file (YAML)
     pub(crate) sweep: PathBuf,
-    /// The run's folder [default: `results/<sweep>/<date>-<plan>`]
+    /// The run's folder (default: `results/<sweep>/<date>-<plan>`)
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Print the shards as JSON
@@ -569,7 +569,7 @@ submitted with GPUs, unless --device cpu is given.")]
 pub(crate) struct SubmitArgs {
     /// The sweep file (YAML), or the folder of a run that is split into shards
     pub(crate) target: PathBuf,
-    /// The run's folder, on a file system that all nodes share [default: `results/<sweep>/<date>-<plan>`]
+    /// The run's folder, on a file system that all nodes share (default: `results/<sweep>/<date>-<plan>`)
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// An option of Slurm; may be repeated
