@@ -44,7 +44,7 @@ impl Format {
 }
 
 /// Writes files that people read into a folder, by custom the run's. Returns notes, one sentence each: what had to be
-/// left out, and which grids of an earlier report lie there where no photograph was to be shown.
+/// left out, and which files of an earlier report may show photographs where none was to be shown.
 ///
 /// `summary` is the run's ([`Run::summarize`]). Without `photographs` none is shown, only maps: for images that may not be
 /// handed on.

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use cam_results::{
-    Error, Run, RunManifest, counted,
+    Error, Run, RunManifest,
     gate::{
         self, Baselines, Change, Comparison, Fault, Limits, Side, Threshold, Uncompared, Verdict,
     },
@@ -62,21 +62,15 @@ pub(crate) fn begin(base: &str, args: &GateArgs) -> Result<()> {
     let reason = "the run ended before the comparison; its log says why";
     let uncompared = Uncompared { base, new: NEW, reason };
     // Neither a pipe, which would keep what is written, nor a new file, which may be meant to lie in the run's folder.
-    let is_old = |path: &&PathBuf| path.is_file();
-    for path in args.markdown.iter().filter(is_old) {
-        write_bytes(path, uncompared.markdown().as_bytes())?;
-    }
-    for path in args.junit.iter().filter(is_old) {
-        write_bytes(path, uncompared.junit().as_bytes())?;
-    }
-    Ok(())
+    let old = files(args).map(|path| path.filter(|path| path.is_file()));
+    write(old, &uncompared.markdown(), &uncompared.junit())
 }
 
 /// Compares, and writes the files that were asked for: where that is not possible, they say so.
 pub(crate) fn gate(base: &str, new: &str, args: &GateArgs) -> Result<Compared> {
     let comparison = told(compared(base, new, args), [base, new], args)?;
     let fails = faults(&args.fail_on);
-    write(args, &gate::markdown(&comparison), &gate::junit(&comparison, &fails))?;
+    write(files(args), &gate::markdown(&comparison), &gate::junit(&comparison, &fails))?;
     let exit = exit(&comparison, &fails);
     Ok(Compared { comparison, exit, prints_markdown: prints_markdown(args) })
 }
@@ -101,7 +95,7 @@ fn told<T>(result: Result<T>, [base, new]: [&str; 2], args: &GateArgs) -> Result
         let reason = described(error);
         let uncompared = Uncompared { base, new, reason: &reason };
         let markdown = uncompared.markdown();
-        if let Err(unwritten) = write(args, &markdown, &uncompared.junit()) {
+        if let Err(unwritten) = write(files(args), &markdown, &uncompared.junit()) {
             eprintln!("error: {}", described(&unwritten));
         }
         if prints_markdown(args) {
@@ -110,13 +104,17 @@ fn told<T>(result: Result<T>, [base, new]: [&str; 2], args: &GateArgs) -> Result
     })
 }
 
-/// Writes the files that were asked for: both, also where one of them cannot be written.
-fn write(args: &GateArgs, markdown: &str, junit: &str) -> Result<()> {
+/// The files that were asked for: Markdown and JUnit.
+fn files(args: &GateArgs) -> [Option<&PathBuf>; 2] {
+    [args.markdown.as_ref().filter(|_| !prints_markdown(args)), args.junit.as_ref()]
+}
+
+/// Writes Markdown and JUnit: both, also where one of them cannot be written.
+fn write(files: [Option<&PathBuf>; 2], markdown: &str, junit: &str) -> Result<()> {
     let write = |path: Option<&PathBuf>, text: &str| {
         path.map_or(Ok(()), |path| write_bytes(path, text.as_bytes()))
     };
-    let path = args.markdown.as_ref().filter(|_| !prints_markdown(args));
-    let written = [write(path, markdown), write(args.junit.as_ref(), junit)];
+    let written = [write(files[0], markdown), write(files[1], junit)];
     Ok(written.into_iter().collect::<Result<(), Error>>()?)
 }
 
@@ -286,11 +284,7 @@ fn print(comparison: &Comparison) {
         .into_iter()
         .map(|verdict| format!("{} {}", comparison.count(verdict), verdict.as_str()))
         .collect();
-    let lost = match comparison.n_cells_with_losses() {
-        0 => String::new(),
-        n => format!("; some scores lost in {}", counted(n, "cell")),
-    };
-    println!("{}{lost}", counts.join(", "));
+    println!("{}{}", counts.join(", "), comparison.losses_in_words());
     if !comparison.moved_controls().is_empty() {
         println!("{}", gate::OF_CONTROLS);
     }

@@ -263,7 +263,7 @@ impl Comparison {
     }
 
     /// How many (model, method) lost scores or rows of some images, and not of all.
-    pub fn n_cells_with_losses(&self) -> usize {
+    pub(super) fn n_cells_with_losses(&self) -> usize {
         let is_left = |change: &&Change| change.verdict != Verdict::Missing;
         let left: BTreeSet<_> =
             self.changes.iter().filter(is_left).map(|c| (&c.model, &c.method)).collect();
@@ -271,6 +271,14 @@ impl Comparison {
         let losses = self.losses.iter().filter(|loss| loss.faults().contains(&Fault::Missing));
         let of_rows = losses.map(|loss| (&loss.model, &loss.method));
         of_metrics.chain(of_rows).filter(|cell| left.contains(cell)).collect::<BTreeSet<_>>().len()
+    }
+
+    /// How the counts of verdicts go on where scores were lost: `; some scores lost in 2 cells`, else nothing.
+    pub fn losses_in_words(&self) -> String {
+        match self.n_cells_with_losses() {
+            0 => String::new(),
+            n => format!("; some scores lost in {}", counted(n, "cell")),
+        }
     }
 
     /// Whether some change, or some loss, is this fault.

@@ -29,17 +29,14 @@ pub fn markdown(comparison: &Comparison) -> String {
         .filter(|verdict| count(*verdict) > 0)
         .map(|verdict| format!("{} {}", count(verdict), verdict.as_str()))
         .collect();
-    let losses_of = match comparison.n_cells_with_losses() {
-        0 => String::new(),
-        n => format!("; some scores lost in {}", counted(n, "cell")),
-    };
     let _ = writeln!(
         md,
-        "{} against the baseline {} on {}: {}{losses_of}.\n",
+        "{} against the baseline {} on {}: {}{}.\n",
         code(&comparison.new),
         code(&comparison.base),
         counted(comparison.n_images, "image"),
-        counts.join(", ")
+        counts.join(", "),
+        comparison.losses_in_words()
     );
     for classified in &comparison.classified {
         let _ = writeln!(md, "{}.\n", escape(&classified.to_string()));
